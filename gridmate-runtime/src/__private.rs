@@ -1,0 +1,19 @@
+//! What generated code may name. Nothing here is for people: versions of the derive and of this crate are pinned to each
+//! other, so any of it may change in a patch release.
+
+pub use core::clone::Clone;
+pub use core::cmp::PartialEq;
+pub use core::convert::{From, Into};
+pub use core::default::Default;
+pub use core::option::Option::{self, None, Some};
+pub use core::result::Result::{self, Err, Ok};
+pub use std::string::String;
+pub use std::vec::Vec;
+
+pub use crate::chunk::{
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor, RpcError,
+    RpcFlags, RpcPort, TimeContext,
+};
+pub use crate::schema::{ChunkDescriptor, DatasetDescriptor, Priority};
+pub use crate::wire::codec::{Native, Quantize};
+pub use crate::wire::{BitReader, BitWriter, Codec, FieldShape, Marshal, Shape, VariantShape, WireError};

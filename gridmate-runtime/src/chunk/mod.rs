@@ -1,0 +1,89 @@
+//! One object: a user's struct, seen as datasets that change and RPCs that run.
+//!
+//! A **chunk** is a plain struct with a [`ReplicaChunk`] impl, usually derived. Its fields are its **datasets**. Nothing in
+//! the struct knows about the network: all bookkeeping sits beside it, in the typed store that holds every chunk of the type.
+//!
+//! ```text
+//!            capture            encode(now, base)
+//!   struct ─────────▶ snapshot ──────────────────▶ bits        on the primary
+//!   struct ◀───────── snapshot ◀────────────────── bits        on every proxy
+//!             apply              decode(base)
+//! ```
+//!
+//! A **snapshot** is the struct as reprs, one per dataset. It is what is compared, kept as a baseline and agreed upon.
+
+mod rpc;
+
+pub use rpc::{
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags, RpcPort,
+};
+
+use crate::ids::{MemberId, ReplicaId};
+use crate::schema::ChunkDescriptor;
+use crate::time::Instant;
+use crate::wire::{BitReader, BitWriter, WireError};
+
+/// A struct that can be replicated. Derive it; everything it says can also be written by hand (`examples/by_hand.rs`).
+///
+/// The value of `Self::default()` is what both ends start from: datasets that still hold it are not sent.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a replica chunk",
+    note = "add `#[derive(Default, ReplicaChunk)]` to `{Self}`"
+)]
+pub trait ReplicaChunk: Default + Send + Sync + 'static {
+    /// The reprs of all datasets.
+    type Snapshot: Clone + PartialEq + Send + Sync + 'static;
+
+    /// Name, flags and datasets: everything about the type that is not hot.
+    const DESCRIPTOR: &'static ChunkDescriptor;
+
+    /// The RPCs bound to this type, in the order of their indices on the wire.
+    const RPCS: &'static [RpcDescriptor<Self>];
+
+    /// Whether [`notify`](Self::notify) does anything.
+    const NOTIFIES: bool = false;
+
+    /// The reprs of this value.
+    fn snapshot(&self) -> Self::Snapshot;
+
+    /// Like [`snapshot`](Self::snapshot), reusing the memory of an older one.
+    fn capture(&self, into: &mut Self::Snapshot);
+
+    /// Writes `now` against `base`: for each dataset a bit that says whether it differs, then the difference.
+    fn encode(now: &Self::Snapshot, base: &Self::Snapshot, w: &mut BitWriter);
+
+    /// Reads what [`encode`](Self::encode) wrote; `snapshot` holds the base before and the value after.
+    ///
+    /// # Errors
+    /// Any [`WireError`]; `snapshot` may then hold anything.
+    fn decode(snapshot: &mut Self::Snapshot, r: &mut BitReader<'_>) -> Result<(), WireError>;
+
+    /// Stores in `self` every dataset whose repr differs between `now` and `before`.
+    fn apply(&mut self, now: &Self::Snapshot, before: &Self::Snapshot);
+
+    /// Calls the `on_change` handler of every dataset whose repr differs between `now` and `before`; `self` holds `now`.
+    fn notify(&mut self, now: &Self::Snapshot, before: &Self::Snapshot, ctx: &TimeContext) {
+        let _ = (now, before, ctx);
+    }
+}
+
+/// When and on whose behalf a change handler runs.
+#[derive(Clone, Copy, Debug)]
+#[non_exhaustive]
+pub struct TimeContext {
+    /// The time of this node's tick.
+    pub now: Instant,
+    /// The replica whose dataset changed.
+    pub replica: ReplicaId,
+    /// Who owns that replica.
+    pub owner: MemberId,
+    /// The owner's tick that the new values are from.
+    pub tick: u32,
+}
+
+impl TimeContext {
+    /// For tests and hand-written callers.
+    pub const fn new(now: Instant, replica: ReplicaId, owner: MemberId, tick: u32) -> Self {
+        Self { now, replica, owner, tick }
+    }
+}

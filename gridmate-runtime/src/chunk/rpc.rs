@@ -1,0 +1,257 @@
+//! Calls bound to an object: what the derive describes, what a handler sees, what a caller holds.
+//!
+//! A call made where the primary lives runs its handler at once; made on a proxy it travels to the primary and runs there.
+//! The handler's answer decides whether the call is *echoed*: [`Propagate::ToProxies`] runs it on every proxy too. Arguments
+//! are marshaled before the first handler sees them, so every node works with the same, quantised values.
+
+use core::cell::Cell;
+
+use crate::chunk::ReplicaChunk;
+use crate::ids::{MemberId, ReplicaId};
+use crate::limits;
+use crate::time::Instant;
+use crate::wire::{BitReader, BitWriter, Shape, WireError};
+
+/// One RPC of a chunk type.
+#[derive(Debug)]
+pub struct RpcDescriptor<T> {
+    /// The handler's name.
+    pub name: &'static str,
+    /// How it travels and who may call.
+    pub flags: RpcFlags,
+    /// Its arguments, in wire order.
+    pub args: &'static [ArgDescriptor],
+    /// Reads the arguments and runs the handler.
+    pub invoke: fn(&mut T, &RpcContext, &mut BitReader<'_>) -> Result<Propagate, WireError>,
+}
+
+/// An RPC argument as data.
+#[derive(Clone, Copy, Debug)]
+pub struct ArgDescriptor {
+    /// The parameter's name.
+    pub name: &'static str,
+    /// Its layout.
+    pub shape: fn() -> Shape,
+}
+
+/// How an RPC travels and who may call it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RpcFlags {
+    /// Delivered exactly once and in order (`true`), or perhaps lost but never late (`false`).
+    pub reliable: bool,
+    /// An echo waits at a proxy until the dataset values it was made with are there.
+    pub post_attached: bool,
+    /// Who may call.
+    pub may_call: MayCall,
+}
+
+impl RpcFlags {
+    /// Reliable, post-attached, anyone may call.
+    pub const DEFAULT: Self = Self { reliable: true, post_attached: true, may_call: MayCall::Anyone };
+}
+
+/// Who may call an RPC. Checked where the call is made, and again where it arrives.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MayCall {
+    /// Every member of the session.
+    Anyone,
+    /// The member that holds the primary and the member that the replica is assigned to.
+    Owner,
+    /// Only the member that holds the primary.
+    Authority,
+}
+
+/// A handler's answer on the primary: who else runs the call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Propagate {
+    /// Nobody.
+    Stop,
+    /// Every proxy.
+    ToProxies,
+}
+
+/// What a handler may return: a [`Propagate`], or nothing, which means [`Propagate::Stop`].
+#[diagnostic::on_unimplemented(
+    message = "an RPC handler returns `Propagate` or nothing, not `{Self}`",
+    label = "expected `Propagate` or `()`"
+)]
+pub trait IntoPropagate {
+    /// The answer.
+    fn into_propagate(self) -> Propagate;
+}
+
+impl IntoPropagate for Propagate {
+    fn into_propagate(self) -> Propagate {
+        self
+    }
+}
+
+impl IntoPropagate for () {
+    fn into_propagate(self) -> Propagate {
+        Propagate::Stop
+    }
+}
+
+/// What an RPC handler knows besides its arguments.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct RpcContext {
+    /// Who made the call. On the primary this is checked against the connection it came from; on a proxy it is what the
+    /// primary says.
+    pub source: MemberId,
+    /// The member this handler runs on.
+    pub local: MemberId,
+    /// The object it was called on.
+    pub replica: ReplicaId,
+    /// Whether this is the primary (and the answer matters) or a proxy running an echo.
+    pub primary: bool,
+    /// The time of this node's tick.
+    pub now: Instant,
+    destroy: Cell<bool>,
+}
+
+impl RpcContext {
+    /// For tests and hand-written callers.
+    pub const fn new(source: MemberId, local: MemberId, replica: ReplicaId, primary: bool, now: Instant) -> Self {
+        Self { source, local, replica, primary, now, destroy: Cell::new(false) }
+    }
+
+    /// Destroys the replica once the handler has returned; without effect on a proxy. A call that is propagated as well still
+    /// runs on every proxy first.
+    pub fn destroy_replica(&self) {
+        self.destroy.set(self.primary);
+    }
+
+    pub(crate) const fn wants_destroy(&self) -> bool {
+        self.destroy.get()
+    }
+}
+
+/// Why a call was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RpcError {
+    /// The RPC is `authority_only` and this node does not hold the primary.
+    #[error("only the node that holds the primary may call this RPC")]
+    AuthorityOnly,
+    /// The RPC is `owner_only`, this node does not hold the primary and the replica is not assigned to it.
+    #[error("only the replica's owner or the member it is assigned to may call this RPC")]
+    OwnerOnly,
+    /// Too many calls wait to be sent; tick the node before calling again.
+    #[error("{} calls wait to be sent; tick the node before calling again", limits::OUTBOX_CALLS)]
+    QueueFull,
+    /// The arguments do not fit their limits: a string or list is too long, or all together are above
+    /// [`limits::RPC_BYTES`].
+    #[error("the arguments are too large for a call ({} bytes at most)", limits::RPC_BYTES)]
+    TooLarge,
+    /// The arguments could not be read back: a hand-written `Marshal` or `Codec` does not read what it writes.
+    #[error("the arguments cannot be read back: {0}")]
+    Unreadable(WireError),
+}
+
+/// A chunk type with RPCs; `#[rpcs]` implements it.
+pub trait HasRpcs: ReplicaChunk {
+    /// Has a method for each RPC, with the handler's arguments and visibility.
+    type Caller<'a>;
+
+    /// Wraps the way to the object.
+    fn caller(port: RpcPort<'_, Self>) -> Self::Caller<'_>;
+}
+
+/// Gives chunk types without `#[rpcs]` an empty table: an inherent `__RPCS` takes precedence.
+#[doc(hidden)]
+pub trait NoRpcs: ReplicaChunk {
+    const __RPCS: &'static [RpcDescriptor<Self>] = &[];
+}
+
+impl<T: ReplicaChunk> NoRpcs for T {}
+
+/// The way from a caller to one chunk: at hand when this node holds the primary, else by way of the outbox.
+#[derive(Debug)]
+pub struct RpcPort<'a, T> {
+    pub(crate) outbox: &'a mut RpcOutbox,
+    /// The chunk itself, on the primary.
+    pub(crate) value: Option<&'a mut T>,
+    pub(crate) context: RpcContext,
+    /// Position of the chunk in its replica.
+    pub(crate) chunk: u8,
+    /// Whether the replica is assigned to this node.
+    pub(crate) assigned: bool,
+}
+
+impl<T: ReplicaChunk> RpcPort<'_, T> {
+    /// Calls RPC number `index` with the arguments that `write` marshals.
+    ///
+    /// # Errors
+    /// See [`RpcError`]; nothing has happened then.
+    ///
+    /// # Panics
+    /// When the type has no RPC of that number.
+    pub fn call(&mut self, index: u8, write: impl FnOnce(&mut BitWriter)) -> Result<(), RpcError> {
+        let rpc = &T::RPCS[usize::from(index)];
+        match rpc.flags.may_call {
+            MayCall::Authority if self.value.is_none() => return Err(RpcError::AuthorityOnly),
+            MayCall::Owner if self.value.is_none() && !self.assigned => return Err(RpcError::OwnerOnly),
+            _ => {}
+        }
+        if self.outbox.calls.len() >= limits::OUTBOX_CALLS {
+            return Err(RpcError::QueueFull);
+        }
+        let start = self.outbox.arena.len();
+        let mut w = core::mem::take(&mut self.outbox.scratch);
+        w.clear();
+        write(&mut w);
+        let written = if w.error().is_some() || w.finish().len() > limits::RPC_BYTES { Err(RpcError::TooLarge) } else { Ok(()) };
+        if written.is_ok() {
+            self.outbox.arena.extend_from_slice(w.finish());
+        }
+        self.outbox.scratch = w;
+        written?;
+        let mut echo = false;
+        if let Some(value) = &mut self.value {
+            let mut r = BitReader::new(&self.outbox.arena[start..]);
+            let answer = (rpc.invoke)(value, &self.context, &mut r);
+            if self.context.wants_destroy() {
+                self.outbox.destroys.push(self.context.replica);
+            }
+            match answer {
+                Ok(Propagate::ToProxies) => echo = true,
+                other => {
+                    self.outbox.arena.truncate(start);
+                    return other.map(drop).map_err(RpcError::Unreadable);
+                }
+            }
+        }
+        self.outbox.calls.push(OutboxCall {
+            replica: self.context.replica,
+            chunk: self.chunk,
+            rpc: index,
+            flags: rpc.flags,
+            echo,
+            args: start..self.outbox.arena.len(),
+        });
+        Ok(())
+    }
+}
+
+/// Calls made since the last tick, arguments in one arena.
+#[derive(Debug, Default)]
+pub(crate) struct RpcOutbox {
+    pub(crate) calls: Vec<OutboxCall>,
+    pub(crate) arena: Vec<u8>,
+    /// Replicas that a handler asked to destroy.
+    pub(crate) destroys: Vec<ReplicaId>,
+    scratch: BitWriter,
+}
+
+#[derive(Debug)]
+pub(crate) struct OutboxCall {
+    pub(crate) replica: ReplicaId,
+    pub(crate) chunk: u8,
+    pub(crate) rpc: u8,
+    pub(crate) flags: RpcFlags,
+    /// The handler ran here and asked for all proxies to run it; else the call is a request to the primary.
+    pub(crate) echo: bool,
+    /// Where in the arena the arguments are.
+    pub(crate) args: core::ops::Range<usize>,
+}

@@ -1,0 +1,76 @@
+//! Sockets: the only place that touches the operating system.
+//!
+//! A [`Driver`] moves datagrams between addresses and promises nothing about their fate. Everything above takes time and
+//! bytes as arguments, so the same program runs over a socket, in memory, or on a simulated link that loses and delays.
+
+use std::net::SocketAddr;
+
+use crate::time::Instant;
+
+/// Moves datagrams. One node owns one driver.
+///
+/// No call blocks. Datagrams handed to [`send`](Self::send) may wait for [`flush`](Self::flush), so that a driver can pass
+/// many to the operating system at once.
+pub trait Driver: Send {
+    /// The address that others can send to, as far as this end knows it.
+    fn local_addr(&self) -> SocketAddr;
+
+    /// Hands every datagram that has arrived by `now` to `sink`, with its sender's address.
+    ///
+    /// # Errors
+    /// [`DriverError`] when the driver can no longer be used. What one peer's packets do is never an error.
+    fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError>;
+
+    /// Queues one datagram of at most [`DATAGRAM_BYTES_MAX`](crate::limits::DATAGRAM_BYTES_MAX) bytes. Full buffers drop it,
+    /// as the network would, and count it.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError>;
+
+    /// Passes on everything queued.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    fn flush(&mut self, now: Instant) -> Result<(), DriverError>;
+
+    /// Counts since the driver was made.
+    fn stats(&self) -> DriverStats;
+}
+
+/// What a driver moved, and what it had to drop. Payload bytes: IP and UDP headers are not counted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct DriverStats {
+    /// Datagrams handed to the network.
+    pub sent: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Datagrams that arrived and were handed up.
+    pub received: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
+    /// Outgoing datagrams dropped here: buffers were full, or the system refused this one.
+    pub send_dropped: u64,
+    /// Incoming datagrams dropped here: empty, larger than any we send, or buffers were full.
+    pub receive_dropped: u64,
+}
+
+/// Why a driver could not be made or can no longer be used.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum DriverError {
+    /// The address is in use, not of this machine, or not permitted.
+    #[error("cannot bind {address}: {source}")]
+    Bind {
+        /// The address asked for.
+        address: SocketAddr,
+        /// What the system said.
+        source: std::io::Error,
+    },
+    /// The socket failed for good.
+    #[error("the socket failed: {0}")]
+    Socket(#[from] std::io::Error),
+    /// The network thread ended.
+    #[error("the network thread ended")]
+    ThreadEnded,
+}

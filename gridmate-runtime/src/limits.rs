@@ -1,0 +1,94 @@
+//! Every bound in the crate, with its unit and whom it stops.
+//!
+//! Nothing a peer sends can make a queue, map or buffer grow past one of these. A peer that runs into one loses its
+//! connection; nobody else loses anything.
+
+/// Largest UDP payload sent, bytes: fits the IPv6 minimum MTU of 1280 with room for IP, UDP and tunnel headers.
+pub const DATAGRAM_BYTES: usize = 1_200;
+
+/// Largest datagram looked at, bytes. Longer ones are dropped: nobody sends them.
+pub const DATAGRAM_BYTES_MAX: usize = 1_500;
+
+/// Largest number of elements in a collection or bytes in a string, unless the field says `max_len`.
+pub const ELEMENTS: usize = 65_535;
+
+/// Largest marshaled argument list of one RPC, bytes.
+pub const RPC_BYTES: usize = 8 * 1_024;
+
+/// Calls waiting for the next tick, count. A program that reaches it calls without ever ticking.
+pub const OUTBOX_CALLS: usize = 65_536;
+
+/// RPCs that arrived before the state they wait for, per peer, count.
+pub const HELD_RPCS: usize = 4_096;
+
+/// Arguments of RPCs that arrived before the state they wait for, per peer, bytes.
+pub const HELD_RPC_BYTES: usize = 1 << 20;
+
+/// RPCs per chunk type: an index is eight bits on the wire.
+pub const RPCS_PER_CHUNK: usize = 256;
+
+/// Chunks per replica, count.
+pub const CHUNKS_PER_REPLICA: usize = 64;
+
+/// Replicas that one peer may have created, count.
+pub const REPLICAS_PER_PEER: usize = 262_144;
+
+/// Past snapshots kept per chunk to encode against, count. At 60 ticks a second half a second of round trip is covered;
+/// a peer that acknowledges later than that gets whole values.
+pub const HISTORY: usize = 32;
+
+/// Destroyed replicas remembered per peer, so that no late datagram brings one back, count.
+pub const TOMBSTONES: usize = 65_536;
+
+/// Largest encoding of one replica's state, bytes: what an unreliable message of [`FRAGMENTS`] fragments holds.
+pub const RECORD_BYTES: usize = FRAGMENTS * 1_024;
+
+/// Fragments of an unreliable message, count.
+pub const FRAGMENTS: usize = 16;
+
+/// Unreliable messages being put together from fragments, per connection, count.
+pub const REASSEMBLIES: usize = 8;
+
+/// Largest reliable message, bytes.
+pub const MESSAGE_BYTES: usize = 1 << 20;
+
+/// Reliable segments sent and not acknowledged, and the reorder window of the receiver, per channel, count.
+pub const RELIABLE_WINDOW: usize = 1_024;
+
+/// Reliable bytes waiting for acknowledgement or their turn, per channel, bytes. Above it `send` refuses.
+pub const RELIABLE_BYTES: usize = 16 << 20;
+
+/// Unreliable bytes waiting for the next datagram, per connection, bytes. Above it `send` refuses.
+pub const UNRELIABLE_BYTES: usize = 4 << 20;
+
+/// Datagrams behind the newest that are still accepted, count; the reach of duplicate detection.
+pub const PACKET_WINDOW: usize = 1_024;
+
+/// Acknowledgement ranges in one datagram, count.
+pub const ACK_RANGES: usize = 32;
+
+/// Datagrams sent and neither acknowledged nor given up, per connection, count.
+pub const IN_FLIGHT: usize = 4_096;
+
+/// Channels per connection, count: five bits on the wire.
+pub const CHANNELS: usize = 32;
+
+/// Connections per endpoint, established or being established, count.
+pub const CONNECTIONS: usize = 16_384;
+
+/// What a joining program may say of itself (a name), bytes.
+pub const HELLO_BYTES: usize = 256;
+
+/// Events waiting for `poll_event`, count. The oldest are dropped and counted beyond it: a program that never polls.
+pub const EVENTS: usize = 65_536;
+
+/// Members of a session, count.
+pub const MEMBERS: usize = 4_096;
+
+const _: () = {
+    assert!(DATAGRAM_BYTES < DATAGRAM_BYTES_MAX);
+    assert!(FRAGMENTS <= RELIABLE_WINDOW, "an unreliable message is never larger than a reliable one could be");
+    assert!(RPC_BYTES + 64 <= FRAGMENTS * 1_024, "an unreliable RPC fits one fragmented message");
+    assert!(RELIABLE_WINDOW <= 1 << 15, "16-bit sequence numbers need half their range");
+    assert!(PACKET_WINDOW <= 1 << 15, "16-bit packet numbers need half their range");
+};

@@ -1,0 +1,67 @@
+//! What the derive says about a type that no tick needs to know: names, flags, shapes.
+
+use crate::wire::Shape;
+
+/// A chunk type as data. Lives in a `static`; the derive writes it.
+#[derive(Clone, Copy, Debug)]
+pub struct ChunkDescriptor {
+    /// The type's name on the wire: `#[chunk(name = "…")]`, else the struct's own.
+    pub name: &'static str,
+    /// Whether another node may take over replicas with this chunk when their owner is lost.
+    pub migratable: bool,
+    /// How much it matters when bytes are short.
+    pub priority: Priority,
+    /// Its datasets, in wire order.
+    pub datasets: &'static [DatasetDescriptor],
+}
+
+/// A dataset as data.
+#[derive(Clone, Copy, Debug)]
+pub struct DatasetDescriptor {
+    /// The field's name.
+    pub name: &'static str,
+    /// Its layout. A function, because a codec's parameters are values.
+    pub shape: fn() -> Shape,
+}
+
+/// How much a replica matters when bytes are short: higher goes first. The numbers are GridMate's.
+///
+/// ```
+/// use gridmate_runtime::Priority;
+///
+/// assert!(Priority::HIGH > Priority::default());
+/// assert!(Priority::new(0x9000) > Priority::NORMAL);
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Priority(u16);
+
+impl Priority {
+    /// Goes out with the next datagram, whatever the budget says.
+    pub const REALTIME: Self = Self(0xFFFF);
+    /// 0xFFFE.
+    pub const HIGHEST: Self = Self(0xFFFE);
+    /// 0xC000.
+    pub const HIGH: Self = Self(0xC000);
+    /// 0x8000, the default.
+    pub const NORMAL: Self = Self(0x8000);
+    /// 0x4000.
+    pub const LOW: Self = Self(0x4000);
+    /// 0.
+    pub const LOWEST: Self = Self(0);
+
+    /// Any level in between.
+    pub const fn new(level: u16) -> Self {
+        Self(level)
+    }
+
+    /// The level as a number.
+    pub const fn level(self) -> u16 {
+        self.0
+    }
+}
+
+impl Default for Priority {
+    fn default() -> Self {
+        Self::NORMAL
+    }
+}

@@ -1,0 +1,5 @@
+//! Shape: what chunk types look like, without their values.
+
+mod descriptor;
+
+pub use descriptor::{ChunkDescriptor, DatasetDescriptor, Priority};

@@ -1,0 +1,67 @@
+//! Time as the core sees it: a number that somebody else supplies.
+//!
+//! Nothing below `driver/` reads a clock. A program passes [`Instant`]s in (`driver::Clock` makes them from the
+//! operating system's monotone clock), a simulation counts them up itself, and both run the same code.
+
+use core::ops::{Add, AddAssign, Sub};
+use core::time::Duration;
+
+/// Microseconds since an origin that the caller chose; only differences mean anything.
+///
+/// ```
+/// use core::time::Duration;
+/// use gridmate_runtime::Instant;
+///
+/// let start = Instant::from_micros(1_000);
+/// assert_eq!((start + Duration::from_millis(2)).as_micros(), 3_000);
+/// assert_eq!(start.saturating_since(start + Duration::from_secs(1)), Duration::ZERO);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// The origin itself.
+    pub const ZERO: Self = Self(0);
+
+    /// `micros` microseconds after the origin.
+    pub const fn from_micros(micros: u64) -> Self {
+        Self(micros)
+    }
+
+    /// `millis` milliseconds after the origin.
+    pub const fn from_millis(millis: u64) -> Self {
+        Self(millis * 1_000)
+    }
+
+    /// Microseconds since the origin.
+    pub const fn as_micros(self) -> u64 {
+        self.0
+    }
+
+    /// How long `earlier` was before `self`; zero when it was not.
+    pub const fn saturating_since(self, earlier: Self) -> Duration {
+        Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+}
+
+impl Add<Duration> for Instant {
+    type Output = Self;
+
+    fn add(self, span: Duration) -> Self {
+        Self(self.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+    }
+}
+
+impl AddAssign<Duration> for Instant {
+    fn add_assign(&mut self, span: Duration) {
+        *self = *self + span;
+    }
+}
+
+impl Sub for Instant {
+    type Output = Duration;
+
+    fn sub(self, earlier: Self) -> Duration {
+        self.saturating_since(earlier)
+    }
+}

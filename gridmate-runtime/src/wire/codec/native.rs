@@ -1,0 +1,65 @@
+//! The codec of fields that name none.
+
+use crate::wire::{BitReader, BitWriter, Codec, Marshal, Shape, WireError};
+
+/// A type's own marshaling.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Native;
+
+impl<T: Marshal> Codec<T> for Native {
+    type Repr = T::Repr;
+
+    fn shape(&self) -> Shape {
+        T::shape()
+    }
+
+    #[inline]
+    fn to_repr(&self, value: &T) -> Self::Repr {
+        value.to_repr()
+    }
+
+    #[inline]
+    fn capture(&self, value: &T, into: &mut Self::Repr) {
+        value.capture(into);
+    }
+
+    #[inline]
+    fn from_repr(&self, repr: &Self::Repr) -> T {
+        T::from_repr(repr)
+    }
+
+    #[inline]
+    fn assign(&self, value: &mut T, repr: &Self::Repr) {
+        value.assign(repr);
+    }
+
+    #[inline]
+    fn encode(&self, repr: &Self::Repr, w: &mut BitWriter) {
+        T::encode(repr, w);
+    }
+
+    #[inline]
+    fn decode(&self, r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+        T::decode(r)
+    }
+
+    #[inline]
+    fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+        T::encode_delta(repr, base, w);
+    }
+
+    #[inline]
+    fn decode_delta(&self, repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+        T::decode_delta(repr, r)
+    }
+
+    #[inline]
+    fn marshal(&self, value: &T, w: &mut BitWriter) {
+        value.marshal(w);
+    }
+
+    #[inline]
+    fn unmarshal(&self, r: &mut BitReader<'_>) -> Result<T, WireError> {
+        T::unmarshal(r)
+    }
+}

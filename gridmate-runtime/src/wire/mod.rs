@@ -1,0 +1,209 @@
+//! Bits: how values become a few of them and come back the same on every node.
+//!
+//! Three ideas carry the whole crate.
+//!
+//! - **A value has a wire representation, its *repr*.** `f32` is 32 bits; a position quantised to 2 mm steps is an 18-bit
+//!   integer; a `Vec` of enums is a `Vec` of their reprs. [`Marshal`] is a type's own choice of repr, a [`Codec`] is the
+//!   choice a field makes instead (`#[dataset(with = …)]`, `#[dataset(quantize(…))]`).
+//! - **Everything is compared, remembered and agreed on as reprs.** Noise below a quantisation step is not a change; primary
+//!   and proxies hold the same bits; NaN equals itself.
+//! - **A repr is written alone or against a baseline** that the reader is known to have. Which one is the caller's business;
+//!   a reader is told out of band.
+//!
+//! [`BitWriter`] and [`BitReader`] move the bits, a word at a time and least significant bit first; `docs/WIRE.md` is the
+//! normative description of every layout.
+
+mod bits;
+pub mod codec;
+mod containers;
+mod error;
+#[cfg(feature = "glam")]
+mod math;
+mod primitives;
+mod shape;
+
+pub use bits::{BitReader, BitWriter};
+pub use error::WireError;
+pub use shape::{FieldShape, Shape, VariantShape};
+
+/// A type that knows how it travels. Usually derived.
+///
+/// Implement it by hand in terms of a type that already does, and say so in the shape:
+///
+/// ```
+/// use gridmate_runtime::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
+///
+/// /// Cents; travels as an `i64`.
+/// #[derive(Clone, Copy, Debug, PartialEq)]
+/// struct Money(i64);
+///
+/// impl Marshal for Money {
+///     type Repr = <i64 as Marshal>::Repr;
+///
+///     fn shape() -> Shape {
+///         Shape::named("Money", [i64::shape()])
+///     }
+///     fn to_repr(&self) -> Self::Repr {
+///         self.0.to_repr()
+///     }
+///     fn from_repr(repr: &Self::Repr) -> Self {
+///         Self(i64::from_repr(repr))
+///     }
+///     fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+///         i64::encode(repr, w);
+///     }
+///     fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+///         i64::decode(r)
+///     }
+/// }
+///
+/// let mut w = BitWriter::new();
+/// Money(1_99).marshal(&mut w);
+/// assert_eq!(Money::unmarshal(&mut BitReader::new(w.finish())), Ok(Money(1_99)));
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be marshaled",
+    label = "this type has no wire representation",
+    note = "add `#[derive(Marshal)]` to `{Self}`, or give the field a codec: `#[dataset(with = …)]`, `#[marshal(with = …)]`"
+)]
+pub trait Marshal: Sized {
+    /// What is compared, remembered and sent. Equal reprs must encode to equal bits.
+    type Repr: Clone + PartialEq + Send + Sync + 'static;
+
+    /// Describes the layout, for fingerprints and dumps. Must change whenever the bits do.
+    fn shape() -> Shape;
+
+    /// The repr of this value.
+    fn to_repr(&self) -> Self::Repr;
+
+    /// Like [`to_repr`](Self::to_repr), reusing the memory of an older repr.
+    #[inline]
+    fn capture(&self, into: &mut Self::Repr) {
+        *into = self.to_repr();
+    }
+
+    /// The value that `repr` stands for. `from_repr(&v.to_repr()).to_repr() == v.to_repr()` must hold.
+    fn from_repr(repr: &Self::Repr) -> Self;
+
+    /// Like [`from_repr`](Self::from_repr), keeping what does not travel and reusing memory.
+    #[inline]
+    fn assign(&mut self, repr: &Self::Repr) {
+        *self = Self::from_repr(repr);
+    }
+
+    /// Writes a repr alone.
+    fn encode(repr: &Self::Repr, w: &mut BitWriter);
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// Any [`WireError`]; never a panic, never memory beyond what the input pays for.
+    fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError>;
+
+    /// Writes a repr that differs from `base`, which the reader has.
+    #[inline]
+    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+        let _ = base;
+        Self::encode(repr, w);
+    }
+
+    /// Reads what [`encode_delta`](Self::encode_delta) wrote; `repr` holds the base before and the value after.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode); `repr` may then hold anything.
+    #[inline]
+    fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+        *repr = Self::decode(r)?;
+        Ok(())
+    }
+
+    /// Writes the value alone.
+    #[inline]
+    fn marshal(&self, w: &mut BitWriter) {
+        Self::encode(&self.to_repr(), w);
+    }
+
+    /// Reads a value written by [`marshal`](Self::marshal).
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    #[inline]
+    fn unmarshal(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+        Ok(Self::from_repr(&Self::decode(r)?))
+    }
+}
+
+/// A way for one field to travel that is not its type's own: what `with = …` names.
+///
+/// A codec is a value, so it can have parameters; it is built in a `const`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a codec for `{T}`",
+    label = "cannot carry a `{T}`",
+    note = "codecs for floats: `Quantize`, `Half`; for quaternions: `SmallestThree`; a type's own marshaling: `Native`"
+)]
+pub trait Codec<T> {
+    /// What is compared, remembered and sent. Equal reprs must encode to equal bits.
+    type Repr: Clone + PartialEq + Send + Sync + 'static;
+
+    /// Describes the layout with every parameter, for fingerprints and dumps.
+    fn shape(&self) -> Shape;
+
+    /// The repr of `value`.
+    fn to_repr(&self, value: &T) -> Self::Repr;
+
+    /// Like [`to_repr`](Self::to_repr), reusing the memory of an older repr.
+    #[inline]
+    fn capture(&self, value: &T, into: &mut Self::Repr) {
+        *into = self.to_repr(value);
+    }
+
+    /// The value that `repr` stands for; its repr is `repr` again.
+    fn from_repr(&self, repr: &Self::Repr) -> T;
+
+    /// Like [`from_repr`](Self::from_repr), keeping what does not travel and reusing memory.
+    #[inline]
+    fn assign(&self, value: &mut T, repr: &Self::Repr) {
+        *value = self.from_repr(repr);
+    }
+
+    /// Writes a repr alone.
+    fn encode(&self, repr: &Self::Repr, w: &mut BitWriter);
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    ///
+    /// # Errors
+    /// Any [`WireError`]; never a panic, never memory beyond what the input pays for.
+    fn decode(&self, r: &mut BitReader<'_>) -> Result<Self::Repr, WireError>;
+
+    /// Writes a repr that differs from `base`, which the reader has.
+    #[inline]
+    fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+        let _ = base;
+        self.encode(repr, w);
+    }
+
+    /// Reads what [`encode_delta`](Self::encode_delta) wrote; `repr` holds the base before and the value after.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode); `repr` may then hold anything.
+    #[inline]
+    fn decode_delta(&self, repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+        *repr = self.decode(r)?;
+        Ok(())
+    }
+
+    /// Writes the value alone.
+    #[inline]
+    fn marshal(&self, value: &T, w: &mut BitWriter) {
+        self.encode(&self.to_repr(value), w);
+    }
+
+    /// Reads a value written by [`marshal`](Self::marshal).
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode).
+    #[inline]
+    fn unmarshal(&self, r: &mut BitReader<'_>) -> Result<T, WireError> {
+        Ok(self.from_repr(&self.decode(r)?))
+    }
+}

@@ -1,0 +1,1 @@
+//! Bind chunks to worlds.
