@@ -5,6 +5,7 @@ pub mod chunk;
 pub mod driver;
 mod ids;
 pub mod limits;
+pub mod replica;
 mod rng;
 pub mod schema;
 mod time;

@@ -82,6 +82,9 @@ pub const HELLO_BYTES: usize = 256;
 /// Events waiting for `poll_event`, count. The oldest are dropped and counted beyond it: a program that never polls.
 pub const EVENTS: usize = 65_536;
 
+/// A member's name, bytes of UTF-8; longer ones are cut.
+pub const NAME_BYTES: usize = 64;
+
 /// Members of a session, count.
 pub const MEMBERS: usize = 4_096;
 

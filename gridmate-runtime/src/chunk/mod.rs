@@ -12,11 +12,18 @@
 //!
 //! A **snapshot** is the struct as reprs, one per dataset. It is what is compared, kept as a baseline and agreed upon.
 
+mod history;
+mod registry;
 mod rpc;
+mod store;
 
+pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use rpc::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags, RpcPort,
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
+    RpcPort,
 };
+pub(crate) use rpc::{OutboxCall, RpcOutbox};
+pub(crate) use store::{Arrival, ChunkStore, ReceiveError, TypedStore};
 
 use crate::ids::{MemberId, ReplicaId};
 use crate::schema::ChunkDescriptor;

@@ -201,7 +201,8 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
         let mut w = core::mem::take(&mut self.outbox.scratch);
         w.clear();
         write(&mut w);
-        let written = if w.error().is_some() || w.finish().len() > limits::RPC_BYTES { Err(RpcError::TooLarge) } else { Ok(()) };
+        let written =
+            if w.error().is_some() || w.finish().len() > limits::RPC_BYTES { Err(RpcError::TooLarge) } else { Ok(()) };
         if written.is_ok() {
             self.outbox.arena.extend_from_slice(w.finish());
         }
@@ -212,7 +213,7 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
             let mut r = BitReader::new(&self.outbox.arena[start..]);
             let answer = (rpc.invoke)(value, &self.context, &mut r);
             if self.context.wants_destroy() {
-                self.outbox.destroys.push(self.context.replica);
+                self.outbox.destroys.push((self.outbox.calls.len(), self.context.replica));
             }
             match answer {
                 Ok(Propagate::ToProxies) => echo = true,
@@ -228,6 +229,7 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
             rpc: index,
             flags: rpc.flags,
             echo,
+            source: self.context.source,
             args: start..self.outbox.arena.len(),
         });
         Ok(())
@@ -239,8 +241,8 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
 pub(crate) struct RpcOutbox {
     pub(crate) calls: Vec<OutboxCall>,
     pub(crate) arena: Vec<u8>,
-    /// Replicas that a handler asked to destroy.
-    pub(crate) destroys: Vec<ReplicaId>,
+    /// Replicas that a handler asked to destroy, with the number of calls before: later ones go nowhere.
+    pub(crate) destroys: Vec<(usize, ReplicaId)>,
     scratch: BitWriter,
 }
 
@@ -252,6 +254,8 @@ pub(crate) struct OutboxCall {
     pub(crate) flags: RpcFlags,
     /// The handler ran here and asked for all proxies to run it; else the call is a request to the primary.
     pub(crate) echo: bool,
+    /// Who made it.
+    pub(crate) source: MemberId,
     /// Where in the arena the arguments are.
     pub(crate) args: core::ops::Range<usize>,
 }

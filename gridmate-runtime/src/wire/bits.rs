@@ -177,6 +177,21 @@ impl BitWriter {
         self.error
     }
 
+    /// Like [`error`](Self::error), and forgets it.
+    pub const fn take_error(&mut self) -> Option<WireError> {
+        self.error.take()
+    }
+
+    /// Copies everything left in `source`.
+    pub fn append_rest(&mut self, source: &mut BitReader<'_>) {
+        while let left @ 1.. = source.remaining().min(64) {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
+            if let Ok(word) = source.bits(left as u32) {
+                self.bits(word, left as u32);
+            }
+        }
+    }
+
     fn flush(&mut self) {
         let whole = self.filled.div_ceil(8) as usize;
         self.bytes.extend_from_slice(&self.word.to_le_bytes()[..whole]);

@@ -1,0 +1,184 @@
+//! The list of chunk types a program replicates.
+
+use core::any::TypeId;
+use core::fmt;
+
+use crate::chunk::{ChunkStore, MayCall, ReplicaChunk, RpcFlags, TypedStore};
+use crate::limits;
+use crate::schema::{ChunkSchema, FNV_OFFSET, RpcSchema, fnv1a};
+use crate::wire::FieldShape;
+
+/// Chunk types by name. Frozen once built; every node of a session needs the same one.
+///
+/// Types are sorted by name, so the order they are listed in means nothing and their place in the list is their number on the
+/// wire. The list is explicit: what replicates is there to read, and cannot depend on what was linked.
+#[derive(Clone)]
+pub struct Registry {
+    types: Vec<ChunkType>,
+    fingerprint: u64,
+}
+
+/// Collects chunk types for a [`Registry`].
+#[derive(Default)]
+pub struct RegistryBuilder {
+    types: Vec<ChunkType>,
+}
+
+#[derive(Clone)]
+pub(crate) struct ChunkType {
+    pub(crate) type_id: TypeId,
+    rust_name: &'static str,
+    schema: ChunkSchema,
+    make_store: fn() -> Box<dyn ChunkStore>,
+}
+
+/// Why a list of chunk types cannot be used.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// Two types have one name on the wire.
+    #[error("{first} and {second} are both named \"{name}\"; give one of them another `#[chunk(name = \"…\")]`")]
+    SameName {
+        /// The name.
+        name: &'static str,
+        /// One type.
+        first: &'static str,
+        /// The other.
+        second: &'static str,
+    },
+    /// A type without a name.
+    #[error("{0} has an empty name; give it one with `#[chunk(name = \"…\")]`")]
+    EmptyName(&'static str),
+    /// More RPCs than an index can name.
+    #[error("{rust_name} has {count} RPCs, {} at most", limits::RPCS_PER_CHUNK)]
+    TooManyRpcs {
+        /// The type.
+        rust_name: &'static str,
+        /// How many it has.
+        count: usize,
+    },
+    /// More types than a number on the wire can name.
+    #[error("{0} chunk types, 65,536 at most")]
+    TooManyTypes(usize),
+}
+
+impl Registry {
+    /// Starts an empty list.
+    pub fn builder() -> RegistryBuilder {
+        RegistryBuilder::default()
+    }
+
+    /// A number that differs, but for a chance of 2⁻⁶⁴, when any name, order, layout, range, flag or signature differs.
+    /// It covers what is declared, not what handlers do.
+    pub const fn fingerprint(&self) -> u64 {
+        self.fingerprint
+    }
+
+    /// The types' schemas, sorted by name.
+    pub fn schemas(&self) -> impl Iterator<Item = &ChunkSchema> {
+        self.types.iter().map(|t| &t.schema)
+    }
+
+    pub(crate) fn types(&self) -> &[ChunkType] {
+        &self.types
+    }
+}
+
+impl RegistryBuilder {
+    /// Adds a chunk type. Adding one twice is the same as once.
+    #[must_use]
+    pub fn chunk<T: ReplicaChunk>(mut self) -> Self {
+        if self.types.iter().all(|t| t.type_id != TypeId::of::<T>()) {
+            self.types.push(ChunkType {
+                type_id: TypeId::of::<T>(),
+                rust_name: core::any::type_name::<T>(),
+                schema: schema_of::<T>(),
+                make_store: || Box::new(TypedStore::<T>::new()),
+            });
+        }
+        self
+    }
+
+    /// Sorts, checks and freezes the list.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    pub fn build(mut self) -> Result<Registry, RegistryError> {
+        self.types.sort_by_key(|t| t.schema.name);
+        if u16::try_from(self.types.len()).is_err() {
+            return Err(RegistryError::TooManyTypes(self.types.len()));
+        }
+        for t in &self.types {
+            if t.schema.name.is_empty() {
+                return Err(RegistryError::EmptyName(t.rust_name));
+            }
+            if t.schema.rpcs.len() > limits::RPCS_PER_CHUNK {
+                return Err(RegistryError::TooManyRpcs { rust_name: t.rust_name, count: t.schema.rpcs.len() });
+            }
+        }
+        for pair in self.types.windows(2) {
+            if pair[0].schema.name == pair[1].schema.name {
+                return Err(RegistryError::SameName {
+                    name: pair[0].schema.name,
+                    first: pair[0].rust_name,
+                    second: pair[1].rust_name,
+                });
+            }
+        }
+        let fingerprint = self.types.iter().fold(FNV_OFFSET, |hash, t| fnv1a(t.schema.to_string().as_bytes(), hash));
+        Ok(Registry { types: self.types, fingerprint })
+    }
+}
+
+impl ChunkType {
+    pub(crate) fn make_store(&self) -> Box<dyn ChunkStore> {
+        (self.make_store)()
+    }
+}
+
+/// The schema, a chunk type a paragraph.
+impl fmt::Display for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.schemas().try_for_each(|schema| schema.fmt(f))
+    }
+}
+
+impl fmt::Debug for Registry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.schemas().map(|s| s.name).collect();
+        f.debug_struct("Registry").field("types", &names).field("fingerprint", &self.fingerprint).finish()
+    }
+}
+
+impl fmt::Debug for RegistryBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.types.iter().map(|t| t.schema.name).collect();
+        f.debug_struct("RegistryBuilder").field("types", &names).finish()
+    }
+}
+
+fn schema_of<T: ReplicaChunk>() -> ChunkSchema {
+    ChunkSchema {
+        name: T::DESCRIPTOR.name,
+        datasets: T::DESCRIPTOR.datasets.iter().map(|d| FieldShape { name: d.name, shape: (d.shape)() }).collect(),
+        rpcs: T::RPCS
+            .iter()
+            .map(|rpc| RpcSchema {
+                name: rpc.name,
+                flags: describe(rpc.flags),
+                args: rpc.args.iter().map(|a| FieldShape { name: a.name, shape: (a.shape)() }).collect(),
+            })
+            .collect(),
+    }
+}
+
+fn describe(flags: RpcFlags) -> String {
+    let reliable = if flags.reliable { "reliable" } else { "unreliable" };
+    let attached = if flags.post_attached { " post_attached" } else { "" };
+    let may_call = match flags.may_call {
+        MayCall::Anyone => "",
+        MayCall::Owner => " owner_only",
+        MayCall::Authority => " authority_only",
+    };
+    format!("{reliable}{attached}{may_call}")
+}

@@ -1,0 +1,294 @@
+//! All chunks of one type, side by side.
+//!
+//! Everything about a chunk but its place in a replica is here: the user's value, its current snapshot, and two histories.
+//! `sent` is by this node's versions and serves those we send to; `received` is by the owner's versions and serves what
+//! arrives. A primary has only the first; a proxy on a node that forwards to others has both.
+
+use core::any::Any;
+
+use super::history::History;
+use crate::chunk::{Propagate, ReplicaChunk, RpcContext, RpcFlags, TimeContext};
+use crate::schema::ChunkDescriptor;
+use crate::wire::{BitReader, BitWriter, WireError};
+
+/// A [`TypedStore`] with its type forgotten: one dynamic call per chunk and phase, none per dataset.
+pub(crate) trait ChunkStore: Send + Sync {
+    fn descriptor(&self) -> &'static ChunkDescriptor;
+    fn as_any(&self) -> &dyn Any;
+    fn as_any_mut(&mut self) -> &mut dyn Any;
+
+    /// Makes a chunk with default values for the replica at index `replica`.
+    fn insert_default(&mut self, replica: u32) -> u32;
+    fn remove(&mut self, slot: u32);
+
+    /// Turns every touched value into its snapshot; the replicas of those that differ are added to `changed`.
+    fn capture(&mut self, version: u32, changed: &mut Vec<u32>);
+
+    /// Writes the current snapshot against the one in force at version `base`, or against the defaults. False, with nothing
+    /// written, when that baseline has been forgotten.
+    fn encode(&self, slot: u32, base: Option<u32>, w: &mut BitWriter) -> bool;
+    /// Whether the current snapshot differs from the one in force at version `base`.
+    fn differs(&self, slot: u32, base: u32) -> bool;
+
+    /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`].
+    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError>;
+    /// Runs the change handlers for everything received since the last call.
+    fn notify(&mut self, context: &dyn Fn(u32) -> Option<TimeContext>);
+    /// Forgets what only a proxy needs: the owner is here now.
+    fn promote(&mut self, slot: u32);
+
+    fn rpc(&self, index: u8) -> Option<RpcFlags>;
+    /// Runs a handler. A primary it ran on counts as touched.
+    fn invoke(
+        &mut self,
+        slot: u32,
+        index: u8,
+        context: &RpcContext,
+        r: &mut BitReader<'_>,
+    ) -> Result<Propagate, WireError>;
+}
+
+/// How a received snapshot relates to those before it.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Arrival {
+    /// The owner's version that the encoding is against; `None` for the defaults.
+    pub(crate) base: Option<u32>,
+    /// The owner's version of the new snapshot.
+    pub(crate) version: u32,
+    /// This node's version to pass it on with, when there are others to pass it on to.
+    pub(crate) relay_as: Option<u32>,
+}
+
+#[derive(Debug)]
+pub(crate) enum ReceiveError {
+    Wire(WireError),
+    /// The baseline named is one that we never had or have forgotten.
+    MissingBaseline,
+}
+
+pub(crate) struct TypedStore<T: ReplicaChunk> {
+    slots: Vec<Slot<T>>,
+    free: Vec<u32>,
+    touched: Vec<u32>,
+    /// Slots with something to notify, and what they held before.
+    changed: Vec<(u32, T::Snapshot)>,
+    defaults: T::Snapshot,
+    scratch: T::Snapshot,
+}
+
+struct Slot<T: ReplicaChunk> {
+    value: T,
+    current: T::Snapshot,
+    /// Our version of `current`.
+    version: u32,
+    sent: History<T::Snapshot>,
+    received: History<T::Snapshot>,
+    replica: u32,
+    touched: bool,
+    notifying: bool,
+    live: bool,
+}
+
+impl<T: ReplicaChunk> TypedStore<T> {
+    pub(crate) fn new() -> Self {
+        let defaults = T::default().snapshot();
+        let scratch = defaults.clone();
+        Self { slots: Vec::new(), free: Vec::new(), touched: Vec::new(), changed: Vec::new(), defaults, scratch }
+    }
+
+    /// Makes a chunk that holds `value`, touched.
+    pub(crate) fn insert(&mut self, value: T, replica: u32) -> u32 {
+        let slot = self.allocate(value, replica);
+        self.touch(slot);
+        slot
+    }
+
+    pub(crate) fn value(&self, slot: u32) -> &T {
+        &self.slots[slot as usize].value
+    }
+
+    /// The value, to be written: it is looked at in the next tick.
+    #[inline]
+    pub(crate) fn value_mut(&mut self, slot: u32) -> &mut T {
+        self.touch(slot);
+        &mut self.slots[slot as usize].value
+    }
+
+    /// Live slots with the replicas they belong to.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
+        self.slots.iter().filter(|s| s.live).map(|s| (s.replica, &s.value))
+    }
+
+    #[inline]
+    fn touch(&mut self, slot: u32) {
+        let touched = &mut self.slots[slot as usize].touched;
+        if !*touched {
+            *touched = true;
+            self.touched.push(slot);
+        }
+    }
+
+    fn allocate(&mut self, value: T, replica: u32) -> u32 {
+        let fresh = Slot {
+            value,
+            current: self.defaults.clone(),
+            version: 0,
+            sent: History::new(),
+            received: History::new(),
+            replica,
+            touched: false,
+            notifying: false,
+            live: true,
+        };
+        if let Some(index) = self.free.pop() {
+            // A slot freed in this tick may still be listed as touched; the list skips what its flag does not confirm.
+            self.slots[index as usize] = fresh;
+            return index;
+        }
+        let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 chunks fit in memory");
+        self.slots.push(fresh);
+        index
+    }
+}
+
+impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
+    fn descriptor(&self) -> &'static ChunkDescriptor {
+        T::DESCRIPTOR
+    }
+
+    fn as_any(&self) -> &dyn Any {
+        self
+    }
+
+    fn as_any_mut(&mut self) -> &mut dyn Any {
+        self
+    }
+
+    fn insert_default(&mut self, replica: u32) -> u32 {
+        self.allocate(T::default(), replica)
+    }
+
+    fn remove(&mut self, slot: u32) {
+        let s = &mut self.slots[slot as usize];
+        s.value = T::default();
+        s.sent = History::new();
+        s.received = History::new();
+        s.touched = false;
+        s.live = false;
+        if core::mem::take(&mut s.notifying) {
+            self.changed.retain(|(changed, _)| *changed != slot);
+        }
+        self.free.push(slot);
+    }
+
+    fn capture(&mut self, version: u32, changed: &mut Vec<u32>) {
+        for &slot in &self.touched {
+            let s = &mut self.slots[slot as usize];
+            if !core::mem::take(&mut s.touched) {
+                continue;
+            }
+            s.value.capture(&mut self.scratch);
+            let first = s.version == 0;
+            if first || self.scratch != s.current {
+                if !first {
+                    s.sent.push(s.version, &s.current);
+                }
+                core::mem::swap(&mut s.current, &mut self.scratch);
+                s.version = version;
+                changed.push(s.replica);
+            }
+        }
+        self.touched.clear();
+    }
+
+    fn encode(&self, slot: u32, base: Option<u32>, w: &mut BitWriter) -> bool {
+        let s = &self.slots[slot as usize];
+        let Some(base) = base.map_or(Some(&self.defaults), |version| s.at(version)) else {
+            return false;
+        };
+        T::encode(&s.current, base, w);
+        true
+    }
+
+    fn differs(&self, slot: u32, base: u32) -> bool {
+        let s = &self.slots[slot as usize];
+        s.at(base).is_none_or(|base| *base != s.current)
+    }
+
+    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError> {
+        let s = &mut self.slots[slot as usize];
+        let base = match arrival.base {
+            None => &self.defaults,
+            Some(version) => s.received.at(version).ok_or(ReceiveError::MissingBaseline)?,
+        };
+        self.scratch.clone_from(base);
+        if let Some(r) = r {
+            T::decode(&mut self.scratch, r).map_err(ReceiveError::Wire)?;
+        }
+        if let Some(version) = arrival.base {
+            s.received.forget_before(version);
+        }
+        if s.received.newest() != Some(&self.scratch) {
+            s.received.push(arrival.version, &self.scratch);
+        }
+        let first = s.version == 0;
+        if !first && s.current == self.scratch {
+            return Ok(false);
+        }
+        s.value.apply(&self.scratch, &s.current);
+        if T::NOTIFIES && !s.notifying {
+            s.notifying = true;
+            self.changed.push((slot, s.current.clone()));
+        }
+        // Without anyone to pass it on to, any version but 0 will do: it is never sent.
+        let version = arrival.relay_as.unwrap_or(1);
+        if !first && arrival.relay_as.is_some() && s.version != version {
+            s.sent.push(s.version, &s.current);
+        }
+        s.version = version;
+        core::mem::swap(&mut s.current, &mut self.scratch);
+        Ok(true)
+    }
+
+    fn notify(&mut self, context: &dyn Fn(u32) -> Option<TimeContext>) {
+        for (slot, before) in self.changed.drain(..) {
+            let s = &mut self.slots[slot as usize];
+            if !core::mem::take(&mut s.notifying) {
+                continue;
+            }
+            if let Some(context) = context(s.replica) {
+                s.value.notify(&s.current, &before, &context);
+            }
+        }
+    }
+
+    fn promote(&mut self, slot: u32) {
+        let s = &mut self.slots[slot as usize];
+        s.received.clear();
+        self.touch(slot);
+    }
+
+    fn rpc(&self, index: u8) -> Option<RpcFlags> {
+        T::RPCS.get(usize::from(index)).map(|rpc| rpc.flags)
+    }
+
+    fn invoke(
+        &mut self,
+        slot: u32,
+        index: u8,
+        context: &RpcContext,
+        r: &mut BitReader<'_>,
+    ) -> Result<Propagate, WireError> {
+        let rpc = T::RPCS.get(usize::from(index)).ok_or(WireError::Invalid)?;
+        if context.primary {
+            self.touch(slot);
+        }
+        (rpc.invoke)(&mut self.slots[slot as usize].value, context, r)
+    }
+}
+
+impl<T: ReplicaChunk> Slot<T> {
+    fn at(&self, version: u32) -> Option<&T::Snapshot> {
+        if self.version <= version { Some(&self.current) } else { self.sent.at(version) }
+    }
+}

@@ -1,0 +1,64 @@
+//! What can go wrong between a program and its replicas.
+
+use crate::ids::ReplicaId;
+use crate::limits;
+
+/// Why a replica could not be reached or changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum ReplicaError {
+    /// There is no such replica here, or not any more.
+    #[error("no replica {0} on this node")]
+    Unknown(ReplicaId),
+    /// The replica has no chunk of the type asked for.
+    #[error("replica {0} has no chunk of that type")]
+    NoSuchChunk(ReplicaId),
+    /// Another node holds the primary: read it through `get`, change it through an RPC.
+    #[error("replica {0} is a proxy on this node; call an RPC on it, or ask its owner")]
+    NotPrimary(ReplicaId),
+    /// This node holds the primary: use `primary_mut`.
+    #[error("replica {0} is a primary on this node; use `primary_mut`")]
+    NotProxy(ReplicaId),
+}
+
+/// Why a replica could not be added.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum AddError {
+    /// The chunk's type is not in the registry.
+    #[error("the chunk type {0} is not in the registry; list it with `Registry::builder().chunk::<…>()`")]
+    NotRegistered(&'static str),
+    /// This node has no member id yet: it has not joined a session.
+    #[error("this node is not in a session yet; wait for `NodeEvent::Joined`")]
+    NotInSession,
+    /// A replica needs at least one chunk and holds [`limits::CHUNKS_PER_REPLICA`] at most.
+    #[error("a replica has 1 to {} chunks", limits::CHUNKS_PER_REPLICA)]
+    ChunkCount,
+    /// Two chunks of one type in one replica.
+    #[error("the replica already has a chunk of type {0}")]
+    ChunkTwice(&'static str),
+    /// This node has created 2³² - 1 replicas in this session.
+    #[error("this node has used up its replica ids")]
+    IdsUsedUp,
+}
+
+/// How a peer broke the protocol; it loses its connection. Every variant is something that correct peers never send.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum PeerFault {
+    /// Bits that are no message.
+    #[error("malformed replica traffic: {0}")]
+    Malformed(#[from] crate::wire::WireError),
+    /// A record against a baseline that was never sent.
+    #[error("an update against an unknown baseline")]
+    UnknownBaseline,
+    /// State, destruction or an echo of a replica that it does not own.
+    #[error("it claimed a replica that it does not own")]
+    NotOwner,
+    /// A class number outside the registry, a chunk list that changed, an RPC index that does not exist.
+    #[error("it named a chunk or an RPC that does not exist")]
+    NoSuchType,
+    /// More replicas, tombstones or held calls than the limits allow.
+    #[error("it went over a limit: {0}")]
+    Limit(&'static str),
+}

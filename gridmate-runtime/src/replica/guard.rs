@@ -1,0 +1,141 @@
+//! Ownership as a type: what a program may hold of a replica's chunk.
+
+use core::ops::{Deref, DerefMut};
+
+use super::{ReplicaError, ReplicaManager};
+use crate::chunk::{HasRpcs, ReplicaChunk, RpcContext, RpcOutbox, RpcPort, TypedStore};
+use crate::ids::{MemberId, ReplicaId};
+use crate::time::Instant;
+
+impl ReplicaManager {
+    /// A chunk whose primary is here, to be changed. Writing through it marks it to be looked at in the next tick; only
+    /// datasets that then differ are sent.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Unknown`], [`ReplicaError::NoSuchChunk`], [`ReplicaError::NotPrimary`].
+    pub fn primary_mut<T: ReplicaChunk>(&mut self, id: ReplicaId) -> Result<PrimaryMut<'_, T>, ReplicaError> {
+        let (position, chunk) = self.locate::<T>(id)?;
+        if !self.entry(id)?.is_primary() {
+            return Err(ReplicaError::NotPrimary(id));
+        }
+        let (local, now) = (self.local, self.now);
+        let Self { stores, outbox, .. } = self;
+        let store = stores[usize::from(chunk.class)].as_any_mut().downcast_mut().expect("a class is one type");
+        Ok(PrimaryMut { store, slot: chunk.slot, outbox, id, local, now, position })
+    }
+
+    /// A chunk whose primary is elsewhere: to be read, and to be called.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Unknown`], [`ReplicaError::NoSuchChunk`], [`ReplicaError::NotProxy`].
+    pub fn proxy<T: ReplicaChunk>(&mut self, id: ReplicaId) -> Result<Proxy<'_, T>, ReplicaError> {
+        let (position, chunk) = self.locate::<T>(id)?;
+        let entry = self.entry(id)?;
+        if entry.is_primary() {
+            return Err(ReplicaError::NotProxy(id));
+        }
+        let (local, now, assigned) = (self.local, self.now, entry.assigned == self.local);
+        let Self { stores, outbox, .. } = self;
+        let store: &TypedStore<T> =
+            stores[usize::from(chunk.class)].as_any().downcast_ref().expect("a class is one type");
+        Ok(Proxy { value: store.value(chunk.slot), outbox, id, local, now, position, assigned })
+    }
+}
+
+/// A chunk whose primary is on this node. Reads are free; the first write marks it as touched.
+pub struct PrimaryMut<'a, T: ReplicaChunk> {
+    store: &'a mut TypedStore<T>,
+    slot: u32,
+    outbox: &'a mut RpcOutbox,
+    id: ReplicaId,
+    local: MemberId,
+    now: Instant,
+    position: u8,
+}
+
+impl<T: ReplicaChunk> PrimaryMut<'_, T> {
+    /// The replica this chunk belongs to.
+    pub const fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// The RPCs of this chunk. A call runs its handler here and now; if the handler says so, all proxies run it too.
+    pub fn rpcs(&mut self) -> T::Caller<'_>
+    where
+        T: HasRpcs,
+    {
+        T::caller(RpcPort {
+            value: Some(self.store.value_mut(self.slot)),
+            outbox: self.outbox,
+            context: RpcContext::new(self.local, self.local, self.id, true, self.now),
+            chunk: self.position,
+            assigned: true,
+        })
+    }
+}
+
+impl<T: ReplicaChunk> Deref for PrimaryMut<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.store.value(self.slot)
+    }
+}
+
+impl<T: ReplicaChunk> DerefMut for PrimaryMut<'_, T> {
+    fn deref_mut(&mut self) -> &mut T {
+        self.store.value_mut(self.slot)
+    }
+}
+
+impl<T: ReplicaChunk + core::fmt::Debug> core::fmt::Debug for PrimaryMut<'_, T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        (**self).fmt(f)
+    }
+}
+
+/// A chunk whose primary is on another node: it can be read, and its RPCs be called.
+pub struct Proxy<'a, T> {
+    value: &'a T,
+    outbox: &'a mut RpcOutbox,
+    id: ReplicaId,
+    local: MemberId,
+    now: Instant,
+    position: u8,
+    assigned: bool,
+}
+
+impl<T: ReplicaChunk> Proxy<'_, T> {
+    /// The replica this chunk belongs to.
+    pub const fn id(&self) -> ReplicaId {
+        self.id
+    }
+
+    /// The RPCs of this chunk. A call travels to the primary, wherever it is, and runs there.
+    pub fn rpcs(&mut self) -> T::Caller<'_>
+    where
+        T: HasRpcs,
+    {
+        T::caller(RpcPort {
+            value: None,
+            outbox: self.outbox,
+            context: RpcContext::new(self.local, self.local, self.id, false, self.now),
+            chunk: self.position,
+            assigned: self.assigned,
+        })
+    }
+}
+
+impl<T> Deref for Proxy<'_, T> {
+    type Target = T;
+
+    fn deref(&self) -> &T {
+        self.value
+    }
+}
+
+impl<T: core::fmt::Debug> core::fmt::Debug for Proxy<'_, T> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        self.value.fmt(f)
+    }
+}

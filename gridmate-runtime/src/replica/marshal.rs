@@ -1,0 +1,254 @@
+//! State messages: for each peer all that it still lacks, each encoding made once.
+
+use smallvec::SmallVec;
+
+use super::entry::Entry;
+use super::record::{Cursor, Header, Kind, write_version};
+use super::target::{Peer, Sent};
+use super::{PeerId, ReplicaEvent, ReplicaManager};
+use crate::chunk::ChunkStore;
+use crate::limits;
+use crate::wire::BitWriter;
+
+/// Room kept for a record's id and kind, bits: two gamma codes of 63, and four.
+const RECORD_HEAD_BITS: usize = 2 + 63 + 63 + 4 + 33;
+
+/// A state message is ready: send it unreliably, and report its fate to
+/// [`handle_receipt`](ReplicaManager::handle_receipt) exactly once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub struct StateMessage {
+    /// Names the message in its receipt.
+    pub token: u64,
+}
+
+/// Encodings of the current tick, shared by all peers on the same baseline.
+#[derive(Debug, Default)]
+pub(super) struct Encoder {
+    /// All of them, each starting at a byte.
+    arena: BitWriter,
+    by_place: Vec<Encodings>,
+    /// Counts ticks; tells this tick's encodings from older ones.
+    generation: u64,
+    /// For messages that are not state.
+    pub(super) scratch: BitWriter,
+    /// For state messages.
+    message: BitWriter,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Encodings {
+    generation: u64,
+    list: SmallVec<[Encoding; 2]>,
+}
+
+/// One body: where it is, and against which version. `base` 0 asks for the whole.
+#[derive(Clone, Copy, Debug)]
+struct Encoding {
+    base: u32,
+    /// What it came out as: a forgotten baseline yields the whole.
+    full: bool,
+    start: usize,
+    bits: usize,
+}
+
+impl Encoder {
+    pub(super) fn start_tick(&mut self, places: usize) {
+        self.generation += 1;
+        self.arena.clear();
+        if self.by_place.len() < places {
+            self.by_place.resize(places, Encodings::default());
+        }
+    }
+
+    /// The body of `entry` against `base`, made now unless a peer before has asked for it. Second: whether it was made now.
+    #[inline]
+    fn body(
+        &mut self,
+        place: usize,
+        base: u32,
+        entry: &Entry,
+        tick: u32,
+        stores: &[Box<dyn ChunkStore>],
+    ) -> (Encoding, bool) {
+        let Self { arena, by_place, generation, .. } = self;
+        debug_assert!(place < by_place.len(), "messages are written after `prepare`");
+        let encodings = &mut by_place[place];
+        if encodings.generation != *generation {
+            encodings.generation = *generation;
+            encodings.list.clear();
+        }
+        if let Some(known) = encodings.list.iter().find(|e| e.base == base) {
+            return (*known, false);
+        }
+        let made = encode(arena, base, entry, tick, stores);
+        encodings.list.push(made);
+        (made, true)
+    }
+}
+
+fn encode(arena: &mut BitWriter, base: u32, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
+    let start = arena.finish().len();
+    let delta = base != 0 && encode_delta(arena, base, entry, tick, stores);
+    if !delta {
+        arena.truncate(start * 8);
+        encode_full(arena, entry, tick, stores);
+    }
+    let mut bits = arena.len() - start * 8;
+    if arena.take_error().is_some() {
+        // Breaks a length limit of its own: as unfit to be sent as one that is too large.
+        bits = bits.max(limits::RECORD_BYTES * 8 + 1);
+    }
+    Encoding { base, full: !delta, start, bits }
+}
+
+fn encode_delta(arena: &mut BitWriter, base: u32, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> bool {
+    write_version(entry.version, tick, arena);
+    if let [chunk] = entry.chunks[..] {
+        return stores[usize::from(chunk.class)].encode(chunk.slot, Some(base), arena);
+    }
+    entry.chunks.iter().all(|chunk| {
+        let store = &stores[usize::from(chunk.class)];
+        let differs = store.differs(chunk.slot, base);
+        arena.bool(differs);
+        !differs || store.encode(chunk.slot, Some(base), arena)
+    })
+}
+
+fn encode_full(arena: &mut BitWriter, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) {
+    write_version(entry.version, tick, arena);
+    entry.ownership().write(arena);
+    arena.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
+    for chunk in &entry.chunks {
+        arena.gamma(u32::from(chunk.class) + 1);
+    }
+    for chunk in &entry.chunks {
+        stores[usize::from(chunk.class)].encode(chunk.slot, None, arena);
+    }
+}
+
+impl ReplicaManager {
+    /// Whether `peer` lacks anything that could be sent now.
+    pub fn has_state_for(&self, peer: PeerId) -> bool {
+        self.peer(peer).is_some_and(|p| p.has_pending || p.tombs_pending > 0)
+    }
+
+    /// Writes the next state message for `peer` into `out` (cleared first), of at most `max_bytes` unless a single replica
+    /// needs more. `None` when it lacks nothing. Call after [`prepare`](Self::prepare), until `None` or out of budget: what is
+    /// left goes out in a later tick, with the values of then.
+    pub fn marshal(&mut self, peer: PeerId, max_bytes: usize, out: &mut Vec<u8>) -> Option<StateMessage> {
+        let Self { entries, stores, peers, encoder, stats, tick, events, .. } = self;
+        let peer = peers.get_mut(peer.0 as usize)?.as_mut()?;
+        if !peer.has_pending && peer.tombs_pending == 0 {
+            return None;
+        }
+        let mut message = core::mem::take(&mut encoder.message);
+        message.clear();
+        let mut writer =
+            Writer { w: &mut message, header: None, cursor: Cursor::START, max_bits: max_bytes * 8, tick: *tick };
+        let mut records = writer.destroys(peer);
+        if peer.tombs_pending == 0 && peer.has_pending {
+            records += writer.states(peer, entries, stores, encoder, |made| {
+                stats.encodings += 1;
+                if let Some((id, bytes)) = made {
+                    events.push_back(ReplicaEvent::TooLarge { id, bytes });
+                }
+            });
+        }
+        stats.records_sent += records;
+        out.clear();
+        out.extend_from_slice(message.finish());
+        encoder.message = message;
+        (records > 0).then(|| StateMessage { token: peer.in_flight.seal() })
+    }
+
+    /// Tells what became of a state message: `delivered`, or lost. Each token is worth one report; more are ignored.
+    pub fn handle_receipt(&mut self, peer: PeerId, token: u64, delivered: bool) {
+        if let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) {
+            peer.handle_receipt(token, delivered, &self.entries);
+        }
+    }
+}
+
+struct Writer<'a> {
+    w: &'a mut BitWriter,
+    /// Written with the first record, which chooses the common baseline.
+    header: Option<Header>,
+    cursor: Cursor,
+    max_bits: usize,
+    tick: u32,
+}
+
+impl Writer<'_> {
+    fn destroys(&mut self, peer: &mut Peer) -> u64 {
+        let mut records = 0;
+        if peer.tombs_pending == 0 {
+            return records;
+        }
+        for (id, tomb) in peer.tombs.iter_mut().filter(|(_, tomb)| tomb.pending) {
+            if records > 0 && self.w.len() + RECORD_HEAD_BITS > self.max_bits {
+                break;
+            }
+            let kind = Kind::Destroy { after_rpcs: tomb.after_rpcs };
+            let header = self.header(None);
+            self.cursor.write(*id, self.w);
+            kind.write(header, self.w);
+            tomb.pending = false;
+            peer.tombs_pending -= 1;
+            peer.in_flight.record(Sent::Destroy(*id));
+            records += 1;
+        }
+        records
+    }
+
+    fn states(
+        &mut self,
+        peer: &mut Peer,
+        entries: &[Entry],
+        stores: &[Box<dyn ChunkStore>],
+        encoder: &mut Encoder,
+        mut on_encoded: impl FnMut(Option<(crate::ReplicaId, usize)>),
+    ) -> u64 {
+        let mut records = 0;
+        for (i, word) in peer.pending.as_raw_mut_slice().iter_mut().enumerate() {
+            while *word != 0 {
+                let place = i * 64 + word.trailing_zeros() as usize;
+                let (entry, target) = (&entries[place], &mut peer.targets[place]);
+                let (body, new) = encoder.body(place, target.acked, entry, self.tick, stores);
+                let too_large = body.bits > limits::RECORD_BYTES * 8;
+                if new {
+                    on_encoded(too_large.then_some((entry.id, body.bits / 8)));
+                }
+                if too_large {
+                    *word &= *word - 1;
+                    continue;
+                }
+                // A first record always fits: the carrier cuts it into fragments when it must.
+                if self.header.is_some() && self.w.len() + RECORD_HEAD_BITS + body.bits > self.max_bits {
+                    return records;
+                }
+                let base = (!body.full).then_some(body.base);
+                let header = self.header(base);
+                self.cursor.write(entry.id, self.w);
+                base.map_or(Kind::Full, |base| Kind::Delta { base }).write(header, self.w);
+                let bytes = encoder.arena.finish();
+                self.w.append(&bytes[body.start..], body.bits);
+                target.sent = entry.version;
+                #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
+                peer.in_flight.record(Sent::State { place: place as u32, version: entry.version });
+                records += 1;
+                *word &= *word - 1;
+            }
+        }
+        peer.has_pending = false;
+        records
+    }
+
+    fn header(&mut self, base: Option<u32>) -> Header {
+        *self.header.get_or_insert_with(|| {
+            let header = Header { tick: self.tick, base };
+            header.write(self.w);
+            header
+        })
+    }
+}

@@ -1,0 +1,251 @@
+//! Everyone's objects: the replica manager.
+//!
+//! A **replica** is one or more chunks with an id and an owner. Exactly one node holds its **primary**; every other node has
+//! a **proxy** that follows. The [`ReplicaManager`] holds them all, primaries and proxies alike, and turns their changes into
+//! messages for the peers it was told of. It knows nothing of sockets or connections: messages and receipts come in and go
+//! out as bytes.
+//!
+//! A tick runs through the phases in this order, each a file here:
+//!
+//! 1. **unmarshal** takes state messages in: values are written in place, calls and destructions are noted down.
+//! 2. **update** runs what was noted down: RPC handlers, change handlers, destructions.
+//! 3. *(the program changes its primaries, between ticks)*
+//! 4. **prepare** captures what was touched, finds what differs, and addresses calls.
+//! 5. **marshal** fills messages for each peer, each with all it still lacks.
+//!
+//! State is repeated from its newest values until a message that carried it is acknowledged; the acknowledged version is the
+//! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding. `record` has the
+//! bits, `target` the bookkeeping per peer.
+
+mod digest;
+mod entry;
+mod error;
+mod event;
+mod guard;
+mod hold;
+mod index;
+mod marshal;
+mod peers;
+mod prepare;
+mod record;
+mod spawn;
+mod target;
+mod unmarshal;
+mod update;
+
+use std::collections::VecDeque;
+
+pub use entry::ReplicaInfo;
+pub use error::{AddError, PeerFault, ReplicaError};
+pub use event::ReplicaEvent;
+pub use guard::{PrimaryMut, Proxy};
+pub use marshal::StateMessage;
+pub use spawn::ReplicaBuilder;
+pub use target::{PeerId, PeerRole};
+pub use unmarshal::Verdict;
+
+use self::entry::{ChunkRef, Entry};
+use self::index::{IdHash, Index};
+use self::marshal::Encoder;
+use self::target::Peer;
+use crate::chunk::{ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
+use crate::ids::{MemberId, ReplicaId};
+use crate::limits;
+use crate::time::Instant;
+
+/// Holds every replica of a node. See the [module](self) for how it works; a [`Node`](crate::Node) drives it.
+pub struct ReplicaManager {
+    registry: Registry,
+    /// By class: the place of the type in the registry.
+    stores: Vec<Box<dyn ChunkStore>>,
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+    index: Index,
+    peers: Vec<Option<Peer>>,
+    local: MemberId,
+    next_serial: u32,
+    /// Number of the last prepared tick; versions are ticks.
+    tick: u32,
+    now: Instant,
+    outbox: RpcOutbox,
+    encoder: Encoder,
+    /// Places whose version is the current tick.
+    changed: Vec<u32>,
+    /// Places that changed by what a peer sent, to be passed on in this tick.
+    relayed: Vec<u32>,
+    /// Places destroyed by the program, in order.
+    dying: Vec<u32>,
+    events: VecDeque<ReplicaEvent>,
+    stats: ReplicaStats,
+}
+
+/// Counts since the manager was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ReplicaStats {
+    /// Records written into state messages.
+    pub records_sent: u64,
+    /// Encodings made for them; the rest were copies.
+    pub encodings: u64,
+    /// Records applied.
+    pub records_received: u64,
+    /// State messages that came too late to be read, and were left unacknowledged.
+    pub late_messages: u64,
+    /// Handlers run, on primaries and proxies.
+    pub rpcs_run: u64,
+    /// Calls passed on between other nodes.
+    pub rpcs_forwarded: u64,
+    /// Calls dropped: not permitted, or on a replica that is gone.
+    pub rpcs_dropped: u64,
+    /// Events dropped because the program does not poll for them.
+    pub events_dropped: u64,
+}
+
+impl ReplicaManager {
+    /// A manager on its own: its replicas are primaries and its member is [`MemberId::HOST`], until a session says otherwise.
+    /// `seed` keys hash tables; it changes nothing that can be observed.
+    pub fn new(registry: Registry, seed: u64) -> Self {
+        let stores = registry.types().iter().map(|t| t.make_store()).collect();
+        Self {
+            registry,
+            stores,
+            entries: Vec::new(),
+            free: Vec::new(),
+            index: Index::with_hasher(IdHash::new(seed)),
+            peers: Vec::new(),
+            local: MemberId::HOST,
+            next_serial: 1,
+            tick: 0,
+            now: Instant::ZERO,
+            outbox: RpcOutbox::default(),
+            encoder: Encoder::default(),
+            changed: Vec::new(),
+            relayed: Vec::new(),
+            dying: Vec::new(),
+            events: VecDeque::new(),
+            stats: ReplicaStats::default(),
+        }
+    }
+
+    /// The chunk types it replicates.
+    pub const fn registry(&self) -> &Registry {
+        &self.registry
+    }
+
+    /// The member this node is; [`MemberId::NONE`] while it has not joined a session.
+    pub const fn local_member(&self) -> MemberId {
+        self.local
+    }
+
+    pub(crate) const fn set_local_member(&mut self, member: MemberId) {
+        self.local = member;
+    }
+
+    /// Number of the last tick.
+    pub const fn tick(&self) -> u32 {
+        self.tick
+    }
+
+    /// Counts since the manager was made.
+    pub const fn stats(&self) -> ReplicaStats {
+        self.stats
+    }
+
+    /// How many replicas there are, primaries and proxies.
+    pub fn len(&self) -> usize {
+        self.index.len() - self.dying.len()
+    }
+
+    /// True when there are none.
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// All replicas, oldest place first.
+    pub fn ids(&self) -> impl Iterator<Item = ReplicaId> {
+        self.entries.iter().filter(|e| e.live && !e.dying).map(|e| e.id)
+    }
+
+    /// Who a replica belongs to; `None` when there is no such replica.
+    pub fn info(&self, id: ReplicaId) -> Option<ReplicaInfo> {
+        let entry = self.entry(id).ok()?;
+        Some(ReplicaInfo {
+            id,
+            owner: entry.owner,
+            assigned: entry.assigned,
+            is_primary: entry.is_primary(),
+            migratable: entry.migratable,
+        })
+    }
+
+    /// A replica's chunk of type `T`, primary or proxy.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Unknown`], [`ReplicaError::NoSuchChunk`].
+    pub fn get<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<&T, ReplicaError> {
+        let (_, chunk) = self.locate::<T>(id)?;
+        Ok(self.store::<T>(chunk.class).value(chunk.slot))
+    }
+
+    /// Every chunk of type `T` with the replica it belongs to, primaries and proxies.
+    pub fn iter<T: ReplicaChunk>(&self) -> impl Iterator<Item = (ReplicaId, &T)> {
+        self.class_of::<T>().into_iter().flat_map(move |class| {
+            self.store::<T>(class).iter().filter_map(move |(place, value)| {
+                let entry = &self.entries[place as usize];
+                (!entry.dying).then_some((entry.id, value))
+            })
+        })
+    }
+
+    /// The next thing that happened to replicas because of others.
+    pub fn poll_event(&mut self) -> Option<ReplicaEvent> {
+        self.events.pop_front()
+    }
+
+    fn push_event(&mut self, event: ReplicaEvent) {
+        if self.events.len() >= limits::EVENTS {
+            self.events.pop_front();
+            self.stats.events_dropped += 1;
+        }
+        self.events.push_back(event);
+    }
+
+    fn entry(&self, id: ReplicaId) -> Result<&Entry, ReplicaError> {
+        let place = *self.index.get(&id).ok_or(ReplicaError::Unknown(id))?;
+        let entry = &self.entries[place as usize];
+        if entry.dying { Err(ReplicaError::Unknown(id)) } else { Ok(entry) }
+    }
+
+    /// The entry of `id` and the position of its chunk of type `T`, with where that lives.
+    fn locate<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<(u8, ChunkRef), ReplicaError> {
+        let entry = self.entry(id)?;
+        let class = self.class_of::<T>().ok_or(ReplicaError::NoSuchChunk(id))?;
+        let position = entry.chunks.iter().position(|c| c.class == class).ok_or(ReplicaError::NoSuchChunk(id))?;
+        Ok((u8::try_from(position).expect("at most 64 chunks"), entry.chunks[position]))
+    }
+
+    fn class_of<T: ReplicaChunk>(&self) -> Option<u16> {
+        let id = core::any::TypeId::of::<T>();
+        let class = self.registry.types().iter().position(|t| t.type_id == id)?;
+        u16::try_from(class).ok()
+    }
+
+    fn store<T: ReplicaChunk>(&self, class: u16) -> &TypedStore<T> {
+        self.stores[usize::from(class)].as_any().downcast_ref().expect("a class is one type")
+    }
+
+    fn store_mut<T: ReplicaChunk>(&mut self, class: u16) -> &mut TypedStore<T> {
+        self.stores[usize::from(class)].as_any_mut().downcast_mut().expect("a class is one type")
+    }
+}
+
+impl core::fmt::Debug for ReplicaManager {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ReplicaManager")
+            .field("registry", &self.registry)
+            .field("local", &self.local)
+            .field("tick", &self.tick)
+            .field("replicas", &self.len())
+            .finish_non_exhaustive()
+    }
+}

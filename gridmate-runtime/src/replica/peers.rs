@@ -1,0 +1,89 @@
+//! Peers come and go.
+
+use super::target::{Peer, PeerId, PeerRole};
+use super::{ReplicaEvent, ReplicaManager};
+use crate::ids::MemberId;
+
+impl ReplicaManager {
+    /// Starts replicating with a peer: it will be sent every replica that is not its own.
+    pub fn add_peer(&mut self, member: MemberId, role: PeerRole) -> PeerId {
+        let mut peer = Peer::new(member, role);
+        peer.resize(self.entries.len());
+        for (place, entry) in (0..).zip(&self.entries) {
+            // What was never captured becomes pending when it is.
+            if entry.live && !entry.dying && entry.version != 0 {
+                peer.set_pending(place);
+            }
+        }
+        let place = self.peers.iter().position(Option::is_none).unwrap_or_else(|| {
+            self.peers.push(None);
+            self.peers.len() - 1
+        });
+        self.peers[place] = Some(peer);
+        PeerId(u32::try_from(place).expect("fewer than 2^32 peers"))
+    }
+
+    /// Stops replicating with a peer. Of the replicas reached through it, those that can migrate are taken over when
+    /// `adopt` is set; all others are gone.
+    pub fn remove_peer(&mut self, id: PeerId, adopt: bool) {
+        if self.peer(id).is_none() {
+            return;
+        }
+        for place in 0..self.entries.len() {
+            let entry = &mut self.entries[place];
+            if !entry.live || entry.upstream != Some(id) {
+                continue;
+            }
+            let replica = entry.id;
+            #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
+            let place = place as u32;
+            if adopt && entry.migratable {
+                self.promote(place);
+                self.push_event(ReplicaEvent::OwnerChanged { id: replica, owner: self.local });
+            } else {
+                self.vacate(place);
+                self.push_event(ReplicaEvent::Removed { id: replica });
+            }
+        }
+        self.peers[id.0 as usize] = None;
+    }
+
+    /// The next message with a call for `peer`, and whether it must be sent reliably. Calls for one peer leave in the order
+    /// they were made.
+    pub fn drain_calls(&mut self, peer: PeerId, mut send: impl FnMut(bool, &[u8])) {
+        let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) else { return };
+        for call in peer.calls.queue.drain(..) {
+            send(call.reliable, &peer.calls.arena[call.range]);
+        }
+        peer.calls.arena.clear();
+    }
+
+    /// Who a peer is.
+    pub fn peer_member(&self, id: PeerId) -> Option<MemberId> {
+        self.peer(id).map(|p| p.member)
+    }
+
+    pub(super) fn peer(&self, id: PeerId) -> Option<&Peer> {
+        self.peers.get(id.0 as usize)?.as_ref()
+    }
+
+    /// Makes the proxy at `place` the primary.
+    fn promote(&mut self, place: u32) {
+        let entry = &mut self.entries[place as usize];
+        let former = entry.owner;
+        entry.owner = self.local;
+        if entry.assigned == former {
+            entry.assigned = self.local;
+        }
+        if let Some(upstream) = entry.upstream.take()
+            && let Some(peer) = &mut self.peers[upstream.0 as usize]
+        {
+            peer.proxies -= 1;
+        }
+        entry.received = 0;
+        for chunk in &entry.chunks {
+            self.stores[usize::from(chunk.class)].promote(chunk.slot);
+        }
+        self.renew(place);
+    }
+}

@@ -1,0 +1,339 @@
+//! The bits of state messages and RPC messages: everything of a replica's traffic that is not a chunk's own encoding.
+//!
+//! A **state message** is a header and records until the bits run out:
+//!
+//! ```text
+//! message = tick:32  base:gamma  record*            base: 1 = none, else d + 1 with common base = tick - d
+//! record  = id kind
+//! id      = 1                                       same creator as the record before, next serial
+//!         | 01 zigzag:gamma                         same creator, zigzag(serial - last - 1) (never 0)
+//!         | 00 creator:gamma serial:gamma
+//! kind    = 1                body-delta             against the message's common base
+//!         | 01 d:gamma       body-delta             against the sender's version tick - d
+//!         | 001              body-full              against the defaults; creates the replica
+//!         | 0001 rpcs        destroy                rpcs = 0 | 1 count:32
+//! body-delta = version chunk*    chunk = encoding, preceded by a "differs" bit when the replica has several
+//! body-full  = version owner migratable:1 count:gamma class:gamma* encoding*
+//! version = 1                                       changed in this very tick
+//!         | 0 age:gamma                             changed at tick - age
+//! owner   = owner:gamma assigned                    assigned = 1 (to the owner) | 0 member:gamma
+//! ```
+//!
+//! A message ends where fewer than eight bits are left and all of them are zero: no record is that short. Records of one
+//! message share nothing but the header, so a body can be encoded once and copied to every peer it suits.
+//!
+//! An **RPC message** is one call:
+//!
+//! ```text
+//! call    = creator:gamma serial:gamma chunk+1:gamma rpc:8 (request | echo) argument*
+//! request = 0 source                                source = 0 (the sender) | 1 member:gamma
+//! echo    = 1 member:gamma after                    after = 0 | 1 version:32
+//! ```
+
+use crate::ids::{MemberId, ReplicaId};
+use crate::wire::{BitReader, BitWriter, WireError};
+
+/// What opens a state message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Header {
+    /// The sender's tick.
+    pub(super) tick: u32,
+    /// The version most records of the message are encoded against.
+    pub(super) base: Option<u32>,
+}
+
+/// What a record is about; its body follows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Kind {
+    /// Against the sender's version named.
+    Delta { base: u32 },
+    /// Against the defaults.
+    Full,
+    /// The replica is gone, once so many reliable RPCs have been received (counted over the whole connection).
+    Destroy { after_rpcs: Option<u32> },
+}
+
+/// Where the id of the next record counts from.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Cursor(ReplicaId);
+
+impl Header {
+    pub(super) fn write(self, w: &mut BitWriter) {
+        w.bits(u64::from(self.tick), 32);
+        w.gamma(self.base.map_or(1, |base| self.tick.wrapping_sub(base).saturating_add(1)));
+    }
+
+    pub(super) fn read(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+        let tick = bits32(r)?;
+        let base = match r.gamma()? {
+            1 => None,
+            d => Some(tick.checked_sub(d - 1).ok_or(WireError::Invalid)?),
+        };
+        Ok(Self { tick, base })
+    }
+}
+
+impl Cursor {
+    pub(super) const START: Self = Self(ReplicaId { creator: MemberId::NONE, serial: 0 });
+
+    #[inline]
+    pub(super) fn write(&mut self, id: ReplicaId, w: &mut BitWriter) {
+        if id.creator == self.0.creator {
+            let step = id.serial.wrapping_sub(self.0.serial).wrapping_sub(1).cast_signed();
+            if step == 0 {
+                w.bool(true);
+            } else {
+                w.bits(0b10, 2);
+                w.gamma(((step << 1) ^ (step >> 31)).cast_unsigned());
+            }
+        } else {
+            w.bits(0b00, 2);
+            w.gamma(id.creator.0);
+            w.gamma(id.serial);
+        }
+        self.0 = id;
+    }
+
+    #[inline]
+    pub(super) fn read(&mut self, r: &mut BitReader<'_>) -> Result<ReplicaId, WireError> {
+        let last = self.0;
+        self.0 = if r.bool()? {
+            ReplicaId { serial: last.serial.wrapping_add(1), ..last }
+        } else if r.bool()? {
+            let zigzag = r.gamma()?;
+            let step = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
+            ReplicaId { serial: last.serial.wrapping_add(step.cast_unsigned()).wrapping_add(1), ..last }
+        } else {
+            ReplicaId { creator: MemberId(r.gamma()?), serial: r.gamma()? }
+        };
+        if self.0.creator == MemberId::NONE || self.0.serial == 0 { Err(WireError::Invalid) } else { Ok(self.0) }
+    }
+}
+
+impl Kind {
+    #[inline]
+    pub(super) fn write(self, header: Header, w: &mut BitWriter) {
+        match self {
+            Self::Delta { base } if Some(base) == header.base => w.bool(true),
+            Self::Delta { base } => {
+                w.bits(0b10, 2);
+                w.gamma(header.tick.wrapping_sub(base));
+            }
+            Self::Full => w.bits(0b100, 3),
+            Self::Destroy { after_rpcs } => {
+                w.bits(0b1000, 4);
+                optional32(after_rpcs, w);
+            }
+        }
+    }
+
+    #[inline]
+    pub(super) fn read(header: Header, r: &mut BitReader<'_>) -> Result<Self, WireError> {
+        Ok(if r.bool()? {
+            Self::Delta { base: header.base.ok_or(WireError::Invalid)? }
+        } else if r.bool()? {
+            Self::Delta { base: header.tick.checked_sub(r.gamma()?).ok_or(WireError::Invalid)? }
+        } else if r.bool()? {
+            Self::Full
+        } else if r.bool()? {
+            Self::Destroy { after_rpcs: read_optional32(r)? }
+        } else {
+            return Err(WireError::Invalid);
+        })
+    }
+}
+
+#[inline]
+pub(super) fn write_version(version: u32, tick: u32, w: &mut BitWriter) {
+    if version == tick {
+        w.bool(true);
+    } else {
+        w.bool(false);
+        w.gamma(tick.wrapping_sub(version));
+    }
+}
+
+#[inline]
+pub(super) fn read_version(tick: u32, r: &mut BitReader<'_>) -> Result<u32, WireError> {
+    let version = if r.bool()? { tick } else { tick.checked_sub(r.gamma()?).ok_or(WireError::Invalid)? };
+    // Version 0 is "never sent"; no sender uses it.
+    if version == 0 { Err(WireError::Invalid) } else { Ok(version) }
+}
+
+/// Whether nothing but padding is left of a message.
+#[inline]
+pub(super) fn at_end(r: &BitReader<'_>) -> bool {
+    match r.remaining() {
+        0 => true,
+        #[expect(clippy::cast_possible_truncation, reason = "at most 7")]
+        left @ 1..=7 => r.clone().bits(left as u32) == Ok(0),
+        _ => false,
+    }
+}
+
+/// Who a replica belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Ownership {
+    pub(super) owner: MemberId,
+    pub(super) assigned: MemberId,
+    pub(super) migratable: bool,
+}
+
+impl Ownership {
+    pub(super) fn write(self, w: &mut BitWriter) {
+        w.gamma(self.owner.0);
+        w.bool(self.assigned == self.owner);
+        if self.assigned != self.owner {
+            w.gamma(self.assigned.0);
+        }
+        w.bool(self.migratable);
+    }
+
+    pub(super) fn read(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+        let owner = MemberId(r.gamma()?);
+        let assigned = if r.bool()? { owner } else { MemberId(r.gamma()?) };
+        Ok(Self { owner, assigned, migratable: r.bool()? })
+    }
+}
+
+/// The fixed part of an RPC message; the arguments follow.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Call {
+    pub(super) replica: ReplicaId,
+    pub(super) chunk: u8,
+    pub(super) rpc: u8,
+    pub(super) route: Route,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Route {
+    /// Towards the primary. A node that forwards names the member it came from.
+    Request { source: Option<MemberId> },
+    /// From the primary to the proxies, on behalf of `source`; not before the sender's version `after` is there.
+    Echo { source: MemberId, after: Option<u32> },
+}
+
+impl Call {
+    pub(super) fn write(self, w: &mut BitWriter) {
+        w.gamma(self.replica.creator.0);
+        w.gamma(self.replica.serial);
+        w.gamma(u32::from(self.chunk) + 1);
+        w.bits(u64::from(self.rpc), 8);
+        match self.route {
+            Route::Request { source } => {
+                w.bool(false);
+                w.bool(source.is_some());
+                if let Some(source) = source {
+                    w.gamma(source.0);
+                }
+            }
+            Route::Echo { source, after } => {
+                w.bool(true);
+                w.gamma(source.0);
+                optional32(after, w);
+            }
+        }
+    }
+
+    pub(super) fn read(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+        let replica = ReplicaId { creator: MemberId(r.gamma()?), serial: r.gamma()? };
+        let chunk = u8::try_from(r.gamma()? - 1).map_err(|_| WireError::Invalid)?;
+        #[expect(clippy::cast_possible_truncation, reason = "eight bits are read")]
+        let rpc = r.bits(8)? as u8;
+        let route = if r.bool()? {
+            Route::Echo { source: MemberId(r.gamma()?), after: read_optional32(r)? }
+        } else {
+            Route::Request { source: if r.bool()? { Some(MemberId(r.gamma()?)) } else { None } }
+        };
+        Ok(Self { replica, chunk, rpc, route })
+    }
+}
+
+fn optional32(value: Option<u32>, w: &mut BitWriter) {
+    w.bool(value.is_some());
+    if let Some(value) = value {
+        w.bits(u64::from(value), 32);
+    }
+}
+
+fn read_optional32(r: &mut BitReader<'_>) -> Result<Option<u32>, WireError> {
+    if r.bool()? { bits32(r).map(Some) } else { Ok(None) }
+}
+
+fn bits32(r: &mut BitReader<'_>) -> Result<u32, WireError> {
+    #[expect(clippy::cast_possible_truncation, reason = "32 bits are read")]
+    r.bits(32).map(|bits| bits as u32)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn id() -> impl Strategy<Value = ReplicaId> {
+        (1u32..5, prop_oneof![1u32..20, 1u32..]).prop_map(|(c, serial)| ReplicaId { creator: MemberId(c), serial })
+    }
+
+    proptest! {
+        #[test]
+        fn headers_ids_and_kinds_come_back(
+            tick in 1u32.., back in prop::option::of(1u32..1000), ids in prop::collection::vec((id(), 0u8..4, 1u32..500), 0..40),
+        ) {
+            let header = Header { tick, base: back.filter(|b| *b <= tick).map(|b| tick - b) };
+            let kind = |k: u8, n: u32| match k {
+                0 => header.base.map_or(Kind::Full, |base| Kind::Delta { base }),
+                1 => Kind::Delta { base: tick.saturating_sub(n).min(tick - 1) },
+                2 => Kind::Full,
+                _ => Kind::Destroy { after_rpcs: (n % 2 == 0).then_some(n) },
+            };
+            let mut w = BitWriter::new();
+            header.write(&mut w);
+            let mut cursor = Cursor::START;
+            for &(id, k, n) in &ids {
+                cursor.write(id, &mut w);
+                kind(k, n).write(header, &mut w);
+                write_version(tick, tick, &mut w);
+            }
+            let bytes = w.finish().to_vec();
+            let mut r = BitReader::new(&bytes);
+            prop_assert_eq!(Header::read(&mut r), Ok(header));
+            let mut cursor = Cursor::START;
+            for &(id, k, n) in &ids {
+                prop_assert!(!at_end(&r));
+                prop_assert_eq!(cursor.read(&mut r), Ok(id));
+                prop_assert_eq!(Kind::read(header, &mut r), Ok(kind(k, n)));
+                prop_assert_eq!(read_version(tick, &mut r), Ok(tick));
+            }
+            prop_assert!(at_end(&r));
+        }
+
+        #[test]
+        fn calls_come_back(replica in id(), chunk in any::<u8>(), rpc in any::<u8>(), n in 0u32..9, m in any::<u32>()) {
+            let route = match n % 4 {
+                0 => Route::Request { source: None },
+                1 => Route::Request { source: Some(MemberId(n + 1)) },
+                2 => Route::Echo { source: MemberId(n + 1), after: None },
+                _ => Route::Echo { source: MemberId(n + 1), after: Some(m) },
+            };
+            let call = Call { replica, chunk, rpc, route };
+            let mut w = BitWriter::new();
+            call.write(&mut w);
+            prop_assert_eq!(Call::read(&mut BitReader::new(w.finish())), Ok(call));
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..40)) {
+            let mut r = BitReader::new(&bytes);
+            let _ = Call::read(&mut r.clone());
+            if let Ok(header) = Header::read(&mut r) {
+                let mut cursor = Cursor::START;
+                while !at_end(&r) {
+                    if cursor.read(&mut r).and_then(|_| Kind::read(header, &mut r)).and_then(|_| read_version(header.tick, &mut r)).is_err() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+}

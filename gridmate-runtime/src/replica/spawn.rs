@@ -1,0 +1,213 @@
+//! Replicas come and go: adding, assigning, destroying.
+
+use super::entry::{ChunkRef, Chunks, Entry};
+use super::target::{PeerId, Target};
+use super::{AddError, ReplicaError, ReplicaManager};
+use crate::chunk::{ChunkStore, ReplicaChunk, TypedStore};
+use crate::ids::{MemberId, ReplicaId};
+use crate::limits;
+
+impl ReplicaManager {
+    /// Adds a replica of one chunk; this node is its primary. Peers hear of it in the next tick.
+    ///
+    /// # Errors
+    /// See [`AddError`].
+    pub fn add<T: ReplicaChunk>(&mut self, chunk: T) -> Result<ReplicaId, AddError> {
+        let class = self.class_of::<T>().ok_or(AddError::NotRegistered(core::any::type_name::<T>()))?;
+        let id = self.next_id()?;
+        let migratable = T::DESCRIPTOR.migratable;
+        let place = self.occupy(id, self.local, self.local, None, migratable);
+        let slot = self.store_mut::<T>(class).insert(chunk, place);
+        self.entries[place as usize].chunks.push(ChunkRef { class, slot });
+        Ok(id)
+    }
+
+    /// Starts a replica of several chunks, or one assigned to another member.
+    ///
+    /// ```ignore
+    /// let id = node.replicas().spawn().with(Body::default()).with(Health(100)).assign(member).add()?;
+    /// ```
+    pub fn spawn(&mut self) -> ReplicaBuilder<'_> {
+        ReplicaBuilder { manager: self, chunks: Vec::new(), assigned: None, error: None }
+    }
+
+    /// Lets `member` call the `owner_only` RPCs of a replica whose primary is here.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Unknown`], [`ReplicaError::NotPrimary`].
+    pub fn assign(&mut self, id: ReplicaId, member: MemberId) -> Result<(), ReplicaError> {
+        if !self.entry(id)?.is_primary() {
+            return Err(ReplicaError::NotPrimary(id));
+        }
+        let place = self.index[&id];
+        self.entries[place as usize].assigned = member;
+        self.renew(place);
+        Ok(())
+    }
+
+    /// Destroys a replica whose primary is here. It is unknown from now on; peers hear of it in the next tick, after the calls
+    /// made on it before.
+    ///
+    /// # Errors
+    /// [`ReplicaError::Unknown`], [`ReplicaError::NotPrimary`].
+    pub fn destroy(&mut self, id: ReplicaId) -> Result<(), ReplicaError> {
+        if !self.entry(id)?.is_primary() {
+            return Err(ReplicaError::NotPrimary(id));
+        }
+        let place = self.index[&id];
+        self.entries[place as usize].dying = true;
+        self.dying.push(place);
+        Ok(())
+    }
+
+    fn next_id(&mut self) -> Result<ReplicaId, AddError> {
+        if self.local == MemberId::NONE {
+            return Err(AddError::NotInSession);
+        }
+        let serial = self.next_serial;
+        self.next_serial = serial.checked_add(1).ok_or(AddError::IdsUsedUp)?;
+        Ok(ReplicaId { creator: self.local, serial })
+    }
+
+    /// Puts a replica without chunks into the table and returns its place.
+    pub(super) fn occupy(
+        &mut self,
+        id: ReplicaId,
+        owner: MemberId,
+        assigned: MemberId,
+        upstream: Option<PeerId>,
+        migratable: bool,
+    ) -> u32 {
+        let entry = Entry {
+            id,
+            owner,
+            assigned,
+            upstream,
+            chunks: Chunks::new(),
+            version: 0,
+            floor: 0,
+            received: 0,
+            migratable,
+            echoed: false,
+            dying: false,
+            live: true,
+        };
+        let place = if let Some(place) = self.free.pop() {
+            self.entries[place as usize] = entry;
+            place
+        } else {
+            self.entries.push(entry);
+            for peer in self.peers.iter_mut().flatten() {
+                peer.resize(self.entries.len());
+            }
+            u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 replicas fit in memory")
+        };
+        self.index.insert(id, place);
+        place
+    }
+
+    /// Takes a replica out of the table and tells every peer that may know of it, but the one we had it from.
+    pub(super) fn vacate(&mut self, place: u32) {
+        let entry = &mut self.entries[place as usize];
+        debug_assert!(entry.live, "a place is vacated once");
+        entry.live = false;
+        entry.dying = false;
+        let upstream = entry.upstream;
+        for chunk in core::mem::take(&mut entry.chunks) {
+            self.stores[usize::from(chunk.class)].remove(chunk.slot);
+        }
+        let entry = &self.entries[place as usize];
+        for (peer_id, peer) in (0..).zip(&mut self.peers) {
+            let Some(peer) = peer else { continue };
+            if upstream == Some(PeerId(peer_id)) {
+                peer.proxies -= 1;
+                peer.targets[place as usize] = Target::default();
+                peer.pending.set(place as usize, false);
+            } else {
+                peer.bury(place, entry);
+            }
+        }
+        self.index.remove(&entry.id);
+        self.free.push(place);
+    }
+
+    /// Sends the replica whole to everyone, as when it was new: what is not a dataset has changed.
+    pub(super) fn renew(&mut self, place: u32) {
+        let version = self.tick + 1;
+        let entry = &mut self.entries[place as usize];
+        if entry.version == 0 {
+            return; // Not captured yet: it will go out whole anyway.
+        }
+        entry.version = version;
+        entry.floor = version;
+        for peer in self.peers.iter_mut().flatten() {
+            peer.targets[place as usize].acked = 0;
+        }
+        self.relayed.push(place);
+    }
+}
+
+/// A replica being put together. Nothing happens before [`add`](Self::add).
+#[must_use = "nothing happens before `add()`"]
+pub struct ReplicaBuilder<'a> {
+    manager: &'a mut ReplicaManager,
+    chunks: Vec<(u16, Insert)>,
+    assigned: Option<MemberId>,
+    error: Option<AddError>,
+}
+
+type Insert = Box<dyn FnOnce(&mut dyn ChunkStore, u32) -> u32>;
+
+impl ReplicaBuilder<'_> {
+    /// Adds a chunk. A replica holds at most one of each type.
+    pub fn with<T: ReplicaChunk>(mut self, chunk: T) -> Self {
+        match self.manager.class_of::<T>() {
+            None => self.error = self.error.or(Some(AddError::NotRegistered(core::any::type_name::<T>()))),
+            Some(class) if self.chunks.iter().any(|(c, _)| *c == class) => {
+                self.error = self.error.or(Some(AddError::ChunkTwice(core::any::type_name::<T>())));
+            }
+            Some(class) => {
+                let insert: Insert = Box::new(move |store, place| {
+                    let store: &mut TypedStore<T> = store.as_any_mut().downcast_mut().expect("a class is one type");
+                    store.insert(chunk, place)
+                });
+                self.chunks.push((class, insert));
+            }
+        }
+        self
+    }
+
+    /// Lets `member` call the replica's `owner_only` RPCs.
+    pub const fn assign(mut self, member: MemberId) -> Self {
+        self.assigned = Some(member);
+        self
+    }
+
+    /// Adds the replica; this node is its primary. It can migrate when all its chunks can.
+    ///
+    /// # Errors
+    /// See [`AddError`]; nothing was added then.
+    pub fn add(self) -> Result<ReplicaId, AddError> {
+        let Self { manager, chunks, assigned, error } = self;
+        if let Some(error) = error {
+            return Err(error);
+        }
+        if chunks.is_empty() || chunks.len() > limits::CHUNKS_PER_REPLICA {
+            return Err(AddError::ChunkCount);
+        }
+        let id = manager.next_id()?;
+        let migratable = chunks.iter().all(|(class, _)| manager.stores[usize::from(*class)].descriptor().migratable);
+        let place = manager.occupy(id, manager.local, assigned.unwrap_or(manager.local), None, migratable);
+        for (class, insert) in chunks {
+            let slot = insert(&mut *manager.stores[usize::from(class)], place);
+            manager.entries[place as usize].chunks.push(ChunkRef { class, slot });
+        }
+        Ok(id)
+    }
+}
+
+impl core::fmt::Debug for ReplicaBuilder<'_> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("ReplicaBuilder").field("chunks", &self.chunks.len()).field("assigned", &self.assigned).finish()
+    }
+}

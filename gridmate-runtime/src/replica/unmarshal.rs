@@ -1,0 +1,260 @@
+//! State and calls as they arrive: checked, then written in place or noted down. No handler runs here.
+
+use smallvec::SmallVec;
+
+use super::entry::ChunkRef;
+use super::record::{Call, Cursor, Header, Kind, Ownership, Route, at_end, read_version};
+use super::target::{Doomed, Peer, PeerId, PeerRole};
+use super::{PeerFault, ReplicaEvent, ReplicaManager};
+use crate::chunk::{Arrival, ReceiveError};
+use crate::ids::ReplicaId;
+use crate::limits;
+use crate::wire::{BitReader, WireError};
+
+/// What became of a state message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Verdict {
+    /// All of it was taken in; it may be acknowledged.
+    Accepted,
+    /// It came so late that what it builds on is gone. It must *not* be acknowledged: the sender will repeat what it said.
+    TooLate,
+}
+
+/// Where reading a message stopped.
+enum Stop {
+    Fault(PeerFault),
+    TooLate,
+}
+
+impl From<WireError> for Stop {
+    fn from(error: WireError) -> Self {
+        Self::Fault(error.into())
+    }
+}
+
+impl From<PeerFault> for Stop {
+    fn from(fault: PeerFault) -> Self {
+        Self::Fault(fault)
+    }
+}
+
+impl ReplicaManager {
+    /// Takes a state message in. `order` grows with every message the peer sends (gaps are fine), and no message arrives that
+    /// is more than [`limits::PACKET_WINDOW`] behind one that has arrived.
+    ///
+    /// # Errors
+    /// A [`PeerFault`] says that the peer does not follow the protocol and has to go.
+    pub fn handle_state(&mut self, peer: PeerId, order: u64, message: &[u8]) -> Result<Verdict, PeerFault> {
+        let Some(Some(known)) = self.peers.get_mut(peer.0 as usize) else {
+            return Ok(Verdict::TooLate);
+        };
+        known.graves.arrived(order);
+        match self.read_state(peer, &mut BitReader::new(message)) {
+            Ok(()) => Ok(Verdict::Accepted),
+            Err(Stop::TooLate) => {
+                self.stats.late_messages += 1;
+                Ok(Verdict::TooLate)
+            }
+            Err(Stop::Fault(fault)) => Err(fault),
+        }
+    }
+
+    /// Takes an RPC message in, to be run or forwarded in [`update`](Self::update).
+    ///
+    /// # Errors
+    /// A [`PeerFault`] says that the peer does not follow the protocol and has to go.
+    pub fn handle_call(&mut self, peer: PeerId, reliable: bool, message: &[u8]) -> Result<(), PeerFault> {
+        let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) else { return Ok(()) };
+        let call = Call::read(&mut BitReader::new(message))?;
+        if matches!(call.route, Route::Request { source: Some(_) }) && peer.role != PeerRole::Host {
+            return Err(PeerFault::NotOwner);
+        }
+        peer.rpcs_received = peer.rpcs_received.wrapping_add(u32::from(reliable));
+        peer.held.push(call, message, reliable)
+    }
+
+    fn read_state(&mut self, peer: PeerId, r: &mut BitReader<'_>) -> Result<(), Stop> {
+        let header = Header::read(r)?;
+        let mut cursor = Cursor::START;
+        while !at_end(r) {
+            let id = cursor.read(r)?;
+            match Kind::read(header, r)? {
+                Kind::Delta { base } => self.read_delta(peer, id, base, header.tick, r)?,
+                Kind::Full => self.read_full(peer, id, header.tick, r)?,
+                Kind::Destroy { after_rpcs } => self.read_destroy(peer, id, after_rpcs)?,
+            }
+        }
+        Ok(())
+    }
+
+    fn read_delta(
+        &mut self,
+        peer: PeerId,
+        id: ReplicaId,
+        base: u32,
+        tick: u32,
+        r: &mut BitReader<'_>,
+    ) -> Result<(), Stop> {
+        let version = read_version(tick, r)?;
+        if base == 0 || base > version {
+            return Err(WireError::Invalid.into());
+        }
+        let Some(&place) = self.index.get(&id) else {
+            // A record is read by way of its baseline, so the rest of the message is lost with it. Correct peers send such
+            // a thing only when the message was overtaken by the replica's end.
+            return Err(if self.is_buried(peer, id) { Stop::TooLate } else { PeerFault::UnknownBaseline.into() });
+        };
+        let entry = &self.entries[place as usize];
+        if entry.upstream != Some(peer) {
+            return Err(PeerFault::NotOwner.into());
+        }
+        if version <= entry.received {
+            return Err(Stop::TooLate);
+        }
+        self.receive_chunks(place, Some(base), version, r)
+    }
+
+    fn read_full(&mut self, peer: PeerId, id: ReplicaId, tick: u32, r: &mut BitReader<'_>) -> Result<(), Stop> {
+        let version = read_version(tick, r)?;
+        let ownership = Ownership::read(r)?;
+        let count = r.gamma()? as usize;
+        if count > limits::CHUNKS_PER_REPLICA {
+            return Err(WireError::TooLong.into());
+        }
+        let mut classes = SmallVec::<[u16; 4]>::new();
+        for _ in 0..count {
+            let class = r.gamma()? as usize - 1;
+            if class >= self.stores.len() {
+                return Err(PeerFault::NoSuchType.into());
+            }
+            classes.push(u16::try_from(class).map_err(|_| WireError::Invalid)?);
+        }
+        if self.is_buried(peer, id) {
+            return Err(Stop::TooLate);
+        }
+        let known = self.peers[peer.0 as usize].as_ref().expect("checked by the caller");
+        if known.role == PeerRole::Client && (ownership.owner != known.member || id.creator != known.member) {
+            return Err(PeerFault::NotOwner.into());
+        }
+        if let Some(&place) = self.index.get(&id) {
+            let entry = &mut self.entries[place as usize];
+            if entry.upstream != Some(peer) {
+                return Err(PeerFault::NotOwner.into());
+            }
+            if version <= entry.received {
+                return Err(Stop::TooLate);
+            }
+            if entry.chunks.len() != count || entry.chunks.iter().zip(&classes).any(|(c, class)| c.class != *class) {
+                return Err(PeerFault::NoSuchType.into());
+            }
+            self.set_ownership(place, ownership);
+            return self.receive_chunks(place, None, version, r);
+        }
+        self.create_proxy(peer, id, ownership, &classes, version, r)
+    }
+
+    fn create_proxy(
+        &mut self,
+        peer: PeerId,
+        id: ReplicaId,
+        ownership: Ownership,
+        classes: &[u16],
+        version: u32,
+        r: &mut BitReader<'_>,
+    ) -> Result<(), Stop> {
+        let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
+        if known.proxies >= limits::REPLICAS_PER_PEER {
+            return Err(PeerFault::Limit("replicas").into());
+        }
+        known.proxies += 1;
+        let Ownership { owner, assigned, migratable } = ownership;
+        let place = self.occupy(id, owner, assigned, Some(peer), migratable);
+        for class in classes {
+            let slot = self.stores[usize::from(*class)].insert_default(place);
+            self.entries[place as usize].chunks.push(ChunkRef { class: *class, slot });
+        }
+        if let Err(stop) = self.receive_chunks(place, None, version, r) {
+            // Nobody has heard of it yet.
+            self.vacate(place);
+            return Err(stop);
+        }
+        self.push_event(ReplicaEvent::Added { id, owner });
+        Ok(())
+    }
+
+    fn set_ownership(&mut self, place: u32, ownership: Ownership) {
+        let entry = &mut self.entries[place as usize];
+        if entry.ownership() == ownership {
+            return;
+        }
+        let former = core::mem::replace(&mut entry.owner, ownership.owner);
+        entry.assigned = ownership.assigned;
+        entry.migratable = ownership.migratable;
+        let id = entry.id;
+        if former != ownership.owner {
+            self.push_event(ReplicaEvent::OwnerChanged { id, owner: ownership.owner });
+        }
+        self.renew(place);
+    }
+
+    fn read_destroy(&mut self, peer: PeerId, id: ReplicaId, after_rpcs: Option<u32>) -> Result<(), Stop> {
+        match self.index.get(&id) {
+            Some(&place) if self.entries[place as usize].upstream != Some(peer) => {
+                return Err(PeerFault::NotOwner.into());
+            }
+            None if !self.may_bury(peer, id) => return Err(PeerFault::NotOwner.into()),
+            _ => {}
+        }
+        let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
+        if known.graves.contains(id) {
+            return Ok(()); // Said before.
+        }
+        if !known.graves.dig(id) {
+            return Err(PeerFault::Limit("destroyed replicas").into());
+        }
+        known.doomed.push(Doomed { id, after_rpcs });
+        Ok(())
+    }
+
+    /// Reads the encodings of all chunks of a replica and applies them.
+    fn receive_chunks(
+        &mut self,
+        place: u32,
+        base: Option<u32>,
+        version: u32,
+        r: &mut BitReader<'_>,
+    ) -> Result<(), Stop> {
+        // A node with one peer has nobody to pass anything on to.
+        let relay_as = (self.peers.len() > 1).then_some(self.tick + 1);
+        let Self { entries, stores, stats, relayed, .. } = self;
+        let entry = &mut entries[place as usize];
+        let several = base.is_some() && entry.chunks.len() > 1;
+        let mut changed = entry.received == 0;
+        for chunk in &entry.chunks {
+            let differs = !several || r.bool()?;
+            let arrival = Arrival { base, version, relay_as };
+            let store = &mut stores[usize::from(chunk.class)];
+            changed |= store.receive(chunk.slot, arrival, differs.then_some(&mut *r)).map_err(|e| match e {
+                ReceiveError::Wire(error) => Stop::from(error),
+                ReceiveError::MissingBaseline => PeerFault::UnknownBaseline.into(),
+            })?;
+        }
+        entry.received = version;
+        stats.records_received += 1;
+        if changed {
+            entry.version = self.tick + 1;
+            relayed.push(place);
+        }
+        Ok(())
+    }
+
+    fn is_buried(&self, peer: PeerId, id: ReplicaId) -> bool {
+        self.peer(peer).is_some_and(|p| p.graves.contains(id))
+    }
+
+    /// Whether a peer may end a replica that we never heard of.
+    fn may_bury(&self, peer: PeerId, id: ReplicaId) -> bool {
+        self.peer(peer).is_some_and(|p: &Peer| p.role == PeerRole::Host || id.creator == p.member)
+    }
+}

@@ -1,0 +1,240 @@
+//! What was noted down while messages came in is carried out: RPC handlers first, then change handlers, then destructions.
+
+use smallvec::SmallVec;
+
+use super::hold::HeldCall;
+use super::record::{Call, Route};
+use super::target::{Doomed, Peer, PeerId};
+use super::{PeerFault, ReplicaEvent, ReplicaManager};
+use crate::chunk::{MayCall, OutboxCall, Propagate, RpcContext, RpcFlags, TimeContext};
+use crate::ids::{MemberId, ReplicaId};
+use crate::time::Instant;
+use crate::wire::BitReader;
+
+/// Replicas with a call that waits: later calls of the same peer on them wait too, so that order is kept.
+type Waiting = SmallVec<[ReplicaId; 8]>;
+
+impl ReplicaManager {
+    /// Runs the RPCs that have arrived, then the change handlers, then destroys what peers have destroyed. A call that belongs
+    /// to state not yet here stays for a later tick; calls on other replicas do not wait for it.
+    ///
+    /// `faults` is told of peers whose calls do not follow the protocol.
+    pub fn update(&mut self, now: Instant, mut faults: impl FnMut(PeerId, PeerFault)) {
+        self.now = now;
+        for place in 0..self.peers.len() {
+            let Some(peer) = &self.peers[place] else { continue };
+            if peer.held.calls.is_empty() && peer.doomed.is_empty() {
+                continue;
+            }
+            #[expect(clippy::cast_possible_truncation, reason = "peers are counted in 32 bits")]
+            let id = PeerId(place as u32);
+            if let Err(fault) = self.run_held(id) {
+                faults(id, fault);
+            }
+        }
+        self.notify();
+        for place in 0..self.peers.len() {
+            self.carry_out_destructions(place);
+        }
+    }
+
+    fn run_held(&mut self, peer: PeerId) -> Result<(), PeerFault> {
+        let mut waiting = Waiting::new();
+        let calls = self.peer(peer).map_or(0, |p| p.held.calls.len());
+        for _ in 0..calls {
+            let Some(held) = self.peer_mut(peer).and_then(|p| p.held.calls.pop_front()) else { break };
+            if !self.is_ready(peer, &held.call, &waiting) {
+                waiting.push(held.call.replica);
+                if let Some(peer) = self.peer_mut(peer) {
+                    peer.held.calls.push_back(held);
+                }
+                continue;
+            }
+            let result = self.run(peer, &held);
+            if let Some(peer) = self.peer_mut(peer) {
+                peer.held.finished(held);
+            }
+            result?;
+        }
+        Ok(())
+    }
+
+    fn is_ready(&self, peer: PeerId, call: &Call, waiting: &Waiting) -> bool {
+        let Route::Echo { after, .. } = call.route else {
+            return true; // Requests wait for nothing: the primary is the newest there is.
+        };
+        let known = self.peer(peer).expect("the peer whose calls are run");
+        if known.graves.contains(call.replica) {
+            return true; // Its end has been announced; no newer state will come.
+        }
+        let Some(place) = self.index.get(&call.replica) else {
+            return false; // On its way.
+        };
+        !waiting.contains(&call.replica)
+            && after.is_none_or(|version| self.entries[*place as usize].received >= version)
+    }
+
+    fn run(&mut self, peer: PeerId, held: &HeldCall) -> Result<(), PeerFault> {
+        let HeldCall { call, message, reliable, .. } = held;
+        let Some(&place) = self.index.get(&call.replica) else {
+            self.stats.rpcs_dropped += 1;
+            return Ok(());
+        };
+        let entry = &self.entries[place as usize];
+        let chunk = *entry.chunks.get(usize::from(call.chunk)).ok_or(PeerFault::NoSuchType)?;
+        let store = &self.stores[usize::from(chunk.class)];
+        let flags = store.rpc(call.rpc).ok_or(PeerFault::NoSuchType)?;
+        if flags.reliable != *reliable {
+            return Err(PeerFault::NoSuchType);
+        }
+        let upstream = entry.upstream;
+        let mut r = BitReader::new(message);
+        Call::read(&mut r)?;
+        match call.route {
+            Route::Echo { source, .. } => {
+                if upstream != Some(peer) {
+                    return Err(PeerFault::NotOwner);
+                }
+                let mut args = r.clone();
+                let context = RpcContext::new(source, self.local, call.replica, false, self.now);
+                self.stores[usize::from(chunk.class)].invoke(chunk.slot, call.rpc, &context, &mut r)?;
+                self.stats.rpcs_run += 1;
+                self.forward_echo(place, call, flags, source, &mut args);
+                Ok(())
+            }
+            Route::Request { source } => {
+                let source = source.or_else(|| self.peer_member(peer)).unwrap_or(MemberId::NONE);
+                let entry = &self.entries[place as usize];
+                let permitted = match flags.may_call {
+                    MayCall::Anyone => true,
+                    MayCall::Owner => source == entry.assigned || source == entry.owner,
+                    MayCall::Authority => source == entry.owner,
+                };
+                if !permitted || entry.dying {
+                    self.stats.rpcs_dropped += 1;
+                    return Ok(());
+                }
+                match upstream {
+                    // Sent to whom we have it from: it does not know that the replica changed hands. Its state is on its way.
+                    Some(upstream) if upstream == peer => {
+                        self.stats.rpcs_dropped += 1;
+                        Ok(())
+                    }
+                    Some(upstream) => {
+                        self.forward_request(upstream, call, source, *reliable, &mut r);
+                        Ok(())
+                    }
+                    None => self.run_on_primary(place, call, flags, source, r),
+                }
+            }
+        }
+    }
+
+    fn run_on_primary(
+        &mut self,
+        place: u32,
+        call: &Call,
+        flags: RpcFlags,
+        source: MemberId,
+        mut r: BitReader<'_>,
+    ) -> Result<(), PeerFault> {
+        let chunk = self.entries[place as usize].chunks[usize::from(call.chunk)];
+        let mut args = r.clone();
+        let context = RpcContext::new(source, self.local, call.replica, true, self.now);
+        let answer = self.stores[usize::from(chunk.class)].invoke(chunk.slot, call.rpc, &context, &mut r)?;
+        self.stats.rpcs_run += 1;
+        if answer == Propagate::ToProxies {
+            let mut w = core::mem::take(&mut self.encoder.scratch);
+            w.clear();
+            w.append_rest(&mut args);
+            let start = self.outbox.arena.len();
+            self.outbox.arena.extend_from_slice(w.finish());
+            self.encoder.scratch = w;
+            self.outbox.calls.push(OutboxCall {
+                replica: call.replica,
+                chunk: call.chunk,
+                rpc: call.rpc,
+                flags,
+                echo: true,
+                source,
+                args: start..self.outbox.arena.len(),
+            });
+        }
+        if context.wants_destroy() {
+            self.entries[place as usize].dying = true;
+            self.dying.push(place);
+            self.push_event(ReplicaEvent::Removed { id: call.replica });
+        }
+        Ok(())
+    }
+
+    /// Passes an echo on to the peers behind this node, waiting there for what this node has now.
+    fn forward_echo(&mut self, place: u32, call: &Call, flags: RpcFlags, source: MemberId, args: &mut BitReader<'_>) {
+        if self.peers.len() < 2 {
+            return;
+        }
+        let entry = &mut self.entries[place as usize];
+        entry.echoed |= flags.reliable;
+        let after = flags.post_attached.then_some(entry.version);
+        let mut w = core::mem::take(&mut self.encoder.scratch);
+        w.clear();
+        Call { route: Route::Echo { source, after }, ..*call }.write(&mut w);
+        w.append_rest(args);
+        self.send_echo(place, &mut w, flags.reliable);
+        self.encoder.scratch = w;
+        self.stats.rpcs_forwarded += 1;
+    }
+
+    fn forward_request(
+        &mut self,
+        upstream: PeerId,
+        call: &Call,
+        source: MemberId,
+        reliable: bool,
+        args: &mut BitReader<'_>,
+    ) {
+        let mut w = core::mem::take(&mut self.encoder.scratch);
+        w.clear();
+        Call { route: Route::Request { source: Some(source) }, ..*call }.write(&mut w);
+        w.append_rest(args);
+        self.send_request(upstream, &mut w, reliable);
+        self.encoder.scratch = w;
+        self.stats.rpcs_forwarded += 1;
+    }
+
+    fn notify(&mut self) {
+        let (now, entries) = (self.now, &self.entries);
+        for store in &mut self.stores {
+            store.notify(&|place| {
+                let entry = &entries[place as usize];
+                let tick = entry.received;
+                entry.live.then(|| TimeContext::new(now, entry.id, entry.owner, tick))
+            });
+        }
+    }
+
+    fn carry_out_destructions(&mut self, place: usize) {
+        let Some(peer) = &mut self.peers[place] else { return };
+        if peer.doomed.is_empty() {
+            return;
+        }
+        let mut doomed = core::mem::take(&mut peer.doomed);
+        let received = peer.rpcs_received;
+        doomed.retain(|Doomed { id, after_rpcs }| {
+            // The count wraps, so "enough" is "not behind by less than half of its range".
+            let wait = after_rpcs.is_some_and(|count| received.wrapping_sub(count).cast_signed() < 0);
+            if !wait && let Some(&place) = self.index.get(id) {
+                self.vacate(place);
+                self.push_event(ReplicaEvent::Removed { id: *id });
+            }
+            wait
+        });
+        if let Some(peer) = &mut self.peers[place] {
+            peer.doomed = doomed;
+        }
+    }
+
+    fn peer_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
+        self.peers.get_mut(id.0 as usize)?.as_mut()
+    }
+}

@@ -1,0 +1,107 @@
+//! What happens in a session, as a program sees it.
+
+use crate::carrier::{DisconnectReason, Refusal};
+use crate::ids::MemberId;
+
+/// Something that happened to the session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SessionEvent {
+    /// This node is a member now.
+    Joined {
+        /// Who it is.
+        local: MemberId,
+    },
+    /// This node could not join; the session is over for it.
+    JoinFailed {
+        /// Why.
+        error: JoinError,
+    },
+    /// Someone is here. A joiner hears this once for everyone already present, the host among them.
+    MemberJoined {
+        /// Who.
+        member: MemberId,
+        /// The name it gave.
+        name: String,
+    },
+    /// Someone is gone. The replicas it owned are gone with it, but for those that migrate.
+    MemberLeft {
+        /// Who.
+        member: MemberId,
+        /// Why.
+        reason: LeaveReason,
+    },
+    /// The host is gone; the session is over for this node. Proxies are gone, this node's own replicas stay.
+    HostLost {
+        /// Why.
+        reason: LeaveReason,
+    },
+}
+
+/// Why a node could not join.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum JoinError {
+    /// The host answered, and refused.
+    #[error("the host refused: {0}")]
+    Refused(Refusal),
+    /// Nobody answered at the address, or the connection ended before it was up.
+    #[error("the host could not be reached: {0}")]
+    Unreachable(LeaveReason),
+}
+
+/// Why a member is gone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum LeaveReason {
+    /// It left.
+    #[error("it left")]
+    Left,
+    /// The host ended the session.
+    #[error("the session ended")]
+    Shutdown,
+    /// The host sent it away.
+    #[error("it was sent away")]
+    Kicked,
+    /// Nothing was heard from it for the configured time.
+    #[error("it fell silent")]
+    Timeout,
+    /// It did not follow the protocol, or a limit was reached.
+    #[error("it broke the protocol or a limit")]
+    Fault,
+}
+
+impl LeaveReason {
+    pub(super) const fn to_wire(self) -> u8 {
+        match self {
+            Self::Left => 0,
+            Self::Shutdown => 1,
+            Self::Kicked => 2,
+            Self::Timeout => 3,
+            Self::Fault => 4,
+        }
+    }
+
+    pub(super) const fn from_wire(byte: u8) -> Option<Self> {
+        Some(match byte {
+            0 => Self::Left,
+            1 => Self::Shutdown,
+            2 => Self::Kicked,
+            3 => Self::Timeout,
+            4 => Self::Fault,
+            _ => return None,
+        })
+    }
+}
+
+impl From<DisconnectReason> for LeaveReason {
+    fn from(reason: DisconnectReason) -> Self {
+        match reason {
+            DisconnectReason::Leave => Self::Left,
+            DisconnectReason::Shutdown => Self::Shutdown,
+            DisconnectReason::Kicked => Self::Kicked,
+            DisconnectReason::Timeout => Self::Timeout,
+            _ => Self::Fault,
+        }
+    }
+}

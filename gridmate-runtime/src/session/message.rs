@@ -1,0 +1,165 @@
+//! The bits of hellos, welcomes and control messages. All are whole bytes long; names are UTF-8.
+//!
+//! ```text
+//! hello   = length:varint name
+//! welcome = member:32 session:64
+//! control = 1:8 member:32 length:varint name        someone has joined
+//!         | 2:8 member:32 reason:8                  someone has left
+//! ```
+
+use super::LeaveReason;
+use crate::ids::MemberId;
+use crate::limits;
+use crate::wire::{BitReader, BitWriter, WireError};
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Hello<'a> {
+    pub(super) name: &'a str,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Welcome {
+    pub(super) member: MemberId,
+    pub(super) session: u64,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+pub(super) enum ControlMessage<'a> {
+    Joined { member: MemberId, name: &'a str },
+    Left { member: MemberId, reason: LeaveReason },
+}
+
+impl<'a> Hello<'a> {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut w = BitWriter::new();
+        write_name(self.name, &mut w);
+        w.finish().to_vec()
+    }
+
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, WireError> {
+        let mut r = BitReader::new(bytes);
+        let name = read_name(bytes, &mut r)?;
+        Ok(Self { name })
+    }
+}
+
+impl Welcome {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut w = BitWriter::new();
+        w.bits(u64::from(self.member.0), 32);
+        w.bits(self.session, 64);
+        w.finish().to_vec()
+    }
+
+    pub(super) fn decode(bytes: &[u8]) -> Result<Self, WireError> {
+        let mut r = BitReader::new(bytes);
+        let member = read_member(&mut r)?;
+        let session = r.bits(64)?;
+        end(&r)?;
+        Ok(Self { member, session })
+    }
+}
+
+impl<'a> ControlMessage<'a> {
+    pub(super) fn encode(&self) -> Vec<u8> {
+        let mut w = BitWriter::new();
+        match *self {
+            Self::Joined { member, name } => {
+                w.bits(1, 8);
+                w.bits(u64::from(member.0), 32);
+                write_name(name, &mut w);
+            }
+            Self::Left { member, reason } => {
+                w.bits(2, 8);
+                w.bits(u64::from(member.0), 32);
+                w.bits(u64::from(reason.to_wire()), 8);
+            }
+        }
+        w.finish().to_vec()
+    }
+
+    pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, WireError> {
+        let mut r = BitReader::new(bytes);
+        match r.bits(8)? {
+            1 => {
+                let member = read_member(&mut r)?;
+                Ok(Self::Joined { member, name: read_name(bytes, &mut r)? })
+            }
+            2 => {
+                let member = read_member(&mut r)?;
+                let [reason, ..] = r.bits(8)?.to_le_bytes();
+                end(&r)?;
+                Ok(Self::Left { member, reason: LeaveReason::from_wire(reason).ok_or(WireError::Invalid)? })
+            }
+            _ => Err(WireError::Invalid),
+        }
+    }
+}
+
+/// The longest start of `name` that fits, cut between characters.
+pub(crate) fn clip_name(name: &str) -> &str {
+    &name[..name.floor_char_boundary(limits::NAME_BYTES)]
+}
+
+fn write_name(name: &str, w: &mut BitWriter) {
+    let name = clip_name(name);
+    w.varint(name.len() as u64);
+    w.bytes(name.as_bytes());
+}
+
+/// A name is the last thing in every message that has one.
+fn read_name<'a>(bytes: &'a [u8], r: &mut BitReader<'_>) -> Result<&'a str, WireError> {
+    let length = r.varint()?;
+    let rest = &bytes[r.position() / 8..];
+    if length > limits::NAME_BYTES as u64 {
+        return Err(WireError::TooLong);
+    }
+    match length.cmp(&(rest.len() as u64)) {
+        core::cmp::Ordering::Equal => core::str::from_utf8(rest).map_err(|_| WireError::NotUtf8),
+        core::cmp::Ordering::Less => Err(WireError::Invalid),
+        core::cmp::Ordering::Greater => Err(WireError::UnexpectedEnd),
+    }
+}
+
+fn read_member(r: &mut BitReader<'_>) -> Result<MemberId, WireError> {
+    let id = u32::try_from(r.bits(32)?).map_err(|_| WireError::Invalid)?;
+    if id == 0 { Err(WireError::Invalid) } else { Ok(MemberId(id)) }
+}
+
+fn end(r: &BitReader<'_>) -> Result<(), WireError> {
+    if r.remaining() == 0 { Ok(()) } else { Err(WireError::Invalid) }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    proptest! {
+        #[test]
+        fn messages_come_back_and_prefixes_do_not(name in "\\PC{0,16}", id in 1u32.., session in any::<u64>(), reason in 0u8..5) {
+            let member = MemberId(id);
+            let joined = ControlMessage::Joined { member, name: &name };
+            let left = ControlMessage::Left { member, reason: LeaveReason::from_wire(reason).unwrap() };
+            let welcome = Welcome { member, session };
+            prop_assert_eq!(&ControlMessage::decode(&joined.encode()).unwrap(), &joined);
+            prop_assert_eq!(&ControlMessage::decode(&left.encode()).unwrap(), &left);
+            prop_assert_eq!(&Welcome::decode(&welcome.encode()).unwrap(), &welcome);
+            prop_assert_eq!(Hello::decode(&Hello { name: &name }.encode()).unwrap().name, &name);
+            for bytes in [joined.encode(), left.encode()] {
+                for cut in 0..bytes.len() {
+                    prop_assert!(ControlMessage::decode(&bytes[..cut]).is_err());
+                }
+            }
+            for cut in 0..12 {
+                prop_assert!(Welcome::decode(&welcome.encode()[..cut]).is_err());
+            }
+        }
+
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..80)) {
+            let _ = (Hello::decode(&bytes), Welcome::decode(&bytes), ControlMessage::decode(&bytes));
+        }
+    }
+}

@@ -1,0 +1,299 @@
+//! Who is here: members, the host, joining and leaving.
+//!
+//! A session is a host and the clients connected to it. The host gives every joiner a [`MemberId`] and tells everyone of
+//! everyone else; clients know each other only through it. Like the layers below, a session has no socket and no clock: it is
+//! told what the carrier reports, and answers with [`Action`]s for the node to carry out.
+//!
+//! ```text
+//! joiner   carrier hello { name } ─────────▶ host      refused: full, bad name; version and schema are the carrier's check
+//! joiner ◀──── welcome { member, session }   host
+//! joiner ◀──── Joined { member, name } …     host      everyone already here, the host first
+//! others ◀──── Joined { the joiner }         host
+//! others ◀──── Left { member, reason }       host      when its connection ends
+//! ```
+
+mod event;
+mod message;
+
+use std::collections::{BTreeMap, VecDeque};
+
+pub use event::{JoinError, LeaveReason, SessionEvent};
+
+use self::message::{ControlMessage, Hello, Welcome};
+use crate::carrier::{ConnectionId, DisconnectReason, Refusal};
+use crate::ids::MemberId;
+use crate::limits;
+
+/// Someone in the session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Member {
+    /// Who.
+    pub id: MemberId,
+    /// The name it gave when it joined; not necessarily unique.
+    pub name: String,
+    /// Whether it hosts the session.
+    pub is_host: bool,
+}
+
+/// What the node has to do on the session's behalf.
+#[derive(Debug)]
+pub(crate) enum Action {
+    Accept { connection: ConnectionId, welcome: Vec<u8> },
+    Refuse { connection: ConnectionId, reason: Refusal },
+    Send { connection: ConnectionId, message: Vec<u8> },
+    Disconnect { connection: ConnectionId, reason: DisconnectReason },
+    /// A member can be replicated with from now on.
+    PeerUp { connection: ConnectionId, member: MemberId },
+    /// This node has become a member.
+    Joined { local: MemberId },
+}
+
+/// Why a connection does not follow the protocol.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Malformed;
+
+#[derive(Debug)]
+pub(crate) struct Session {
+    role: Role,
+    id: u64,
+    local: MemberId,
+    local_name: String,
+    max_members: usize,
+    next_member: u32,
+    members: BTreeMap<MemberId, Member>,
+    /// On the host: who is behind each connection, from the moment it is accepted.
+    connections: BTreeMap<ConnectionId, Joiner>,
+    actions: VecDeque<Action>,
+    events: VecDeque<SessionEvent>,
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Role {
+    Host,
+    Client { host: ConnectionId, joined: bool },
+    /// The session is over for this node.
+    Ended,
+}
+
+#[derive(Debug)]
+struct Joiner {
+    member: MemberId,
+    name: String,
+    connected: bool,
+}
+
+impl Session {
+    pub(crate) fn host(name: &str, id: u64, max_members: usize) -> Self {
+        let mut session = Self::new(Role::Host, name, id, max_members);
+        session.local = MemberId::HOST;
+        session.enter(MemberId::HOST, name.to_owned());
+        session
+    }
+
+    pub(crate) fn join(name: &str, host: ConnectionId) -> Self {
+        Self::new(Role::Client { host, joined: false }, name, 0, 0)
+    }
+
+    /// The bytes to introduce ourselves with.
+    pub(crate) fn hello(name: &str) -> Vec<u8> {
+        Hello { name }.encode()
+    }
+
+    pub(crate) const fn id(&self) -> u64 {
+        self.id
+    }
+
+    pub(crate) const fn local(&self) -> MemberId {
+        self.local
+    }
+
+    pub(crate) fn is_host(&self) -> bool {
+        self.role == Role::Host
+    }
+
+    pub(crate) fn members(&self) -> impl Iterator<Item = &Member> {
+        self.members.values()
+    }
+
+    pub(crate) fn member(&self, id: MemberId) -> Option<&Member> {
+        self.members.get(&id)
+    }
+
+    pub(crate) fn poll_action(&mut self) -> Option<Action> {
+        self.actions.pop_front()
+    }
+
+    pub(crate) fn poll_event(&mut self) -> Option<SessionEvent> {
+        self.events.pop_front()
+    }
+
+    /// Someone asks to join.
+    pub(crate) fn handle_incoming(&mut self, connection: ConnectionId, hello: &[u8]) {
+        let reason = match Hello::decode(hello) {
+            _ if self.role != Role::Host => Refusal::Denied { code: refusal::NOT_HOST, text: "not a host".to_owned() },
+            _ if self.members.len() + self.unconnected() >= self.max_members => Refusal::Full,
+            Err(_) => Refusal::Denied { code: refusal::BAD_HELLO, text: "unreadable hello".to_owned() },
+            Ok(Hello { name }) => {
+                let member = MemberId(self.next_member);
+                self.next_member += 1;
+                self.connections.insert(connection, Joiner { member, name: name.to_owned(), connected: false });
+                let welcome = Welcome { member, session: self.id }.encode();
+                self.actions.push_back(Action::Accept { connection, welcome });
+                return;
+            }
+        };
+        self.actions.push_back(Action::Refuse { connection, reason });
+    }
+
+    /// A connection is up, on either end. `welcome` is what the accepting end sent; empty there.
+    pub(crate) fn handle_connected(&mut self, connection: ConnectionId, welcome: &[u8]) -> Result<(), Malformed> {
+        match self.role {
+            Role::Host => {
+                let Some(joiner) = self.connections.get_mut(&connection) else { return Ok(()) };
+                joiner.connected = true;
+                let (member, name) = (joiner.member, joiner.name.clone());
+                self.actions.push_back(Action::PeerUp { connection, member });
+                for known in self.members.values() {
+                    let message = ControlMessage::Joined { member: known.id, name: &known.name }.encode();
+                    self.actions.push_back(Action::Send { connection, message });
+                }
+                self.enter(member, name.clone());
+                self.broadcast(&ControlMessage::Joined { member, name: &name }, Some(connection));
+                self.events.push_back(SessionEvent::MemberJoined { member, name });
+            }
+            Role::Client { host, ref mut joined } if host == connection && !*joined => {
+                let Welcome { member, session } = Welcome::decode(welcome).map_err(|_| Malformed)?;
+                *joined = true;
+                self.local = member;
+                self.id = session;
+                let name = self.local_name.clone();
+                self.enter(member, name);
+                self.actions.push_back(Action::Joined { local: member });
+                self.actions.push_back(Action::PeerUp { connection, member: MemberId::HOST });
+                self.events.push_back(SessionEvent::Joined { local: member });
+            }
+            _ => {}
+        }
+        Ok(())
+    }
+
+    /// A control message has arrived.
+    pub(crate) fn handle_message(&mut self, connection: ConnectionId, message: &[u8]) -> Result<(), Malformed> {
+        let Role::Client { host, joined: true } = self.role else { return Err(Malformed) };
+        if host != connection {
+            return Err(Malformed);
+        }
+        match ControlMessage::decode(message).map_err(|_| Malformed)? {
+            ControlMessage::Joined { member, name } => {
+                if member == self.local || self.members.contains_key(&member) || self.members.len() >= limits::MEMBERS {
+                    return Err(Malformed);
+                }
+                self.enter(member, name.to_owned());
+                self.events.push_back(SessionEvent::MemberJoined { member, name: name.to_owned() });
+            }
+            ControlMessage::Left { member, reason } => {
+                self.members.remove(&member).ok_or(Malformed)?;
+                self.events.push_back(SessionEvent::MemberLeft { member, reason });
+            }
+        }
+        Ok(())
+    }
+
+    /// The host we asked refused.
+    pub(crate) fn handle_refused(&mut self, connection: ConnectionId, reason: Refusal) {
+        if matches!(self.role, Role::Client { host, .. } if host == connection) {
+            self.role = Role::Ended;
+            self.events.push_back(SessionEvent::JoinFailed { error: JoinError::Refused(reason) });
+        }
+    }
+
+    /// A connection has ended.
+    pub(crate) fn handle_disconnected(&mut self, connection: ConnectionId, reason: DisconnectReason) {
+        match self.role {
+            Role::Host => {
+                let Some(joiner) = self.connections.remove(&connection) else { return };
+                if !joiner.connected {
+                    return; // Nobody has heard of it.
+                }
+                let (member, reason) = (joiner.member, LeaveReason::from(reason));
+                self.members.remove(&member);
+                self.broadcast(&ControlMessage::Left { member, reason }, None);
+                self.events.push_back(SessionEvent::MemberLeft { member, reason });
+            }
+            Role::Client { host, joined } if host == connection => {
+                self.role = Role::Ended;
+                self.members.retain(|id, _| *id == self.local);
+                self.events.push_back(if joined {
+                    SessionEvent::HostLost { reason: reason.into() }
+                } else {
+                    SessionEvent::JoinFailed { error: JoinError::Unreachable(reason.into()) }
+                });
+            }
+            _ => {}
+        }
+    }
+
+    /// Sends a member away. False when this node is not the host or the member is not connected.
+    pub(crate) fn kick(&mut self, member: MemberId) -> bool {
+        let connection = self.connections.iter().find(|(_, joiner)| joiner.member == member).map(|(c, _)| *c);
+        if let Some(connection) = connection.filter(|_| self.role == Role::Host) {
+            self.actions.push_back(Action::Disconnect { connection, reason: DisconnectReason::Kicked });
+            return true;
+        }
+        false
+    }
+
+    /// Leaves, or ends the session when this node hosts it.
+    pub(crate) fn leave(&mut self) {
+        let reason = if self.role == Role::Host { DisconnectReason::Shutdown } else { DisconnectReason::Leave };
+        match core::mem::replace(&mut self.role, Role::Ended) {
+            Role::Client { host, .. } => self.actions.push_back(Action::Disconnect { connection: host, reason }),
+            _ => {
+                for connection in core::mem::take(&mut self.connections).into_keys() {
+                    self.actions.push_back(Action::Disconnect { connection, reason });
+                }
+            }
+        }
+        self.members.retain(|id, _| *id == self.local);
+    }
+
+    fn new(role: Role, name: &str, id: u64, max_members: usize) -> Self {
+        Self {
+            role,
+            id,
+            local: MemberId::NONE,
+            local_name: name.to_owned(),
+            max_members: max_members.min(limits::MEMBERS),
+            next_member: MemberId::HOST.0 + 1,
+            members: BTreeMap::new(),
+            connections: BTreeMap::new(),
+            actions: VecDeque::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    fn enter(&mut self, id: MemberId, name: String) {
+        self.members.insert(id, Member { id, name, is_host: id == MemberId::HOST });
+    }
+
+    /// Accepted and not yet connected.
+    fn unconnected(&self) -> usize {
+        self.connections.values().filter(|joiner| !joiner.connected).count()
+    }
+
+    fn broadcast(&mut self, message: &ControlMessage<'_>, except: Option<ConnectionId>) {
+        let message = message.encode();
+        for (connection, joiner) in &self.connections {
+            if joiner.connected && Some(*connection) != except {
+                self.actions.push_back(Action::Send { connection: *connection, message: message.clone() });
+            }
+        }
+    }
+}
+
+/// Codes of [`Refusal::Denied`].
+mod refusal {
+    pub(super) const NOT_HOST: u8 = 1;
+    pub(super) const BAD_HELLO: u8 = 2;
+}
