@@ -70,6 +70,9 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
     touched: Vec<u32>,
+    /// Slots whose value was changed by others, and the flag that asks for the list; see `drain_updated`.
+    updated: Vec<u32>,
+    watched: bool,
     /// Slots with something to notify, and what they held before.
     changed: Vec<(u32, T::Snapshot)>,
     defaults: T::Snapshot,
@@ -85,6 +88,7 @@ struct Slot<T: ReplicaChunk> {
     received: History<T::Snapshot>,
     replica: u32,
     touched: bool,
+    updated: bool,
     notifying: bool,
     live: bool,
 }
@@ -93,7 +97,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
     pub(crate) fn new() -> Self {
         let defaults = T::default().snapshot();
         let scratch = defaults.clone();
-        Self { slots: Vec::new(), free: Vec::new(), touched: Vec::new(), changed: Vec::new(), defaults, scratch }
+        Self { slots: Vec::new(), free: Vec::new(), touched: Vec::new(), updated: Vec::new(), watched: false, changed: Vec::new(), defaults, scratch }
     }
 
     /// Makes a chunk that holds `value`, touched.
@@ -112,6 +116,26 @@ impl<T: ReplicaChunk> TypedStore<T> {
     pub(crate) fn value_mut(&mut self, slot: u32) -> &mut T {
         self.touch(slot);
         &mut self.slots[slot as usize].value
+    }
+
+    /// Every value that a peer or a handler has changed since the last call, with its replica. The first call only starts
+    /// the list: programs that never ask pay nothing.
+    pub(crate) fn drain_updated(&mut self, mut each: impl FnMut(u32, &T)) {
+        self.watched = true;
+        for slot in self.updated.drain(..) {
+            let s = &mut self.slots[slot as usize];
+            if core::mem::take(&mut s.updated) {
+                each(s.replica, &s.value);
+            }
+        }
+    }
+
+    fn mark_updated(&mut self, slot: u32) {
+        let s = &mut self.slots[slot as usize];
+        if self.watched && !s.updated {
+            s.updated = true;
+            self.updated.push(slot);
+        }
     }
 
     /// Live slots with the replicas they belong to.
@@ -137,6 +161,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             received: History::new(),
             replica,
             touched: false,
+            updated: false,
             notifying: false,
             live: true,
         };
@@ -174,6 +199,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         s.sent = History::new();
         s.received = History::new();
         s.touched = false;
+        s.updated = false;
         s.live = false;
         if core::mem::take(&mut s.notifying) {
             self.changed.retain(|(changed, _)| *changed != slot);
@@ -247,6 +273,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
         s.version = version;
         core::mem::swap(&mut s.current, &mut self.scratch);
+        self.mark_updated(slot);
         Ok(true)
     }
 
@@ -283,6 +310,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         if context.primary {
             self.touch(slot);
         }
+        self.mark_updated(slot);
         (rpc.invoke)(&mut self.slots[slot as usize].value, context, r)
     }
 }

@@ -197,6 +197,22 @@ impl ReplicaManager {
         })
     }
 
+    /// Visits every chunk of type `T` that a peer or an RPC handler has changed since the last call: proxies that followed
+    /// their owner, primaries that a call ran on. Starts counting with the first call; new proxies are told as
+    /// [`ReplicaEvent::Added`] in any case.
+    pub fn drain_updated<T: ReplicaChunk>(&mut self, mut each: impl FnMut(ReplicaId, &T)) {
+        let Some(class) = self.class_of::<T>() else { return };
+        let Self { stores, entries, .. } = self;
+        let store: &mut TypedStore<T> =
+            stores[usize::from(class)].as_any_mut().downcast_mut().expect("a class is one type");
+        store.drain_updated(|place, value| {
+            let entry = &entries[place as usize];
+            if !entry.dying {
+                each(entry.id, value);
+            }
+        });
+    }
+
     /// The next thing that happened to replicas because of others.
     pub fn poll_event(&mut self) -> Option<ReplicaEvent> {
         self.events.pop_front()

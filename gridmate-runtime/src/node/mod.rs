@@ -1,0 +1,369 @@
+//! The one pump: a driver below, a program above, and everything else in between.
+//!
+//! A [`Node`] owns a driver, a carrier, a session and a replica manager, and moves bytes between them. A program calls
+//! [`Node::tick`] once a frame and works on [`Node::replicas`] in between. A tick is six steps:
+//!
+//! 1. **receive** what the driver has,
+//! 2. **unmarshal** it: session messages, state, calls,
+//! 3. **update**: run the handlers,
+//! 4. **prepare**: find what the program and the handlers have changed,
+//! 5. **marshal** it for each peer,
+//! 6. **send**.
+
+mod config;
+mod event;
+mod stats;
+
+use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
+
+pub use config::NodeConfig;
+pub use event::NodeEvent;
+pub use stats::{NodeStats, PeerStats};
+
+use crate::carrier::{CarrierConfig, CarrierEvent, ChannelId, ChannelKind, ConnectError, ConnectionId, DisconnectReason, Endpoint};
+use crate::driver::{Driver, DriverError};
+use crate::ids::MemberId;
+use crate::limits;
+use crate::replica::{PeerId, PeerRole, ReplicaManager, Verdict};
+use crate::session::{Action, Member, Session};
+use crate::time::Instant;
+
+/// Session control: reliable, first in every datagram.
+const CONTROL: ChannelId = ChannelId(0);
+/// Calls that must arrive.
+const RPC_RELIABLE: ChannelId = ChannelId(1);
+/// Calls that may be lost, but never arrive late.
+const RPC_UNRELIABLE: ChannelId = ChannelId(2);
+/// Replica state: repeated by the replica manager, so never by the carrier.
+const STATE: ChannelId = ChannelId(3);
+
+const CHANNELS: [ChannelKind; 4] =
+    [ChannelKind::ReliableOrdered, ChannelKind::ReliableOrdered, ChannelKind::UnreliableSequenced, ChannelKind::Unreliable];
+
+/// A participant in a session. See the [module](self) for what a tick does.
+pub struct Node {
+    driver: Box<dyn Driver>,
+    endpoint: Endpoint,
+    session: Session,
+    replicas: ReplicaManager,
+    /// Connections that replicas go over.
+    links: BTreeMap<ConnectionId, Link>,
+    events: VecDeque<NodeEvent>,
+    events_dropped: u64,
+    /// One datagram or message, reused.
+    buffer: Vec<u8>,
+    /// Connections to be ended at the end of a step.
+    faulty: Vec<(ConnectionId, DisconnectReason)>,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Link {
+    peer: PeerId,
+    member: MemberId,
+}
+
+/// Why a node could not start.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum NodeError {
+    /// The carrier would not connect.
+    #[error(transparent)]
+    Connect(#[from] ConnectError),
+}
+
+impl Node {
+    /// Starts a session and hosts it.
+    ///
+    /// # Errors
+    /// None today; a driver that needs more than an address to start may add some.
+    pub fn host(driver: impl Driver + 'static, config: NodeConfig) -> Result<Self, NodeError> {
+        Ok(Self::new(Box::new(driver), config, |endpoint, seed, config| {
+            let _ = endpoint;
+            Ok::<_, NodeError>(Session::host(&config.name, seed, config.max_members))
+        })?)
+    }
+
+    /// Joins the session hosted at `host`. Returns at once; [`SessionEvent::Joined`](crate::SessionEvent::Joined) or
+    /// [`SessionEvent::JoinFailed`](crate::SessionEvent::JoinFailed) follows after some ticks.
+    ///
+    /// # Errors
+    /// [`NodeError::Connect`] when the address cannot be connected to.
+    pub fn join(driver: impl Driver + 'static, host: SocketAddr, config: NodeConfig) -> Result<Self, NodeError> {
+        let mut node = Self::new(Box::new(driver), config, |endpoint, _, config| {
+            let hello = Session::hello(&config.name);
+            let connection = endpoint.connect(Instant::ZERO, host, &hello)?;
+            Ok::<_, NodeError>(Session::join(&config.name, connection))
+        })?;
+        node.replicas.set_local_member(MemberId::NONE);
+        Ok(node)
+    }
+
+    /// Does everything that is due at `now`; see the [module](self). Never blocks. `now` never goes back.
+    ///
+    /// # Errors
+    /// [`DriverError`] when the driver can no longer be used; what peers do is never an error.
+    pub fn tick(&mut self, now: Instant) -> Result<(), DriverError> {
+        self.receive(now)?;
+        self.unmarshal(now);
+        self.update(now);
+        self.replicas.prepare();
+        self.marshal();
+        self.send(now)
+    }
+
+    /// The objects of this node: its own, and everyone else's proxies.
+    pub const fn replicas(&mut self) -> &mut ReplicaManager {
+        &mut self.replicas
+    }
+
+    /// The same, to look only.
+    pub const fn replicas_ref(&self) -> &ReplicaManager {
+        &self.replicas
+    }
+
+    /// The next thing that happened. Session events come before the replica events of the same tick.
+    pub fn poll_event(&mut self) -> Option<NodeEvent> {
+        self.events.pop_front().or_else(|| self.replicas.poll_event().map(NodeEvent::Replica))
+    }
+
+    /// The address others can reach this node at, as far as its driver knows.
+    pub fn local_addr(&self) -> SocketAddr {
+        self.driver.local_addr()
+    }
+
+    /// Whether this node hosts its session.
+    pub fn is_host(&self) -> bool {
+        self.session.is_host()
+    }
+
+    /// The member this node is; [`MemberId::NONE`] before it has joined.
+    pub const fn local_member(&self) -> MemberId {
+        self.session.local()
+    }
+
+    /// A number drawn by the host that tells sessions apart; 0 before this node has joined.
+    pub const fn session_id(&self) -> u64 {
+        self.session.id()
+    }
+
+    /// Everyone in the session, this node included, in the order of ids.
+    pub fn members(&self) -> impl Iterator<Item = &Member> {
+        self.session.members()
+    }
+
+    /// One member.
+    pub fn member(&self, id: MemberId) -> Option<&Member> {
+        self.session.member(id)
+    }
+
+    /// Sends a member away. False when this node is not the host, or there is no such member, or it is this node.
+    pub fn kick(&mut self, now: Instant, member: MemberId) -> bool {
+        let known = self.session.kick(member);
+        self.carry_out_actions(now);
+        known
+    }
+
+    /// Leaves the session; the host ends it for everyone. Tick a few more times so that the others hear of it.
+    pub fn leave(&mut self, now: Instant) {
+        self.session.leave();
+        self.carry_out_actions(now);
+        for link in core::mem::take(&mut self.links).into_values() {
+            self.replicas.remove_peer(link.peer, false);
+        }
+    }
+
+    fn new(
+        driver: Box<dyn Driver>,
+        config: NodeConfig,
+        session: impl FnOnce(&mut Endpoint, u64, &NodeConfig) -> Result<Session, NodeError>,
+    ) -> Result<Self, NodeError> {
+        let mut driver = driver;
+        let mut rng = crate::Rng::new(config.seed.unwrap_or_else(|| driver.entropy()));
+        let carrier = CarrierConfig {
+            schema: config.registry.fingerprint(),
+            channels: CHANNELS.to_vec(),
+            timeout: config.timeout,
+            keep_alive: config.keep_alive,
+            ..CarrierConfig::default()
+        };
+        let mut endpoint = Endpoint::new(carrier, rng.next_u64());
+        let session = session(&mut endpoint, rng.next_u64(), &config)?;
+        Ok(Self {
+            driver,
+            endpoint,
+            session,
+            replicas: ReplicaManager::new(config.registry, rng.next_u64()),
+            links: BTreeMap::new(),
+            events: VecDeque::new(),
+            events_dropped: 0,
+            buffer: Vec::new(),
+            faulty: Vec::new(),
+        })
+    }
+
+    fn receive(&mut self, now: Instant) -> Result<(), DriverError> {
+        let endpoint = &mut self.endpoint;
+        self.driver.receive(now, &mut |from, datagram| endpoint.handle_datagram(now, from, datagram))?;
+        endpoint.handle_timeout(now);
+        Ok(())
+    }
+
+    fn unmarshal(&mut self, now: Instant) {
+        while let Some(event) = self.endpoint.poll_event() {
+            self.handle_carrier_event(event);
+            self.end_faulty(now);
+            self.carry_out_actions(now);
+        }
+    }
+
+    fn handle_carrier_event(&mut self, event: CarrierEvent) {
+        match event {
+            CarrierEvent::Receipt { connection, token, delivered } => {
+                if let Some(link) = self.links.get(&connection) {
+                    self.replicas.handle_receipt(link.peer, token, delivered);
+                }
+            }
+            CarrierEvent::Message { connection, channel, order, packet, bytes } => {
+                let fault = match channel {
+                    CONTROL => self.session.handle_message(connection, &bytes).is_err(),
+                    _ => self.handle_replica_message(connection, channel, order, packet, &bytes).is_err(),
+                };
+                if fault {
+                    self.faulty.push((connection, DisconnectReason::ProtocolError));
+                }
+                self.endpoint.recycle(bytes);
+            }
+            CarrierEvent::Incoming { connection, hello, .. } => self.session.handle_incoming(connection, &hello),
+            CarrierEvent::Connected { connection, welcome } => {
+                if self.session.handle_connected(connection, &welcome).is_err() {
+                    self.faulty.push((connection, DisconnectReason::ProtocolError));
+                }
+            }
+            CarrierEvent::Refused { connection, reason } => self.session.handle_refused(connection, reason),
+            CarrierEvent::Disconnected { connection, reason } => self.disconnected(connection, reason),
+        }
+    }
+
+    fn handle_replica_message(
+        &mut self,
+        connection: ConnectionId,
+        channel: ChannelId,
+        order: u64,
+        packet: u64,
+        bytes: &[u8],
+    ) -> Result<(), crate::replica::PeerFault> {
+        let Some(link) = self.links.get(&connection) else { return Ok(()) };
+        if channel == STATE {
+            if self.replicas.handle_state(link.peer, order, bytes)? == Verdict::TooLate {
+                self.endpoint.reject(connection, packet);
+            }
+            Ok(())
+        } else {
+            self.replicas.handle_call(link.peer, channel == RPC_RELIABLE, bytes)
+        }
+    }
+
+    fn disconnected(&mut self, connection: ConnectionId, reason: DisconnectReason) {
+        self.session.handle_disconnected(connection, reason);
+        if let Some(link) = self.links.remove(&connection) {
+            self.replicas.remove_peer(link.peer, self.session.is_host());
+        }
+    }
+
+    fn update(&mut self, now: Instant) {
+        let (links, faulty) = (&self.links, &mut self.faulty);
+        self.replicas.update(now, |peer, _| {
+            if let Some((connection, _)) = links.iter().find(|(_, link)| link.peer == peer) {
+                faulty.push((*connection, DisconnectReason::ProtocolError));
+            }
+        });
+        self.end_faulty(now);
+        self.carry_out_actions(now);
+    }
+
+    fn marshal(&mut self) {
+        for (connection, link) in &self.links {
+            let (endpoint, faulty) = (&mut self.endpoint, &mut self.faulty);
+            self.replicas.drain_calls(link.peer, |reliable, message| {
+                let channel = if reliable { RPC_RELIABLE } else { RPC_UNRELIABLE };
+                // An unreliable call that finds no room is lost, as it may be. A reliable one must not be.
+                if endpoint.send(*connection, channel, message, None).is_err() && reliable {
+                    faulty.push((*connection, DisconnectReason::Overflow));
+                }
+            });
+            let mut budget = self.endpoint.state_budget(*connection);
+            while budget > 0 && self.replicas.has_state_for(link.peer) {
+                let max = self.endpoint.max_unfragmented().min(budget.max(256));
+                let Some(message) = self.replicas.marshal(link.peer, max, &mut self.buffer) else { break };
+                budget = budget.saturating_sub(self.buffer.len());
+                if self.endpoint.send(*connection, STATE, &self.buffer, Some(message.token)).is_err() {
+                    self.replicas.handle_receipt(link.peer, message.token, false);
+                    break;
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, now: Instant) -> Result<(), DriverError> {
+        self.end_faulty(now);
+        self.carry_out_actions(now);
+        while let Some(to) = self.endpoint.poll_transmit(now, &mut self.buffer) {
+            self.driver.send(now, to, &self.buffer)?;
+        }
+        self.driver.flush(now)
+    }
+
+    fn end_faulty(&mut self, now: Instant) {
+        while let Some((connection, reason)) = self.faulty.pop() {
+            self.endpoint.disconnect(now, connection, reason);
+            self.disconnected(connection, reason);
+        }
+    }
+
+    fn carry_out_actions(&mut self, now: Instant) {
+        while let Some(action) = self.session.poll_action() {
+            match action {
+                Action::Accept { connection, welcome } => {
+                    if self.endpoint.accept(now, connection, &welcome).is_err() {
+                        self.session.handle_disconnected(connection, DisconnectReason::Timeout);
+                    }
+                }
+                Action::Refuse { connection, reason } => self.endpoint.refuse(now, connection, reason),
+                Action::Send { connection, message } => {
+                    if self.endpoint.send(connection, CONTROL, &message, None).is_err() {
+                        self.faulty.push((connection, DisconnectReason::Overflow));
+                    }
+                }
+                Action::Disconnect { connection, reason } => {
+                    self.endpoint.disconnect(now, connection, reason);
+                    self.disconnected(connection, reason);
+                }
+                Action::Joined { local } => self.replicas.set_local_member(local),
+                Action::PeerUp { connection, member } => {
+                    let role = if self.session.is_host() { PeerRole::Client } else { PeerRole::Host };
+                    let peer = self.replicas.add_peer(member, role);
+                    self.links.insert(connection, Link { peer, member });
+                }
+            }
+        }
+        while let Some(event) = self.session.poll_event() {
+            if self.events.len() >= limits::EVENTS {
+                self.events.pop_front();
+                self.events_dropped += 1;
+            }
+            self.events.push_back(NodeEvent::Session(event));
+        }
+    }
+}
+
+impl core::fmt::Debug for Node {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Node")
+            .field("local_addr", &self.local_addr())
+            .field("local_member", &self.local_member())
+            .field("is_host", &self.is_host())
+            .field("replicas", &self.replicas)
+            .finish_non_exhaustive()
+    }
+}
