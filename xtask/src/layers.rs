@@ -2,8 +2,8 @@
 
 use std::collections::BTreeMap;
 
-use crate::source::{self, NamedPath, is_word};
-use crate::{Report, Tree};
+use crate::source::{NamedPath, Token, paths, production, starts_with};
+use crate::{Report, Tree, is_test};
 
 const RUNTIME: &str = "gridmate-runtime/src/";
 
@@ -33,11 +33,8 @@ fn may_name(from: &str, to: &str) -> bool {
 
 /// Imports point down.
 pub(crate) fn imports(tree: &Tree, report: &mut Report) {
-    let source = |file| {
-        tree.files.get(&format!("{RUNTIME}{file}")).map_or(String::new(), |text| source::production(text, false))
-    };
-    let (root, sim) = (source("lib.rs"), source("sim/mod.rs"));
-    let (root, sim) = (exports(&root), exports(&sim));
+    let code = |file| tree.files.get(&format!("{RUNTIME}{file}")).map_or(Vec::new(), |text| production(text));
+    let (root, sim) = (exports(&code("lib.rs")), exports(&code("sim/mod.rs")));
     let known = |module: &str| [BASE, STACK, ASIDE, FRONT].concat().contains(&module);
     for (path, text) in tree.below(RUNTIME, ".rs").filter(|(path, _)| !is_test(path)) {
         let module: Vec<&str> =
@@ -50,7 +47,7 @@ pub(crate) fn imports(tree: &Tree, report: &mut Report) {
             report.add(path, 1, format_args!("`{from}` has no layer; give it one in xtask/src/layers.rs"));
             continue;
         }
-        for named in source::paths(&source::production(text, false)) {
+        for named in paths(&production(text)) {
             let Some(mut absolute) = resolve(&named, &module) else { continue };
             if let Some(home) = absolute.first().and_then(|name| root.get(name)) {
                 absolute.splice(..1, home.iter().copied());
@@ -73,7 +70,7 @@ pub(crate) fn imports(tree: &Tree, report: &mut Report) {
 /// Net-binding is an ordinary user of the runtime, but for what its own generated code needs.
 pub(crate) fn netbinding(tree: &Tree, report: &mut Report) {
     for (path, text) in tree.below("netbinding/src/", ".rs").filter(|(path, _)| !path.ends_with("/__private.rs")) {
-        for named in source::paths(&source::production(text, false)) {
+        for named in paths(&production(text)) {
             if named.segments.starts_with(&["gridmate_runtime", "__private"])
                 && !matches!(named.segments[2..], [] | ["*"])
             {
@@ -86,10 +83,11 @@ pub(crate) fn netbinding(tree: &Tree, report: &mut Report) {
 /// Time, randomness, threads and sockets come from outside, through a driver.
 pub(crate) fn ambient(tree: &Tree, report: &mut Report) {
     let files = tree.below(RUNTIME, ".rs").filter(|(path, _)| !path.starts_with("gridmate-runtime/src/driver/"));
-    for (path, text) in files {
-        for (at, line) in source::production(text, false).lines().enumerate() {
-            for effect in AMBIENT.iter().filter(|effect| has_word(line, effect)) {
-                report.add(path, at + 1, format_args!("`{effect}` outside driver/; take it as an argument"));
+    for (path, text) in files.filter(|(path, _)| !is_test(path)) {
+        let tokens = production(text);
+        for (at, token) in tokens.iter().enumerate() {
+            for effect in AMBIENT.iter().filter(|effect| starts_with(&tokens[at..], effect)) {
+                report.add(path, token.line, format_args!("`{effect}` outside driver/; take it as an argument"));
             }
         }
     }
@@ -110,17 +108,9 @@ const AMBIENT: &[&str] = &[
     "thread::spawn",
 ];
 
-/// Whether `line` holds `word` with no other word character on either side.
-pub(crate) fn has_word(line: &str, word: &str) -> bool {
-    line.match_indices(word).any(|(at, _)| {
-        let (before, after) = (line[..at].bytes().next_back(), line[at + word.len()..].bytes().next());
-        !before.is_some_and(is_word) && !after.is_some_and(is_word)
-    })
-}
-
 /// Names that a re-exporting file gives to what other modules hold, with the path there.
-fn exports(code: &str) -> BTreeMap<&str, Vec<&str>> {
-    let paths = source::paths(code).into_iter().filter(|path| path.segments.len() > 1 && path.name != "*");
+fn exports<'a>(tokens: &[Token<'a>]) -> BTreeMap<&'a str, Vec<&'a str>> {
+    let paths = paths(tokens).into_iter().filter(|path| path.segments.len() > 1 && path.name != "*");
     paths.map(|path| (path.name, path.segments)).collect()
 }
 
@@ -142,10 +132,6 @@ fn layer<'a>(path: &[&'a str], sim: &BTreeMap<&str, Vec<&str>>) -> &'a str {
         [first, ..] => first,
         [] => "",
     }
-}
-
-fn is_test(path: &str) -> bool {
-    path.ends_with("/tests.rs") || path.contains("/tests/")
 }
 
 #[cfg(test)]

@@ -85,6 +85,11 @@ impl Tree {
     }
 }
 
+/// Code that runs only in tests or benchmarks, by its place.
+pub(crate) fn is_test(path: &str) -> bool {
+    path.ends_with("tests.rs") || path.split('/').any(|folder| ["benches", "tests"].contains(&folder))
+}
+
 fn walk(folder: &Path, prefix: &str, files: &mut BTreeMap<String, String>) -> io::Result<()> {
     for entry in fs::read_dir(folder)? {
         let entry = entry?;

@@ -1,15 +1,10 @@
-//! Rust source as the checks see it: without comments, literals and unit tests, and as paths.
+//! Rust source as the checks see it: tokens without comments and unit tests, and the paths among them.
 
-use core::ops::Range;
-
-/// Blanks comments, `#[cfg(test)]` items and, unless `keep_literals`, strings and characters. Lines stay where they are.
-pub(crate) fn production(text: &str, keep_literals: bool) -> String {
-    let code = strip(text, false);
-    let mut out = if keep_literals { strip(text, true).into_bytes() } else { code.clone().into_bytes() };
-    for range in test_items(code.as_bytes()) {
-        blank(&mut out[range]);
-    }
-    String::from_utf8_lossy(&out).into_owned()
+/// A word, `::`, a literal or a single punctuation character.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Token<'a> {
+    pub(crate) line: usize,
+    pub(crate) text: &'a str,
 }
 
 /// A path with at least two segments, as written: `crate::wire::BitWriter`, or one leaf of a `use`.
@@ -21,22 +16,21 @@ pub(crate) struct NamedPath<'a> {
     pub(crate) name: &'a str,
 }
 
-/// All paths in code that [`production`] returned.
-pub(crate) fn paths(code: &str) -> Vec<NamedPath<'_>> {
-    let tokens = tokens(code);
-    let token = |at: usize| tokens.get(at).map_or("", |&(_, token)| token);
+/// All paths in code.
+pub(crate) fn paths<'a>(tokens: &[Token<'a>]) -> Vec<NamedPath<'a>> {
+    let text = |at: usize| tokens.get(at).map_or("", |token| token.text);
     let (mut out, mut at) = (Vec::new(), 0);
     while at < tokens.len() {
-        if token(at) == "use" && token(at + 1) != "<" {
+        if text(at) == "use" && text(at + 1) != "<" {
             at += 1;
-            use_tree(&tokens, &mut at, &[], &mut out);
-        } else if is_name(token(at)) && token(at + 1) == "::" {
-            let (line, mut segments) = (tokens[at].0, vec![token(at)]);
-            while token(at + 1) == "::" && is_name(token(at + 2)) {
+            use_tree(tokens, &mut at, &[], &mut out);
+        } else if is_name(text(at)) && text(at + 1) == "::" {
+            let (line, mut segments) = (tokens[at].line, vec![text(at)]);
+            while text(at + 1) == "::" && is_name(text(at + 2)) {
                 at += 2;
-                segments.push(token(at));
+                segments.push(text(at));
             }
-            out.push(NamedPath { line, name: token(at), segments });
+            out.push(NamedPath { line, name: text(at), segments });
             at += 1;
         } else {
             at += 1;
@@ -45,25 +39,24 @@ pub(crate) fn paths(code: &str) -> Vec<NamedPath<'_>> {
     out
 }
 
-fn use_tree<'a>(tokens: &[(usize, &'a str)], at: &mut usize, prefix: &[&'a str], out: &mut Vec<NamedPath<'a>>) {
-    let mut segments = prefix.to_vec();
-    let mut alias = None;
-    let line = tokens.get(*at).map_or(0, |token| token.0);
-    while let Some(&(_, token)) = tokens.get(*at) {
-        match token {
-            "," | "}" | ";" => break,
+fn use_tree<'a>(tokens: &[Token<'a>], at: &mut usize, prefix: &[&'a str], out: &mut Vec<NamedPath<'a>>) {
+    let line = tokens.get(*at).map_or(0, |token| token.line);
+    let (mut segments, mut alias) = (prefix.to_vec(), None);
+    let next_is = |at: usize, any: &[&str]| tokens.get(at).is_some_and(|token| any.contains(&token.text));
+    while *at < tokens.len() && !next_is(*at, &[",", "}", ";"]) {
+        match tokens[*at].text {
             "{" => {
                 *at += 1;
-                while tokens.get(*at).is_some_and(|token| token.1 != "}" && token.1 != ";") {
+                while *at < tokens.len() && !next_is(*at, &["}", ";"]) {
                     use_tree(tokens, at, &segments, out);
-                    *at += usize::from(tokens.get(*at).is_some_and(|token| token.1 == ","));
+                    *at += usize::from(next_is(*at, &[","]));
                 }
-                *at += usize::from(tokens.get(*at).is_some_and(|token| token.1 == "}"));
+                *at += usize::from(next_is(*at, &["}"]));
                 return;
             }
             "as" => {
                 *at += 1;
-                alias = tokens.get(*at).map(|token| token.1);
+                alias = tokens.get(*at).map(|token| token.text);
             }
             "self" if !segments.is_empty() => {}
             name if is_name(name) || name == "*" => segments.push(name),
@@ -76,66 +69,83 @@ fn use_tree<'a>(tokens: &[(usize, &'a str)], at: &mut usize, prefix: &[&'a str],
     }
 }
 
-/// Words, `::` and single punctuation characters, each with its line.
-pub(crate) fn tokens(code: &str) -> Vec<(usize, &str)> {
-    let (bytes, mut out) = (code.as_bytes(), Vec::new());
-    let (mut line, mut at) = (1, 0);
-    while at < bytes.len() {
-        let mut end = at + 1;
-        if is_word(bytes[at]) {
-            end += bytes[end..].iter().take_while(|&&byte| is_word(byte)).count();
-        } else if bytes[at..].starts_with(b"::") {
-            end += 1;
+/// The tokens of `text` without those of `#[cfg(test)]` items.
+pub(crate) fn production(text: &str) -> Vec<Token<'_>> {
+    let (tokens, mut out, mut at) = (lex(text), Vec::new(), 0);
+    while at < tokens.len() {
+        if !starts_with(&tokens[at..], "#[cfg(test)]") && !starts_with(&tokens[at..], "#[cfg(all(test") {
+            out.push(tokens[at]);
+            at += 1;
+            continue;
         }
-        line += usize::from(bytes[at] == b'\n');
-        if !bytes[at].is_ascii_whitespace() {
-            out.push((line, &code[at..end]));
+        // To the end of the item: a `;` or `}` outside of all brackets.
+        let mut depth = 0;
+        while let Some(token) = tokens.get(at) {
+            at += 1;
+            match token.text {
+                "(" | "[" | "{" => depth += 1,
+                ")" | "]" | "}" => depth -= 1,
+                _ => {}
+            }
+            if depth == 0 && matches!(token.text, "}" | ";") {
+                break;
+            }
         }
-        at = end;
     }
     out
 }
 
-fn strip(text: &str, keep_literals: bool) -> String {
-    let bytes = text.as_bytes();
-    let (mut out, mut at) = (bytes.to_vec(), 0);
+/// Whether `tokens` begins with those of `code`.
+pub(crate) fn starts_with(tokens: &[Token<'_>], code: &str) -> bool {
+    if !tokens.first().is_some_and(|token| code.starts_with(token.text)) {
+        return false;
+    }
+    let code = lex(code);
+    tokens.len() >= code.len() && tokens.iter().zip(&code).all(|(token, wanted)| token.text == wanted.text)
+}
+
+/// Every token but comments.
+pub(crate) fn lex(text: &str) -> Vec<Token<'_>> {
+    let (bytes, mut out) = (text.as_bytes(), Vec::new());
+    let (mut line, mut at) = (1, 0);
     while at < bytes.len() {
         let rest = &bytes[at..];
         let comment = comment_len(rest);
-        let inside_word = at > 0 && is_word(bytes[at - 1]);
-        let Some(len) = comment.or_else(|| literal_len(rest, inside_word)) else {
-            at += 1;
-            continue;
+        let word = rest.iter().take_while(|&&byte| is_word(byte)).count();
+        let len = match comment.or_else(|| literal_len(rest)) {
+            Some(len) => len,
+            None if rest.starts_with(b"::") => 2,
+            None => word.max(1),
         };
-        if comment.is_some() || !keep_literals {
-            blank(&mut out[at..at + len]);
+        let token = &text[at..at + len];
+        if comment.is_none() && !token.trim().is_empty() {
+            out.push(Token { line, text: token });
         }
+        line += token.matches('\n').count();
         at += len;
     }
-    String::from_utf8_lossy(&out).into_owned()
+    out
 }
 
 fn comment_len(rest: &[u8]) -> Option<usize> {
     if rest.starts_with(b"//") {
         return Some(rest.iter().position(|&byte| byte == b'\n').unwrap_or(rest.len()));
     }
-    if !rest.starts_with(b"/*") {
+    let (mut depth, mut at) = (usize::from(rest.starts_with(b"/*")), 2);
+    if depth == 0 {
         return None;
     }
-    let (mut depth, mut at) = (1, 2);
     while depth > 0 && at < rest.len() {
-        let step = match rest[at..] {
-            [b'/', b'*', ..] => 1,
-            [b'*', b'/', ..] => -1,
-            _ => 0,
-        };
-        depth += step;
-        at += if step == 0 { 1 } else { 2 };
+        match rest[at..] {
+            [b'/', b'*', ..] => (depth, at) = (depth + 1, at + 2),
+            [b'*', b'/', ..] => (depth, at) = (depth - 1, at + 2),
+            _ => at += 1,
+        }
     }
     Some(at)
 }
 
-fn literal_len(rest: &[u8], inside_word: bool) -> Option<usize> {
+fn literal_len(rest: &[u8]) -> Option<usize> {
     let quoted = |quote: u8| {
         let mut at = 1;
         while at < rest.len() && rest[at] != quote {
@@ -151,53 +161,26 @@ fn literal_len(rest: &[u8], inside_word: bool) -> Option<usize> {
             let len = 1 + if first < 0x80 { 1 } else { first.leading_ones() as usize };
             (rest.get(len) == Some(&b'\'')).then_some(len + 1)
         }
-        [b'r' | b'b' | b'c', ..] if !inside_word => {
-            let raw = 1 + usize::from(rest[0] != b'r' && rest.get(1) == Some(&b'r'));
-            let hashes = rest[raw..].iter().take_while(|&&byte| byte == b'#').count();
-            if rest[raw - 1] != b'r' || rest.get(raw + hashes) != Some(&b'"') {
-                return None;
-            }
-            let body = raw + hashes + 1;
-            let close = [&b"\""[..], &b"#".repeat(hashes)].concat();
-            let end = rest[body..].windows(close.len()).position(|window| window == close);
-            Some(end.map_or(rest.len(), |end| body + end + close.len()))
-        }
+        [b'r', ..] => raw_len(rest, 1),
+        [b'b' | b'c', b'r', ..] => raw_len(rest, 2),
+        [b'b' | b'c', b'"', ..] | [b'b', b'\'', ..] => literal_len(&rest[1..]).map(|len| len + 1),
         _ => None,
     }
 }
 
-/// Items behind `#[cfg(test)]`, attributes included.
-fn test_items(code: &[u8]) -> Vec<Range<usize>> {
-    let (mut out, mut at) = (Vec::new(), 0);
-    while at < code.len() {
-        if !code[at..].starts_with(b"#[cfg(test)]") && !code[at..].starts_with(b"#[cfg(all(test") {
-            at += 1;
-            continue;
-        }
-        let (start, mut depth) = (at, 0);
-        while at < code.len() {
-            let byte = code[at];
-            at += 1;
-            match byte {
-                b'(' | b'[' | b'{' => depth += 1,
-                b')' | b']' | b'}' => depth -= 1,
-                _ => {}
-            }
-            if depth == 0 && matches!(byte, b'}' | b';') {
-                break;
-            }
-        }
-        out.push(start..at);
+fn raw_len(rest: &[u8], prefix: usize) -> Option<usize> {
+    let hashes = rest[prefix..].iter().take_while(|&&byte| byte == b'#').count();
+    let body = prefix + hashes + 1;
+    if rest.get(body - 1) != Some(&b'"') {
+        return None;
     }
-    out
-}
-
-fn blank(bytes: &mut [u8]) {
-    bytes.iter_mut().filter(|byte| **byte != b'\n').for_each(|byte| *byte = b' ');
+    let close = [&b"\""[..], &b"#".repeat(hashes)].concat();
+    let end = rest[body..].windows(close.len()).position(|window| window == close);
+    Some(end.map_or(rest.len(), |end| body + end + close.len()))
 }
 
 fn is_name(token: &str) -> bool {
-    token.bytes().next().is_some_and(|byte| is_word(byte) && !byte.is_ascii_digit())
+    token.bytes().all(is_word) && !token.starts_with(|first: char| first.is_ascii_digit()) && !token.is_empty()
 }
 
 pub(crate) fn is_word(byte: u8) -> bool {
@@ -209,7 +192,7 @@ mod tests {
     use super::*;
 
     fn named(code: &str) -> Vec<String> {
-        paths(&production(code, false)).iter().map(|path| path.segments.join("::")).collect()
+        paths(&production(code)).iter().map(|path| path.segments.join("::")).collect()
     }
 
     #[test]
@@ -219,13 +202,14 @@ mod tests {
             named(code),
             ["crate::chunk", "crate::chunk::rpc::A", "crate::chunk::rpc::B", "crate::ids::*", "super::time::Instant"]
         );
-        let aliased = paths("use a::{B as C, D};");
+        let aliased = paths(&lex("use a::{B as C, D};"));
         assert_eq!(aliased.iter().map(|path| path.name).collect::<Vec<_>>(), ["C", "D"]);
     }
 
     #[test]
     fn inline_paths_are_found_and_lines_counted() {
-        let found = paths("fn f() -> impl Sized + use<'a> {\n    crate::session::go::<crate::ids::MemberId>()\n}");
+        let found =
+            paths(&lex("fn f() -> impl Sized + use<'a> {\n    crate::session::go::<crate::ids::MemberId>()\n}"));
         let found: Vec<_> = found.iter().map(|path| (path.line, path.segments.join("::"))).collect();
         assert_eq!(found, [(2, "crate::session::go".into()), (2, "crate::ids::MemberId".into())]);
     }
@@ -250,9 +234,13 @@ mod tests {
     }
 
     #[test]
-    fn literals_can_be_kept() {
-        let code = production("let a = \"// text\"; // comment", true);
-        assert_eq!(code.trim_end(), "let a = \"// text\";");
+    fn literals_are_one_token() {
+        let texts = |code| lex(code).iter().map(|token| token.text).collect::<Vec<_>>();
+        assert_eq!(texts("a(\"// text\", b'x'); // comment"), ["a", "(", "\"// text\"", ",", "b'x'", ")", ";"]);
+        assert_eq!(
+            texts("r#\"a\"# br\"\\\" r#type 'a 'é'"),
+            ["r#\"a\"#", "br\"\\\"", "r", "#", "type", "'", "a", "'é'"]
+        );
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! Sizes, leftovers, machine paths and links.
 
-use crate::source::{is_word, production};
-use crate::{Report, Tree};
+use crate::source::{lex, starts_with};
+use crate::{Report, Tree, is_test};
 
 /// A file longer than this hides what it is about.
 const LINES: usize = 600;
@@ -9,8 +9,7 @@ const LINES: usize = 600;
 pub(crate) fn sizes(tree: &Tree, report: &mut Report) {
     for (path, text) in tree.below("", ".rs") {
         let lines = text.lines().count();
-        let folders = ["tests", "benches"].iter().any(|folder| path.split('/').any(|part| part == *folder));
-        if lines > LINES && !folders && !path.ends_with("/tests.rs") {
+        if lines > LINES && !is_test(path) {
             report.add(path, LINES + 1, format_args!("{lines} lines, {LINES} at most; split by mechanism"));
         }
     }
@@ -19,13 +18,13 @@ pub(crate) fn sizes(tree: &Tree, report: &mut Report) {
 /// What is fine while one works, and not in the repository.
 pub(crate) fn leftovers(tree: &Tree, report: &mut Report) {
     for (path, text) in tree.below("", ".rs") {
-        // Unit tests count too, so only comments and literals are blanked.
-        let code = production(&text.replace("#[cfg(test)]", ""), false);
-        for (at, line) in code.lines().enumerate() {
-            for word in ["todo!(", "unimplemented!(", "dbg!(", "#[ignore"] {
-                if line.match_indices(word).any(|(at, _)| !line[..at].bytes().next_back().is_some_and(is_word)) {
-                    report.add(path, at + 1, format_args!("`{word}`; finish it or take it out"));
-                }
+        let tokens = lex(text);
+        for (at, token) in tokens.iter().enumerate() {
+            for code in ["todo!(", "unimplemented!(", "dbg!(", "#[ignore"]
+                .iter()
+                .filter(|code| starts_with(&tokens[at..], code))
+            {
+                report.add(path, token.line, format_args!("`{code}`; finish it or take it out"));
             }
         }
     }
@@ -33,25 +32,18 @@ pub(crate) fn leftovers(tree: &Tree, report: &mut Report) {
 
 /// Absolute paths work on one machine.
 pub(crate) fn machine_paths(tree: &Tree, report: &mut Report) {
+    let in_path = |c: char| c.is_alphanumeric() || "/._-~$*)>]}".contains(c);
     for (path, text) in &tree.files {
         for (at, line) in text.lines().enumerate() {
-            for root in ["home", "root", "tmp/", "work"] {
-                let found = line.match_indices(root).any(|(at, _)| {
-                    let (before, after) = (&line.as_bytes()[..at], line.as_bytes().get(at + root.len()));
-                    // A lone slash before it, so that neither `src/root` nor a URL counts.
-                    let starts = matches!(before, [.., b'/'])
-                        && !before
-                            .iter()
-                            .rev()
-                            .nth(1)
-                            .is_some_and(|byte| is_word(*byte) || b"./-*]})>$:~".contains(byte));
-                    starts && (root.ends_with('/') || !after.is_some_and(|byte| is_word(*byte) || *byte == b'-'))
-                });
-                if found {
+            for word in line.split(|c| !in_path(c)) {
+                let mut names = word.trim_end_matches(['.', ')', ']', '}']).split('/');
+                if names.next() == Some("")
+                    && names.next().is_some_and(|name| ["home", "root", "tmp", "work"].contains(&name))
+                {
                     report.add(
                         path,
                         at + 1,
-                        format_args!("an absolute path (`/{root}`); make it relative to the repository"),
+                        format_args!("`{word}` is a path on one machine; make it relative to the repository"),
                     );
                 }
             }

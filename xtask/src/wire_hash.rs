@@ -2,8 +2,8 @@
 
 use std::{fs, io};
 
-use crate::source::{is_word, production, tokens};
-use crate::{Report, Tree};
+use crate::source::{is_word, production};
+use crate::{Report, Tree, is_test};
 
 const DOCUMENT: &str = "docs/WIRE.md";
 const LABEL: &str = "Wire sources: ";
@@ -44,25 +44,25 @@ fn wire_sources(tree: &Tree) -> u64 {
     let mut hash = 0xcbf2_9ce4_8422_2325;
     for (path, text) in tree.below("gridmate-runtime/src/", ".rs") {
         let inside = path.trim_start_matches("gridmate-runtime/src/");
-        if SOURCES.iter().any(|source| inside.starts_with(source)) && !inside.contains("tests") {
+        if SOURCES.iter().any(|source| inside.starts_with(source)) && !is_test(path) {
             hash = fnv1a(hash, path.as_bytes());
-            hash = fnv1a(hash, fold(&production(text, true)).as_bytes());
+            hash = fnv1a(hash, fold(text).as_bytes());
         }
     }
     hash
 }
 
 /// Code with white space only where two words would touch, and without the trailing commas that formatting adds.
-fn fold(code: &str) -> String {
-    let mut out = String::with_capacity(code.len());
-    for (_, token) in tokens(code) {
-        if matches!(token, ")" | "]" | "}") && out.ends_with(',') {
+fn fold(text: &str) -> String {
+    let mut out = String::with_capacity(text.len());
+    for token in production(text) {
+        if matches!(token.text, ")" | "]" | "}") && out.ends_with(',') {
             out.pop();
         }
-        if is_word(token.as_bytes()[0]) && out.bytes().next_back().is_some_and(is_word) {
+        if is_word(token.text.as_bytes()[0]) && out.bytes().next_back().is_some_and(is_word) {
             out.push(' ');
         }
-        out.push_str(token);
+        out.push_str(token.text);
     }
     out
 }
