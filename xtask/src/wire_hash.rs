@@ -7,7 +7,8 @@ use crate::{Report, Tree, is_test};
 
 const DOCUMENT: &str = "docs/WIRE.md";
 const LABEL: &str = "Wire sources: ";
-const SOURCES: &[&str] = &["wire/", "carrier/handshake.rs", "carrier/packet.rs", "replica/record.rs"];
+const SOURCES: &[&str] =
+    &["wire/", "carrier/frame.rs", "carrier/handshake.rs", "carrier/packet.rs", "replica/record.rs"];
 
 pub(crate) fn check(tree: &Tree, bless: bool, report: &mut Report) -> io::Result<()> {
     let Some(document) = tree.files.get(DOCUMENT) else {
