@@ -15,20 +15,19 @@ pub(crate) fn sizes(tree: &Tree, report: &mut Report) {
     }
 }
 
-/// What is fine while one works, and not in the repository.
+/// What is fine while one works, and not in the repository. Programs that must not compile never run and may have holes.
 pub(crate) fn leftovers(tree: &Tree, report: &mut Report) {
-    for (path, text) in tree.below("", ".rs") {
+    for (path, text) in tree.below("", ".rs").filter(|(path, _)| !path.starts_with("tests/ui/")) {
         let tokens = lex(text);
         for (at, token) in tokens.iter().enumerate() {
-            for code in ["todo!(", "unimplemented!(", "dbg!(", "#[ignore"]
-                .iter()
-                .filter(|code| starts_with(&tokens[at..], code))
-            {
+            for code in LEFTOVERS.iter().filter(|code| starts_with(&tokens[at..], code)) {
                 report.add(path, token.line, format_args!("`{code}`; finish it or take it out"));
             }
         }
     }
 }
+
+const LEFTOVERS: &[&str] = &["#[ignore", "dbg!(", "todo!(", "unimplemented!("];
 
 /// Absolute paths work on one machine.
 pub(crate) fn machine_paths(tree: &Tree, report: &mut Report) {
