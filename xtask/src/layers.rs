@@ -94,9 +94,7 @@ pub(crate) fn ambient(tree: &Tree, report: &mut Report) {
 }
 
 const AMBIENT: &[&str] = &[
-    "HashMap::default",
     "HashMap::new",
-    "HashSet::default",
     "HashSet::new",
     "Instant::now",
     "RandomState",
