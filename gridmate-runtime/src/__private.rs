@@ -11,9 +11,9 @@ pub use std::string::String;
 pub use std::vec::Vec;
 
 pub use crate::chunk::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor, RpcError,
-    RpcFlags, RpcPort, TimeContext,
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,
+    RpcError, RpcFlags, RpcPort, TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, DatasetDescriptor, Priority};
-pub use crate::wire::codec::{Native, Quantize};
+pub use crate::wire::codec::{Bits, Native, Quantize};
 pub use crate::wire::{BitReader, BitWriter, Codec, FieldShape, Marshal, Shape, VariantShape, WireError};

@@ -15,7 +15,8 @@
 mod rpc;
 
 pub use rpc::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags, RpcPort,
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
+    RpcPort,
 };
 
 use crate::ids::{MemberId, ReplicaId};

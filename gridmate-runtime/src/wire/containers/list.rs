@@ -179,3 +179,17 @@ fn extend<E>(
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_reserves_no_more_than_the_input_pays_for() {
+        let bytes = [0xFF; 100];
+        let mut list: Vec<[u64; 4]> = Vec::new();
+        let result = extend(&mut list, ELEMENTS, &mut BitReader::new(&bytes), <[u64; 4]>::decode);
+        assert_eq!(result, Err(WireError::UnexpectedEnd));
+        assert!(list.capacity() * size_of::<[u64; 4]>() <= 8 * bytes.len());
+    }
+}
