@@ -1,0 +1,261 @@
+//! Entities on one side, replicas on the other, and the two kept equal.
+
+use std::collections::BTreeMap;
+
+use gridmate_runtime::replica::{AddError, ReplicaBuilder, ReplicaEvent, ReplicaManager};
+use gridmate_runtime::{NodeEvent, Registry, RegistryBuilder, RegistryError, ReplicaChunk, ReplicaId};
+
+use crate::world::{Holds, World};
+
+/// A component that replicates: a [`ReplicaChunk`] that also lives in a world. `#[derive(NetBindable)]` makes a struct both.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be bound to the network",
+    note = "add `#[derive(Default, NetBindable)]` to `{Self}`"
+)]
+pub trait NetBindable: ReplicaChunk {}
+
+/// Ties the entities of a world to the replicas of a node.
+///
+/// An entity that is **bound** here is a primary everywhere else a proxy: on every other node an entity of that node's world
+/// appears, with the same components and the same identity, its [`ReplicaId`]. The four verbs:
+///
+/// - [`bind`](Self::bind) an entity of this world, and it replicates;
+/// - [`handle_event`](Self::handle_event) adopts what other nodes have bound and drops what is gone;
+/// - [`pull`](Self::pull) and [`push`](Self::push) copy what changed from replicas to components and back, once a frame;
+/// - [`unbind`](Self::unbind) keeps the entity here and removes it everywhere else.
+///
+/// See the crate's front page for a whole program.
+pub struct Binding<W: World> {
+    components: Vec<BoundComponent<W>>,
+    entities: BTreeMap<ReplicaId, W::Entity>,
+    replicas: BTreeMap<W::Entity, ReplicaId>,
+}
+
+/// Lists the component types of a [`Binding`].
+pub struct BindingBuilder<W: World> {
+    components: Vec<BoundComponent<W>>,
+    registry: RegistryBuilder,
+}
+
+/// Why an entity was not bound.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum BindError {
+    /// It is bound already; here is its replica.
+    #[error("the entity is bound already, as replica {0}")]
+    Bound(ReplicaId),
+    /// It has no component of a type that the binding lists.
+    #[error("the entity has no component that replicates; list its types with `Binding::builder().component::<…>()`")]
+    NoComponent,
+    /// The replica could not be added.
+    #[error(transparent)]
+    Add(#[from] AddError),
+}
+
+/// What the binding does for one component type, with the type forgotten.
+struct BoundComponent<W: World> {
+    with: for<'a> fn(&W, W::Entity, ReplicaBuilder<'a>) -> (ReplicaBuilder<'a>, bool),
+    adopt: fn(&mut W, W::Entity, ReplicaId, &ReplicaManager),
+    pull: fn(&mut W, &BTreeMap<ReplicaId, W::Entity>, &mut ReplicaManager),
+    push: fn(&mut W, &BTreeMap<W::Entity, ReplicaId>, &mut ReplicaManager),
+}
+
+impl<W: World> Binding<W> {
+    /// Starts a list of component types.
+    pub fn builder() -> BindingBuilder<W> {
+        BindingBuilder { components: Vec::new(), registry: Registry::builder() }
+    }
+
+    /// Makes an entity of this world a primary, with every listed component it has now.
+    ///
+    /// # Errors
+    /// See [`BindError`].
+    pub fn bind(&mut self, entity: W::Entity, world: &W, replicas: &mut ReplicaManager) -> Result<ReplicaId, BindError> {
+        if let Some(id) = self.replicas.get(&entity) {
+            return Err(BindError::Bound(*id));
+        }
+        let mut builder = replicas.spawn();
+        let mut any = false;
+        for component in &self.components {
+            let has;
+            (builder, has) = (component.with)(world, entity, builder);
+            any |= has;
+        }
+        if !any {
+            return Err(BindError::NoComponent);
+        }
+        let id = builder.add()?;
+        self.entities.insert(id, entity);
+        self.replicas.insert(entity, id);
+        Ok(id)
+    }
+
+    /// Ends an entity's replica and keeps the entity, as one that only this world knows. False when it was not bound, or is
+    /// another node's.
+    pub fn unbind(&mut self, entity: W::Entity, replicas: &mut ReplicaManager) -> bool {
+        let Some(id) = self.replicas.get(&entity).copied() else { return false };
+        let ours = replicas.destroy(id).is_ok();
+        if ours {
+            self.forget(id);
+        }
+        ours
+    }
+
+    /// Spawns an entity for a proxy that appeared, despawns the entity of a replica that is gone. Hand it every event.
+    pub fn handle_event(&mut self, event: &NodeEvent, world: &mut W, replicas: &ReplicaManager) {
+        match *event {
+            // It may be gone again: its end is the next event then.
+            NodeEvent::Replica(ReplicaEvent::Added { id, .. }) if replicas.info(id).is_some() => {
+                let entity = world.spawn();
+                for component in &self.components {
+                    (component.adopt)(world, entity, id, replicas);
+                }
+                self.entities.insert(id, entity);
+                self.replicas.insert(entity, id);
+            }
+            NodeEvent::Replica(ReplicaEvent::Removed { id }) => {
+                if let Some(entity) = self.forget(id) {
+                    world.despawn(entity);
+                }
+            }
+            _ => {}
+        }
+    }
+
+    /// Copies to components what peers and RPC handlers have changed. Call after the events of a tick were handled.
+    pub fn pull(&mut self, world: &mut W, replicas: &mut ReplicaManager) {
+        for component in &self.components {
+            (component.pull)(world, &self.entities, replicas);
+        }
+    }
+
+    /// Copies to primaries what the game has changed, and destroys the replicas of entities it has despawned. Changes to
+    /// other nodes' components stay in this world, until the owner's next change overwrites them.
+    pub fn push(&mut self, world: &mut W, replicas: &mut ReplicaManager) {
+        let mut gone = Vec::new();
+        world.drain_despawned(&mut |entity| gone.push(entity));
+        for entity in gone {
+            if let Some(id) = self.replicas.get(&entity).copied() {
+                // A proxy's entity is only taken out of this world; the replica is its owner's.
+                let _ = replicas.destroy(id);
+                self.forget(id);
+            }
+        }
+        for component in &self.components {
+            (component.push)(world, &self.replicas, replicas);
+        }
+    }
+
+    /// The entity of a replica in this world.
+    pub fn entity(&self, id: ReplicaId) -> Option<W::Entity> {
+        self.entities.get(&id).copied()
+    }
+
+    /// The replica of an entity: its identity on every node.
+    pub fn replica(&self, entity: W::Entity) -> Option<ReplicaId> {
+        self.replicas.get(&entity).copied()
+    }
+
+    /// How many entities are bound, ours and others'.
+    pub fn len(&self) -> usize {
+        self.entities.len()
+    }
+
+    /// True when none is.
+    pub fn is_empty(&self) -> bool {
+        self.entities.is_empty()
+    }
+
+    fn forget(&mut self, id: ReplicaId) -> Option<W::Entity> {
+        let entity = self.entities.remove(&id)?;
+        self.replicas.remove(&entity);
+        Some(entity)
+    }
+}
+
+impl<W: World> BindingBuilder<W> {
+    /// Adds a component type. The order means nothing.
+    #[must_use]
+    pub fn component<T: NetBindable>(mut self) -> Self
+    where
+        W: Holds<T>,
+    {
+        self.registry = self.registry.chunk::<T>();
+        self.components.push(BoundComponent { with: with::<W, T>, adopt: adopt::<W, T>, pull: pull::<W, T>, push: push::<W, T> });
+        self
+    }
+
+    /// The binding, and the registry that its node needs.
+    ///
+    /// # Errors
+    /// See [`RegistryError`].
+    pub fn build(self) -> Result<(Binding<W>, Registry), RegistryError> {
+        let binding = Binding { components: self.components, entities: BTreeMap::new(), replicas: BTreeMap::new() };
+        Ok((binding, self.registry.build()?))
+    }
+}
+
+impl<W: World> core::fmt::Debug for Binding<W> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Binding").field("entities", &self.entities).finish_non_exhaustive()
+    }
+}
+
+impl<W: World> core::fmt::Debug for BindingBuilder<W> {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("BindingBuilder").field("registry", &self.registry).finish_non_exhaustive()
+    }
+}
+
+fn with<'a, W: Holds<T>, T: NetBindable>(
+    world: &W,
+    entity: W::Entity,
+    builder: ReplicaBuilder<'a>,
+) -> (ReplicaBuilder<'a>, bool) {
+    match world.get(entity) {
+        None => (builder, false),
+        Some(component) => {
+            let mut chunk = T::default();
+            copy_datasets(component, &mut chunk);
+            (builder.with(chunk), true)
+        }
+    }
+}
+
+fn adopt<W: Holds<T>, T: NetBindable>(world: &mut W, entity: W::Entity, id: ReplicaId, replicas: &ReplicaManager) {
+    if let Ok(chunk) = replicas.get::<T>(id) {
+        let mut component = T::default();
+        copy_datasets(chunk, &mut component);
+        world.insert_silent(entity, component);
+    }
+}
+
+fn pull<W: Holds<T>, T: NetBindable>(
+    world: &mut W,
+    entities: &BTreeMap<ReplicaId, W::Entity>,
+    replicas: &mut ReplicaManager,
+) {
+    replicas.drain_updated::<T>(|id, chunk| {
+        if let Some(component) = entities.get(&id).and_then(|entity| world.get_mut_silent(*entity)) {
+            copy_datasets(chunk, component);
+        }
+    });
+}
+
+fn push<W: Holds<T>, T: NetBindable>(
+    world: &mut W,
+    entities: &BTreeMap<W::Entity, ReplicaId>,
+    replicas: &mut ReplicaManager,
+) {
+    world.drain_changed(&mut |entity, component| {
+        let Some(id) = entities.get(&entity) else { return };
+        if let Ok(mut chunk) = replicas.primary_mut::<T>(*id) {
+            copy_datasets(component, &mut *chunk);
+        }
+    });
+}
+
+/// Copies what travels; fields that are `skip`ped keep their value.
+fn copy_datasets<T: ReplicaChunk>(from: &T, to: &mut T) {
+    to.apply(&from.snapshot(), &to.snapshot());
+}
