@@ -7,6 +7,7 @@ mod ids;
 pub mod limits;
 mod rng;
 pub mod schema;
+pub mod sim;
 mod time;
 pub mod wire;
 
