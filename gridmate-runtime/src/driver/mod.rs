@@ -17,6 +17,8 @@ mod conditioned;
 mod fnv;
 mod held;
 mod memory;
+#[cfg(feature = "udp")]
+mod udp;
 
 use std::net::SocketAddr;
 
@@ -26,6 +28,8 @@ use crate::time::Instant;
 pub use clock::{Clock, Tick, Ticker};
 pub use conditioned::{Conditioned, ConditionedStats};
 pub use memory::{MemoryDriver, MemoryNetwork, MemoryStats};
+#[cfg(feature = "udp")]
+pub use udp::{GrantedBuffers, UdpConfig, UdpDriver};
 
 /// Moves datagrams. One node owns one driver.
 ///
@@ -41,7 +45,7 @@ pub trait Driver: Send {
     /// [`DriverError`] when the driver can no longer be used. What one peer's packets do is never an error.
     fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError>;
 
-    /// Queues one datagram of at most [`DATAGRAM_BYTES_MAX`](crate::limits::DATAGRAM_BYTES_MAX) bytes. Full buffers drop it,
+    /// Queues one datagram of at most [`DATAGRAM_BYTES_MAX`] bytes. Full buffers drop it,
     /// as the network would, and count it.
     ///
     /// # Errors
