@@ -166,6 +166,14 @@ mod tests {
     }
 
     #[test]
+    fn waits_for_each_tick() {
+        let mut ticker = Ticker::per_second(Clock::start(), NonZeroU32::new(500).unwrap());
+        let ticks: Vec<_> = (0..5).map(|_| ticker.wait()).collect();
+        assert!(ticks.iter().all(|tick| tick.now >= tick.due));
+        assert!(ticks.windows(2).all(|pair| pair[1].number == pair[0].number + 1 + pair[1].skipped));
+    }
+
+    #[test]
     fn sleeps_until_the_deadline() {
         let clock = Clock::start();
         let deadline = clock.now() + Duration::from_millis(3);

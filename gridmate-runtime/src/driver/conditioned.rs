@@ -81,6 +81,9 @@ pub struct ConditionedStats {
 impl<D: Driver> Conditioned<D> {
     /// Puts a link with `config` before every destination. Incoming datagrams pass untouched.
     ///
+    /// Give every node a seed of its own: only the destination's address is mixed in, so two nodes with the same seed
+    /// would lose the same datagrams on their way to a third.
+    ///
     /// # Errors
     /// As [`LinkConfig::validate`].
     pub fn new(driver: D, config: LinkConfig, seed: u64) -> Result<Self, LinkConfigError> {

@@ -86,6 +86,7 @@ impl ReceiveFailure {
             | Kind::HostUnreachable
             | Kind::NetworkUnreachable
             | Kind::NetworkDown
+            | Kind::PermissionDenied
             | Kind::OutOfMemory
             | Kind::TimedOut => Self::Network,
             _ if error.raw_os_error() == Some(WSAEMSGSIZE) => Self::Oversized,

@@ -179,6 +179,21 @@ fn addresses_have_one_spelling() {
 }
 
 #[test]
+fn only_a_broken_socket_is_given_up() {
+    use std::io::{Error, ErrorKind};
+
+    use socket::ReceiveFailure;
+
+    assert!(matches!(ReceiveFailure::of(ErrorKind::WouldBlock.into()), ReceiveFailure::Empty));
+    assert!(matches!(ReceiveFailure::of(ErrorKind::Interrupted.into()), ReceiveFailure::Interrupted));
+    for kind in [ErrorKind::ConnectionRefused, ErrorKind::ConnectionReset, ErrorKind::HostUnreachable] {
+        assert!(matches!(ReceiveFailure::of(kind.into()), ReceiveFailure::Network), "{kind}");
+    }
+    assert!(matches!(ReceiveFailure::of(Error::from_raw_os_error(10_040)), ReceiveFailure::Oversized));
+    assert!(matches!(ReceiveFailure::of(ErrorKind::NotConnected.into()), ReceiveFailure::Fatal(_)));
+}
+
+#[test]
 fn granted_buffers_are_told_and_absurd_wishes_do_no_harm() {
     let wish = UdpConfig { receive_buffer: 1 << 30, send_buffer: 0, polled: true, queue_datagrams: 0 };
     let driver = UdpDriver::with_config(loopback(), wish).unwrap();
