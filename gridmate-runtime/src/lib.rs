@@ -8,6 +8,7 @@ pub mod limits;
 pub mod replica;
 mod rng;
 pub mod schema;
+pub mod sim;
 mod time;
 pub mod wire;
 

@@ -2,10 +2,34 @@
 //!
 //! A [`Driver`] moves datagrams between addresses and promises nothing about their fate. Everything above takes time and
 //! bytes as arguments, so the same program runs over a socket, in memory, or on a simulated link that loses and delays.
+//!
+//! | driver | for |
+//! |---|---|
+//! | `UdpDriver` (feature `udp`) | games: a socket served by its own thread, or a polled one |
+//! | [`MemoryDriver`] | tests and simulations: nodes of one process, in an order that never differs |
+//! | [`Conditioned`] | any other driver, behind links that lose, delay, repeat and damage datagrams |
+//!
+//! `Clock` is where a real program's [`Instant`]s come from; tests and simulations count them up themselves.
+
+#[cfg(not(target_family = "wasm"))]
+mod clock;
+mod conditioned;
+mod fnv;
+mod held;
+mod memory;
+#[cfg(feature = "udp")]
+mod udp;
 
 use std::net::SocketAddr;
 
+use crate::limits::DATAGRAM_BYTES_MAX;
 use crate::time::Instant;
+#[cfg(not(target_family = "wasm"))]
+pub use clock::{Clock, Tick, Ticker};
+pub use conditioned::{Conditioned, ConditionedStats};
+pub use memory::{MemoryDriver, MemoryNetwork, MemoryStats};
+#[cfg(feature = "udp")]
+pub use udp::{GrantedBuffers, UdpConfig, UdpDriver};
 
 /// Moves datagrams. One node owns one driver.
 ///
@@ -21,7 +45,7 @@ pub trait Driver: Send {
     /// [`DriverError`] when the driver can no longer be used. What one peer's packets do is never an error.
     fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError>;
 
-    /// Queues one datagram of at most [`DATAGRAM_BYTES_MAX`](crate::limits::DATAGRAM_BYTES_MAX) bytes. Full buffers drop it,
+    /// Queues one datagram of at most [`DATAGRAM_BYTES_MAX`] bytes. Full buffers drop it,
     /// as the network would, and count it.
     ///
     /// # Errors
@@ -36,6 +60,28 @@ pub trait Driver: Send {
 
     /// Counts since the driver was made.
     fn stats(&self) -> DriverStats;
+}
+
+impl<D: Driver + ?Sized> Driver for Box<D> {
+    fn local_addr(&self) -> SocketAddr {
+        (**self).local_addr()
+    }
+
+    fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
+        (**self).receive(now, sink)
+    }
+
+    fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
+        (**self).send(now, to, datagram)
+    }
+
+    fn flush(&mut self, now: Instant) -> Result<(), DriverError> {
+        (**self).flush(now)
+    }
+
+    fn stats(&self) -> DriverStats {
+        (**self).stats()
+    }
 }
 
 /// What a driver moved, and what it had to drop. Payload bytes: IP and UDP headers are not counted.
@@ -73,4 +119,24 @@ pub enum DriverError {
     /// The network thread ended.
     #[error("the network thread ended")]
     ThreadEnded,
+}
+
+/// Whether a datagram of `len` bytes is one that we move: not empty, not longer than anybody sends.
+const fn is_movable(len: usize) -> bool {
+    len != 0 && len <= DATAGRAM_BYTES_MAX
+}
+
+/// One spelling per address, so that equal peers compare equal: an IPv4 address is never written as an IPv6 one, and the
+/// flow label, which is no part of an address, is zero. The scope of a link-local address stays.
+fn canonical(address: SocketAddr) -> SocketAddr {
+    match address {
+        SocketAddr::V4(_) => address,
+        SocketAddr::V6(mut v6) => match v6.ip().to_ipv4_mapped() {
+            Some(v4) => SocketAddr::from((v4, v6.port())),
+            None => {
+                v6.set_flowinfo(0);
+                SocketAddr::V6(v6)
+            }
+        },
+    }
 }
