@@ -13,7 +13,11 @@ pub mod wire;
 #[doc(hidden)]
 pub mod __private;
 
+pub use chunk::{Propagate, ReplicaChunk, RpcContext, TimeContext};
+#[cfg(feature = "derive")]
+pub use gridmate_derive::{Marshal, ReplicaChunk, rpcs};
 pub use ids::{MemberId, ReplicaId};
 pub use rng::Rng;
 pub use schema::Priority;
 pub use time::Instant;
+pub use wire::Marshal;

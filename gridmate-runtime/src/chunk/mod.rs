@@ -12,10 +12,12 @@
 //!
 //! A **snapshot** is the struct as reprs, one per dataset. It is what is compared, kept as a baseline and agreed upon.
 
+pub(crate) mod field;
 mod rpc;
 
 pub use rpc::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags, RpcPort,
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
+    RpcPort,
 };
 
 use crate::ids::{MemberId, ReplicaId};
