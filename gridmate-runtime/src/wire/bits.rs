@@ -5,6 +5,7 @@
 //! of the last byte are zero.
 
 use super::WireError;
+use super::ladder::low_mask;
 
 /// Collects bits in a growing byte buffer that is kept across [`clear`](Self::clear).
 ///
@@ -233,13 +234,12 @@ impl<'a> BitReader<'a> {
     /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for more than 32 bits.
     #[inline]
     pub fn gamma(&mut self) -> Result<u32, WireError> {
-        let mut tail = 0;
-        while !self.bool()? {
-            tail += 1;
-            if tail > 31 {
-                return Err(WireError::Invalid);
-            }
+        let ahead = self.peek();
+        let tail = ahead.trailing_zeros();
+        if tail > 31 {
+            return Err(if self.remaining() < 32 { WireError::UnexpectedEnd } else { WireError::Invalid });
         }
+        self.bits(tail + 1)?;
         #[expect(clippy::cast_possible_truncation, reason = "at most 31 bits are read")]
         let low = self.bits(tail)? as u32;
         Ok(1 << tail | low)
@@ -295,6 +295,21 @@ impl<'a> BitReader<'a> {
         self.bytes.len() * 8 - self.remaining()
     }
 
+    /// The next bits, 64 of them or all that are left; zeros follow the end.
+    #[inline]
+    fn peek(&self) -> u64 {
+        let rest = &self.bytes[self.next..];
+        let word = match rest.first_chunk::<8>() {
+            Some(word) => u64::from_le_bytes(*word),
+            None => {
+                let mut word = [0; 8];
+                word[..rest.len()].copy_from_slice(rest);
+                u64::from_le_bytes(word)
+            }
+        };
+        self.word | word.checked_shl(self.filled).unwrap_or(0)
+    }
+
     fn bits_across(&mut self, count: u32) -> Result<u64, WireError> {
         if self.remaining() < count as usize {
             return Err(WireError::UnexpectedEnd);
@@ -320,11 +335,6 @@ impl<'a> BitReader<'a> {
         }
         Ok(value)
     }
-}
-
-#[inline]
-const fn low_mask(count: u32) -> u64 {
-    if count >= 64 { u64::MAX } else { (1 << count) - 1 }
 }
 
 #[cfg(test)]
@@ -428,5 +438,27 @@ mod tests {
         assert_eq!(BitReader::new(&[0x80, 0x00]).varint(), Err(WireError::Invalid));
         assert_eq!(BitReader::new(&[0xFF; 10]).varint(), Err(WireError::Invalid));
         assert_eq!(BitReader::new(&[0; 8]).gamma(), Err(WireError::Invalid));
+        assert_eq!(BitReader::new(&[0; 4]).gamma(), Err(WireError::Invalid));
+        assert_eq!(BitReader::new(&[0; 3]).gamma(), Err(WireError::UnexpectedEnd));
+    }
+
+    #[test]
+    fn gammas_are_found_at_every_position_and_cut_ones_are_not() {
+        for lead in 0..=64 {
+            for value in [1, 2, 3, 255, 256, 1 << 16, u32::MAX] {
+                let mut w = BitWriter::new();
+                w.bits(0, lead);
+                w.gamma(value);
+                let end = w.len();
+                let bytes = w.finish();
+                let mut r = BitReader::new(bytes);
+                r.bits(lead).unwrap();
+                assert_eq!((r.gamma(), r.position()), (Ok(value), end), "{value} after {lead} bits");
+                let mut cut = BitReader::new(&bytes[..(end - 1) / 8]);
+                if cut.bits(lead).is_ok() {
+                    assert_eq!(cut.gamma(), Err(WireError::UnexpectedEnd), "{value} after {lead} bits, cut");
+                }
+            }
+        }
     }
 }

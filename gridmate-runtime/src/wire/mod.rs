@@ -17,6 +17,7 @@ mod bits;
 pub mod codec;
 mod containers;
 mod error;
+mod ladder;
 #[cfg(feature = "glam")]
 mod math;
 mod primitives;
@@ -158,6 +159,7 @@ pub trait Codec<T> {
     }
 
     /// The value that `repr` stands for; its repr is `repr` again.
+    #[expect(clippy::wrong_self_convention, reason = "the counterpart of `to_repr`; `self` is the codec, not the value")]
     fn from_repr(&self, repr: &Self::Repr) -> T;
 
     /// Like [`from_repr`](Self::from_repr), keeping what does not travel and reusing memory.

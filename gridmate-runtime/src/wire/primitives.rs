@@ -1,1 +1,357 @@
-//! Empty.
+//! Integers, floats, `bool`, `char`, `()` and durations: the types that are their own bits.
+//!
+//! Alone, each costs its width: `u8` 8 bits, `i64` 64, `usize` and `isize` 64 on every platform, `bool` 1, `char` 21, `()`
+//! none. Signed integers travel as two's complement, floats as their IEEE pattern: the repr of an `f32` is a `u32`, so NaN
+//! equals itself and -0.0 differs from 0.0.
+//!
+//! Against a baseline an integer takes the narrowest of three rungs that holds its *distance* (the difference modulo
+//! 2^width, folded: -1, 1, -2, 2, … are 0, 1, 2, 3, …), or its full width:
+//!
+//! | width | `00` + | `01` + | `10` + | `11` + | a step of ±1 | a jump |
+//! |---|---|---|---|---|---|---|
+//! | 8 | 1 | 3 | 5 | 8 (the value) | 3 | 10 |
+//! | 16 | 3 | 7 | 11 | 16 (the value) | 5 | 18 |
+//! | 32 | 4 | 10 | 18 | 32 (the value) | 6 | 34 |
+//! | 64 | 6 | 14 | 28 | 64 (the value) | 8 | 66 |
+//!
+//! The selectors are two-bit numbers, so `10` reads as 2 and its 0 is written first. 128-bit integers write `1` and the low
+//! half as a 64-bit integer against its base when the high half stays, else `0` and all 128 bits, low half first.
+//!
+//! Floats change by distances of their bit patterns that are seldom tiny, and jump often, so a jump is one bit dearer than
+//! the value and no more. The first bit is 0 for a jump, else two more name the rung:
+//!
+//! | width | `0` + | `1`, 0 + | `1`, 1 + | `1`, 2 + | `1`, 3 + |
+//! |---|---|---|---|---|---|
+//! | 32 | 32 (the value) | 10 | 15 | 19 | 23 |
+//! | 64 | 64 (the value) | 24 | 40 | 46 | 52 |
+//!
+//! A [`Duration`] travels as its nanoseconds in a `u64`, at most 584 years.
+//!
+//! `bool`, `char` and `()` are short and simply written again. Writing a value against itself is correct everywhere.
+
+use core::num::NonZero;
+use core::time::Duration;
+
+use super::ladder::{JumpLadder, Ladder};
+use super::{BitReader, BitWriter, Marshal, Shape, WireError};
+
+const F32_DELTA: JumpLadder = JumpLadder::new([10, 15, 19, 23], 32);
+const F64_DELTA: JumpLadder = JumpLadder::new([24, 40, 46, 52], 64);
+
+/// Bits that were read with the width of the type, as the type.
+macro_rules! narrow {
+    ($bits:expr, $int:ident) => {
+        $int::try_from($bits).map_err(|_| WireError::Invalid)
+    };
+}
+
+macro_rules! unsigned {
+    ($($int:ident: $width:literal, $near:expr;)*) => {$(
+        impl Marshal for $int {
+            type Repr = Self;
+
+            fn shape() -> Shape {
+                Shape::leaf(stringify!($int))
+            }
+
+            #[inline]
+            fn to_repr(&self) -> Self {
+                *self
+            }
+
+            #[inline]
+            fn from_repr(repr: &Self) -> Self {
+                *repr
+            }
+
+            #[inline]
+            fn encode(repr: &Self, w: &mut BitWriter) {
+                w.bits((*repr).into(), $width);
+            }
+
+            #[inline]
+            fn decode(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+                narrow!(r.bits($width)?, $int)
+            }
+
+            #[inline]
+            fn encode_delta(repr: &Self, base: &Self, w: &mut BitWriter) {
+                const { Ladder::new($near, $width) }.write((*repr).into(), (*base).into(), w);
+            }
+
+            #[inline]
+            fn decode_delta(repr: &mut Self, r: &mut BitReader<'_>) -> Result<(), WireError> {
+                *repr = narrow!(const { Ladder::new($near, $width) }.read((*repr).into(), r)?, $int)?;
+                Ok(())
+            }
+        }
+    )*};
+}
+
+unsigned! {
+    u8: 8, [1, 3, 5];
+    u16: 16, [3, 7, 11];
+    u32: 32, [4, 10, 18];
+    u64: 64, [6, 14, 28];
+}
+
+/// Types that travel as another: how to get there, and back from any repr that was accepted.
+macro_rules! travels_as {
+    ($($type:ty as $wire:ty, $shape:expr, |$value:ident| $to:expr, |$bits:ident| $from:expr;)*) => {$(
+        impl Marshal for $type {
+            type Repr = Self;
+
+            fn shape() -> Shape {
+                $shape
+            }
+
+            #[inline]
+            fn to_repr(&self) -> Self {
+                *self
+            }
+
+            #[inline]
+            fn from_repr(repr: &Self) -> Self {
+                *repr
+            }
+
+            #[inline]
+            fn encode(repr: &Self, w: &mut BitWriter) {
+                let $value = *repr;
+                <$wire>::encode(&$to, w);
+            }
+
+            #[inline]
+            fn decode(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+                let $bits = <$wire>::decode(r)?;
+                $from
+            }
+
+            #[inline]
+            fn encode_delta(repr: &Self, base: &Self, w: &mut BitWriter) {
+                let to = |$value: Self| -> $wire { $to };
+                <$wire>::encode_delta(&to(*repr), &to(*base), w);
+            }
+
+            #[inline]
+            fn decode_delta(repr: &mut Self, r: &mut BitReader<'_>) -> Result<(), WireError> {
+                let $value = *repr;
+                let mut $bits: $wire = $to;
+                <$wire>::decode_delta(&mut $bits, r)?;
+                *repr = $from?;
+                Ok(())
+            }
+        }
+    )*};
+}
+
+travels_as! {
+    i8 as u8, Shape::leaf("i8"), |value| value.cast_unsigned(), |bits| Ok(bits.cast_signed());
+    i16 as u16, Shape::leaf("i16"), |value| value.cast_unsigned(), |bits| Ok(bits.cast_signed());
+    i32 as u32, Shape::leaf("i32"), |value| value.cast_unsigned(), |bits| Ok(bits.cast_signed());
+    i64 as u64, Shape::leaf("i64"), |value| value.cast_unsigned(), |bits| Ok(bits.cast_signed());
+    i128 as u128, Shape::leaf("i128"), |value| value.cast_unsigned(), |bits| Ok(bits.cast_signed());
+    usize as u64, Shape::leaf("u64"), |value| value as u64, |bits| Self::try_from(bits).map_err(|_| WireError::Invalid);
+    isize as i64, Shape::leaf("i64"), |value| value as i64, |bits| Self::try_from(bits).map_err(|_| WireError::Invalid);
+}
+
+macro_rules! non_zero {
+    ($($int:ident)*) => {$(travels_as! {
+        NonZero<$int> as $int,
+        Shape::named("nonzero", [<$int>::shape()]),
+        |value| value.get(),
+        |bits| Self::new(bits).ok_or(WireError::Invalid);
+    })*};
+}
+
+non_zero!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
+
+impl Marshal for u128 {
+    type Repr = Self;
+
+    fn shape() -> Shape {
+        Shape::leaf("u128")
+    }
+
+    #[inline]
+    fn to_repr(&self) -> Self {
+        *self
+    }
+
+    #[inline]
+    fn from_repr(repr: &Self) -> Self {
+        *repr
+    }
+
+    #[inline]
+    fn encode(repr: &Self, w: &mut BitWriter) {
+        let (high, low) = halves(*repr);
+        w.bits(low, 64);
+        w.bits(high, 64);
+    }
+
+    #[inline]
+    fn decode(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+        if r.remaining() < 128 {
+            return Err(WireError::UnexpectedEnd);
+        }
+        Ok(Self::from(r.bits(64)?) | Self::from(r.bits(64)?) << 64)
+    }
+
+    #[inline]
+    fn encode_delta(repr: &Self, base: &Self, w: &mut BitWriter) {
+        let ((high, low), (base_high, base_low)) = (halves(*repr), halves(*base));
+        w.bool(high == base_high);
+        if high == base_high {
+            u64::encode_delta(&low, &base_low, w);
+        } else {
+            Self::encode(repr, w);
+        }
+    }
+
+    #[inline]
+    fn decode_delta(repr: &mut Self, r: &mut BitReader<'_>) -> Result<(), WireError> {
+        if r.bool()? {
+            let (high, mut low) = halves(*repr);
+            u64::decode_delta(&mut low, r)?;
+            *repr = Self::from(low) | Self::from(high) << 64;
+        } else {
+            *repr = Self::decode(r)?;
+        }
+        Ok(())
+    }
+}
+
+#[inline]
+#[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
+const fn halves(value: u128) -> (u64, u64) {
+    ((value >> 64) as u64, value as u64)
+}
+
+macro_rules! float {
+    ($($float:ident as $bits:ident, $ladder:expr;)*) => {$(
+        impl Marshal for $float {
+            type Repr = $bits;
+
+            fn shape() -> Shape {
+                Shape::leaf(stringify!($float))
+            }
+
+            #[inline]
+            fn to_repr(&self) -> $bits {
+                self.to_bits()
+            }
+
+            #[inline]
+            fn from_repr(repr: &$bits) -> Self {
+                Self::from_bits(*repr)
+            }
+
+            #[inline]
+            fn encode(repr: &$bits, w: &mut BitWriter) {
+                <$bits>::encode(repr, w);
+            }
+
+            #[inline]
+            fn decode(r: &mut BitReader<'_>) -> Result<$bits, WireError> {
+                <$bits>::decode(r)
+            }
+
+            #[inline]
+            fn encode_delta(repr: &$bits, base: &$bits, w: &mut BitWriter) {
+                $ladder.write(u64::from(*repr), u64::from(*base), w);
+            }
+
+            #[inline]
+            fn decode_delta(repr: &mut $bits, r: &mut BitReader<'_>) -> Result<(), WireError> {
+                *repr = narrow!($ladder.read(u64::from(*repr), r)?, $bits)?;
+                Ok(())
+            }
+        }
+    )*};
+}
+
+float! {
+    f32 as u32, F32_DELTA;
+    f64 as u64, F64_DELTA;
+}
+
+/// Types whose bits are few: the layout alone and against a baseline is the same.
+macro_rules! plain {
+    ($($type:ty, $shape:literal, |$value:ident, $w:ident| $write:expr, |$r:ident| $read:expr;)*) => {$(
+        impl Marshal for $type {
+            type Repr = Self;
+
+            fn shape() -> Shape {
+                Shape::leaf($shape)
+            }
+
+            #[inline]
+            fn to_repr(&self) -> Self {
+                *self
+            }
+
+            #[inline]
+            fn from_repr(repr: &Self) -> Self {
+                *repr
+            }
+
+            #[inline]
+            fn encode($value: &Self, $w: &mut BitWriter) {
+                $write;
+            }
+
+            #[inline]
+            fn decode($r: &mut BitReader<'_>) -> Result<Self, WireError> {
+                $read
+            }
+        }
+    )*};
+}
+
+plain! {
+    bool, "bool", |value, w| w.bool(*value), |r| r.bool();
+    char, "char", |value, w| w.bits(u32::from(*value).into(), 21), |r| {
+        u32::try_from(r.bits(21)?).ok().and_then(Self::from_u32).ok_or(WireError::Invalid)
+    };
+    (), "unit", |_value, _w| {}, |_r| Ok(());
+}
+
+impl Marshal for Duration {
+    type Repr = u64;
+
+    fn shape() -> Shape {
+        Shape::leaf("duration")
+    }
+
+    /// Durations beyond 584 years become that.
+    #[inline]
+    fn to_repr(&self) -> u64 {
+        u64::try_from(self.as_nanos()).unwrap_or(u64::MAX)
+    }
+
+    #[inline]
+    fn from_repr(repr: &u64) -> Self {
+        Self::from_nanos(*repr)
+    }
+
+    #[inline]
+    fn encode(repr: &u64, w: &mut BitWriter) {
+        u64::encode(repr, w);
+    }
+
+    #[inline]
+    fn decode(r: &mut BitReader<'_>) -> Result<u64, WireError> {
+        u64::decode(r)
+    }
+
+    #[inline]
+    fn encode_delta(repr: &u64, base: &u64, w: &mut BitWriter) {
+        u64::encode_delta(repr, base, w);
+    }
+
+    #[inline]
+    fn decode_delta(repr: &mut u64, r: &mut BitReader<'_>) -> Result<(), WireError> {
+        u64::decode_delta(repr, r)
+    }
+}
