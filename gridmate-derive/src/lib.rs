@@ -1,1 +1,156 @@
-//! Entry points.
+//! The macros of `gridmate-runtime` and `netbinding`. They are one line each; the work is done by `gridmate-codegen`.
+//!
+//! Programs do not name this crate: the runtime re-exports [`ReplicaChunk`](macro@ReplicaChunk), [`Marshal`](macro@Marshal)
+//! and [`rpcs`](macro@rpcs), netbinding re-exports [`NetBindable`](macro@NetBindable) and its own editions of the others.
+//!
+//! A mistake in an attribute is reported at the token, together with every other mistake in the same input.
+
+use gridmate_codegen::Root;
+use proc_macro::TokenStream;
+
+/// Makes a struct a replica chunk: its fields become datasets, captured, compared and delta-coded by straight-line code.
+///
+/// The struct has named fields (or none), no type parameters, and is `Default`: both ends start from the default value.
+///
+/// ```ignore
+/// use gridmate_runtime::{Priority, ReplicaChunk, TimeContext};
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(name = "ship", migratable, priority = Priority::HIGH)]
+/// pub struct Ship {
+///     #[dataset(quantize(-256.0..=256.0, step = 0.002))]
+///     pub altitude: f32,
+///     #[dataset(on_change = Self::on_health)]
+///     pub health: u8,
+///     #[dataset(skip)]
+///     pub exhaust: Vec<f32>,
+/// }
+///
+/// impl Ship {
+///     fn on_health(&mut self, _ctx: &TimeContext) {}
+/// }
+/// ```
+///
+/// | `#[chunk(…)]` on the struct | default | meaning |
+/// |---|---|---|
+/// | `name = "…"` | the struct's name | the type's name on the wire |
+/// | `migratable` | off | another node may take over when the owner is lost |
+/// | `priority = EXPR` | `Priority::NORMAL` | how much it matters when bytes are short; a constant `Priority` |
+/// | `crate = path` | `::gridmate_runtime` | where the runtime is |
+///
+/// | `#[dataset(…)]` on a field | default | meaning |
+/// |---|---|---|
+/// | `skip` | every field travels | never on the wire; excludes all other keys |
+/// | `with = CODEC` | the type's own `Marshal` | a `Codec` for the field's type; see below |
+/// | `quantize(lo..=hi, step = s)` | – | a number in a range, in steps of `s` |
+/// | `quantize(lo..=hi, bits = n)` | – | the same, in as many steps as `n` bits can tell apart |
+/// | `on_change = path` | none | `fn(&mut Self, &TimeContext)`, run on proxies after a new value is stored |
+///
+/// # How a codec is written
+///
+/// The codec's type is read off the expression: a unit struct `Half` or `SmallestThree::<10>`, a constructor
+/// `Fixed::new(8)`, a tuple struct `Fixed(8)`, a struct `Fixed { bits: 8 }`. Anything else names it: `MY_CODEC as Fixed`.
+#[proc_macro_derive(ReplicaChunk, attributes(chunk, dataset))]
+pub fn replica_chunk(input: TokenStream) -> TokenStream {
+    gridmate_codegen::expand_replica_chunk(input.into(), &Root::Runtime).into()
+}
+
+/// Gives a struct or an enum a wire representation: its fields, one after the other.
+///
+/// ```ignore
+/// use gridmate_runtime::Marshal;
+///
+/// #[derive(Marshal)]
+/// #[marshal(tag_bits = 3)]
+/// pub enum Weapon {
+///     Idle,
+///     Charging {
+///         #[marshal(bits = 4)]
+///         level: u8,
+///     },
+///     Firing(#[marshal(quantize(0.0..=1.0, bits = 8))] f32),
+/// }
+/// ```
+///
+/// | `#[marshal(…)]` | where | meaning |
+/// |---|---|---|
+/// | `tag_bits = n` | enum | width of the tag; default: the fewest bits that hold all tags |
+/// | `bound = "…"` | type | replaces the bounds that the impl would ask of type parameters |
+/// | `crate = path` | type | where the runtime is; default `::gridmate_runtime` |
+/// | `tag = n` | variant | pins the tag; others count up from the variant before, from 0 |
+/// | `skip` | field | never on the wire; rebuilt with `Default` |
+/// | `bits = n` | field | an integer in `n` bits |
+/// | `with = CODEC`, `quantize(…)` | field | as for [`ReplicaChunk`](macro@ReplicaChunk#how-a-codec-is-written) |
+///
+/// The impl asks `FieldType: Marshal` of a field whose type mentions a type parameter, and nothing else. A type that
+/// contains itself has no finite representation and cannot be derived.
+#[proc_macro_derive(Marshal, attributes(marshal))]
+pub fn marshal(input: TokenStream) -> TokenStream {
+    gridmate_codegen::expand_marshal(input.into(), &Root::Runtime).into()
+}
+
+/// Makes methods of a replica chunk callable from every node that has a replica of it.
+///
+/// A handler takes `&mut self`, `ctx: &RpcContext` and its arguments as `name: Type`, and returns `Propagate` or nothing. It
+/// runs where the primary lives, and on every proxy if it says [`Propagate::ToProxies`]. Callers get a method of the same name,
+/// visibility and documentation, without the context. Other items of the block are left as they are.
+///
+/// ```ignore
+/// use gridmate_runtime::{Propagate, RpcContext, rpcs};
+///
+/// #[rpcs]
+/// impl Ship {
+///     /// Asks the primary to fire.
+///     #[rpc(unreliable, owner_only)]
+///     pub fn fire(&mut self, _ctx: &RpcContext, #[marshal(bits = 3)] burst: u8) -> Propagate {
+///         self.ammo = self.ammo.saturating_sub(burst);
+///         Propagate::ToProxies
+///     }
+/// }
+/// ```
+///
+/// | `#[rpc(…)]` on a method | default | meaning |
+/// |---|---|---|
+/// | `reliable` / `unreliable` | reliable | delivered once and in order, or perhaps lost |
+/// | `post_attached = bool` | `true` | runs on a proxy only after the values it was sent with are there |
+/// | `owner_only` | anyone may call | only the primary's member and the member the replica is assigned to |
+/// | `authority_only` | anyone may call | only the member that holds the primary |
+///
+/// Arguments take `#[marshal(bits = n)]`, `#[marshal(with = CODEC)]` and `#[marshal(quantize(…))]`. The block takes
+/// `#[rpcs(crate = path)]`. A type has one such block and at most 256 RPCs.
+///
+/// [`Propagate::ToProxies`]: https://docs.rs/gridmate-runtime
+#[proc_macro_attribute]
+pub fn rpcs(attr: TokenStream, item: TokenStream) -> TokenStream {
+    gridmate_codegen::expand_rpcs(attr.into(), item.into(), &Root::Runtime).into()
+}
+
+/// [`ReplicaChunk`](macro@ReplicaChunk) and the binding of the chunk to entities of a world.
+///
+/// Takes the same `#[chunk(…)]` and `#[dataset(…)]`, with `crate = path` naming netbinding; derive one of the two, not both.
+/// `#[bind(…)]` takes no keys.
+#[proc_macro_derive(NetBindable, attributes(chunk, dataset, bind))]
+pub fn net_bindable(input: TokenStream) -> TokenStream {
+    gridmate_codegen::expand_net_bindable(input.into(), &Root::Netbinding).into()
+}
+
+/// [`ReplicaChunk`](macro@ReplicaChunk) for programs that depend on netbinding alone.
+#[doc(hidden)]
+#[proc_macro_derive(NetbindingReplicaChunk, attributes(chunk, dataset))]
+pub fn netbinding_replica_chunk(input: TokenStream) -> TokenStream {
+    gridmate_codegen::expand_replica_chunk(input.into(), &Root::Netbinding).into()
+}
+
+/// [`Marshal`](macro@Marshal) for programs that depend on netbinding alone.
+#[doc(hidden)]
+#[proc_macro_derive(NetbindingMarshal, attributes(marshal))]
+pub fn netbinding_marshal(input: TokenStream) -> TokenStream {
+    gridmate_codegen::expand_marshal(input.into(), &Root::Netbinding).into()
+}
+
+/// [`rpcs`](macro@rpcs) for programs that depend on netbinding alone.
+#[doc(hidden)]
+#[proc_macro_attribute]
+pub fn netbinding_rpcs(attr: TokenStream, item: TokenStream) -> TokenStream {
+    gridmate_codegen::expand_rpcs(attr.into(), item.into(), &Root::Netbinding).into()
+}

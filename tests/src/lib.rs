@@ -1,1 +1,4 @@
-//! Shared test fixtures.
+//! Chunk types and helpers that the test suites share.
+
+pub mod chunks;
+pub mod mesh;

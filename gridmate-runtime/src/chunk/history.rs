@@ -4,14 +4,20 @@ use std::collections::VecDeque;
 
 use crate::limits;
 
-/// Snapshots by the version they came with, oldest first, at most [`limits::HISTORY`]. A version stays in force until the
-/// next: looking up a version finds the newest entry that is not later.
+/// Snapshots by the version they came with, oldest first, at most `CAPACITY`. A version stays in force until the next:
+/// looking up a version finds the newest entry that is not later.
 #[derive(Debug)]
-pub(crate) struct History<S> {
+pub(crate) struct History<S, const CAPACITY: usize> {
     entries: VecDeque<(u32, S)>,
 }
 
-impl<S: Clone> History<S> {
+/// What a sender encodes against, besides its current snapshot.
+pub(crate) type Sent<S> = History<S, { limits::HISTORY }>;
+
+/// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all of [`Sent`].
+pub(crate) type Received<S> = History<S, { limits::HISTORY + 1 }>;
+
+impl<S: Clone, const CAPACITY: usize> History<S, CAPACITY> {
     pub(crate) const fn new() -> Self {
         Self { entries: VecDeque::new() }
     }
@@ -19,7 +25,7 @@ impl<S: Clone> History<S> {
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
     pub(crate) fn push(&mut self, version: u32, snapshot: &S) {
         debug_assert!(self.entries.back().is_none_or(|(last, _)| *last < version), "versions only grow");
-        if self.entries.len() < limits::HISTORY {
+        if self.entries.len() < CAPACITY {
             self.entries.push_back((version, snapshot.clone()));
         } else if let Some((_, mut reused)) = self.entries.pop_front() {
             reused.clone_from(snapshot);
@@ -56,7 +62,7 @@ mod tests {
 
     #[test]
     fn a_version_stays_in_force_until_the_next() {
-        let mut history = History::new();
+        let mut history = Sent::new();
         assert_eq!(history.at(9), None);
         history.push(3, &'a');
         history.push(7, &'b');
@@ -70,7 +76,7 @@ mod tests {
 
     #[test]
     fn the_oldest_makes_room() {
-        let mut history = History::new();
+        let mut history = Sent::new();
         for version in 0..=u32::try_from(limits::HISTORY).unwrap() {
             history.push(version, &version);
         }

@@ -6,7 +6,7 @@
 
 use core::any::Any;
 
-use super::history::History;
+use super::history::{Received, Sent};
 use crate::chunk::{Propagate, ReplicaChunk, RpcContext, RpcFlags, TimeContext};
 use crate::schema::ChunkDescriptor;
 use crate::wire::{BitReader, BitWriter, WireError};
@@ -32,6 +32,8 @@ pub(crate) trait ChunkStore: Send + Sync {
 
     /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`].
     fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError>;
+    /// Reads past an encoding of something that is here already.
+    fn skip(&mut self, slot: u32, base: Option<u32>, r: &mut BitReader<'_>) -> Result<(), ReceiveError>;
     /// Runs the change handlers for everything received since the last call.
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<TimeContext>);
     /// Forgets what only a proxy needs: the owner is here now.
@@ -84,8 +86,8 @@ struct Slot<T: ReplicaChunk> {
     current: T::Snapshot,
     /// Our version of `current`.
     version: u32,
-    sent: History<T::Snapshot>,
-    received: History<T::Snapshot>,
+    sent: Sent<T::Snapshot>,
+    received: Received<T::Snapshot>,
     replica: u32,
     touched: bool,
     updated: bool,
@@ -130,6 +132,18 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
     }
 
+    /// Leaves the snapshot that `r` encodes against a received baseline in `scratch`.
+    fn decode(&mut self, slot: u32, base: Option<u32>, r: Option<&mut BitReader<'_>>) -> Result<(), ReceiveError> {
+        let base = match base {
+            None => &self.defaults,
+            Some(version) => {
+                self.slots[slot as usize].received.at(version).ok_or(ReceiveError::MissingBaseline)?
+            }
+        };
+        self.scratch.clone_from(base);
+        r.map_or(Ok(()), |r| T::decode(&mut self.scratch, r).map_err(ReceiveError::Wire))
+    }
+
     fn mark_updated(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
         if self.watched && !s.updated {
@@ -157,8 +171,8 @@ impl<T: ReplicaChunk> TypedStore<T> {
             value,
             current: self.defaults.clone(),
             version: 0,
-            sent: History::new(),
-            received: History::new(),
+            sent: Sent::new(),
+            received: Received::new(),
             replica,
             touched: false,
             updated: false,
@@ -196,8 +210,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     fn remove(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
         s.value = T::default();
-        s.sent = History::new();
-        s.received = History::new();
+        s.sent = Sent::new();
+        s.received = Received::new();
         s.touched = false;
         s.updated = false;
         s.live = false;
@@ -242,15 +256,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError> {
+        self.decode(slot, arrival.base, r)?;
         let s = &mut self.slots[slot as usize];
-        let base = match arrival.base {
-            None => &self.defaults,
-            Some(version) => s.received.at(version).ok_or(ReceiveError::MissingBaseline)?,
-        };
-        self.scratch.clone_from(base);
-        if let Some(r) = r {
-            T::decode(&mut self.scratch, r).map_err(ReceiveError::Wire)?;
-        }
         if let Some(version) = arrival.base {
             s.received.forget_before(version);
         }
@@ -275,6 +282,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         core::mem::swap(&mut s.current, &mut self.scratch);
         self.mark_updated(slot);
         Ok(true)
+    }
+
+    fn skip(&mut self, slot: u32, base: Option<u32>, r: &mut BitReader<'_>) -> Result<(), ReceiveError> {
+        self.decode(slot, base, Some(r))
     }
 
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<TimeContext>) {

@@ -238,6 +238,10 @@ impl<D: Driver> Driver for Conditioned<D> {
     fn stats(&self) -> DriverStats {
         self.driver.stats()
     }
+
+    fn entropy(&mut self) -> u64 {
+        self.driver.entropy()
+    }
 }
 
 /// The links of one direction, and what waits in them.

@@ -133,7 +133,7 @@ impl MemoryNetwork {
         state.plugged += 1;
         let serial = state.plugged;
         state.mailboxes.insert(address, Mailbox { serial, queue: VecDeque::new(), overflowed: 0 });
-        MemoryDriver { network: self.clone(), address, serial, inbox: VecDeque::new(), stats: DriverStats::default() }
+        MemoryDriver { network: self.clone(), address, serial, inbox: VecDeque::new(), stats: DriverStats::default(), entropy: serial << 32 }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -152,6 +152,7 @@ pub struct MemoryDriver {
     /// Swapped with the mailbox, so that the network is not locked while datagrams are looked at.
     inbox: VecDeque<Packet>,
     stats: DriverStats,
+    entropy: u64,
 }
 
 impl MemoryDriver {
@@ -203,6 +204,11 @@ impl Driver for MemoryDriver {
         let mut state = self.network.lock();
         let overflowed = state.mailbox(self.address, self.serial).map_or(0, |mailbox| mailbox.overflowed);
         DriverStats { receive_dropped: overflowed, ..self.stats }
+    }
+
+    fn entropy(&mut self) -> u64 {
+        self.entropy = self.entropy.wrapping_add(1);
+        self.entropy
     }
 }
 

@@ -60,6 +60,10 @@ pub trait Driver: Send {
 
     /// Counts since the driver was made.
     fn stats(&self) -> DriverStats;
+
+    /// A number that nobody outside can guess, for connection secrets. Drivers that exist to be repeatable answer with the
+    /// same numbers every time.
+    fn entropy(&mut self) -> u64;
 }
 
 impl<D: Driver + ?Sized> Driver for Box<D> {
@@ -81,6 +85,10 @@ impl<D: Driver + ?Sized> Driver for Box<D> {
 
     fn stats(&self) -> DriverStats {
         (**self).stats()
+    }
+
+    fn entropy(&mut self) -> u64 {
+        (**self).entropy()
     }
 }
 

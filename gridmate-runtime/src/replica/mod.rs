@@ -137,7 +137,8 @@ impl ReplicaManager {
         self.local
     }
 
-    pub(crate) const fn set_local_member(&mut self, member: MemberId) {
+    /// Says which member this node is. Replicas added before keep their ids.
+    pub const fn set_local_member(&mut self, member: MemberId) {
         self.local = member;
     }
 

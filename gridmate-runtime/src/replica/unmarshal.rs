@@ -110,7 +110,7 @@ impl ReplicaManager {
             return Err(PeerFault::NotOwner.into());
         }
         if version <= entry.received {
-            return Err(Stop::TooLate);
+            return self.skip_chunks(place, Some(base), version, r);
         }
         self.receive_chunks(place, Some(base), version, r)
     }
@@ -138,15 +138,15 @@ impl ReplicaManager {
             return Err(PeerFault::NotOwner.into());
         }
         if let Some(&place) = self.index.get(&id) {
-            let entry = &mut self.entries[place as usize];
+            let entry = &self.entries[place as usize];
             if entry.upstream != Some(peer) {
                 return Err(PeerFault::NotOwner.into());
             }
-            if version <= entry.received {
-                return Err(Stop::TooLate);
-            }
             if entry.chunks.len() != count || entry.chunks.iter().zip(&classes).any(|(c, class)| c.class != *class) {
                 return Err(PeerFault::NoSuchType.into());
+            }
+            if version <= entry.received {
+                return self.skip_chunks(place, None, version, r);
             }
             self.set_ownership(place, ownership);
             return self.receive_chunks(place, None, version, r);
@@ -245,6 +245,33 @@ impl ReplicaManager {
         if changed {
             entry.version = self.tick + 1;
             relayed.push(place);
+        }
+        Ok(())
+    }
+
+    /// Reads past what is here already, to get at the records behind it. What is *older* than what is here makes the message
+    /// late: to accept it would offer a version as a baseline that was never stored. No sender is stuck with that, because
+    /// it sends nothing but its newest version.
+    fn skip_chunks(
+        &mut self,
+        place: u32,
+        base: Option<u32>,
+        version: u32,
+        r: &mut BitReader<'_>,
+    ) -> Result<(), Stop> {
+        let Self { entries, stores, .. } = self;
+        let entry = &entries[place as usize];
+        if version < entry.received {
+            return Err(Stop::TooLate);
+        }
+        let chunks = &entry.chunks;
+        for chunk in chunks {
+            if base.is_none() || chunks.len() == 1 || r.bool()? {
+                stores[usize::from(chunk.class)].skip(chunk.slot, base, r).map_err(|e| match e {
+                    ReceiveError::Wire(error) => Stop::from(error),
+                    ReceiveError::MissingBaseline => Stop::TooLate,
+                })?;
+            }
         }
         Ok(())
     }

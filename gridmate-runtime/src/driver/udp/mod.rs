@@ -191,6 +191,18 @@ impl Driver for UdpDriver {
             Mode::Threaded(threaded) => threaded.stats(),
         }
     }
+
+    fn entropy(&mut self) -> u64 {
+        entropy()
+    }
+}
+
+/// The operating system's randomness, by way of the standard library's hash keys: those are drawn from it once a thread, and
+/// differ with every call after.
+#[expect(clippy::disallowed_methods, clippy::disallowed_types, reason = "drivers are where randomness comes in")]
+fn entropy() -> u64 {
+    use std::hash::{BuildHasher, RandomState};
+    RandomState::new().hash_one(0_u64)
 }
 
 #[cfg(test)]

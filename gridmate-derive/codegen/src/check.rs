@@ -1,0 +1,78 @@
+//! Rules that look at more than one key, field or method. Rules about one key are where the key is read.
+
+use std::collections::BTreeMap;
+
+use crate::attr::{CodecAttr, DatasetAttr, RpcAttr};
+use crate::errors::Errors;
+use crate::model::{Rpc, Variant};
+
+/// RPCs per chunk type: an index is eight bits on the wire.
+const RPCS_MAX: usize = 256;
+
+/// A field travels in one way, or not at all.
+pub(crate) fn codec(at: &CodecAttr, errors: &mut Errors) {
+    let ways = [
+        at.skip.as_ref().map(|given| &given.key),
+        at.with.as_ref().map(|given| &given.key),
+        at.quantize.as_ref().map(|given| &given.key),
+        at.bits.as_ref().map(|given| &given.key),
+    ];
+    let mut ways = ways.into_iter().flatten();
+    let Some(first) = ways.next() else { return };
+    for other in ways {
+        if first == "skip" {
+            errors.at(other, format_args!("a field with `skip` is never on the wire, so `{other}` means nothing"));
+        } else {
+            errors.at(other, format_args!("`{first}` and `{other}` both say how the field travels; keep one"));
+        }
+    }
+}
+
+/// What is never on the wire never changes there.
+pub(crate) fn dataset(at: &DatasetAttr, errors: &mut Errors) {
+    codec(&at.codec, errors);
+    if let (Some(_), Some(on_change)) = (&at.codec.skip, &at.on_change) {
+        errors.at(&on_change.key, "a field with `skip` is never on the wire, so `on_change` means nothing");
+    }
+}
+
+pub(crate) fn rpc_flags(at: &RpcAttr, errors: &mut Errors) {
+    let pairs = [(&at.reliable, &at.unreliable), (&at.owner_only, &at.authority_only)];
+    for (one, other) in pairs {
+        if let (Some(one), Some(other)) = (one, other) {
+            errors.at(&other.key, format_args!("`{}` and `{}` exclude each other", one.key, other.key));
+        }
+    }
+}
+
+pub(crate) fn rpc_count(rpcs: &[Rpc], errors: &mut Errors) {
+    if let Some(rpc) = rpcs.get(RPCS_MAX) {
+        errors.at(
+            &rpc.ident,
+            format_args!("a chunk type has at most {RPCS_MAX} RPCs: an index is eight bits on the wire"),
+        );
+    }
+}
+
+/// Every tag names one variant and fits the width asked for.
+pub(crate) fn tags(variants: &[Variant], tag_bits: u32, errors: &mut Errors) {
+    let mut taken = BTreeMap::new();
+    for variant in variants {
+        let Variant { ident, tag, .. } = variant;
+        if let Some(other) = taken.insert(*tag, ident) {
+            errors.at(
+                ident,
+                format_args!("tag {tag} is already `{other}`'s; pin another one with `#[marshal(tag = n)]`"),
+            );
+        }
+        let needed = bits_for(*tag);
+        if needed > tag_bits {
+            errors.at(ident, format_args!("tag {tag} needs {needed} bits; `tag_bits` allows {tag_bits}"));
+        }
+    }
+}
+
+/// The fewest bits that hold `value`.
+pub(crate) const fn bits_for(value: u64) -> u32 {
+    64 - value.leading_zeros()
+}

@@ -1,0 +1,143 @@
+//! `ReplicaChunk` for a struct: straight-line code, one line per field and method.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::spanned::Spanned as _;
+
+use super::{block, gen_tokens};
+use crate::model::{Chunk, Dataset, Field};
+
+pub(crate) fn chunk(chunk: &Chunk) -> TokenStream {
+    block(&chunk.krate, items(chunk))
+}
+
+// const __F_position: … = …;
+// #[derive(__gm::Clone, __gm::PartialEq)]
+// pub struct __Snapshot { position: __gm::Repr<Vec3, __gm::Quantize>, health: __gm::Repr<u8, __gm::Native> }
+// #[automatically_derived]
+// impl __gm::ReplicaChunk for Ship { … }
+pub(super) fn items(chunk: &Chunk) -> TokenStream {
+    let Chunk { ident, .. } = chunk;
+    let fields = || chunk.datasets.iter().map(|dataset| &dataset.field);
+    let constants = fields().map(Field::constant);
+    let reprs = fields().map(|field| {
+        let (slot, repr) = (&field.slot, field.repr());
+        quote!(#slot: #repr)
+    });
+    let (descriptor, state, notify) = (descriptor(chunk), state(chunk), notify(chunk));
+    gen_tokens! {
+        #(#constants)*
+        #[derive(__gm::Clone, __gm::PartialEq)]
+        pub struct __Snapshot { #(#reprs,)* }
+        #[automatically_derived]
+        impl __gm::ReplicaChunk for #ident {
+            type Snapshot = __Snapshot;
+            #descriptor
+            #state
+            #notify
+        }
+    }
+}
+
+// const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__gm::ChunkDescriptor {
+//     name: "ship",
+//     migratable: true,
+//     priority: __gm::Priority::NORMAL,
+//     datasets: &[__gm::dataset("position", || __F_position.shape())],
+// };
+// const RPCS: &'static [__gm::RpcDescriptor<Self>] = { use __gm::NoRpcs as _; Ship::__RPCS };
+fn descriptor(chunk: &Chunk) -> TokenStream {
+    let Chunk { ident, name, migratable, .. } = chunk;
+    let priority = match &chunk.priority {
+        Some(priority) => quote!(#priority),
+        None => gen_tokens!(__gm::Priority::NORMAL),
+    };
+    let datasets = chunk.datasets.iter().map(|Dataset { field, .. }| {
+        let Field { name, handle, span, .. } = field;
+        quote_spanned!(*span=> __gm::dataset(#name, || #handle.shape()))
+    });
+    gen_tokens! {
+        const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__gm::ChunkDescriptor {
+            name: #name,
+            migratable: #migratable,
+            priority: #priority,
+            datasets: &[#(#datasets,)*],
+        };
+        const RPCS: &'static [__gm::RpcDescriptor<Self>] = {
+            use __gm::NoRpcs as _;
+            #ident::__RPCS
+        };
+    }
+}
+
+// fn snapshot(&self) -> __Snapshot { __Snapshot { position: __F_position.to_repr(&self.position) } }
+// fn capture(&self, __into: &mut __Snapshot) { __F_position.capture(&self.position, &mut __into.position); }
+// fn encode(__now: &__Snapshot, __base: &__Snapshot, __w: &mut __gm::BitWriter) {
+//     __F_position.encode_change(&__now.position, &__base.position, __w);
+// }
+// fn decode(__now: &mut __Snapshot, __r: &mut __gm::BitReader<'_>) -> __gm::Read<()> {
+//     __F_position.decode_change(&mut __now.position, __r)?;
+//     __gm::Ok(())
+// }
+// fn apply(&mut self, __now: &__Snapshot, __before: &__Snapshot) {
+//     __F_position.apply(&mut self.position, &__now.position, &__before.position);
+// }
+fn state(chunk: &Chunk) -> TokenStream {
+    let this = this();
+    let each = |line: &dyn Fn(&Field) -> TokenStream| -> Vec<_> {
+        chunk.datasets.iter().map(|dataset| line(&dataset.field)).collect()
+    };
+    let snapshot = each(
+        &|Field { handle, member, slot, span, .. }| quote_spanned!(*span=> #slot: #handle.to_repr(&#this.#member)),
+    );
+    let capture = each(
+        &|Field { handle, member, slot, span, .. }| quote_spanned!(*span=> #handle.capture(&#this.#member, &mut __into.#slot);),
+    );
+    let encode = each(
+        &|Field { handle, slot, span, .. }| quote_spanned!(*span=> #handle.encode_change(&__now.#slot, &__base.#slot, __w);),
+    );
+    let decode = each(
+        &|Field { handle, slot, span, .. }| quote_spanned!(*span=> #handle.decode_change(&mut __now.#slot, __r)?;),
+    );
+    let apply = each(
+        &|Field { handle, member, slot, span, .. }| quote_spanned!(*span=> #handle.apply(&mut #this.#member, &__now.#slot, &__before.#slot);),
+    );
+    gen_tokens! {
+        fn snapshot(&self) -> __Snapshot { __Snapshot { #(#snapshot,)* } }
+        fn capture(&self, __into: &mut __Snapshot) { #(#capture)* }
+        fn encode(__now: &__Snapshot, __base: &__Snapshot, __w: &mut __gm::BitWriter) { #(#encode)* }
+        fn decode(__now: &mut __Snapshot, __r: &mut __gm::BitReader<'_>) -> __gm::Read<()> {
+            #(#decode)*
+            __gm::Ok(())
+        }
+        fn apply(&mut self, __now: &__Snapshot, __before: &__Snapshot) { #(#apply)* }
+    }
+}
+
+// const NOTIFIES: bool = true;
+// fn notify(&mut self, __now: &__Snapshot, __before: &__Snapshot, __ctx: &__gm::TimeContext) {
+//     if __now.health != __before.health { Self::on_health(self, __ctx); }
+// }
+fn notify(chunk: &Chunk) -> Option<TokenStream> {
+    let this = this();
+    let calls: Vec<_> = chunk
+        .datasets
+        .iter()
+        .filter_map(|Dataset { field: Field { slot, .. }, on_change }| {
+            let handler = on_change.as_ref()?;
+            let call = quote_spanned! {Span::mixed_site().located_at(handler.span())=> #handler(#this, __ctx); };
+            Some(gen_tokens!(if __now.#slot != __before.#slot { #call }))
+        })
+        .collect();
+    (!calls.is_empty()).then(|| {
+        gen_tokens! {
+            const NOTIFIES: ::core::primitive::bool = true;
+            fn notify(&mut self, __now: &__Snapshot, __before: &__Snapshot, __ctx: &__gm::TimeContext) { #(#calls)* }
+        }
+    })
+}
+
+/// `self`, which must be of the same making as the receiver whatever the span around it.
+fn this() -> Ident {
+    Ident::new("self", Span::mixed_site())
+}

@@ -1,0 +1,75 @@
+//! What a chunk, a marshaled type and an RPC have in common: fields with codecs.
+
+use proc_macro2::TokenStream;
+use quote::quote_spanned;
+
+use super::gen_tokens;
+use crate::model::{Codec, Field};
+
+impl Field {
+    // const __F_position: __gm::Field<Vec3, __gm::Quantize> = __gm::Field::new(__gm::Quantize::step(-256.0, 256.0, 0.002));
+    pub(super) fn constant(&self) -> Option<TokenStream> {
+        let Self { handle, ty, codec, span, .. } = self;
+        if self.generic {
+            return None;
+        }
+        let (codec, value) = (codec.ty(), codec.value());
+        Some(quote_spanned! {*span=>
+            const #handle: __gm::Field<#ty, #codec> = __gm::Field::new(#value);
+        })
+    }
+
+    /// What methods are called on: the constant, or what would be in it.
+    // __F_position
+    // __gm::Field::<T, __gm::Native>::new(__gm::Native)
+    pub(super) fn operand(&self) -> TokenStream {
+        let Self { handle, ty, codec, span, .. } = self;
+        if self.generic {
+            let (codec, value) = (codec.ty(), codec.value());
+            quote_spanned!(*span=> __gm::Field::<#ty, #codec>::new(#value))
+        } else {
+            quote_spanned!(*span=> #handle)
+        }
+    }
+
+    // __gm::Repr<Vec3, __gm::Quantize>
+    pub(super) fn repr(&self) -> TokenStream {
+        let Self { ty, span, .. } = self;
+        let codec = self.codec.ty();
+        quote_spanned!(*span=> __gm::Repr<#ty, #codec>)
+    }
+
+    // T: __gm::Marshal
+    // __gm::Quantize: __gm::Codec<T>
+    pub(super) fn bound(&self) -> Option<TokenStream> {
+        let Self { ty, codec, span, .. } = self;
+        self.needs_bound.then(|| match codec {
+            Codec::Native => quote_spanned!(*span=> #ty: __gm::Marshal),
+            _ => {
+                let codec = codec.ty();
+                quote_spanned!(*span=> #codec: __gm::Codec<#ty>)
+            }
+        })
+    }
+}
+
+impl Codec {
+    fn ty(&self) -> TokenStream {
+        match self {
+            Self::Native => gen_tokens!(__gm::Native),
+            Self::With { ty, .. } => ty.clone(),
+            Self::Step { .. } | Self::Bits { .. } => gen_tokens!(__gm::Quantize),
+            Self::Narrow(bits) => gen_tokens!(__gm::Bits<#bits>),
+        }
+    }
+
+    fn value(&self) -> TokenStream {
+        match self {
+            Self::Native => gen_tokens!(__gm::Native),
+            Self::With { value, .. } => value.clone(),
+            Self::Step { lo, hi, step } => gen_tokens!(__gm::Quantize::step(#lo, #hi, #step)),
+            Self::Bits { lo, hi, bits } => gen_tokens!(__gm::Quantize::bits(#lo, #hi, #bits)),
+            Self::Narrow(bits) => gen_tokens!(__gm::Bits::<#bits>),
+        }
+    }
+}

@@ -1,0 +1,219 @@
+//! `Marshal` for structs and enums: field by field, in declaration order.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+use syn::Generics;
+
+use super::{block, gen_tokens, marshal_enum};
+use crate::model::{Body, Container, Field, Fields, Skipped};
+
+// const __F_slots: __gm::Field<u8, __gm::Bits<5>> = …;
+// pub struct __Repr { slots: __gm::Repr<u8, __gm::Bits<5>> }
+// impl __gm::Marshal for Loadout { type Repr = __Repr; … }
+pub(crate) fn marshal(container: &Container) -> TokenStream {
+    let Container { ident, generics, body, .. } = container;
+    let constants = container.wire().map(Field::constant);
+    let reprs = Reprs::of(container);
+    let (definition, methods) = match body {
+        Body::Struct(fields) => (repr_struct(fields, &reprs), struct_methods(container, fields)),
+        Body::Enum { tag_bits, variants } => {
+            (marshal_enum::repr_enum(variants, &reprs), marshal_enum::methods(container, *tag_bits, variants))
+        }
+    };
+    let bounded = with_bounds(container);
+    let (impl_generics, _, where_clause) = bounded.split_for_impl();
+    let (_, arguments, _) = generics.split_for_impl();
+    let repr = reprs.applied();
+    let items = gen_tokens! {
+        #(#constants)*
+        #[derive(__gm::Clone, __gm::PartialEq)]
+        #definition
+        #[automatically_derived]
+        impl #impl_generics __gm::Marshal for #ident #arguments #where_clause {
+            type Repr = #repr;
+            #methods
+        }
+    };
+    block(&container.krate, items)
+}
+
+/// The type that holds the reprs of all fields.
+///
+/// Where a field's type depends on a parameter, its repr is a parameter of ours: then `Clone` and `PartialEq` can be derived
+/// without knowing any bound, and a type parameter that only skipped fields use needs no mention.
+pub(super) struct Reprs {
+    /// `__R0`, `__R1`, … and what each stands for.
+    params: Vec<(Ident, TokenStream)>,
+    /// The type of each wire field, in order.
+    types: Vec<TokenStream>,
+}
+
+impl Reprs {
+    fn of(container: &Container) -> Self {
+        let mut reprs = Self { params: Vec::new(), types: Vec::new() };
+        for field in container.wire() {
+            let repr = field.repr();
+            if field.generic {
+                let param = Ident::new(&format!("__R{}", reprs.params.len()), Span::mixed_site());
+                reprs.types.push(quote!(#param));
+                reprs.params.push((param, repr));
+            } else {
+                reprs.types.push(repr);
+            }
+        }
+        reprs
+    }
+
+    // __Repr<__R0, __R1>
+    pub(super) fn declared(&self) -> TokenStream {
+        let params = self.params.iter().map(|(param, _)| param);
+        if self.params.is_empty() { gen_tokens!(__Repr) } else { gen_tokens!(__Repr<#(#params),*>) }
+    }
+
+    // __Repr<__gm::Repr<A, __gm::Native>, __gm::Repr<Vec<B>, __gm::Native>>
+    fn applied(&self) -> TokenStream {
+        let arguments = self.params.iter().map(|(_, argument)| argument);
+        if self.params.is_empty() { gen_tokens!(__Repr) } else { gen_tokens!(__Repr<#(#arguments),*>) }
+    }
+
+    pub(super) fn types(&self) -> impl Iterator<Item = &TokenStream> {
+        self.types.iter()
+    }
+}
+
+// pub struct __Repr<__R0> { a: __R0, n: __gm::Repr<u8, __gm::Native> }
+fn repr_struct(fields: &Fields, reprs: &Reprs) -> TokenStream {
+    let name = reprs.declared();
+    let slots = fields.wire.iter().zip(reprs.types()).map(|(Field { slot, .. }, ty)| quote!(#slot: #ty));
+    gen_tokens!(pub struct #name { #(#slots,)* })
+}
+
+/// The type's own parameters without defaults, and what their use asks of them.
+// impl<T> … where T: __gm::Marshal
+fn with_bounds(container: &Container) -> Generics {
+    let mut generics = container.generics.clone();
+    let bounds: Vec<_> = match &container.bound {
+        Some(given) => given.iter().map(|predicate| quote!(#predicate)).collect(),
+        None => container
+            .all_fields()
+            .flat_map(|fields| {
+                let defaults = fields
+                    .skipped
+                    .iter()
+                    .filter(|skipped| skipped.needs_bound)
+                    .map(|Skipped { ty, .. }| gen_tokens!(#ty: __gm::Default));
+                fields.wire.iter().filter_map(Field::bound).chain(defaults)
+            })
+            .collect(),
+    };
+    if !bounds.is_empty() {
+        // Made of types and paths that syn has read before, so it reads them again.
+        let predicates = bounds.into_iter().filter_map(|bound| syn::parse2::<syn::WherePredicate>(bound).ok());
+        generics.make_where_clause().predicates.extend(predicates);
+    }
+    generics
+}
+
+// fn shape() -> __gm::Shape { __gm::struct_shape("Loadout", [__gm::field_shape("slots", __F_slots.shape())]) }
+// fn to_repr(&self) -> Self::Repr { __Repr { slots: __F_slots.to_repr(&self.slots) } }
+// fn capture(&self, __into: &mut Self::Repr) { __F_slots.capture(&self.slots, &mut __into.slots); }
+// fn from_repr(__repr: &Self::Repr) -> Self {
+//     Self { slots: __F_slots.from_repr(&__repr.slots), weight: __gm::Default::default() }
+// }
+// fn assign(&mut self, __repr: &Self::Repr) { __F_slots.assign(&mut self.slots, &__repr.slots); }
+// fn encode(__repr: &Self::Repr, __w: &mut __gm::BitWriter) { __F_slots.encode(&__repr.slots, __w); }
+// fn decode(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self::Repr> {
+//     __gm::Ok(__Repr { slots: __F_slots.decode(__r)? })
+// }
+// fn marshal(&self, __w: &mut __gm::BitWriter) { __F_slots.marshal(&self.slots, __w); }
+// fn unmarshal(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self> {
+//     __gm::Ok(Self { slots: __F_slots.unmarshal(__r)?, weight: __gm::Default::default() })
+// }
+fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
+    let name = &container.name;
+    let this = Ident::new("self", Span::mixed_site());
+    let each = |line: &dyn Fn(&Field, TokenStream) -> TokenStream| -> Vec<_> {
+        fields.wire.iter().map(|field| line(field, field.operand())).collect()
+    };
+    let shapes = field_shapes(fields);
+    let to_repr =
+        each(&|Field { member, slot, span, .. }, codec| quote_spanned!(*span=> #slot: #codec.to_repr(&#this.#member)));
+    let capture = each(
+        &|Field { member, slot, span, .. }, codec| quote_spanned!(*span=> #codec.capture(&#this.#member, &mut __into.#slot);),
+    );
+    let from_repr = each(
+        &|Field { member, slot, span, .. }, codec| quote_spanned!(*span=> #member: #codec.from_repr(&__repr.#slot)),
+    );
+    let assign = each(
+        &|Field { member, slot, span, .. }, codec| quote_spanned!(*span=> #codec.assign(&mut #this.#member, &__repr.#slot);),
+    );
+    let encode = each(&|Field { slot, span, .. }, codec| quote_spanned!(*span=> #codec.encode(&__repr.#slot, __w);));
+    let decode = each(&|Field { slot, span, .. }, codec| quote_spanned!(*span=> #slot: #codec.decode(__r)?));
+    let marshal =
+        each(&|Field { member, span, .. }, codec| quote_spanned!(*span=> #codec.marshal(&#this.#member, __w);));
+    let unmarshal = each(&|Field { member, span, .. }, codec| quote_spanned!(*span=> #member: #codec.unmarshal(__r)?));
+    let skipped = defaults(fields);
+    let deltas = struct_deltas(fields);
+    gen_tokens! {
+        fn shape() -> __gm::Shape { __gm::struct_shape(#name, [#(#shapes,)*]) }
+        fn to_repr(&self) -> Self::Repr { __Repr { #(#to_repr,)* } }
+        fn capture(&self, __into: &mut Self::Repr) { #(#capture)* }
+        fn from_repr(__repr: &Self::Repr) -> Self { Self { #(#from_repr,)* #(#skipped,)* } }
+        fn assign(&mut self, __repr: &Self::Repr) { #(#assign)* }
+        fn encode(__repr: &Self::Repr, __w: &mut __gm::BitWriter) { #(#encode)* }
+        fn decode(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self::Repr> { __gm::Ok(__Repr { #(#decode,)* }) }
+        #deltas
+        fn marshal(&self, __w: &mut __gm::BitWriter) { #(#marshal)* }
+        fn unmarshal(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self> {
+            __gm::Ok(Self { #(#unmarshal,)* #(#skipped,)* })
+        }
+    }
+}
+
+// fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut __gm::BitWriter) {
+//     __F_slots.encode_change(&__now.slots, &__base.slots, __w);
+// }
+// fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read<()> {
+//     __F_slots.decode_change(&mut __repr.slots, __r)?;
+//     __gm::Ok(())
+// }
+fn struct_deltas(fields: &Fields) -> TokenStream {
+    let (write, read) = delta_methods(fields);
+    let encode = fields.wire.iter().map(|field| {
+        let (Field { slot, span, .. }, codec) = (field, field.operand());
+        quote_spanned!(*span=> #codec.#write(&__now.#slot, &__base.#slot, __w);)
+    });
+    let decode = fields.wire.iter().map(|field| {
+        let (Field { slot, span, .. }, codec) = (field, field.operand());
+        quote_spanned!(*span=> #codec.#read(&mut __repr.#slot, __r)?;)
+    });
+    gen_tokens! {
+        fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut __gm::BitWriter) { #(#encode)* }
+        fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read<()> {
+            #(#decode)*
+            __gm::Ok(())
+        }
+    }
+}
+
+/// Whoever writes a delta knows that something differs. With one field that can only be the field, and a bit that says so
+/// would always be set.
+pub(super) fn delta_methods(fields: &Fields) -> (TokenStream, TokenStream) {
+    match fields.wire.as_slice() {
+        [_] => (gen_tokens!(encode_delta), gen_tokens!(decode_delta)),
+        _ => (gen_tokens!(encode_change), gen_tokens!(decode_change)),
+    }
+}
+
+// __gm::field_shape("slots", __F_slots.shape())
+pub(super) fn field_shapes(fields: &Fields) -> impl Iterator<Item = TokenStream> {
+    fields.wire.iter().map(|field| {
+        let (Field { name, span, .. }, codec) = (field, field.operand());
+        quote_spanned!(*span=> __gm::field_shape(#name, #codec.shape()))
+    })
+}
+
+// weight: __gm::Default::default()
+pub(super) fn defaults(fields: &Fields) -> Vec<TokenStream> {
+    fields.skipped.iter().map(|Skipped { member, .. }| gen_tokens!(#member: __gm::Default::default())).collect()
+}

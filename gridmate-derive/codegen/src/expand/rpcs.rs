@@ -1,0 +1,123 @@
+//! The RPC table of a chunk type, and the type whose methods call its RPCs.
+
+use proc_macro2::{Ident, Span, TokenStream};
+use quote::{quote, quote_spanned};
+
+use super::{block, gen_tokens};
+use crate::model::{Field, MayCall, Rpc, Rpcs};
+
+// const __F0_burst: __gm::Field<u8, __gm::Native> = __gm::Field::new(__gm::Native);
+// impl Ship { pub const __RPCS: … = &[…]; }
+// pub struct __Caller<'a>(__gm::RpcPort<'a, Ship>);
+// impl __Caller<'_> { … }
+// impl __gm::HasRpcs for Ship { … }
+pub(crate) fn rpcs(rpcs: &Rpcs) -> TokenStream {
+    let constants = rpcs.rpcs.iter().flat_map(|rpc| &rpc.args).map(Field::constant);
+    let (table, caller) = (table(rpcs), caller(rpcs));
+    block(&rpcs.krate, &gen_tokens!(#(#constants)* #table #caller))
+}
+
+// impl Ship {
+//     #[doc(hidden)]
+//     pub const __RPCS: &'static [__gm::RpcDescriptor<Self>] = &[…];
+// }
+fn table(rpcs: &Rpcs) -> TokenStream {
+    let self_ty = &rpcs.self_ty;
+    let rows = rpcs.rpcs.iter().map(row);
+    gen_tokens! {
+        #[automatically_derived]
+        impl #self_ty {
+            #[doc(hidden)]
+            pub const __RPCS: &'static [__gm::RpcDescriptor<Self>] = &[#(#rows,)*];
+        }
+    }
+}
+
+// __gm::RpcDescriptor {
+//     name: "fire",
+//     flags: __gm::RpcFlags { reliable: false, post_attached: true, may_call: __gm::MayCall::Owner },
+//     args: &[__gm::arg("burst", || __F0_burst.shape())],
+//     invoke: |__this, __ctx, __r| {
+//         let __0 = __F0_burst.unmarshal(__r)?;
+//         __gm::Ok(__gm::IntoPropagate::into_propagate(Self::fire(__this, __ctx, __0)))
+//     },
+// }
+fn row(rpc: &Rpc) -> TokenStream {
+    let Rpc { ident, name, reliable, post_attached, .. } = rpc;
+    let may_call = match rpc.may_call {
+        MayCall::Anyone => gen_tokens!(__gm::MayCall::Anyone),
+        MayCall::Owner => gen_tokens!(__gm::MayCall::Owner),
+        MayCall::Authority => gen_tokens!(__gm::MayCall::Authority),
+    };
+    let args = rpc
+        .args
+        .iter()
+        .map(|Field { name, handle, span, .. }| quote_spanned!(*span=> __gm::arg(#name, || #handle.shape())));
+    let locals: Vec<_> = (0..rpc.args.len()).map(|i| Ident::new(&format!("__{i}"), Span::mixed_site())).collect();
+    let reads = rpc
+        .args
+        .iter()
+        .zip(&locals)
+        .map(|(Field { handle, span, .. }, local)| quote_spanned!(*span=> let #local = #handle.unmarshal(__r)?;));
+    // A handler whose second parameter is no `&RpcContext` is told so there.
+    let ctx = Ident::new("__ctx", Span::mixed_site().located_at(rpc.ctx));
+    gen_tokens! {
+        __gm::RpcDescriptor {
+            name: #name,
+            flags: __gm::RpcFlags { reliable: #reliable, post_attached: #post_attached, may_call: #may_call },
+            args: &[#(#args,)*],
+            invoke: |__this, __ctx, __r| {
+                #(#reads)*
+                __gm::Ok(__gm::IntoPropagate::into_propagate(Self::#ident(__this, #ctx, #(#locals,)*)))
+            },
+        }
+    }
+}
+
+// #[doc(hidden)]
+// pub struct __Caller<'a>(__gm::RpcPort<'a, Ship>);
+// #[automatically_derived]
+// impl __Caller<'_> { … }
+// #[automatically_derived]
+// impl __gm::HasRpcs for Ship {
+//     type Caller<'a> = __Caller<'a>;
+//     fn caller(__port: __gm::RpcPort<'_, Self>) -> __Caller<'_> { __Caller(__port) }
+// }
+pub(super) fn caller(rpcs: &Rpcs) -> TokenStream {
+    let self_ty = &rpcs.self_ty;
+    let methods = rpcs.rpcs.iter().enumerate().map(|(i, rpc)| caller_method(i, rpc));
+    gen_tokens! {
+        #[doc(hidden)]
+        pub struct __Caller<'a>(__gm::RpcPort<'a, #self_ty>);
+        #[automatically_derived]
+        impl __Caller<'_> { #(#methods)* }
+        #[automatically_derived]
+        impl __gm::HasRpcs for #self_ty {
+            type Caller<'a> = __Caller<'a>;
+            fn caller(__port: __gm::RpcPort<'_, Self>) -> __Caller<'_> { __Caller(__port) }
+        }
+    }
+}
+
+// /// The handler's documentation.
+// pub fn fire(&mut self, burst: u8) -> __gm::Result<(), __gm::RpcError> {
+//     self.0.call(0u8, |__w| {
+//         __F0_burst.marshal(&burst, __w);
+//     })
+// }
+fn caller_method(index: usize, rpc: &Rpc) -> TokenStream {
+    let Rpc { ident, vis, docs, .. } = rpc;
+    // `check` keeps the index below 256; a stub has none.
+    let index = u8::try_from(index).unwrap_or(u8::MAX);
+    let args = rpc.args.iter().map(|Field { member, ty, .. }| quote!(#member: #ty));
+    let writes = rpc
+        .args
+        .iter()
+        .map(|Field { handle, member, span, .. }| quote_spanned!(*span=> #handle.marshal(&#member, __w);));
+    gen_tokens! {
+        #(#docs)*
+        #vis fn #ident(&mut self, #(#args),*) -> __gm::Result<(), __gm::RpcError> {
+            self.0.call(#index, |__w| { #(#writes)* })
+        }
+    }
+}

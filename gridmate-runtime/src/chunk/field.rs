@@ -1,0 +1,147 @@
+//! A value's type and codec in one constant: what the lines that the derive writes call.
+//!
+//! Everything here is generic, inlined and free of state, so a generated method is straight-line code over its fields.
+
+use core::marker::PhantomData;
+
+use crate::schema::DatasetDescriptor;
+use crate::wire::{BitReader, BitWriter, Codec, FieldShape, Shape, VariantShape, WireError};
+
+/// What is remembered of a `T` that travels as `C` says.
+pub type Repr<T, C> = <C as Codec<T>>::Repr;
+
+/// What reading a `T` comes to.
+pub type Read<T> = Result<T, WireError>;
+
+/// A value of type `T` that travels as the codec `C` says.
+#[derive(Debug)]
+pub struct Field<T, C> {
+    codec: C,
+    value: PhantomData<fn(T) -> T>,
+}
+
+impl<T, C: Codec<T>> Field<T, C> {
+    /// Ties a codec to the type it is for.
+    pub const fn new(codec: C) -> Self {
+        Self { codec, value: PhantomData }
+    }
+
+    /// The layout.
+    pub fn shape(&self) -> Shape {
+        self.codec.shape()
+    }
+
+    /// The repr of `value`.
+    #[inline]
+    pub fn to_repr(&self, value: &T) -> C::Repr {
+        self.codec.to_repr(value)
+    }
+
+    /// Like [`to_repr`](Self::to_repr), reusing the memory of an older repr.
+    #[inline]
+    pub fn capture(&self, value: &T, into: &mut C::Repr) {
+        self.codec.capture(value, into);
+    }
+
+    /// The value that `repr` stands for.
+    #[inline]
+    pub fn from_repr(&self, repr: &C::Repr) -> T {
+        self.codec.from_repr(repr)
+    }
+
+    /// Like [`from_repr`](Self::from_repr), keeping what does not travel and reusing memory.
+    #[inline]
+    pub fn assign(&self, value: &mut T, repr: &C::Repr) {
+        self.codec.assign(value, repr);
+    }
+
+    /// Stores `now` if it differs from `before`.
+    #[inline]
+    pub fn apply(&self, value: &mut T, now: &C::Repr, before: &C::Repr) {
+        if now != before {
+            self.codec.assign(value, now);
+        }
+    }
+
+    /// Writes a repr alone.
+    #[inline]
+    pub fn encode(&self, repr: &C::Repr, w: &mut BitWriter) {
+        self.codec.encode(repr, w);
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote.
+    #[inline]
+    pub fn decode(&self, r: &mut BitReader<'_>) -> Read<C::Repr> {
+        self.codec.decode(r)
+    }
+
+    /// Writes a repr that differs from `base`.
+    #[inline]
+    pub fn encode_delta(&self, now: &C::Repr, base: &C::Repr, w: &mut BitWriter) {
+        self.codec.encode_delta(now, base, w);
+    }
+
+    /// Reads what [`encode_delta`](Self::encode_delta) wrote; `repr` holds the base before and the value after.
+    #[inline]
+    pub fn decode_delta(&self, repr: &mut C::Repr, r: &mut BitReader<'_>) -> Read<()> {
+        self.codec.decode_delta(repr, r)
+    }
+
+    /// Writes a bit that says whether `now` differs from `base`, and the difference if so.
+    #[inline]
+    pub fn encode_change(&self, now: &C::Repr, base: &C::Repr, w: &mut BitWriter) {
+        let differs = now != base;
+        w.bool(differs);
+        if differs {
+            self.codec.encode_delta(now, base, w);
+        }
+    }
+
+    /// Reads what [`encode_change`](Self::encode_change) wrote; `repr` holds the base before and the value after.
+    #[inline]
+    pub fn decode_change(&self, repr: &mut C::Repr, r: &mut BitReader<'_>) -> Read<()> {
+        if r.bool()? { self.codec.decode_delta(repr, r) } else { Ok(()) }
+    }
+
+    /// Writes a value alone.
+    #[inline]
+    pub fn marshal(&self, value: &T, w: &mut BitWriter) {
+        self.codec.marshal(value, w);
+    }
+
+    /// Reads a value written by [`marshal`](Self::marshal).
+    #[inline]
+    pub fn unmarshal(&self, r: &mut BitReader<'_>) -> Read<T> {
+        self.codec.unmarshal(r)
+    }
+}
+
+/// A dataset as data.
+pub const fn dataset(name: &'static str, shape: fn() -> Shape) -> DatasetDescriptor {
+    DatasetDescriptor { name, shape }
+}
+
+/// An RPC's argument as data.
+pub const fn arg(name: &'static str, shape: fn() -> Shape) -> super::ArgDescriptor {
+    super::ArgDescriptor { name, shape }
+}
+
+/// The shape of a field of a struct or a variant.
+pub const fn field_shape(name: &'static str, shape: Shape) -> FieldShape {
+    FieldShape { name, shape }
+}
+
+/// The shape of a struct.
+pub fn struct_shape<const N: usize>(name: &'static str, fields: [FieldShape; N]) -> Shape {
+    Shape::Struct(name, Vec::from(fields))
+}
+
+/// The shape of a variant.
+pub fn variant_shape<const N: usize>(name: &'static str, tag: u64, fields: [FieldShape; N]) -> VariantShape {
+    VariantShape { name, tag, fields: Vec::from(fields) }
+}
+
+/// The shape of an enum.
+pub fn enum_shape<const N: usize>(name: &'static str, tag_bits: u32, variants: [VariantShape; N]) -> Shape {
+    Shape::Enum(name, tag_bits, Vec::from(variants))
+}

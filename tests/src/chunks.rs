@@ -1,0 +1,110 @@
+//! Sample chunk types: small ones for one mechanism each, and one with everything.
+
+use gridmate_runtime::prelude::*;
+
+/// A number to compare, and one that is quantised.
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "mover", migratable)]
+pub struct Mover {
+    /// Steps of 0.01 within ±100.
+    #[dataset(quantize(-100.0..=100.0, step = 0.01))]
+    pub position: f32,
+    /// Every bit counts.
+    pub energy: u32,
+    /// Text of any length.
+    pub label: String,
+    /// Never on the wire.
+    #[dataset(skip)]
+    pub local: u64,
+}
+
+/// Keeps what its RPCs were called with.
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "journal")]
+pub struct Journal {
+    /// Bumped by the owner with every call it makes.
+    pub version: u32,
+    /// Reliable calls that ran here, in order.
+    #[dataset(skip)]
+    pub calls: Vec<(MemberId, u32)>,
+    /// Unreliable calls that ran here, in order.
+    #[dataset(skip)]
+    pub hints: Vec<u32>,
+    /// The value of `version` when each reliable call ran.
+    #[dataset(skip)]
+    pub versions: Vec<u32>,
+}
+
+#[rpcs]
+impl Journal {
+    /// Runs everywhere.
+    #[rpc]
+    pub fn note(&mut self, ctx: &RpcContext, number: u32) -> Propagate {
+        self.calls.push((ctx.source, number));
+        self.versions.push(self.version);
+        Propagate::ToProxies
+    }
+
+    /// Runs on the owner only.
+    #[rpc]
+    pub fn ask(&mut self, ctx: &RpcContext, number: u32) {
+        self.calls.push((ctx.source, number));
+        self.versions.push(self.version);
+    }
+
+    /// Runs everywhere, if it gets there.
+    #[rpc(unreliable)]
+    pub fn hint(&mut self, _ctx: &RpcContext, number: u32) -> Propagate {
+        self.hints.push(number);
+        Propagate::ToProxies
+    }
+
+    /// For the owner and whom the replica is assigned to.
+    #[rpc(owner_only)]
+    pub fn steer(&mut self, ctx: &RpcContext, number: u32) {
+        self.calls.push((ctx.source, number));
+    }
+
+    /// For the owner alone.
+    #[rpc(authority_only)]
+    pub fn declare(&mut self, ctx: &RpcContext, number: u32) -> Propagate {
+        self.calls.push((ctx.source, number));
+        Propagate::ToProxies
+    }
+
+    /// The last thing anybody hears of it.
+    #[rpc]
+    pub fn perish(&mut self, ctx: &RpcContext) -> Propagate {
+        self.calls.push((ctx.source, u32::MAX));
+        ctx.destroy_replica();
+        Propagate::ToProxies
+    }
+}
+
+/// Notices changes.
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "gauge")]
+pub struct Gauge {
+    /// Watched.
+    #[dataset(on_change = Self::on_level)]
+    pub level: i16,
+    /// Not watched.
+    pub noise: u8,
+    /// Values of `level` when it was found changed.
+    #[dataset(skip)]
+    pub seen: Vec<i16>,
+}
+
+impl Gauge {
+    fn on_level(&mut self, _ctx: &TimeContext) {
+        self.seen.push(self.level);
+    }
+}
+
+/// All of the above.
+///
+/// # Panics
+/// Never: the types have different names.
+pub fn registry() -> Registry {
+    Registry::builder().chunk::<Mover>().chunk::<Journal>().chunk::<Gauge>().build().expect("different names")
+}
