@@ -11,8 +11,8 @@ pub use std::string::String;
 pub use std::vec::Vec;
 
 pub use crate::chunk::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,
-    RpcError, RpcFlags, RpcPort, TimeContext,
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor, RpcError,
+    RpcFlags, RpcPort, TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, DatasetDescriptor, Priority};
 pub use crate::wire::codec::{Bits, Native, Quantize};

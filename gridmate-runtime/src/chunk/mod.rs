@@ -15,8 +15,7 @@
 mod rpc;
 
 pub use rpc::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
-    RpcPort,
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags, RpcPort,
 };
 
 use crate::ids::{MemberId, ReplicaId};
