@@ -4,8 +4,8 @@
 
 mod laws;
 
-use gridmate_runtime::wire::codec::{Bits, Quantize};
-use gridmate_runtime::wire::{BitReader, Codec, WireError};
+use gridmate_runtime::wire::codec::{Bits, MaxLen, Quantize};
+use gridmate_runtime::wire::{BitReader, BitWriter, Codec, WireError};
 use laws::{change_cost, garbage, golden, laws};
 use proptest::prelude::*;
 
@@ -107,11 +107,25 @@ fn bits_hold_what_fits_and_saturate() {
 }
 
 #[test]
+fn limits_make_lengths_short_and_hold_both_ways() {
+    golden(&MaxLen::<31>, &"hi".to_string(), 21, &[0x02, 0x2D, 0x0D]);
+    golden(&MaxLen::<4>, &vec![true, false, true], 6, &[0b10_1011]);
+    assert_eq!(change_cost(&MaxLen::<7>, &vec![1_u8, 2], &vec![1, 2, 3]), 1 + 3 + 2 + 8);
+    let long = Codec::<String>::decode(&MaxLen::<4>, &mut BitReader::new(&[5; 9]));
+    assert_eq!(long, Err(WireError::TooLong));
+    let mut w = BitWriter::new();
+    MaxLen::<2>.marshal(&vec![1_u8, 2, 3], &mut w);
+    assert_eq!((w.len(), w.error()), (0, Some(WireError::TooLong)));
+}
+
+#[test]
 fn shapes_pin_every_parameter() {
     assert_eq!(Codec::<f32>::shape(&METRES).to_string(), "quantize(-256..=256, step 0.002)");
     assert_eq!(Codec::<[f64; 3]>::shape(&UNIT).to_string(), "array<quantize(-1..=1, 8 bits), 3>");
     assert_eq!(Codec::<u8>::shape(&Bits::<5>).to_string(), "bits(5)");
     assert_eq!(Codec::<i8>::shape(&Bits::<5>).to_string(), "bits(5, signed)");
+    assert_eq!(Codec::<String>::shape(&MaxLen::<9>).to_string(), "string(max 9)");
+    assert_eq!(Codec::<Vec<u8>>::shape(&MaxLen::<9>).to_string(), "vec<u8, max 9>");
 }
 
 /// Ranges of every magnitude with anything from two values to 2^32.
@@ -175,5 +189,16 @@ proptest! {
         garbage(&Bits::<9>, &(a as u16), &bytes);
         garbage(&Bits::<9>, &(a as i32), &bytes);
         garbage(&Bits::<33>, &(a as usize), &bytes);
+    }
+
+    #[test]
+    fn max_len_laws(
+        a in prop::collection::vec(any::<Option<u16>>(), 0..=9), b in prop::collection::vec(any::<Option<u16>>(), 0..=9),
+        text in "\\PC{0,20}", other in "\\PC{0,20}", bytes in any::<[u8; 40]>(),
+    ) {
+        laws(&MaxLen::<9>, &a, &b);
+        laws(&MaxLen::<100>, &text, &other);
+        garbage(&MaxLen::<9>, &a, &bytes);
+        garbage(&MaxLen::<100>, &text, &bytes);
     }
 }

@@ -1,5 +1,6 @@
 //! Vectors, rotations and half floats: their bytes, their costs, their errors.
 #![cfg(feature = "glam")]
+#![expect(clippy::cast_possible_truncation, reason = "midpoints of halves are floats")]
 
 mod laws;
 
@@ -75,6 +76,26 @@ fn every_half_stands_for_itself_or_is_refused() {
         }
     }
     assert_eq!(refused, 2 * 1023 - 1, "all NaNs but one");
+}
+
+#[test]
+fn between_two_halves_the_nearer_wins_and_on_ties_the_even_one() {
+    let value = |half: u16| -> f64 { f64::from(Codec::<f32>::from_repr(&Half, &half)) };
+    for half in 0..0x7BFF_u16 {
+        // What a half is, said in another way.
+        let (exponent, fraction) = (i32::from(half >> 10), f64::from(half & 0x3FF));
+        let exact =
+            if exponent == 0 { fraction / 2_f64.powi(24) } else { (1024.0 + fraction) * 2_f64.powi(exponent - 25) };
+        assert_eq!(value(half), exact);
+        let middle = ((value(half) + value(half + 1)) / 2.0) as f32;
+        let even = half + (half & 1);
+        for sign in [0, 0x8000] {
+            let narrowed = |float: f32| Half.to_repr(&if sign == 0 { float } else { -float });
+            assert_eq!(narrowed(middle.next_down()), half | sign);
+            assert_eq!(narrowed(middle), even | sign);
+            assert_eq!(narrowed(middle.next_up()), (half + 1) | sign);
+        }
+    }
 }
 
 #[test]

@@ -61,7 +61,7 @@ fn changes_cost_what_the_tables_say() {
     assert_eq!([8, 512, -131_072, 131_073].map(|to| change_cost(&Native, &0_i32, &to)), [6, 12, 20, 34]);
     assert_eq!([1, 100, 10_000, i64::MIN].map(|to| change_cost(&Native, &0_i64, &to)), [8, 16, 30, 66]);
     assert_eq!([1, -1, i128::MAX].map(|to| change_cost(&Native, &5_i128, &to)), [9, 129, 129]);
-    assert_eq!([10.001, 10.01, 10.1, 12.0, -1.0].map(|to| change_cost(&Native, &10.0_f32, &to)), [18, 18, 22, 26, 33]);
+    assert_eq!([10.001, 10.01, 10.1, 12.0, -1.0].map(|to| change_cost(&Native, &10.0_f32, &to)), [16, 20, 23, 26, 33]);
     assert_eq!([10.000_01, 10.1, -1.0].map(|to| change_cost(&Native, &10.0_f64, &to)), [43, 55, 65]);
     assert_eq!(change_cost(&Native, &false, &true), 1);
 }

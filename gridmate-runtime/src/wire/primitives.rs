@@ -22,7 +22,7 @@
 //!
 //! | width | `0` + | `1`, 0 + | `1`, 1 + | `1`, 2 + | `1`, 3 + |
 //! |---|---|---|---|---|---|
-//! | 32 | 32 (the value) | 10 | 15 | 19 | 23 |
+//! | 32 | 32 (the value) | 13 | 17 | 20 | 23 |
 //! | 64 | 64 (the value) | 24 | 40 | 46 | 52 |
 //!
 //! A [`Duration`] travels as its nanoseconds in a `u64`, at most 584 years.
@@ -35,7 +35,7 @@ use core::time::Duration;
 use super::ladder::{JumpLadder, Ladder};
 use super::{BitReader, BitWriter, Marshal, Shape, WireError};
 
-const F32_DELTA: JumpLadder = JumpLadder::new([10, 15, 19, 23], 32);
+const F32_DELTA: JumpLadder = JumpLadder::new([13, 17, 20, 23], 32);
 const F64_DELTA: JumpLadder = JumpLadder::new([24, 40, 46, 52], 64);
 
 /// Bits that were read with the width of the type, as the type.

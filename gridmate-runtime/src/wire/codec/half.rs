@@ -1,6 +1,7 @@
 //! Floats in half the bits.
-
-use half::f16;
+//!
+//! The conversion is a dozen lines of integer arithmetic, checked on every half and between every two, so that no program
+//! has to build a crate of number types with its derive macros for it.
 
 use crate::wire::ladder::Ladder;
 use crate::wire::lanes::Lanes;
@@ -8,7 +9,14 @@ use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
 
 const SCALAR: Ladder = Ladder::even(16);
 const VECTOR: Lanes = Lanes::even(16);
+
 const NAN: u16 = 0x7E00;
+const INFINITY: u32 = 0x7C00;
+/// 2^-14 and 2^-24.
+const LEAST_NORMAL: f32 = 1.0 / 16_384.0;
+const LEAST: f32 = 1.0 / 16_777_216.0;
+/// The difference of the exponent biases, 127 and 15, at the exponent's place in an `f32`.
+const REBIAS: u32 = 112 << 23;
 
 /// An `f32`, or an array or vector of them, as IEEE binary16: 11 significant bits, up to ±65,504.
 ///
@@ -136,20 +144,45 @@ mod vectors {
     }
 }
 
+/// The nearest half.
 #[inline]
 fn narrow(value: f32) -> u16 {
-    if value.is_nan() { NAN } else { f16::from_f32(value).to_bits() }
+    let magnitude = value.abs();
+    let bits = magnitude.to_bits();
+    let half = if value.is_nan() {
+        return NAN;
+    } else if magnitude >= 65_520.0 {
+        INFINITY
+    } else if magnitude >= LEAST_NORMAL {
+        // 13 bits go: adding just less than half of them, or half if what stays is odd, carries exactly when it should.
+        ((bits + 0x0FFF + (bits >> 13 & 1)) >> 13) - (REBIAS >> 13)
+    } else {
+        // The sum has the spacing of subnormal halves, and the addition rounds to it.
+        (magnitude + 0.5).to_bits() - 0.5_f32.to_bits()
+    };
+    #[expect(clippy::cast_possible_truncation, reason = "at most 7C00")]
+    let half = half as u16;
+    half | u16::from(value.is_sign_negative()) << 15
 }
 
+/// The float that a half is.
 #[inline]
-fn widen(repr: u16) -> f32 {
-    f16::from_bits(repr).to_f32()
+fn widen(half: u16) -> f32 {
+    let magnitude = u32::from(half & 0x7FFF);
+    let value = if magnitude >= INFINITY {
+        f32::from_bits((magnitude << 13) | 0x7F80_0000)
+    } else if magnitude >= 0x0400 {
+        f32::from_bits((magnitude << 13) + REBIAS)
+    } else {
+        f32::from(half & 0x7FFF) * LEAST
+    };
+    if half >> 15 == 1 { -value } else { value }
 }
 
 #[inline]
 fn checked(bits: u64) -> Result<u16, WireError> {
     match u16::try_from(bits) {
-        Ok(repr) if repr == NAN || !f16::from_bits(repr).is_nan() => Ok(repr),
+        Ok(half) if half == NAN || u32::from(half & 0x7FFF) <= INFINITY => Ok(half),
         _ => Err(WireError::Invalid),
     }
 }

@@ -2,6 +2,7 @@
 
 mod bits;
 mod half;
+mod max_len;
 mod native;
 mod quantize;
 #[cfg(feature = "glam")]
@@ -9,6 +10,7 @@ mod quat;
 
 pub use bits::Bits;
 pub use half::Half;
+pub use max_len::MaxLen;
 pub use native::Native;
 pub use quantize::Quantize;
 #[cfg(feature = "glam")]

@@ -8,15 +8,18 @@
 //! | `String` | length in bytes as a varint, then UTF-8 | written again |
 //! | `Box<T>` | as `T` | as `T` |
 //!
-//! A varint costs 8 bits below 128 and 16 below 16,384. Lengths above [`ELEMENTS`](crate::limits::ELEMENTS) are [`TooLong`](WireError::TooLong) to
-//! the writer, which leaves the value out, and to the reader, which looks before it allocates. What a length claims is
-//! reserved only as far as the bits that are left can pay for; the rest grows with the elements that arrive.
+//! A varint costs 8 bits below 128 and 16 below 16,384. Lengths above [`ELEMENTS`](crate::limits::ELEMENTS) are
+//! [`TooLong`](WireError::TooLong) to the writer, which leaves the value out, and to the reader, which looks before it
+//! allocates. What a length claims is reserved only as far as the bits that are left can pay for; the rest grows with the
+//! elements that arrive.
 //!
 //! Types that contain themselves have no finite layout and cannot travel: the repr of a `Box<T>` is that of `T`, so the
 //! compiler refuses most of them.
 
 mod list;
 mod tuple;
+
+pub(super) use list::{extend, read_list_change, read_text, write_list_change};
 
 use super::{BitReader, BitWriter, Marshal, Shape, WireError};
 
