@@ -1,6 +1,7 @@
 //! Replicate game state.
 #![forbid(unsafe_code)]
 
+pub mod carrier;
 pub mod chunk;
 pub mod driver;
 mod ids;
