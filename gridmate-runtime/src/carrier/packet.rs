@@ -78,8 +78,6 @@ pub(super) const PING: u8 = 4;
 
 /// Type and tag.
 pub(super) const PREFIX: usize = 5;
-/// Type, tag and packet number.
-pub(super) const DATA_HEADER: usize = 7;
 
 /// CRC state after the key prefix: what a tag starts from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
