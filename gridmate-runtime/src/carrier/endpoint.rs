@@ -79,7 +79,8 @@ impl Endpoint {
     ///
     /// When two endpoints connect to each other at the same time, one of the two attempts gives way: its program sees
     /// [`Incoming`](CarrierEvent::Incoming) and, once that is established, its own attempt end as
-    /// [`Replaced`](DisconnectReason::Replaced).
+    /// [`Replaced`](DisconnectReason::Replaced). The other program may see one more `Incoming`, from a late hello, which
+    /// times out.
     ///
     /// # Errors
     /// [`ConnectError`]; nothing was begun then.
@@ -262,8 +263,7 @@ impl Endpoint {
     }
 
     /// The largest message that always fits one datagram, alone or with a usual acknowledgement, bytes.
-    #[expect(clippy::unused_self, reason = "will depend on the path")]
-    pub fn max_unfragmented(&self) -> usize {
+    pub const fn max_unfragmented(&self) -> usize {
         limits::SEGMENT_BYTES
     }
 
@@ -356,6 +356,12 @@ impl Endpoint {
 
     fn receive_accepted(&mut self, now: Instant, from: SocketAddr, accepted: Accepted<'_>) -> Result<(), Cause> {
         let index = self.connecting(from, accepted.joiner).ok_or(Cause::Handshake)?;
+        // Both ends connect to each other and this attempt has given way: taking it up again could leave each end with the
+        // connection that the other dropped.
+        let accepting = |&slot: &u32| self.peer(slot).is_some_and(|peer| matches!(peer.phase, Phase::Accepted { .. }));
+        if self.at(from).iter().any(accepting) {
+            return Err(Cause::Handshake);
+        }
         let Some(peer) = &mut self.slots[index as usize].peer else { return Err(Cause::Handshake) };
         let Phase::Connecting { hello, attempts, first_sent, .. } = &mut peer.phase else {
             return Err(Cause::Handshake);

@@ -162,7 +162,8 @@ impl<'a> Reader<'a> {
 /// Appends `value`, which has at most 14 bits.
 pub(super) fn put_varint(out: &mut Vec<u8>, value: usize) {
     debug_assert!(value < 1 << 14, "{value} does not fit a varint");
-    let [low, high] = [(value & 0x7F) as u8, (value >> 7 & 0x7F) as u8];
+    #[expect(clippy::cast_possible_truncation, reason = "both are masked to seven bits")]
+    let (low, high) = ((value & 0x7F) as u8, (value >> 7 & 0x7F) as u8);
     if high == 0 {
         out.push(low);
     } else {

@@ -224,7 +224,7 @@ impl Pair {
 pub fn message(number: u64, len: usize) -> Vec<u8> {
     let mut rng = Rng::new(number);
     let mut bytes = number.to_le_bytes().to_vec();
-    bytes.extend((8..len).map(|_| rng.next_u64() as u8));
+    bytes.extend((8..len).map(|_| rng.next_u64().to_le_bytes()[0]));
     bytes
 }
 
