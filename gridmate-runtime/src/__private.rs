@@ -12,8 +12,8 @@ pub use std::vec::Vec;
 
 pub use crate::chunk::field::{Field, Read, Repr, arg, dataset, enum_shape, field_shape, struct_shape, variant_shape};
 pub use crate::chunk::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor, RpcError,
-    RpcFlags, RpcPort, TimeContext,
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,
+    RpcError, RpcFlags, RpcPort, TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, DatasetDescriptor, Priority};
 pub use crate::wire::codec::{Bits, Native, Quantize};

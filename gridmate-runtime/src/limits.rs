@@ -43,6 +43,12 @@ pub const TOMBSTONES: usize = 65_536;
 /// Largest encoding of one replica's state, bytes: what an unreliable message of [`FRAGMENTS`] fragments holds.
 pub const RECORD_BYTES: usize = FRAGMENTS * 1_024;
 
+/// Largest message or part of one that always fits one datagram, bytes: what headers and a usual acknowledgement leave.
+pub const SEGMENT_BYTES: usize = 1_180;
+
+/// Size of all fragments of an unreliable message but the last, bytes: the same, less the fragment's larger header.
+pub const FRAGMENT_BYTES: usize = 1_170;
+
 /// Fragments of an unreliable message, count.
 pub const FRAGMENTS: usize = 16;
 
@@ -79,11 +85,45 @@ pub const CONNECTIONS: usize = 16_384;
 /// What a joining program may say of itself (a name), bytes.
 pub const HELLO_BYTES: usize = 256;
 
-/// Events waiting for `poll_event`, count. The oldest are dropped and counted beyond it: a program that never polls.
+/// Events waiting for `poll_event`, count. Beyond it datagrams are dropped unacknowledged until the program polls; what
+/// they held is sent again if it was reliable.
 pub const EVENTS: usize = 65_536;
 
 /// A member's name, bytes of UTF-8; longer ones are cut.
 pub const NAME_BYTES: usize = 64;
+
+/// Bytes of messages waiting for `poll_event`, bytes. Beyond it as with [`EVENTS`].
+pub const EVENT_BYTES: usize = 64 << 20;
+
+/// Handshakes that remote ends began and did not finish, per endpoint, count: what a flood of hellos can occupy.
+pub const HALF_OPEN: usize = 1_024;
+
+/// Refusals waiting to be sent, per endpoint, count. Beyond it hellos that would be refused are ignored.
+pub const REFUSALS: usize = 256;
+
+/// Times one hello is answered with the same refusal, count: the joiner repeats it until the answer gets through.
+pub const REFUSAL_REPEATS: u8 = 16;
+
+/// What an accepting program may tell a joiner, bytes.
+pub const WELCOME_BYTES: usize = 512;
+
+/// Explanation inside a refusal, bytes.
+pub const REFUSAL_TEXT_BYTES: usize = 128;
+
+/// Packet numbers a sender lets go by without any acknowledgement, count: a quarter of what 16 bits tell apart.
+pub const UNACKED_SPAN: u64 = 16_384;
+
+/// What a queued message costs beyond its bytes, bytes: bookkeeping, so that limits in bytes also limit tiny messages.
+pub const MESSAGE_OVERHEAD: usize = 64;
+
+/// Unreliable bytes worth queueing per flush while the link keeps up, per connection, bytes.
+pub const STATE_BYTES: usize = 64 << 10;
+
+/// Unacknowledged packets above which no more state is worth queueing, per connection, count.
+pub const STATE_IN_FLIGHT: usize = 1_024;
+
+/// Free buffers kept for reuse, per endpoint, bytes.
+pub const POOL_BYTES: usize = 64 << 20;
 
 /// Members of a session, count.
 pub const MEMBERS: usize = 4_096;
@@ -93,5 +133,12 @@ const _: () = {
     assert!(FRAGMENTS <= RELIABLE_WINDOW, "an unreliable message is never larger than a reliable one could be");
     assert!(RPC_BYTES + 64 <= FRAGMENTS * 1_024, "an unreliable RPC fits one fragmented message");
     assert!(RELIABLE_WINDOW <= 1 << 15, "16-bit sequence numbers need half their range");
+    assert!(FRAGMENTS * FRAGMENT_BYTES >= RECORD_BYTES, "state of one replica fits one fragmented message");
+    // Type, tag, number, usual acknowledgement; channel, sequence, length.
+    assert!(5 + 2 + 4 + 1 + 3 + 2 + SEGMENT_BYTES <= DATAGRAM_BYTES);
+    assert!(5 + 2 + 4 + 5 + 2 + FRAGMENT_BYTES <= DATAGRAM_BYTES);
+    assert!(SEGMENT_BYTES < 1 << 14, "lengths are varints of at most 14 bits");
+    assert!(CHANNELS <= 32 && FRAGMENTS <= 255 && ACK_RANGES <= 255);
+    assert!(PACKET_WINDOW * DATAGRAM_BYTES < 1 << 23, "24-bit segment numbers cover a window of packets twice");
     assert!(PACKET_WINDOW <= 1 << 15, "16-bit packet numbers need half their range");
 };

@@ -1,14 +1,14 @@
 //! One import for a program without a world: `use gridmate_runtime::prelude::*;`.
 
 pub use crate::chunk::{HasRpcs, Propagate, RpcContext, RpcError, TimeContext};
+#[cfg(feature = "udp")]
+pub use crate::driver::UdpDriver;
 #[cfg(not(target_family = "wasm"))]
 pub use crate::driver::{Clock, Ticker};
 pub use crate::driver::{Conditioned, Driver, MemoryNetwork};
-#[cfg(feature = "udp")]
-pub use crate::driver::UdpDriver;
 pub use crate::replica::{ReplicaError, ReplicaEvent, ReplicaManager};
+#[cfg(feature = "derive")]
+pub use crate::rpcs;
 pub use crate::session::{JoinError, LeaveReason, SessionEvent};
 pub use crate::wire::codec::*;
 pub use crate::{Instant, Marshal, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaChunk, ReplicaId};
-#[cfg(feature = "derive")]
-pub use crate::rpcs;

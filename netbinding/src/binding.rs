@@ -70,7 +70,12 @@ impl<W: World> Binding<W> {
     ///
     /// # Errors
     /// See [`BindError`].
-    pub fn bind(&mut self, entity: W::Entity, world: &W, replicas: &mut ReplicaManager) -> Result<ReplicaId, BindError> {
+    pub fn bind(
+        &mut self,
+        entity: W::Entity,
+        world: &W,
+        replicas: &mut ReplicaManager,
+    ) -> Result<ReplicaId, BindError> {
         if let Some(id) = self.replicas.get(&entity) {
             return Err(BindError::Bound(*id));
         }
@@ -181,7 +186,12 @@ impl<W: World> BindingBuilder<W> {
         W: Holds<T>,
     {
         self.registry = self.registry.chunk::<T>();
-        self.components.push(BoundComponent { with: with::<W, T>, adopt: adopt::<W, T>, pull: pull::<W, T>, push: push::<W, T> });
+        self.components.push(BoundComponent {
+            with: with::<W, T>,
+            adopt: adopt::<W, T>,
+            pull: pull::<W, T>,
+            push: push::<W, T>,
+        });
         self
     }
 

@@ -1,16 +1,14 @@
 //! One import for a program with a world: `use netbinding::prelude::*;`.
 
 pub use gridmate_runtime::chunk::{HasRpcs, Propagate, RpcContext, RpcError, TimeContext};
+#[cfg(feature = "udp")]
+pub use gridmate_runtime::driver::UdpDriver;
 #[cfg(not(target_family = "wasm"))]
 pub use gridmate_runtime::driver::{Clock, Ticker};
 pub use gridmate_runtime::driver::{Conditioned, Driver, MemoryNetwork};
-#[cfg(feature = "udp")]
-pub use gridmate_runtime::driver::UdpDriver;
 pub use gridmate_runtime::replica::{ReplicaError, ReplicaEvent, ReplicaManager};
 pub use gridmate_runtime::session::{JoinError, LeaveReason, SessionEvent};
 pub use gridmate_runtime::wire::codec::*;
-pub use gridmate_runtime::{
-    Instant, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaId,
-};
+pub use gridmate_runtime::{Instant, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaId};
 
 pub use crate::{BindError, Binding, Holds, Marshal, NetBindable, PlainWorld, ReplicaChunk, World, rpcs};

@@ -127,7 +127,12 @@ fn a_change_handler_hears_of_the_newest_value_once_and_never_on_the_primary() {
 #[test]
 fn several_chunks_live_and_die_as_one() {
     let mut mesh = Mesh::new(&registry(), 2, 3, FOUL);
-    let id = mesh.managers[1].spawn().with(Mover { energy: 1, ..Mover::default() }).with(Gauge { level: 2, ..Gauge::default() }).add().unwrap();
+    let id = mesh.managers[1]
+        .spawn()
+        .with(Mover { energy: 1, ..Mover::default() })
+        .with(Gauge { level: 2, ..Gauge::default() })
+        .add()
+        .unwrap();
     for i in 0..60 {
         if i % 3 == 0 {
             mesh.managers[1].primary_mut::<Mover>(id).unwrap().energy += 1;
@@ -165,7 +170,11 @@ fn calls_run_where_they_should_with_their_true_source() {
             mesh.run(60);
             for (node, manager) in mesh.managers.iter().enumerate() {
                 let expected = if node == owner { vec![(source, 1), (source, 2)] } else { vec![(source, 1)] };
-                assert_eq!(manager.get::<Journal>(id).unwrap().calls, expected, "owner {owner}, caller {caller}, node {node}");
+                assert_eq!(
+                    manager.get::<Journal>(id).unwrap().calls,
+                    expected,
+                    "owner {owner}, caller {caller}, node {node}"
+                );
             }
         }
     }
@@ -249,7 +258,11 @@ fn storms_of_everything_end_in_agreement() {
         for tick in 0..120 {
             for node in 0..5 {
                 if rng.chance(0.15) {
-                    let mover = Mover { energy: rng.next_u32() >> 8, label: "x".repeat(usize::try_from(rng.below(40)).unwrap()), ..Mover::default() };
+                    let mover = Mover {
+                        energy: rng.next_u32() >> 8,
+                        label: "x".repeat(usize::try_from(rng.below(40)).unwrap()),
+                        ..Mover::default()
+                    };
                     owned.push((node, mesh.managers[node].add(mover).unwrap()));
                 }
             }

@@ -20,7 +20,8 @@ mod store;
 
 pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use rpc::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags, RpcPort,
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
+    RpcPort,
 };
 pub(crate) use rpc::{OutboxCall, RpcOutbox};
 pub(crate) use store::{Arrival, ChunkStore, ReceiveError, TypedStore};

@@ -201,7 +201,8 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
         let mut w = core::mem::take(&mut self.outbox.scratch);
         w.clear();
         write(&mut w);
-        let written = if w.error().is_some() || w.finish().len() > limits::RPC_BYTES { Err(RpcError::TooLarge) } else { Ok(()) };
+        let written =
+            if w.error().is_some() || w.finish().len() > limits::RPC_BYTES { Err(RpcError::TooLarge) } else { Ok(()) };
         if written.is_ok() {
             self.outbox.arena.extend_from_slice(w.finish());
         }

@@ -99,7 +99,16 @@ impl<T: ReplicaChunk> TypedStore<T> {
     pub(crate) fn new() -> Self {
         let defaults = T::default().snapshot();
         let scratch = defaults.clone();
-        Self { slots: Vec::new(), free: Vec::new(), touched: Vec::new(), updated: Vec::new(), watched: false, changed: Vec::new(), defaults, scratch }
+        Self {
+            slots: Vec::new(),
+            free: Vec::new(),
+            touched: Vec::new(),
+            updated: Vec::new(),
+            watched: false,
+            changed: Vec::new(),
+            defaults,
+            scratch,
+        }
     }
 
     /// Makes a chunk that holds `value`, touched.
@@ -136,9 +145,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
     fn decode(&mut self, slot: u32, base: Option<u32>, r: Option<&mut BitReader<'_>>) -> Result<(), ReceiveError> {
         let base = match base {
             None => &self.defaults,
-            Some(version) => {
-                self.slots[slot as usize].received.at(version).ok_or(ReceiveError::MissingBaseline)?
-            }
+            Some(version) => self.slots[slot as usize].received.at(version).ok_or(ReceiveError::MissingBaseline)?,
         };
         self.scratch.clone_from(base);
         r.map_or(Ok(()), |r| T::decode(&mut self.scratch, r).map_err(ReceiveError::Wire))

@@ -133,7 +133,14 @@ impl MemoryNetwork {
         state.plugged += 1;
         let serial = state.plugged;
         state.mailboxes.insert(address, Mailbox { serial, queue: VecDeque::new(), overflowed: 0 });
-        MemoryDriver { network: self.clone(), address, serial, inbox: VecDeque::new(), stats: DriverStats::default(), entropy: serial << 32 }
+        MemoryDriver {
+            network: self.clone(),
+            address,
+            serial,
+            inbox: VecDeque::new(),
+            stats: DriverStats::default(),
+            entropy: serial << 32,
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {

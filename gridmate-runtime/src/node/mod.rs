@@ -21,7 +21,9 @@ pub use config::NodeConfig;
 pub use event::NodeEvent;
 pub use stats::{NodeStats, PeerStats};
 
-use crate::carrier::{CarrierConfig, CarrierEvent, ChannelId, ChannelKind, ConnectError, ConnectionId, DisconnectReason, Endpoint};
+use crate::carrier::{
+    CarrierConfig, CarrierEvent, ChannelId, ChannelKind, ConnectError, ConnectionId, DisconnectReason, Endpoint,
+};
 use crate::driver::{Driver, DriverError};
 use crate::ids::MemberId;
 use crate::limits;
@@ -38,8 +40,12 @@ const RPC_UNRELIABLE: ChannelId = ChannelId(2);
 /// Replica state: repeated by the replica manager, so never by the carrier.
 const STATE: ChannelId = ChannelId(3);
 
-const CHANNELS: [ChannelKind; 4] =
-    [ChannelKind::ReliableOrdered, ChannelKind::ReliableOrdered, ChannelKind::UnreliableSequenced, ChannelKind::Unreliable];
+const CHANNELS: [ChannelKind; 4] = [
+    ChannelKind::ReliableOrdered,
+    ChannelKind::ReliableOrdered,
+    ChannelKind::UnreliableSequenced,
+    ChannelKind::Unreliable,
+];
 
 /// A participant in a session. See the [module](self) for what a tick does.
 pub struct Node {

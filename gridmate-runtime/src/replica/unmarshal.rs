@@ -252,13 +252,7 @@ impl ReplicaManager {
     /// Reads past what is here already, to get at the records behind it. What is *older* than what is here makes the message
     /// late: to accept it would offer a version as a baseline that was never stored. No sender is stuck with that, because
     /// it sends nothing but its newest version.
-    fn skip_chunks(
-        &mut self,
-        place: u32,
-        base: Option<u32>,
-        version: u32,
-        r: &mut BitReader<'_>,
-    ) -> Result<(), Stop> {
+    fn skip_chunks(&mut self, place: u32, base: Option<u32>, version: u32, r: &mut BitReader<'_>) -> Result<(), Stop> {
         let Self { entries, stores, .. } = self;
         let entry = &entries[place as usize];
         if version < entry.received {

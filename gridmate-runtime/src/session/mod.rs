@@ -39,14 +39,31 @@ pub struct Member {
 /// What the node has to do on the session's behalf.
 #[derive(Debug)]
 pub(crate) enum Action {
-    Accept { connection: ConnectionId, welcome: Vec<u8> },
-    Refuse { connection: ConnectionId, reason: Refusal },
-    Send { connection: ConnectionId, message: Vec<u8> },
-    Disconnect { connection: ConnectionId, reason: DisconnectReason },
+    Accept {
+        connection: ConnectionId,
+        welcome: Vec<u8>,
+    },
+    Refuse {
+        connection: ConnectionId,
+        reason: Refusal,
+    },
+    Send {
+        connection: ConnectionId,
+        message: Vec<u8>,
+    },
+    Disconnect {
+        connection: ConnectionId,
+        reason: DisconnectReason,
+    },
     /// A member can be replicated with from now on.
-    PeerUp { connection: ConnectionId, member: MemberId },
+    PeerUp {
+        connection: ConnectionId,
+        member: MemberId,
+    },
     /// This node has become a member.
-    Joined { local: MemberId },
+    Joined {
+        local: MemberId,
+    },
 }
 
 /// Why a connection does not follow the protocol.
@@ -71,7 +88,10 @@ pub(crate) struct Session {
 #[derive(Debug, PartialEq, Eq)]
 enum Role {
     Host,
-    Client { host: ConnectionId, joined: bool },
+    Client {
+        host: ConnectionId,
+        joined: bool,
+    },
     /// The session is over for this node.
     Ended,
 }

@@ -1,0 +1,96 @@
+//! What a program chooses once, and the names it uses afterwards.
+
+use core::fmt;
+use core::time::Duration;
+
+use crate::limits;
+
+/// How an [`Endpoint`](super::Endpoint) behaves.
+///
+/// ```
+/// use gridmate_runtime::carrier::{CarrierConfig, ChannelKind};
+///
+/// let mut config = CarrierConfig::new(0xFEED_F00D);
+/// config.channels = vec![ChannelKind::ReliableOrdered, ChannelKind::Unreliable];
+/// config.max_connections = 64;
+/// ```
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub struct CarrierConfig {
+    /// Fingerprint of what will be said over the connection. Both ends must have the same one, else the joiner is refused
+    /// with [`Refusal::Schema`](super::Refusal::Schema).
+    pub schema: u64,
+    /// The channels, by [`ChannelId`]; at most [`limits::CHANNELS`]. Both ends must list the same kinds: let whatever
+    /// computes [`schema`](Self::schema) include them.
+    pub channels: Vec<ChannelKind>,
+    /// Silence after which a connection counts as dead.
+    pub timeout: Duration,
+    /// A ping is sent when nothing else was for this long. Keep it well below the peer's `timeout`.
+    pub keep_alive: Duration,
+    /// Time from the first hello to the connection being usable, at either end, including the time a program takes to
+    /// [`accept`](super::Endpoint::accept).
+    pub handshake_timeout: Duration,
+    /// Connections at once, established or not; at most [`limits::CONNECTIONS`]. Joiners beyond it are refused with
+    /// [`Refusal::Full`](super::Refusal::Full).
+    pub max_connections: usize,
+    /// Where packet, segment and group numbers start; both ends must agree. For tests of what happens when they wrap.
+    #[doc(hidden)]
+    pub first_number: u64,
+}
+
+impl CarrierConfig {
+    /// The defaults, for programs whose traffic has the fingerprint `schema`.
+    pub fn new(schema: u64) -> Self {
+        Self {
+            schema,
+            channels: vec![ChannelKind::ReliableOrdered, ChannelKind::Unreliable],
+            timeout: Duration::from_secs(5),
+            keep_alive: Duration::from_secs(1),
+            handshake_timeout: Duration::from_secs(5),
+            max_connections: limits::CONNECTIONS,
+            first_number: 0,
+        }
+    }
+}
+
+impl Default for CarrierConfig {
+    fn default() -> Self {
+        Self::new(0)
+    }
+}
+
+/// What a channel promises about its messages. None of them ever delivers a message twice or altered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum ChannelKind {
+    /// Every message arrives, in the order sent, or the connection ends. Up to [`limits::MESSAGE_BYTES`] each.
+    ReliableOrdered,
+    /// A message is dropped when a later one of its channel was delivered. Up to
+    /// [`Endpoint::max_unfragmented`](super::Endpoint::max_unfragmented) bytes each.
+    UnreliableSequenced,
+    /// Messages are delivered as they come. Large ones are cut into at most [`limits::FRAGMENTS`] fragments of
+    /// [`limits::FRAGMENT_BYTES`].
+    Unreliable,
+}
+
+/// Names a channel: its place in [`CarrierConfig::channels`]. Lower ones are sent first.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ChannelId(pub u8);
+
+impl fmt::Display for ChannelId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "channel {}", self.0)
+    }
+}
+
+/// Names a connection of one endpoint. Never reused while the endpoint lives (until one slot has seen 2³² connections).
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct ConnectionId {
+    pub(super) index: u32,
+    pub(super) generation: u32,
+}
+
+impl fmt::Display for ConnectionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "connection {}.{}", self.index, self.generation)
+    }
+}

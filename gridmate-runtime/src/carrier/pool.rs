@@ -1,0 +1,98 @@
+//! Buffers that are used again and again.
+//!
+//! Every message is copied once on its way out and once on its way in. The copies live in `Vec`s taken from here and given
+//! back, sorted into a few classes by capacity, so that a steady exchange allocates nothing and a one-byte message does not
+//! hold a kilobyte.
+
+use crate::limits;
+
+/// Capacities handed out, bytes. A request takes the smallest class that holds it.
+const CLASSES: [usize; 7] = [64, 256, 1_280, 8_192, 32_768, 131_072, limits::MESSAGE_BYTES];
+
+/// Free buffers, by class.
+#[derive(Debug, Default)]
+pub(super) struct Pool {
+    free: [Vec<Vec<u8>>; CLASSES.len()],
+    /// Capacity of everything in `free`, bytes.
+    held: usize,
+}
+
+impl Pool {
+    /// An empty buffer that holds `len` bytes without growing.
+    pub(super) fn take(&mut self, len: usize) -> Vec<u8> {
+        let Some(class) = CLASSES.iter().position(|&size| size >= len) else { return Vec::with_capacity(len) };
+        match self.free[class].pop() {
+            Some(buffer) => {
+                self.held -= buffer.capacity();
+                buffer
+            }
+            None => Vec::with_capacity(CLASSES[class]),
+        }
+    }
+
+    /// A buffer with a copy of `bytes`.
+    pub(super) fn copy(&mut self, bytes: &[u8]) -> Vec<u8> {
+        let mut buffer = self.take(bytes.len());
+        buffer.extend_from_slice(bytes);
+        buffer
+    }
+
+    /// Appends `bytes` to `buffer`, moving to a larger pooled buffer instead of growing.
+    pub(super) fn append(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) {
+        let len = buffer.len() + bytes.len();
+        if len > buffer.capacity() {
+            let mut larger = self.take(len);
+            larger.extend_from_slice(buffer);
+            self.give(core::mem::replace(buffer, larger));
+        }
+        buffer.extend_from_slice(bytes);
+    }
+
+    /// Takes a buffer back. Keeps it unless enough are kept already.
+    pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
+        let capacity = buffer.capacity();
+        let Some(class) = CLASSES.iter().rposition(|&size| size <= capacity) else { return };
+        if self.held + capacity > limits::POOL_BYTES {
+            return;
+        }
+        buffer.clear();
+        self.held += capacity;
+        self.free[class].push(buffer);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_buffer_comes_back_to_whoever_needs_its_size() {
+        let mut pool = Pool::default();
+        let buffer = pool.copy(&[7; 100]);
+        let place = buffer.as_ptr();
+        pool.give(buffer);
+        let (small, large) = (pool.take(30), pool.take(256));
+        assert_ne!(small.as_ptr(), place, "a small request must not hold a larger buffer");
+        assert_eq!(large.as_ptr(), place);
+    }
+
+    #[test]
+    fn what_is_kept_is_bounded() {
+        let mut pool = Pool::default();
+        for _ in 0..200 {
+            pool.give(Vec::with_capacity(limits::MESSAGE_BYTES));
+        }
+        assert!(pool.held <= limits::POOL_BYTES);
+    }
+
+    #[test]
+    fn appending_moves_to_larger_buffers() {
+        let mut pool = Pool::default();
+        let mut buffer = pool.take(1);
+        for i in 0..=255 {
+            pool.append(&mut buffer, &[i; 100]);
+        }
+        assert_eq!(buffer.len(), 25_600);
+        assert!(buffer.chunks(100).enumerate().all(|(i, part)| part.iter().all(|&b| usize::from(b) == i)));
+    }
+}

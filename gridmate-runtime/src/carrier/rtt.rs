@@ -1,0 +1,80 @@
+//! Round-trip time: smoothed mean and deviation, as RFC 6298 and RFC 9002 do it.
+//!
+//! A sample spans from the flush that sent a packet to the arrival of its acknowledgement. That includes the time the peer
+//! held it back until its own next flush: what a resend has to wait for, and what a program perceives.
+
+use core::time::Duration;
+
+/// Assumed before the first sample.
+const INITIAL: Duration = Duration::from_millis(100);
+
+/// A peer is trusted to acknowledge within this time of receiving.
+const MAX_ACK_DELAY: Duration = Duration::from_millis(50);
+
+/// Timers do not fire more precisely than this in a program that ticks.
+const GRANULARITY: Duration = Duration::from_millis(25);
+
+/// However often it doubles, a resend timer waits no longer than this (unless one round trip is longer).
+const BACKOFF_CAP: Duration = Duration::from_secs(1);
+
+/// The round-trip estimate of one connection.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rtt {
+    smoothed: Duration,
+    variation: Duration,
+    latest: Duration,
+    sampled: bool,
+}
+
+impl Rtt {
+    pub(super) const fn new() -> Self {
+        Self { smoothed: INITIAL, variation: Duration::from_millis(50), latest: INITIAL, sampled: false }
+    }
+
+    pub(super) fn sample(&mut self, sample: Duration) {
+        self.latest = sample;
+        if self.sampled {
+            self.variation = (self.variation * 3 + self.smoothed.abs_diff(sample)) / 4;
+            self.smoothed = (self.smoothed * 7 + sample) / 8;
+        } else {
+            (self.smoothed, self.variation, self.sampled) = (sample, sample / 2, true);
+        }
+    }
+
+    /// The smoothed estimate, once there is one.
+    pub(super) fn smoothed(&self) -> Option<Duration> {
+        self.sampled.then_some(self.smoothed)
+    }
+
+    /// How much later than a packet sent after it a packet's acknowledgement may come before the packet counts as lost.
+    pub(super) fn loss_delay(&self) -> Duration {
+        (self.smoothed.max(self.latest) * 9 / 8).max(Duration::from_millis(1))
+    }
+
+    /// How long to wait for any acknowledgement at all, doubled `backoff` times.
+    pub(super) fn timeout(&self, backoff: u32) -> Duration {
+        let once = self.smoothed + self.variation * 4 + GRANULARITY + MAX_ACK_DELAY;
+        (once * (1 << backoff.min(10))).min(BACKOFF_CAP.max(once))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn it_converges_and_backs_off() {
+        let mut rtt = Rtt::new();
+        assert_eq!(rtt.smoothed(), None);
+        for _ in 0..100 {
+            rtt.sample(Duration::from_millis(40));
+        }
+        assert_eq!(rtt.smoothed().unwrap().as_millis(), 40);
+        assert_eq!(rtt.timeout(0).as_millis(), 115);
+        assert_eq!(rtt.timeout(1).as_millis(), 230);
+        assert_eq!(rtt.timeout(u32::MAX), BACKOFF_CAP);
+        assert_eq!(rtt.loss_delay().as_millis(), 45);
+        rtt.sample(Duration::from_secs(30));
+        assert!(rtt.timeout(9) > BACKOFF_CAP, "a round trip longer than the cap is waited for");
+    }
+}

@@ -1,0 +1,146 @@
+//! Counters: what went through, and what was dropped and why.
+
+use core::time::Duration;
+
+/// Counts of an endpoint since it was made.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct EndpointStats {
+    /// Datagrams produced.
+    pub sent: u64,
+    /// Their bytes.
+    pub sent_bytes: u64,
+    /// Datagrams handed in, whatever became of them.
+    pub received: u64,
+    /// Their bytes.
+    pub received_bytes: u64,
+    /// Those that had no effect, by cause.
+    pub dropped: Dropped,
+    /// Connections established.
+    pub connected: u64,
+    /// Times `now` was before an earlier `now`. It was taken for the earlier one.
+    pub clock_went_back: u64,
+}
+
+/// Incoming datagrams that had no effect, by cause.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Dropped {
+    /// Empty, or too short to be anything.
+    pub short: u64,
+    /// Longer than anyone sends.
+    pub long: u64,
+    /// Not one of our packet types.
+    pub unknown_type: u64,
+    /// The integrity tag does not match: damaged, forged, or of an earlier connection.
+    pub bad_tag: u64,
+    /// Data from an address without a connection.
+    pub unknown_address: u64,
+    /// The tag matches but the content makes no sense.
+    pub malformed: u64,
+    /// Received before.
+    pub duplicate: u64,
+    /// Too far behind the newest to tell whether it was received before.
+    pub too_old: u64,
+    /// Acknowledges what was never sent.
+    pub ack_future: u64,
+    /// Holds a reliable segment beyond the reorder window.
+    pub beyond_window: u64,
+    /// Holds a fragment of a message that was given up.
+    pub stale_fragment: u64,
+    /// The program does not take events fast enough.
+    pub backlog: u64,
+    /// Handshake packets that change nothing: repeated, late, or not for us now.
+    pub handshake: u64,
+    /// Hellos refused or ignored because too many connections are being made.
+    pub busy: u64,
+}
+
+impl Dropped {
+    /// All of them.
+    pub const fn total(&self) -> u64 {
+        self.short
+            + self.long
+            + self.unknown_type
+            + self.bad_tag
+            + self.unknown_address
+            + self.malformed
+            + self.duplicate
+            + self.too_old
+            + self.ack_future
+            + self.beyond_window
+            + self.stale_fragment
+            + self.backlog
+            + self.handshake
+            + self.busy
+    }
+
+    pub(super) const fn count(&mut self, cause: Cause) {
+        let counter = match cause {
+            Cause::Short => &mut self.short,
+            Cause::Long => &mut self.long,
+            Cause::UnknownType => &mut self.unknown_type,
+            Cause::BadTag => &mut self.bad_tag,
+            Cause::UnknownAddress => &mut self.unknown_address,
+            Cause::Malformed => &mut self.malformed,
+            Cause::Duplicate => &mut self.duplicate,
+            Cause::TooOld => &mut self.too_old,
+            Cause::AckFuture => &mut self.ack_future,
+            Cause::BeyondWindow => &mut self.beyond_window,
+            Cause::StaleFragment => &mut self.stale_fragment,
+            Cause::Backlog => &mut self.backlog,
+            Cause::Handshake => &mut self.handshake,
+            Cause::Busy => &mut self.busy,
+        };
+        *counter += 1;
+    }
+}
+
+/// Why one datagram was dropped; see [`Dropped`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Cause {
+    Short,
+    Long,
+    UnknownType,
+    BadTag,
+    UnknownAddress,
+    Malformed,
+    Duplicate,
+    TooOld,
+    AckFuture,
+    BeyondWindow,
+    StaleFragment,
+    Backlog,
+    Handshake,
+    Busy,
+}
+
+/// The state of an established connection.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ConnectionStats {
+    /// Smoothed round-trip time, once measured.
+    pub rtt: Option<Duration>,
+    /// Data packets sent.
+    pub packets_sent: u64,
+    /// Bytes of them.
+    pub bytes_sent: u64,
+    /// Data packets received and processed.
+    pub packets_received: u64,
+    /// Bytes of them.
+    pub bytes_received: u64,
+    /// Packets acknowledged, of those that asked for it.
+    pub packets_acked: u64,
+    /// Packets given up as lost.
+    pub packets_lost: u64,
+    /// Packets neither acknowledged nor given up.
+    pub packets_in_flight: usize,
+    /// Reliable segments sent once more.
+    pub segments_resent: u64,
+    /// Bytes waiting for acknowledgement or their turn on reliable channels, with bookkeeping.
+    pub reliable_queued: usize,
+    /// Bytes waiting for their turn on unreliable channels, with bookkeeping.
+    pub unreliable_queued: usize,
+    /// Bytes of received fragments and segments that wait for others.
+    pub held: usize,
+}

@@ -1,0 +1,199 @@
+//! Unreliable messages on their way out, and the tokens that ask about them.
+
+use std::collections::VecDeque;
+
+use super::ack::Record;
+use super::frame::FrameWriter;
+use super::pool::Pool;
+use crate::limits;
+
+/// A message until all of it was sent once.
+#[derive(Debug)]
+struct Waiting {
+    bytes: Vec<u8>,
+    /// Place in the table of tokens.
+    token: Option<u32>,
+    /// Fragments sent, and the group they belong to once the first was.
+    sent: u8,
+    group: u64,
+}
+
+/// What one unreliable channel has yet to send.
+#[derive(Debug, Default)]
+pub(super) struct Queue(VecDeque<Waiting>);
+
+impl Queue {
+    /// Queues a message that is within its limits.
+    pub(super) fn push(&mut self, message: &[u8], token: Option<u32>, pool: &mut Pool) {
+        self.0.push_back(Waiting { bytes: pool.copy(message), token, sent: 0, group: 0 });
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Fills a packet as far as it goes; returns what was freed of [`cost`].
+    pub(super) fn pack(
+        &mut self,
+        channel: u8,
+        groups: &mut u64,
+        tokens: &mut Tokens,
+        pool: &mut Pool,
+        writer: &mut FrameWriter<'_>,
+    ) -> usize {
+        let mut freed = 0;
+        while let Some(front) = self.0.front_mut() {
+            let given_up = front.token.is_some_and(|place| tokens.give_up(place, front.left()));
+            if !given_up && !front.write(channel, groups, writer) {
+                return freed;
+            }
+            if !given_up {
+                front.token.into_iter().for_each(|place| writer.sent.note(Record::Token { place }));
+                front.sent += 1;
+                if front.left() > 0 {
+                    continue;
+                }
+            }
+            let Some(done) = self.0.pop_front() else { return freed };
+            freed += cost(done.bytes.len());
+            pool.give(done.bytes);
+        }
+        freed
+    }
+
+    /// Drops everything.
+    pub(super) fn clear(&mut self, pool: &mut Pool) {
+        self.0.drain(..).for_each(|waiting| pool.give(waiting.bytes));
+    }
+}
+
+impl Waiting {
+    fn write(&mut self, channel: u8, groups: &mut u64, writer: &mut FrameWriter<'_>) -> bool {
+        let count = pieces(self.bytes.len());
+        if count == 1 {
+            return writer.message(channel, &self.bytes);
+        }
+        let first = self.sent == 0;
+        let group = if first { *groups } else { self.group };
+        let start = usize::from(self.sent) * limits::FRAGMENT_BYTES;
+        let end = self.bytes.len().min(start + limits::FRAGMENT_BYTES);
+        let written = writer.fragment(channel, group, self.sent, count, &self.bytes[start..end]);
+        if written && first {
+            self.group = group;
+            *groups += 1;
+        }
+        written
+    }
+
+    fn left(&self) -> u8 {
+        pieces(self.bytes.len()) - self.sent
+    }
+}
+
+/// How many packets a message of this length is spread over.
+pub(super) fn pieces(len: usize) -> u8 {
+    if len <= limits::SEGMENT_BYTES {
+        return 1;
+    }
+    u8::try_from(len.div_ceil(limits::FRAGMENT_BYTES)).unwrap_or(u8::MAX)
+}
+
+/// What a queued message counts, bytes.
+pub(super) const fn cost(len: usize) -> usize {
+    len + limits::MESSAGE_OVERHEAD
+}
+
+/// A message somebody asked about.
+#[derive(Clone, Copy, Debug, Default)]
+struct Entry {
+    token: u64,
+    /// Pieces neither acknowledged nor lost, those not sent included. The entry is free at 0.
+    pending: u8,
+    /// A piece was lost and that was reported.
+    failed: bool,
+}
+
+/// The unreliable messages that somebody asked about, until the fate of every piece is known.
+#[derive(Debug, Default)]
+pub(super) struct Tokens {
+    entries: Vec<Entry>,
+    free: Vec<u32>,
+}
+
+impl Tokens {
+    /// Notes a message of `pieces` pieces; returns its place.
+    pub(super) fn insert(&mut self, token: u64, pieces: u8) -> u32 {
+        let entry = Entry { token, pending: pieces, failed: false };
+        if let Some(place) = self.free.pop() {
+            self.entries[place as usize] = entry;
+            return place;
+        }
+        self.entries.push(entry);
+        #[expect(
+            clippy::cast_possible_truncation,
+            reason = "messages waiting or in flight, bounded in bytes and packets"
+        )]
+        {
+            self.entries.len() as u32 - 1
+        }
+    }
+
+    /// A piece was acknowledged or lost. Returns the receipt that is due now.
+    pub(super) fn settle(&mut self, place: u32, arrived: bool) -> Option<(u64, bool)> {
+        let entry = self.entries.get_mut(place as usize)?;
+        let reported = entry.failed;
+        entry.failed |= !arrived;
+        entry.pending = entry.pending.saturating_sub(1);
+        if entry.pending == 0 {
+            self.free.push(place);
+        }
+        match (reported, arrived) {
+            (false, false) => Some((entry.token, false)),
+            (false, true) if entry.pending == 0 => Some((entry.token, true)),
+            _ => None,
+        }
+    }
+
+    /// When a piece of the message was lost, the `unsent` ones need not be sent: true, and they do not count any more.
+    fn give_up(&mut self, place: u32, unsent: u8) -> bool {
+        let Some(entry) = self.entries.get_mut(place as usize).filter(|entry| entry.failed) else { return false };
+        entry.pending = entry.pending.saturating_sub(unsent);
+        if entry.pending == 0 {
+            self.free.push(place);
+        }
+        true
+    }
+
+    /// Ends them all: those not reported go to `receipt`, in the order of their places.
+    pub(super) fn clear(&mut self, mut receipt: impl FnMut(u64)) {
+        for entry in self.entries.drain(..) {
+            if entry.pending > 0 && !entry.failed {
+                receipt(entry.token);
+            }
+        }
+        self.free.clear();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_receipt_per_token() {
+        let mut tokens = Tokens::default();
+        let whole = tokens.insert(1, 1);
+        let parts = tokens.insert(2, 3);
+        assert_eq!(tokens.settle(parts, true), None);
+        assert_eq!(tokens.settle(whole, true), Some((1, true)));
+        assert_eq!(tokens.settle(parts, false), Some((2, false)), "one piece lost is enough");
+        assert!(tokens.give_up(parts, 1), "the rest need not be sent");
+        assert_eq!(tokens.insert(3, 2), parts, "its place is free again");
+        assert_eq!(tokens.settle(parts, true), None);
+        assert_eq!(tokens.settle(parts, true), Some((3, true)));
+        let mut left = Vec::new();
+        tokens.insert(4, 1);
+        tokens.clear(|token| left.push(token));
+        assert_eq!(left, [4]);
+    }
+}

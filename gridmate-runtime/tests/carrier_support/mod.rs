@@ -1,0 +1,233 @@
+//! Two endpoints, a link between them that misbehaves by a seed, and a clock that only tests move.
+#![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test file uses its part")]
+
+use core::time::Duration;
+use std::collections::BTreeMap;
+use std::net::SocketAddr;
+
+use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, ChannelId, ChannelKind, ConnectionId, Endpoint};
+use gridmate_runtime::{Instant, Rng};
+
+pub const RELIABLE: ChannelId = ChannelId(0);
+pub const SEQUENCED: ChannelId = ChannelId(1);
+pub const UNRELIABLE: ChannelId = ChannelId(2);
+pub const SECOND_RELIABLE: ChannelId = ChannelId(3);
+
+pub fn config() -> CarrierConfig {
+    let mut config = CarrierConfig::new(0x5C4E_3A01);
+    config.channels = vec![
+        ChannelKind::ReliableOrdered,
+        ChannelKind::UnreliableSequenced,
+        ChannelKind::Unreliable,
+        ChannelKind::ReliableOrdered,
+    ];
+    config
+}
+
+pub fn address(end: usize) -> SocketAddr {
+    SocketAddr::from(([10, 0, 0, 1 + u8::try_from(end).unwrap()], 4_000))
+}
+
+/// How a link treats datagrams: probabilities, and delays.
+#[derive(Clone, Copy, Debug)]
+pub struct Link {
+    pub loss: f64,
+    pub duplicate: f64,
+    pub reorder: f64,
+    pub corrupt: f64,
+    pub delay: Duration,
+}
+
+impl Link {
+    pub const PERFECT: Self =
+        Self { loss: 0.0, duplicate: 0.0, reorder: 0.0, corrupt: 0.0, delay: Duration::from_millis(20) };
+    pub const AWFUL: Self = Self { loss: 0.3, duplicate: 0.2, reorder: 0.3, corrupt: 0.01, ..Self::PERFECT };
+}
+
+pub struct Pair {
+    pub now: Instant,
+    pub ends: [Endpoint; 2],
+    pub events: [Vec<CarrierEvent>; 2],
+    /// By end: its connections, as far as they are established.
+    pub ids: [Option<ConnectionId>; 2],
+    pub link: Link,
+    pub tick: Duration,
+    /// Accept whoever comes.
+    pub accept: bool,
+    /// Every datagram handed to the link, with the end that sent it.
+    pub trace: Option<Vec<(usize, Vec<u8>)>>,
+    /// Datagrams to lose, by running number.
+    pub drop: Vec<u64>,
+    pub sent: u64,
+    rng: Rng,
+    flying: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
+    serial: u64,
+}
+
+impl Pair {
+    pub fn new(seed: u64, link: Link) -> Self {
+        Self::with(seed, link, [config(), config()])
+    }
+
+    pub fn with(seed: u64, link: Link, configs: [CarrierConfig; 2]) -> Self {
+        let mut rng = Rng::new(seed);
+        Self {
+            now: Instant::from_millis(1_000),
+            ends: configs.map(|config| Endpoint::new(config, rng.next_u64())),
+            events: [Vec::new(), Vec::new()],
+            ids: [None; 2],
+            link,
+            tick: Duration::from_millis(10),
+            accept: true,
+            trace: None,
+            drop: Vec::new(),
+            sent: 0,
+            rng,
+            flying: BTreeMap::new(),
+            serial: 0,
+        }
+    }
+
+    /// Two ends that are connected; 1 is the one that connected.
+    pub fn connected(seed: u64, link: Link) -> Self {
+        let mut pair = Self::new(seed, Link::PERFECT);
+        pair.connect();
+        pair.link = link;
+        pair
+    }
+
+    pub fn connect(&mut self) {
+        self.ends[1].connect(self.now, address(0), b"hello").unwrap();
+        self.until(1_000, |pair| pair.ids.iter().all(Option::is_some));
+        self.events.iter_mut().for_each(Vec::clear);
+    }
+
+    pub fn id(&self, end: usize) -> ConnectionId {
+        self.ids[end].expect("connected")
+    }
+
+    pub fn send(&mut self, end: usize, channel: ChannelId, message: &[u8], token: Option<u64>) -> bool {
+        let id = self.id(end);
+        self.ends[end].send(id, channel, message, token).is_ok()
+    }
+
+    /// One tick of both ends: arrivals, deadlines, events, departures.
+    pub fn step(&mut self) {
+        self.now += self.tick;
+        for end in 0..2 {
+            self.deliver(end);
+            self.ends[end].handle_timeout(self.now);
+            self.take_events(end);
+            self.flush(end);
+        }
+    }
+
+    pub fn steps(&mut self, count: usize) {
+        (0..count).for_each(|_| self.step());
+    }
+
+    pub fn until(&mut self, limit: usize, mut done: impl FnMut(&mut Self) -> bool) {
+        for _ in 0..limit {
+            if done(self) {
+                return;
+            }
+            self.step();
+        }
+        assert!(done(self), "not after {limit} ticks");
+    }
+
+    pub fn flush(&mut self, end: usize) {
+        let mut out = Vec::new();
+        while let Some(to) = self.ends[end].poll_transmit(self.now, &mut out) {
+            assert_eq!(to, address(1 - end));
+            assert!(!out.is_empty() && out.len() <= gridmate_runtime::limits::DATAGRAM_BYTES);
+            self.carry(end, &out);
+        }
+    }
+
+    /// Puts a datagram from `end` on the link.
+    pub fn carry(&mut self, end: usize, datagram: &[u8]) {
+        if let Some(trace) = &mut self.trace {
+            trace.push((end, datagram.to_vec()));
+        }
+        self.sent += 1;
+        let copies = 1 + usize::from(self.rng.chance(self.link.duplicate));
+        for _ in 0..copies {
+            if self.drop.contains(&(self.sent - 1)) || self.rng.chance(self.link.loss) {
+                continue;
+            }
+            let mut bytes = datagram.to_vec();
+            if self.rng.chance(self.link.corrupt) {
+                let bit = usize::try_from(self.rng.below(bytes.len() as u64 * 8)).unwrap();
+                bytes[bit / 8] ^= 1 << (bit % 8);
+            }
+            let late = if self.rng.chance(self.link.reorder) { self.rng.below(100_000) } else { 0 };
+            let at = self.now + self.link.delay + Duration::from_micros(late);
+            self.serial += 1;
+            self.flying.insert((at, self.serial), (1 - end, bytes));
+        }
+    }
+
+    pub fn take_events(&mut self, end: usize) {
+        while let Some(event) = self.ends[end].poll_event() {
+            match &event {
+                CarrierEvent::Incoming { connection, .. } if self.accept => {
+                    self.ends[end].accept(self.now, *connection, b"welcome").unwrap();
+                }
+                CarrierEvent::Connected { connection, .. } => self.ids[end] = Some(*connection),
+                CarrierEvent::Disconnected { connection, .. } if self.ids[end] == Some(*connection) => {
+                    self.ids[end] = None;
+                }
+                _ => {}
+            }
+            self.events[end].push(event);
+        }
+    }
+
+    /// Messages among the events of an end on one channel, which are forgotten.
+    pub fn messages(&mut self, end: usize, channel: ChannelId) -> Vec<(u64, Vec<u8>)> {
+        let mut found = Vec::new();
+        self.events[end].retain_mut(|event| match event {
+            CarrierEvent::Message { channel: c, order, bytes, .. } if *c == channel => {
+                found.push((*order, core::mem::take(bytes)));
+                false
+            }
+            _ => true,
+        });
+        found
+    }
+
+    /// Receipts among the events of an end, which are forgotten.
+    pub fn receipts(&mut self, end: usize) -> Vec<(u64, bool)> {
+        let mut found = Vec::new();
+        self.events[end].retain(|event| match event {
+            CarrierEvent::Receipt { token, delivered, .. } => {
+                found.push((*token, *delivered));
+                false
+            }
+            _ => true,
+        });
+        found
+    }
+
+    pub fn deliver(&mut self, end: usize) {
+        let due: Vec<_> =
+            self.flying.range(..=(self.now, u64::MAX)).filter(|(_, (to, _))| *to == end).map(|(key, _)| *key).collect();
+        for key in due {
+            let (_, bytes) = self.flying.remove(&key).unwrap();
+            self.ends[end].handle_datagram(self.now, address(1 - end), &bytes);
+        }
+    }
+}
+
+/// A message of `len` bytes that nobody could confuse with another.
+pub fn message(number: u64, len: usize) -> Vec<u8> {
+    let mut rng = Rng::new(number);
+    let mut bytes = number.to_le_bytes().to_vec();
+    bytes.extend((8..len).map(|_| rng.next_u64().to_le_bytes()[0]));
+    bytes
+}
+
+pub fn number(message: &[u8]) -> u64 {
+    u64::from_le_bytes(message[..8].try_into().unwrap())
+}
