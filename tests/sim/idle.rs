@@ -1,0 +1,118 @@
+//! Idle is free: in time, in bytes, in allocations.
+
+use core::cell::Cell;
+use core::time::Duration;
+use std::alloc::{GlobalAlloc, Layout, System};
+
+use gridmate_runtime::prelude::*;
+use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
+use gridmate_tests::chunks::{Mover, registry};
+
+use super::session;
+
+thread_local! {
+    static ALLOCATIONS: Cell<u64> = const { Cell::new(0) };
+}
+
+/// Counts this thread's allocations.
+struct Counting;
+
+#[expect(unsafe_code, reason = "a global allocator is an unsafe trait")]
+// SAFETY: every call is passed on unchanged to the system's allocator.
+unsafe impl GlobalAlloc for Counting {
+    unsafe fn alloc(&self, layout: Layout) -> *mut u8 {
+        ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.alloc(layout) }
+    }
+
+    unsafe fn realloc(&self, old: *mut u8, layout: Layout, size: usize) -> *mut u8 {
+        ALLOCATIONS.with(|n| n.set(n.get() + 1));
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.realloc(old, layout, size) }
+    }
+
+    unsafe fn dealloc(&self, old: *mut u8, layout: Layout) {
+        // SAFETY: the caller's promise is passed on.
+        unsafe { System.dealloc(old, layout) }
+    }
+}
+
+#[global_allocator]
+static ALLOCATOR: Counting = Counting;
+
+fn allocations() -> u64 {
+    ALLOCATIONS.with(Cell::get)
+}
+
+/// A host with sixteen clients and `replicas` replicas, all of it settled.
+fn settled(replicas: usize) -> (World, Vec<NodeKey>, Vec<ReplicaId>) {
+    let (mut world, nodes) = session(1, 16, LinkConfig::perfect(), &registry());
+    let ids = (0..replicas).map(|_| world.replicas(nodes[0]).add(Mover::default()).unwrap()).collect();
+    let done = world.run_until(Duration::from_secs(60), |world| world.replicas(nodes[16]).len() == replicas);
+    assert!(done.is_some(), "{replicas} replicas have not arrived");
+    world.run_for(Duration::from_secs(3));
+    (world, nodes, ids)
+}
+
+#[test]
+fn an_idle_tick_allocates_nothing() {
+    let (mut world, ..) = settled(1_000);
+    let before = allocations();
+    world.run_for(Duration::from_secs(4));
+    assert_eq!(allocations() - before, 0, "in 120 idle ticks of 17 nodes");
+}
+
+#[test]
+fn a_busy_tick_allocates_nothing_once_warmed_up() {
+    let (mut world, nodes, ids) = settled(200);
+    let mut step = |world: &mut World, n: u32| {
+        for id in &ids {
+            let mut mover = world.replicas(nodes[0]).primary_mut::<Mover>(*id).unwrap();
+            mover.energy = mover.energy.wrapping_add(n);
+            mover.position = (mover.position + 0.1) % 90.0;
+        }
+        world.step();
+    };
+    (0..300).for_each(|n| step(&mut world, n));
+    let before = allocations();
+    (300..400).for_each(|n| step(&mut world, n));
+    assert_eq!(allocations() - before, 0, "in 100 ticks of 200 changing replicas and 16 peers");
+}
+
+#[test]
+fn an_idle_tick_costs_the_same_for_a_hundred_and_ten_thousand_replicas() {
+    #[expect(clippy::disallowed_methods, reason = "this test measures time")]
+    fn median_tick(world: &mut World, host: NodeKey) -> Duration {
+        let mut now = world.now();
+        let mut times: Vec<_> = (0..300)
+            .map(|_| {
+                now += Duration::from_micros(10);
+                let start = std::time::Instant::now();
+                world.node(host).tick(now).unwrap();
+                start.elapsed()
+            })
+            .collect();
+        times.sort_unstable();
+        times[150]
+    }
+    let (mut few, few_nodes, _) = settled(100);
+    let (mut many, many_nodes, _) = settled(10_000);
+    // The machine may be busy with other things: the best of a few interleaved medians, compared within one run.
+    let (mut best_few, mut best_many) = (Duration::MAX, Duration::MAX);
+    for _ in 0..9 {
+        best_few = best_few.min(median_tick(&mut few, few_nodes[0]));
+        best_many = best_many.min(median_tick(&mut many, many_nodes[0]));
+    }
+    eprintln!("idle host tick, 16 peers: {best_few:?} with 100 replicas, {best_many:?} with 10,000");
+    assert!(best_many <= best_few * 2, "{best_many:?} > 2 × {best_few:?}");
+}
+
+#[test]
+fn idle_connections_say_little() {
+    let (mut world, nodes, _) = settled(100);
+    let before = world.node(nodes[1]).stats().driver.sent_bytes;
+    world.run_for(Duration::from_secs(10));
+    let bytes = world.node(nodes[1]).stats().driver.sent_bytes - before;
+    assert!(bytes < 10 * 60, "{bytes} bytes in ten idle seconds");
+}

@@ -1,0 +1,38 @@
+//! Whole sessions in virtual time: seeded links, many nodes, one thread.
+
+mod convergence;
+mod idle;
+mod sessions;
+
+use core::time::Duration;
+
+use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
+use gridmate_runtime::{NodeConfig, Registry};
+
+/// A link with a fifth of all datagrams lost, three in ten out of order, one in ten twice.
+fn foul() -> LinkConfig {
+    LinkConfig {
+        loss: 0.2,
+        reorder: 0.3,
+        reorder_delay: Duration::from_millis(60),
+        duplicate: 0.1,
+        latency: Duration::from_millis(30),
+        jitter: Duration::from_millis(10),
+        ..LinkConfig::perfect()
+    }
+}
+
+/// A host and `clients` clients, all of them in the session.
+fn session(seed: u64, clients: usize, link: LinkConfig, registry: &Registry) -> (World, Vec<NodeKey>) {
+    let mut world = World::new(seed, 30, link).unwrap();
+    let mut nodes = vec![world.host(NodeConfig::new(registry.clone()).name("host").max_members(clients + 1)).unwrap()];
+    for i in 0..clients {
+        let config = NodeConfig::new(registry.clone()).name(format!("client {i}"));
+        nodes.push(world.join(nodes[0], config).unwrap());
+    }
+    let joined = world.run_until(Duration::from_secs(20), |world| {
+        world.keys().into_iter().all(|key| world.node(key).members().count() == clients + 1)
+    });
+    assert!(joined.is_some(), "seed {seed}: not everyone has joined");
+    (world, nodes)
+}

@@ -1,0 +1,182 @@
+//! Members come, go, crash and are refused.
+
+use core::time::Duration;
+
+use gridmate_runtime::carrier::Refusal;
+use gridmate_runtime::prelude::*;
+use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
+use gridmate_tests::chunks::{Gauge, Journal, Mover, registry};
+
+use super::{foul, session};
+
+fn events(world: &mut World, node: NodeKey) -> Vec<NodeEvent> {
+    core::iter::from_fn(|| world.node(node).poll_event()).collect()
+}
+
+fn session_events(world: &mut World, node: NodeKey) -> Vec<SessionEvent> {
+    events(world, node)
+        .into_iter()
+        .filter_map(|event| match event {
+            NodeEvent::Session(event) => Some(event),
+            _ => None,
+        })
+        .collect()
+}
+
+#[test]
+fn everyone_hears_of_everyone_once() {
+    for seed in 0..10 {
+        let (mut world, nodes) = session(seed, 6, foul(), &registry());
+        for node in nodes {
+            let local = world.node(node).local_member();
+            let mut heard: Vec<_> = session_events(&mut world, node)
+                .into_iter()
+                .filter_map(|event| match event {
+                    SessionEvent::MemberJoined { member, .. } => Some(member),
+                    SessionEvent::Joined { local: me } => {
+                        assert_eq!(me, local);
+                        None
+                    }
+                    other => panic!("{other:?}"),
+                })
+                .collect();
+            heard.sort_unstable();
+            let others: Vec<_> = (1..=7).map(MemberId).filter(|m| *m != local).collect();
+            assert_eq!(heard, others);
+        }
+    }
+}
+
+#[test]
+fn a_crashed_client_is_noticed_and_what_it_owned_is_gone() {
+    let (mut world, nodes) = session(3, 3, foul(), &registry());
+    let mortal = world.replicas(nodes[1]).add(Gauge::default()).unwrap();
+    let migratable = world.replicas(nodes[1]).add(Mover { energy: 4, ..Mover::default() }).unwrap();
+    let other = world.replicas(nodes[2]).add(Gauge::default()).unwrap();
+    assert!(world.run_until(Duration::from_secs(3), |world| world.agree()).is_some());
+    for node in &nodes {
+        events(&mut world, *node);
+    }
+    let lost = world.node(nodes[1]).local_member();
+    world.crash(nodes[1]);
+    let noticed = world.run_until(Duration::from_secs(8), |world| world.node(nodes[0]).member(lost).is_none());
+    assert!(noticed.is_some_and(|after| after <= Duration::from_millis(5_200)), "{noticed:?}");
+    assert!(world.run_until(Duration::from_secs(2), |world| world.agree()).is_some());
+    for node in [nodes[0], nodes[2], nodes[3]] {
+        let replicas = world.replicas(node);
+        assert!(replicas.info(mortal).is_none());
+        assert_eq!(replicas.info(migratable).unwrap().owner, MemberId::HOST);
+        assert!(replicas.info(other).is_some());
+        let heard = events(&mut world, node);
+        assert!(heard.contains(&NodeEvent::Session(SessionEvent::MemberLeft { member: lost, reason: LeaveReason::Timeout })));
+        assert!(heard.contains(&NodeEvent::Replica(ReplicaEvent::Removed { id: mortal })));
+    }
+}
+
+#[test]
+fn a_crashed_host_is_a_typed_event_and_ones_own_replicas_stay() {
+    let (mut world, nodes) = session(4, 2, foul(), &registry());
+    let hosts = world.replicas(nodes[0]).add(Gauge::default()).unwrap();
+    let own = world.replicas(nodes[1]).add(Gauge::default()).unwrap();
+    assert!(world.run_until(Duration::from_secs(3), |world| world.agree()).is_some());
+    world.crash(nodes[0]);
+    world.run_for(Duration::from_millis(5_500));
+    for node in &nodes[1..] {
+        let heard = session_events(&mut world, *node);
+        assert_eq!(heard.last(), Some(&SessionEvent::HostLost { reason: LeaveReason::Timeout }));
+        assert!(world.replicas(*node).info(hosts).is_none());
+    }
+    world.replicas(nodes[1]).primary_mut::<Gauge>(own).unwrap().level = 5;
+    world.step();
+}
+
+#[test]
+fn leaving_is_prompt_and_frees_the_place() {
+    let registry = registry();
+    let mut world = World::new(1, 30, LinkConfig::perfect()).unwrap();
+    let host = world.host(NodeConfig::new(registry.clone()).max_members(2)).unwrap();
+    let first = world.join(host, NodeConfig::new(registry.clone())).unwrap();
+    world.run_for(Duration::from_millis(500));
+    let second = world.join(host, NodeConfig::new(registry.clone())).unwrap();
+    world.run_for(Duration::from_millis(500));
+    assert_eq!(
+        session_events(&mut world, second),
+        [SessionEvent::JoinFailed { error: JoinError::Refused(Refusal::Full) }]
+    );
+    let now = world.now();
+    world.node(first).leave(now);
+    world.run_for(Duration::from_millis(500));
+    assert!(session_events(&mut world, host)
+        .contains(&SessionEvent::MemberLeft { member: MemberId(2), reason: LeaveReason::Left }));
+    let third = world.join(host, NodeConfig::new(registry)).unwrap();
+    world.run_for(Duration::from_millis(500));
+    assert_eq!(world.node(third).local_member(), MemberId(3), "ids are not reused");
+}
+
+#[test]
+fn another_schema_is_refused_by_name_of_the_reason() {
+    let mut world = World::new(1, 30, LinkConfig::perfect()).unwrap();
+    let host = world.host(NodeConfig::new(registry())).unwrap();
+    let smaller = Registry::builder().chunk::<Mover>().build().unwrap();
+    let client = world.join(host, NodeConfig::new(smaller.clone())).unwrap();
+    world.run_for(Duration::from_secs(1));
+    let heard = session_events(&mut world, client);
+    let [SessionEvent::JoinFailed { error: JoinError::Refused(Refusal::Schema { ours, theirs }) }] = heard[..] else {
+        panic!("{heard:?}");
+    };
+    assert_eq!((ours, theirs), (smaller.fingerprint(), registry().fingerprint()));
+}
+
+#[test]
+fn nobody_there_is_an_error_not_a_hang() {
+    let mut world = World::new(1, 30, LinkConfig::perfect()).unwrap();
+    let host = world.host(NodeConfig::new(registry())).unwrap();
+    world.crash(host);
+    let client = world.join(host, NodeConfig::new(registry())).unwrap();
+    world.run_for(Duration::from_secs(6));
+    assert_eq!(
+        session_events(&mut world, client),
+        [SessionEvent::JoinFailed { error: JoinError::Unreachable(LeaveReason::Timeout) }]
+    );
+}
+
+#[test]
+fn a_kicked_member_is_told_why() {
+    let (mut world, nodes) = session(2, 2, LinkConfig::perfect(), &registry());
+    let now = world.now();
+    let victim = world.node(nodes[1]).local_member();
+    assert!(!world.node(nodes[2]).kick(now, victim), "only the host sends members away");
+    assert!(world.node(nodes[0]).kick(now, victim));
+    world.run_for(Duration::from_millis(500));
+    assert_eq!(
+        session_events(&mut world, nodes[1]).last(),
+        Some(&SessionEvent::HostLost { reason: LeaveReason::Kicked })
+    );
+    assert_eq!(
+        session_events(&mut world, nodes[2]).last(),
+        Some(&SessionEvent::MemberLeft { member: victim, reason: LeaveReason::Kicked })
+    );
+}
+
+#[test]
+fn a_late_joiner_gets_everything_there_is() {
+    let registry = registry();
+    let (mut world, nodes) = session(9, 2, foul(), &registry);
+    for i in 0..500 {
+        let node = nodes[i % 3];
+        world.replicas(node).add(Mover { energy: u32::try_from(i).unwrap(), ..Mover::default() }).unwrap();
+    }
+    world.run_for(Duration::from_secs(2));
+    let late = world.join(nodes[0], NodeConfig::new(registry)).unwrap();
+    let done = world.run_until(Duration::from_secs(3), |world| world.replicas(late).len() == 500 && world.agree());
+    assert!(done.is_some());
+}
+
+#[test]
+fn a_replica_cannot_be_added_before_joining() {
+    let mut world = World::new(1, 30, LinkConfig::perfect()).unwrap();
+    let host = world.host(NodeConfig::new(registry())).unwrap();
+    let client = world.join(host, NodeConfig::new(registry())).unwrap();
+    let early = world.replicas(client).add(Journal::default());
+    assert_eq!(early, Err(gridmate_runtime::replica::AddError::NotInSession));
+}
