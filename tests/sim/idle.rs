@@ -66,7 +66,7 @@ fn an_idle_tick_allocates_nothing() {
 #[test]
 fn a_busy_tick_allocates_nothing_once_warmed_up() {
     let (mut world, nodes, ids) = settled(200);
-    let mut step = |world: &mut World, n: u32| {
+    let step = |world: &mut World, n: u32| {
         for id in &ids {
             let mut mover = world.replicas(nodes[0]).primary_mut::<Mover>(*id).unwrap();
             mover.energy = mover.energy.wrapping_add(n);

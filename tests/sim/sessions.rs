@@ -53,6 +53,7 @@ fn a_crashed_client_is_noticed_and_what_it_owned_is_gone() {
     let mortal = world.replicas(nodes[1]).add(Gauge::default()).unwrap();
     let migratable = world.replicas(nodes[1]).add(Mover { energy: 4, ..Mover::default() }).unwrap();
     let other = world.replicas(nodes[2]).add(Gauge::default()).unwrap();
+    world.step();
     assert!(world.run_until(Duration::from_secs(3), |world| world.agree()).is_some());
     for node in &nodes {
         events(&mut world, *node);
@@ -78,6 +79,7 @@ fn a_crashed_host_is_a_typed_event_and_ones_own_replicas_stay() {
     let (mut world, nodes) = session(4, 2, foul(), &registry());
     let hosts = world.replicas(nodes[0]).add(Gauge::default()).unwrap();
     let own = world.replicas(nodes[1]).add(Gauge::default()).unwrap();
+    world.step();
     assert!(world.run_until(Duration::from_secs(3), |world| world.agree()).is_some());
     world.crash(nodes[0]);
     world.run_for(Duration::from_millis(5_500));

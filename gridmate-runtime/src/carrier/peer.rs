@@ -13,7 +13,7 @@ use crate::limits;
 use crate::time::Instant;
 
 /// First and longest pause between two hellos.
-const HELLO_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(1));
+const HELLO_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(250));
 
 /// Goodbyes sent, count, and the pause between them: one loss, or one burst of them, must not leave the peer waiting.
 const GOODBYES: (u8, Duration) = (3, Duration::from_millis(10));

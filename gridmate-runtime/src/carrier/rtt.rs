@@ -14,6 +14,9 @@ const MAX_ACK_DELAY: Duration = Duration::from_millis(50);
 /// Timers do not fire more precisely than this in a program that ticks.
 const GRANULARITY: Duration = Duration::from_millis(25);
 
+/// Waits of equal length before they grow, count.
+const EAGER: u32 = 3;
+
 /// However often it doubles, a resend timer waits no longer than this (unless one round trip is longer).
 const BACKOFF_CAP: Duration = Duration::from_secs(1);
 
@@ -51,10 +54,11 @@ impl Rtt {
         (self.smoothed.max(self.latest) * 9 / 8).max(Duration::from_millis(1))
     }
 
-    /// How long to wait for any acknowledgement at all, doubled `backoff` times.
+    /// How long to wait for any acknowledgement at all, after `backoff` such waits in a row. The first [`EAGER`] are alike,
+    /// because on a bad link the repetition is lost as easily as the original; then it doubles.
     pub(super) fn timeout(&self, backoff: u32) -> Duration {
         let once = self.smoothed + self.variation * 4 + GRANULARITY + MAX_ACK_DELAY;
-        (once * (1 << backoff.min(10))).min(BACKOFF_CAP.max(once))
+        (once * (1 << backoff.saturating_sub(EAGER - 1).min(10))).min(BACKOFF_CAP.max(once))
     }
 }
 
@@ -71,7 +75,8 @@ mod tests {
         }
         assert_eq!(rtt.smoothed().unwrap().as_millis(), 40);
         assert_eq!(rtt.timeout(0).as_millis(), 115);
-        assert_eq!(rtt.timeout(1).as_millis(), 230);
+        assert_eq!(rtt.timeout(EAGER - 1).as_millis(), 115);
+        assert_eq!(rtt.timeout(EAGER).as_millis(), 230);
         assert_eq!(rtt.timeout(u32::MAX), BACKOFF_CAP);
         assert_eq!(rtt.loss_delay().as_millis(), 45);
         rtt.sample(Duration::from_secs(30));

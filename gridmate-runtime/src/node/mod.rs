@@ -14,6 +14,7 @@ mod config;
 mod event;
 mod stats;
 
+use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::net::SocketAddr;
 
@@ -57,6 +58,9 @@ pub struct Node {
     links: BTreeMap<ConnectionId, Link>,
     events: VecDeque<NodeEvent>,
     events_dropped: u64,
+    last_tick: Option<Instant>,
+    /// Between ticks, smoothed.
+    interval: Duration,
     /// One datagram or message, reused.
     buffer: Vec<u8>,
     /// Connections to be ended at the end of a step.
@@ -113,6 +117,7 @@ impl Node {
         self.receive(now)?;
         self.unmarshal(now);
         self.update(now);
+        self.measure(now);
         self.replicas.prepare();
         self.marshal();
         self.send(now)
@@ -203,6 +208,8 @@ impl Node {
             links: BTreeMap::new(),
             events: VecDeque::new(),
             events_dropped: 0,
+            last_tick: None,
+            interval: Duration::ZERO,
             buffer: Vec::new(),
             faulty: Vec::new(),
         })
@@ -286,6 +293,20 @@ impl Node {
         });
         self.end_faulty(now);
         self.carry_out_actions(now);
+    }
+
+    /// Tells the replica manager round trips in its own unit, ticks.
+    fn measure(&mut self, now: Instant) {
+        let interval = now - self.last_tick.unwrap_or(now);
+        self.last_tick = Some(now);
+        // Programs tick evenly, more or less: a moving mean over a handful of ticks is near enough.
+        self.interval = if self.interval.is_zero() { interval } else { (self.interval * 7 + interval) / 8 };
+        for (connection, link) in &self.links {
+            if let Some(rtt) = self.endpoint.rtt(*connection).filter(|_| !self.interval.is_zero()) {
+                let ticks = rtt.as_micros().div_ceil(self.interval.as_micros().max(1));
+                self.replicas.set_patience(link.peer, u32::try_from(ticks).unwrap_or(u32::MAX).saturating_add(1));
+            }
+        }
     }
 
     fn marshal(&mut self) {

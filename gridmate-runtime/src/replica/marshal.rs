@@ -159,7 +159,7 @@ impl ReplicaManager {
         out.clear();
         out.extend_from_slice(message.finish());
         encoder.message = message;
-        (records > 0).then(|| StateMessage { token: peer.in_flight.seal() })
+        (records > 0).then(|| StateMessage { token: peer.in_flight.seal(*tick, peer.repeating) })
     }
 
     /// Tells what became of a state message: `delivered`, or lost. Each token is worth one report; more are ignored.

@@ -48,6 +48,14 @@ impl ReplicaManager {
         self.peers[id.0 as usize] = None;
     }
 
+    /// Says how many ticks a peer takes to answer: state that nothing was heard of for longer is sent again before the carrier
+    /// is sure that it was lost.
+    pub fn set_patience(&mut self, peer: PeerId, ticks: u32) {
+        if let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) {
+            peer.patience = ticks.max(1);
+        }
+    }
+
     /// The next message with a call for `peer`, and whether it must be sent reliably. Calls for one peer leave in the order
     /// they were made.
     pub fn drain_calls(&mut self, peer: PeerId, mut send: impl FnMut(bool, &[u8])) {

@@ -13,6 +13,7 @@ impl ReplicaManager {
         self.tick += 1;
         self.capture();
         self.mark_pending();
+        self.repeat_overdue();
         self.address_calls();
         self.bury_the_dying();
         self.encoder.start_tick(self.entries.len());
@@ -48,6 +49,12 @@ impl ReplicaManager {
                     peer.set_pending(place);
                 }
             }
+        }
+    }
+
+    fn repeat_overdue(&mut self) {
+        for peer in self.peers.iter_mut().flatten() {
+            peer.repeat_overdue(self.tick, &self.entries);
         }
     }
 

@@ -46,6 +46,10 @@ pub(super) struct Peer {
     pub(super) tombs: BTreeMap<ReplicaId, Tomb>,
     pub(super) tombs_pending: usize,
     pub(super) in_flight: InFlight,
+    /// Ticks after which a state message that nothing was heard of is taken for lost.
+    pub(super) patience: u32,
+    /// Something is being repeated in this tick.
+    pub(super) repeating: bool,
     /// RPC messages for the carrier.
     pub(super) calls: Calls,
     /// Reliable RPC messages ever put into `calls`.
@@ -86,6 +90,8 @@ impl Peer {
             tombs: BTreeMap::new(),
             tombs_pending: 0,
             in_flight: InFlight::default(),
+            patience: PATIENCE,
+            repeating: false,
             calls: Calls::default(),
             rpcs_sent: 0,
             proxies: 0,
@@ -122,33 +128,67 @@ impl Peer {
 
     /// What became of a state message.
     pub(super) fn handle_receipt(&mut self, token: u64, delivered: bool, entries: &[Entry]) {
-        let Self { in_flight, targets, tombs, .. } = self;
-        let (mut lost_states, mut lost_tombs) = (false, 0);
+        let Self { in_flight, targets, tombs, pending, has_pending, tombs_pending, .. } = self;
         in_flight.resolve(token, |sent| match *sent {
-            Sent::State { place, version } => {
+            Sent::State { place, version } if delivered => {
+                // Not of a replica that is gone, or of one that had this place before.
                 let entry = &entries[place as usize];
-                let target = &mut targets[place as usize];
-                if !entry.live || version < entry.floor || entry.floor == 0 {
-                    // Of a replica that is gone, or of one that had this place before.
-                } else if delivered {
+                if entry.live && entry.floor != 0 && version >= entry.floor {
+                    let target = &mut targets[place as usize];
                     target.acked = target.acked.max(version);
-                } else if target.sent == version && target.acked < version {
-                    self.pending.set(place as usize, true);
-                    lost_states = true;
                 }
             }
-            Sent::Destroy(id) if delivered => drop(tombs.remove(&id)),
-            Sent::Destroy(id) => {
-                if let Some(tomb) = tombs.get_mut(&id) {
-                    tomb.pending = true;
-                    lost_tombs += 1;
+            Sent::Destroy(id) if delivered => {
+                if tombs.remove(&id).is_some_and(|tomb| tomb.pending) {
+                    *tombs_pending -= 1;
                 }
             }
+            ref sent => again(sent, entries, targets, tombs, pending, has_pending, tombs_pending),
         });
-        self.has_pending |= lost_states;
-        self.tombs_pending += lost_tombs;
+    }
+
+    /// Repeats what was sent so long ago that its receipt should be here. A first repetition waits for a round trip; after
+    /// that something is known to be wrong, and there is one every few ticks.
+    pub(super) fn repeat_overdue(&mut self, tick: u32, entries: &[Entry]) {
+        let Self { in_flight, targets, tombs, pending, has_pending, tombs_pending, patience, .. } = self;
+        self.repeating = in_flight.overdue(tick, *patience, |sent| {
+            again(sent, entries, targets, tombs, pending, has_pending, tombs_pending);
+        });
     }
 }
+
+/// Marks what a lost message said as to be sent again, unless something newer was sent since.
+fn again(
+    sent: &Sent,
+    entries: &[Entry],
+    targets: &[Target],
+    tombs: &mut BTreeMap<ReplicaId, Tomb>,
+    pending: &mut BitVec<u64>,
+    has_pending: &mut bool,
+    tombs_pending: &mut usize,
+) {
+    match *sent {
+        Sent::State { place, version } => {
+            let (entry, target) = (&entries[place as usize], &targets[place as usize]);
+            if entry.live && version >= entry.floor && target.sent == version && target.acked < version {
+                pending.set(place as usize, true);
+                *has_pending = true;
+            }
+        }
+        Sent::Destroy(id) => {
+            if let Some(tomb) = tombs.get_mut(&id).filter(|tomb| !tomb.pending) {
+                tomb.pending = true;
+                *tombs_pending += 1;
+            }
+        }
+    }
+}
+
+/// Ticks before a first repetition as long as no round trip was measured.
+const PATIENCE: u32 = 8;
+
+/// Ticks between repetitions after the first.
+const REPEAT: u32 = 2;
 
 /// What a state message said, until we know whether it arrived.
 #[derive(Clone, Copy, Debug)]
@@ -173,6 +213,12 @@ struct InFlightMessage {
     start: u64,
     len: usize,
     resolved: bool,
+    /// The tick it was sent in.
+    tick: u32,
+    /// It repeats something.
+    repeat: bool,
+    /// What it said has been repeated.
+    repeated: bool,
 }
 
 impl InFlight {
@@ -181,12 +227,28 @@ impl InFlight {
     }
 
     /// Everything recorded since the last call went out as one message. Returns its token.
-    pub(super) fn seal(&mut self) -> u64 {
+    pub(super) fn seal(&mut self, tick: u32, repeat: bool) -> u64 {
         let end = self.first_record + self.records.len() as u64;
         let start = self.messages.back().map_or(self.first_record, |m| m.start + m.len as u64);
         let len = usize::try_from(end - start).expect("no more than are in the ring");
-        self.messages.push_back(InFlightMessage { start, len, resolved: false });
+        self.messages.push_back(InFlightMessage { start, len, resolved: false, tick, repeat, repeated: false });
         self.first_token + self.messages.len() as u64 - 1
+    }
+
+    /// Visits what messages said that are without a receipt for `patience` ticks, once. Whether there were any.
+    fn overdue(&mut self, tick: u32, patience: u32, mut each: impl FnMut(&Sent)) -> bool {
+        let mut any = false;
+        for message in &mut self.messages {
+            let wait = if message.repeat { REPEAT } else { patience };
+            if message.resolved || message.repeated || tick.wrapping_sub(message.tick) < wait {
+                continue;
+            }
+            message.repeated = true;
+            any = true;
+            let start = usize::try_from(message.start - self.first_record).expect("no more than are in the ring");
+            self.records.range(start..start + message.len).for_each(&mut each);
+        }
+        any
     }
 
     fn resolve(&mut self, token: u64, mut each: impl FnMut(&Sent)) {
