@@ -25,7 +25,7 @@ fn foul() -> LinkConfig {
 /// A host and `clients` clients, all of them in the session.
 fn session(seed: u64, clients: usize, link: LinkConfig, registry: &Registry) -> (World, Vec<NodeKey>) {
     let mut world = World::new(seed, 30, link).unwrap();
-    let mut nodes = vec![world.host(NodeConfig::new(registry.clone()).name("host").max_members(clients + 1)).unwrap()];
+    let mut nodes = vec![world.host(NodeConfig::new(registry.clone()).name("host").max_members(clients + 8)).unwrap()];
     for i in 0..clients {
         let config = NodeConfig::new(registry.clone()).name(format!("client {i}"));
         nodes.push(world.join(nodes[0], config).unwrap());
