@@ -77,6 +77,9 @@ mod stats;
 mod timers;
 mod unreliable;
 
+#[cfg(test)]
+mod tests;
+
 pub use config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 pub use endpoint::Endpoint;
 pub use error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
