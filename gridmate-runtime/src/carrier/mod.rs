@@ -61,6 +61,7 @@
 mod ack;
 mod config;
 mod connection;
+mod demux;
 mod endpoint;
 mod error;
 mod events;
