@@ -76,7 +76,7 @@ impl Endpoint {
         for index in slots {
             let Some(peer) = self.slots.get_mut(index as usize).and_then(|slot| slot.peer.as_mut()) else { continue };
             if peer.nonce == hello.nonce {
-                peer.greeted_again();
+                peer.greeted_again(now, &self.config);
                 self.touch(index);
                 return Err(Cause::Handshake);
             }
