@@ -3,7 +3,7 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use super::handshake::{Accepted, Hello, VERSION};
+use super::handshake::{self, Accepted, Hello, VERSION};
 use super::packet::{ACK, DATA, DISCONNECT, Data, Key, PING, PREFIX, RANGES, low16, put_varint};
 use super::peer::keys;
 use super::*;
@@ -281,4 +281,33 @@ fn what_it_costs() {
     assert_eq!(bytes(ChannelId(2)), 10 + 3 * 7 + 4 * 2 + 64, "unreliable");
     assert_eq!(bytes(ChannelId(0)), 10 + 3 * 7 + 4 * 5 + 64, "reliable");
     assert_eq!(PREFIX + 2, 7);
+}
+
+#[test]
+fn another_version_is_refused_in_words() {
+    let (host, joiner) = (SocketAddr::from(([10, 0, 0, 1], 1)), SocketAddr::from(([10, 0, 0, 2], 2)));
+    let mut endpoint = Endpoint::new(CarrierConfig::new(1), 1);
+    let mut out = Vec::new();
+    for _ in 0..2 * limits::REFUSALS {
+        Hello { version: 99, schema: 1, nonce: 5, hello: b"" }.write(&mut out);
+        endpoint.handle_datagram(Instant::ZERO, joiner, &out);
+    }
+    assert_eq!(endpoint.endpoint_stats().dropped.busy, limits::REFUSALS as u64, "only so many answers wait");
+    assert_eq!(endpoint.poll_event(), None);
+    assert_eq!(endpoint.poll_transmit(Instant::ZERO, &mut out), Some(joiner));
+    let refusal = Refusal::Version { ours: VERSION, theirs: VERSION };
+    assert_eq!(handshake::read_refused(&out, 1), Some((5, refusal)));
+
+    // The joining end reports a later version's answer the same way.
+    let mut endpoint = Endpoint::new(CarrierConfig::new(1), 1);
+    let connection = endpoint.connect(Instant::ZERO, host, b"").unwrap();
+    endpoint.poll_transmit(Instant::ZERO, &mut out).unwrap();
+    let nonce = Hello::read(&out).unwrap().nonce;
+    handshake::write_refused(nonce ^ 1, &Refusal::Full, &mut out);
+    endpoint.handle_datagram(Instant::ZERO, host, &out);
+    assert_eq!(endpoint.poll_event(), None, "not the answer to our hello");
+    handshake::write_refused(nonce, &Refusal::Version { ours: 99, theirs: VERSION }, &mut out);
+    endpoint.handle_datagram(Instant::ZERO, host, &out);
+    let reason = Refusal::Version { ours: VERSION, theirs: 99 };
+    assert_eq!(endpoint.poll_event(), Some(CarrierEvent::Refused { connection, reason }));
 }
