@@ -263,23 +263,35 @@ fn hellos_in_the_name_of_a_peer_do_not_touch_its_connection() {
 
 #[test]
 fn both_connect_at_once() {
-    for seed in 0..200 {
-        let mut pair = Pair::new(seed, Link { loss: 0.2, ..Link::PERFECT });
+    let mut in_vain = 0;
+    for seed in 0..400 {
+        let mut pair = Pair::new(seed, Link { loss: 0.4, ..Link::PERFECT });
         let ids = [0, 1].map(|end| pair.ends[end].connect(pair.now, address(1 - end), b"").unwrap());
-        pair.until(600, |pair| pair.ids.iter().all(Option::is_some));
+        for _ in 0..600 {
+            pair.step();
+            if pair.ids.iter().all(Option::is_some) {
+                break;
+            }
+        }
+        pair.link.loss = 0.0;
         pair.steps(800);
+        if pair.ids == [None; 2] {
+            in_vain += 1;
+            continue;
+        }
         let kept = [0, 1].map(|end| pair.ids[end] == Some(ids[end]));
-        assert!(kept == [true, false] || kept == [false, true], "seed {seed}: one attempt stays, {kept:?}");
+        assert!(kept[0] != kept[1], "seed {seed}: one attempt stays, {kept:?}");
         for (end, kept) in kept.into_iter().enumerate() {
-            let expected = if kept { vec![] } else { vec![DisconnectReason::Replaced] };
-            // A late hello may announce a third connection, which comes to nothing.
-            pair.events[end]
-                .retain(|e| !matches!(e, CarrierEvent::Disconnected { reason: DisconnectReason::Timeout, .. }));
-            assert_eq!(disconnects(&pair.events[end]), expected, "seed {seed}");
+            // An attempt that gave way may have run out of time first, and a late hello may announce a third connection,
+            // which comes to nothing.
+            let mut reasons = disconnects(&pair.events[end]);
+            reasons.retain(|&reason| reason != DisconnectReason::Timeout);
+            assert!(reasons.is_empty() || !kept && reasons == [DisconnectReason::Replaced], "seed {seed}: {reasons:?}");
             assert!(pair.send(end, RELIABLE, b"hi", None));
         }
         (0..2).for_each(|end| pair.until(300, |pair| !pair.messages(end, RELIABLE).is_empty()));
     }
+    assert!(in_vain < 20, "{in_vain} times everything of five seconds was lost");
 }
 
 #[test]

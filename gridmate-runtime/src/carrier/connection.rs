@@ -162,9 +162,6 @@ impl Connection {
         kinds: &[ChannelKind],
         shared: &mut Shared,
     ) -> Result<Option<DisconnectReason>, Cause> {
-        if shared.events.is_full() {
-            return Err(Cause::Backlog);
-        }
         let data = Data::parse(datagram)?;
         let number = packet::expand(data.number, self.received.expected()).ok_or(Cause::TooOld)?;
         self.received.check(number)?;

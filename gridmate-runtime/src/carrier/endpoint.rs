@@ -8,44 +8,43 @@ use super::config::{CarrierConfig, ChannelId, ConnectionId};
 use super::connection::Connection;
 use super::error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
 use super::events::{CarrierEvent, Shared};
-use super::handshake::{self, Accepted, Hello, VERSION};
+use super::handshake;
 use super::hash::SeededState;
-use super::packet::{self, Key};
 use super::peer::{Peer, Phase, keys};
-use super::stats::{Cause, ConnectionStats, EndpointStats};
+use super::stats::{ConnectionStats, EndpointStats};
 use super::timers::Timers;
 use crate::limits;
 use crate::rng::Rng;
 use crate::time::Instant;
 
 /// No slot.
-const NOBODY: u32 = u32::MAX;
+pub(super) const NOBODY: u32 = u32::MAX;
 
 /// All connections of one socket. See the [module](super) for how to run it.
 #[derive(Debug)]
 pub struct Endpoint {
-    config: CarrierConfig,
+    pub(super) config: CarrierConfig,
     rng: Rng,
     now: Instant,
-    slots: Vec<Slot>,
+    pub(super) slots: Vec<Slot>,
     free: Vec<u32>,
     /// By address, the slots that belong to it, oldest first: the connection, and one that may replace it.
-    addresses: HashMap<SocketAddr, [u32; 2], SeededState>,
+    pub(super) addresses: HashMap<SocketAddr, [u32; 2], SeededState>,
     timers: Timers,
     /// Slots that may have something to send, each once.
     ready: VecDeque<u32>,
     /// Answers to hellos that got no slot.
-    refusals: VecDeque<(SocketAddr, u64, Refusal)>,
-    half_open: usize,
-    shared: Shared,
+    pub(super) refusals: VecDeque<(SocketAddr, u64, Refusal)>,
+    pub(super) half_open: usize,
+    pub(super) shared: Shared,
 }
 
 #[derive(Debug, Default)]
-struct Slot {
-    generation: u32,
+pub(super) struct Slot {
+    pub(super) generation: u32,
     /// It is in `ready`.
     queued: bool,
-    peer: Option<Peer>,
+    pub(super) peer: Option<Peer>,
 }
 
 impl Endpoint {
@@ -275,165 +274,7 @@ impl Endpoint {
         limits::SEGMENT_BYTES
     }
 
-    fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<(), Cause> {
-        if datagram.len() <= packet::PREFIX {
-            return Err(Cause::Short);
-        }
-        if datagram.len() > limits::DATAGRAM_BYTES_MAX {
-            return Err(Cause::Long);
-        }
-        match datagram[0] {
-            packet::HELLO..=packet::REFUSED if !Key::handshake().opens(datagram) => Err(Cause::BadTag),
-            packet::HELLO => self.receive_hello(now, from, Hello::read(datagram).ok_or(Cause::Malformed)?),
-            packet::ACCEPTED => self.receive_accepted(now, from, Accepted::read(datagram).ok_or(Cause::Malformed)?),
-            packet::REFUSED => {
-                let (nonce, reason) = handshake::read_refused(datagram, self.config.schema).ok_or(Cause::Malformed)?;
-                let index = self.connecting(from, nonce).ok_or(Cause::Handshake)?;
-                let connection = self.release(index).ok_or(Cause::Handshake)?;
-                self.shared.events.push(CarrierEvent::Refused { connection, reason });
-                Ok(())
-            }
-            packet::DISCONNECT => {
-                let index = self.sealed_by(from, datagram)?;
-                let [code] = datagram[packet::PREFIX..] else { return Err(Cause::Malformed) };
-                self.end(index, DisconnectReason::from_wire(code).ok_or(Cause::Malformed)?);
-                Ok(())
-            }
-            packet::DATA..=15 => {
-                let index = self.sealed_by(from, datagram)?;
-                if self.shared.events.is_full() {
-                    return Err(Cause::Backlog);
-                }
-                self.prove(now, index);
-                let Some(Peer { phase: Phase::Established(connection), .. }) = &mut self.slots[index as usize].peer
-                else {
-                    return Err(Cause::Handshake);
-                };
-                let end = connection.receive(now, datagram, &self.config.channels, &mut self.shared)?;
-                self.touch(index);
-                if let Some(reason) = end {
-                    let id = ConnectionId { index, generation: self.slots[index as usize].generation };
-                    self.disconnect(now, id, reason);
-                }
-                Ok(())
-            }
-            _ => Err(Cause::UnknownType),
-        }
-    }
-
-    fn receive_hello(&mut self, now: Instant, from: SocketAddr, hello: Hello<'_>) -> Result<(), Cause> {
-        if hello.version != VERSION {
-            return self.refuse_early(from, hello.nonce, Refusal::Version { ours: VERSION, theirs: hello.version });
-        }
-        if hello.schema != self.config.schema {
-            let reason = Refusal::Schema { ours: self.config.schema, theirs: hello.schema };
-            return self.refuse_early(from, hello.nonce, reason);
-        }
-        let slots = self.at(from);
-        for index in slots {
-            let Some(peer) = self.slots.get_mut(index as usize).and_then(|slot| slot.peer.as_mut()) else { continue };
-            if peer.nonce == hello.nonce {
-                peer.greeted_again();
-                self.touch(index);
-                return Err(Cause::Handshake);
-            }
-            // Both ends connect to each other: the attempt with the larger nonce stays.
-            if matches!(peer.phase, Phase::Connecting { .. }) && peer.nonce > hello.nonce {
-                return Err(Cause::Handshake);
-            }
-        }
-        if slots[1] != NOBODY {
-            return Err(Cause::Busy);
-        }
-        if self.is_full() {
-            return self.refuse_early(from, hello.nonce, Refusal::Full);
-        }
-        if self.half_open >= limits::HALF_OPEN {
-            return self.refuse_early(from, hello.nonce, Refusal::Busy);
-        }
-        if self.shared.events.is_full() {
-            return Err(Cause::Backlog);
-        }
-        let deadline = now + self.config.handshake_timeout;
-        self.half_open += 1;
-        let connection = self.occupy(from, hello.nonce, Phase::Pending { deadline });
-        let hello = self.shared.pool.copy(hello.hello);
-        self.shared.events.push(CarrierEvent::Incoming { connection, address: from, hello });
-        Ok(())
-    }
-
-    fn receive_accepted(&mut self, now: Instant, from: SocketAddr, accepted: Accepted<'_>) -> Result<(), Cause> {
-        let index = self.connecting(from, accepted.joiner).ok_or(Cause::Handshake)?;
-        // Both ends connect to each other and this attempt has given way: taking it up again could leave each end with the
-        // connection that the other dropped.
-        let accepting = |&slot: &u32| self.peer(slot).is_some_and(|peer| matches!(peer.phase, Phase::Accepted { .. }));
-        if self.at(from).iter().any(accepting) {
-            return Err(Cause::Handshake);
-        }
-        let Some(peer) = &mut self.slots[index as usize].peer else { return Err(Cause::Handshake) };
-        let Phase::Connecting { hello, attempts, first_sent, .. } = &mut peer.phase else {
-            return Err(Cause::Handshake);
-        };
-        let mut connection =
-            Connection::new(peer.id, &self.config, keys(accepted.joiner, accepted.acceptor, false), now);
-        if *attempts == 1 {
-            connection.measured(now.saturating_since(*first_sent));
-        }
-        self.shared.pool.give(core::mem::take(hello));
-        let welcome = self.shared.pool.copy(accepted.welcome);
-        self.shared.events.push(CarrierEvent::Connected { connection: peer.id, welcome });
-        self.shared.stats.connected += 1;
-        peer.phase = Phase::Established(Box::new(connection));
-        self.touch(index);
-        Ok(())
-    }
-
-    /// Answers a hello that gets no slot.
-    fn refuse_early(&mut self, to: SocketAddr, nonce: u64, reason: Refusal) -> Result<(), Cause> {
-        if self.refusals.len() >= limits::REFUSALS {
-            return Err(Cause::Busy);
-        }
-        self.refusals.push_back((to, nonce, reason));
-        Ok(())
-    }
-
-    /// The peer of a slot sent something that only it could have sent. When that slot was waiting for this, it is
-    /// established and replaces whatever else its address had.
-    fn prove(&mut self, now: Instant, index: u32) {
-        let Some(peer) = &mut self.slots[index as usize].peer else { return };
-        let Phase::Accepted { acceptor, welcome, replies, sent, .. } = &mut peer.phase else { return };
-        let mut connection = Connection::new(peer.id, &self.config, keys(peer.nonce, *acceptor, true), now);
-        if *replies == 1 {
-            connection.measured(now.saturating_since(*sent));
-        }
-        self.shared.pool.give(core::mem::take(welcome));
-        let (id, address) = (peer.id, peer.address);
-        peer.phase = Phase::Established(Box::new(connection));
-        self.half_open -= 1;
-        for other in self.at(address) {
-            if other != NOBODY && other != index {
-                self.end(other, DisconnectReason::Replaced);
-            }
-        }
-        self.shared.events.push(CarrierEvent::Connected { connection: id, welcome: Vec::new() });
-        self.shared.stats.connected += 1;
-    }
-
-    /// The slot at an address whose key a packet was sealed with.
-    fn sealed_by(&self, from: SocketAddr, datagram: &[u8]) -> Result<u32, Cause> {
-        let slots = self.addresses.get(&from).ok_or(Cause::UnknownAddress)?;
-        let opens = |index: &u32| self.peer(*index).and_then(Peer::receive_key).is_some_and(|key| key.opens(datagram));
-        slots.iter().copied().find(|index| opens(index)).ok_or(Cause::BadTag)
-    }
-
-    /// The slot in which we said hello with this nonce.
-    fn connecting(&self, to: SocketAddr, nonce: u64) -> Option<u32> {
-        self.at(to).into_iter().find(|&index| {
-            self.peer(index).is_some_and(|peer| peer.nonce == nonce && matches!(peer.phase, Phase::Connecting { .. }))
-        })
-    }
-
-    fn occupy(&mut self, address: SocketAddr, nonce: u64, phase: Phase) -> ConnectionId {
+    pub(super) fn occupy(&mut self, address: SocketAddr, nonce: u64, phase: Phase) -> ConnectionId {
         let index = self.free.pop().unwrap_or_else(|| {
             self.slots.push(Slot::default());
             #[expect(clippy::cast_possible_truncation, reason = "bounded by limits::CONNECTIONS")]
@@ -451,7 +292,7 @@ impl Endpoint {
     }
 
     /// Ends a connection without telling the peer.
-    fn end(&mut self, index: u32, reason: DisconnectReason) {
+    pub(super) fn end(&mut self, index: u32, reason: DisconnectReason) {
         if let Some(peer) = &mut self.slots[index as usize].peer {
             peer.finish(reason, &mut self.shared);
             self.release(index);
@@ -459,7 +300,7 @@ impl Endpoint {
     }
 
     /// Frees a slot.
-    fn release(&mut self, index: u32) -> Option<ConnectionId> {
+    pub(super) fn release(&mut self, index: u32) -> Option<ConnectionId> {
         let slot = &mut self.slots[index as usize];
         let peer = slot.peer.take()?;
         slot.generation = slot.generation.wrapping_add(1);
@@ -477,7 +318,7 @@ impl Endpoint {
     }
 
     /// A slot changed: look at its deadline and whether it has something to send.
-    fn touch(&mut self, index: u32) {
+    pub(super) fn touch(&mut self, index: u32) {
         let deadline = self.peer(index).map(|peer| peer.deadline(&self.config));
         self.timers.set(index, deadline);
         self.queue(index);
@@ -503,15 +344,15 @@ impl Endpoint {
         self.now
     }
 
-    fn is_full(&self) -> bool {
+    pub(super) fn is_full(&self) -> bool {
         self.slots.len() - self.free.len() >= self.config.max_connections.min(limits::CONNECTIONS)
     }
 
-    fn at(&self, address: SocketAddr) -> [u32; 2] {
+    pub(super) fn at(&self, address: SocketAddr) -> [u32; 2] {
         self.addresses.get(&address).copied().unwrap_or([NOBODY; 2])
     }
 
-    fn peer(&self, index: u32) -> Option<&Peer> {
+    pub(super) fn peer(&self, index: u32) -> Option<&Peer> {
         self.slots.get(index as usize)?.peer.as_ref()
     }
 

@@ -61,6 +61,7 @@
 mod ack;
 mod config;
 mod connection;
+mod demux;
 mod endpoint;
 mod error;
 mod events;
@@ -76,6 +77,9 @@ mod rtt;
 mod stats;
 mod timers;
 mod unreliable;
+
+#[cfg(test)]
+mod tests;
 
 pub use config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 pub use endpoint::Endpoint;

@@ -110,10 +110,16 @@ impl Peer {
         }
     }
 
-    /// A hello with the nonce of this one came again.
-    pub(super) const fn greeted_again(&mut self) {
-        if let Phase::Accepted { reply, .. } | Phase::Refused { reply, .. } = &mut self.phase {
-            *reply = true;
+    /// A hello with the nonce of this one came again. The joiner was still there when it left, so an accepted one has as
+    /// much time again to prove itself: the answer to its last hello must not come too late.
+    pub(super) fn greeted_again(&mut self, now: Instant, config: &CarrierConfig) {
+        match &mut self.phase {
+            Phase::Accepted { reply, deadline, .. } => {
+                *reply = true;
+                *deadline = now + config.handshake_timeout;
+            }
+            Phase::Refused { reply, .. } => *reply = true,
+            _ => {}
         }
     }
 

@@ -1,0 +1,313 @@
+//! A peer that went through the handshake and then sends what it likes, properly sealed; and what things cost on the wire.
+
+use core::time::Duration;
+use std::net::SocketAddr;
+
+use super::handshake::{self, Accepted, Hello, VERSION};
+use super::packet::{ACK, DATA, DISCONNECT, Data, Key, PING, PREFIX, RANGES, low16, put_varint};
+use super::peer::keys;
+use super::*;
+use crate::limits;
+use crate::rng::Rng;
+use crate::time::Instant;
+
+const CHANNELS: [ChannelKind; 4] = [
+    ChannelKind::ReliableOrdered,
+    ChannelKind::UnreliableSequenced,
+    ChannelKind::Unreliable,
+    ChannelKind::ReliableOrdered,
+];
+
+/// An endpoint, and someone who knows the secret of its one connection.
+struct Victim {
+    now: Instant,
+    endpoint: Endpoint,
+    id: ConnectionId,
+    attacker: SocketAddr,
+    key: Key,
+    number: u64,
+    out: Vec<u8>,
+}
+
+impl Victim {
+    fn new(seed: u64) -> Self {
+        let mut config = CarrierConfig::new(1);
+        config.channels = CHANNELS.to_vec();
+        let mut endpoint = Endpoint::new(config, seed);
+        let attacker = SocketAddr::from(([10, 6, 6, 6], 666));
+        let (now, mut out) = (Instant::from_millis(1), Vec::new());
+        Hello { version: VERSION, schema: 1, nonce: seed, hello: b"" }.write(&mut out);
+        endpoint.handle_datagram(now, attacker, &out);
+        let Some(CarrierEvent::Incoming { connection: id, .. }) = endpoint.poll_event() else { panic!() };
+        endpoint.accept(now, id, b"").unwrap();
+        endpoint.poll_transmit(now, &mut out).unwrap();
+        let key = keys(seed, Accepted::read(&out).unwrap().acceptor, false).0;
+        let mut victim = Self { now, endpoint, id, attacker, key, number: 0, out };
+        victim.offer(PING, &[]);
+        assert!(matches!(victim.endpoint.poll_event(), Some(CarrierEvent::Connected { .. })));
+        victim
+    }
+
+    /// Sends a data packet with the next number; tells whether it was taken.
+    fn offer(&mut self, flags: u8, rest: &[u8]) -> bool {
+        let mut packet = vec![DATA | flags, 0, 0, 0, 0];
+        packet.extend_from_slice(&low16(self.number).to_le_bytes());
+        packet.extend_from_slice(rest);
+        self.number += 1;
+        self.offer_raw(packet)
+    }
+
+    fn offer_raw(&mut self, mut packet: Vec<u8>) -> bool {
+        self.key.seal(&mut packet);
+        let before = self.endpoint.endpoint_stats().dropped.total();
+        self.endpoint.handle_datagram(self.now, self.attacker, &packet);
+        self.endpoint.endpoint_stats().dropped.total() == before
+    }
+
+    fn tick(&mut self) {
+        self.now += Duration::from_millis(10);
+        self.endpoint.handle_timeout(self.now);
+        let mut out = core::mem::take(&mut self.out);
+        while self.endpoint.poll_transmit(self.now, &mut out).is_some() {}
+        self.out = out;
+    }
+
+    fn alive(&self) -> bool {
+        self.endpoint.stats(self.id).is_some()
+    }
+
+    fn held(&self) -> usize {
+        self.endpoint.stats(self.id).map_or(0, |stats| stats.held)
+    }
+}
+
+/// Usually below `usual`, sometimes up to `most`.
+fn below(rng: &mut Rng, usual: u64, most: u64) -> u64 {
+    let bound = if rng.chance(0.8) { usual } else { most };
+    rng.below(bound)
+}
+
+/// Frames that are mostly well-formed and mean harm.
+fn frames(rng: &mut Rng) -> Vec<u8> {
+    let mut out = Vec::new();
+    for _ in 0..rng.below(4) {
+        let channel = rng.below(5).to_le_bytes()[0];
+        let flags = [0, 0, 0, 0x20, 0x40, 0x80, 0xE0][usize::try_from(rng.below(7)).unwrap()];
+        out.push(channel | flags);
+        let near = rng.chance(0.7);
+        let number = if near { rng.below(40) } else { rng.next_u64() };
+        if flags & 0x40 != 0 {
+            out.extend_from_slice(&number.to_le_bytes()[..2]);
+            let count = if rng.chance(0.9) { 2 + rng.below(15) } else { rng.below(256) };
+            let index = if rng.chance(0.9) { rng.below(count.max(1)) } else { rng.below(256) };
+            out.extend_from_slice(&[index.to_le_bytes()[0], count.to_le_bytes()[0]]);
+        } else if channel.is_multiple_of(3) {
+            out.extend_from_slice(&number.to_le_bytes()[..3]);
+        }
+        let items = if flags & 0x20 != 0 { rng.below(5) } else { 1 };
+        if flags & 0x20 != 0 {
+            out.push(items.to_le_bytes()[0]);
+        }
+        for _ in 0..items {
+            let len = match rng.below(4) {
+                0 => limits::SEGMENT_BYTES,
+                1 => limits::FRAGMENT_BYTES,
+                _ => usize::try_from(rng.below(30)).unwrap(),
+            };
+            put_varint(&mut out, len);
+            out.resize(out.len() + len, 0xAA);
+        }
+    }
+    if rng.chance(0.1) {
+        out.push(rng.next_u64().to_le_bytes()[0]);
+    }
+    out
+}
+
+#[test]
+fn a_peer_that_sends_anything_panics_nothing_and_fills_nothing() {
+    let (mut taken, mut refused) = (0, 0);
+    for seed in 0..150 {
+        let mut rng = Rng::new(seed);
+        let mut victim = Victim::new(seed);
+        for _ in 0..400 {
+            let mut flags = rng.below(8).to_le_bytes()[0];
+            if rng.chance(0.6) {
+                flags &= !(ACK | RANGES);
+            }
+            let mut rest = Vec::new();
+            if flags & ACK != 0 && rng.chance(0.9) {
+                rest.extend_from_slice(&below(&mut rng, 20, 65_536).to_le_bytes()[..2]);
+                put_varint(&mut rest, usize::try_from(below(&mut rng, 4, 16_384)).unwrap());
+                if flags & RANGES != 0 {
+                    rest.push(rng.below(40).to_le_bytes()[0]);
+                    (0..rng.below(80)).for_each(|_| rest.push(rng.below(3).to_le_bytes()[0]));
+                }
+            }
+            if rng.chance(0.8) {
+                flags &= !PING;
+                rest.extend(frames(&mut rng));
+            }
+            let number = victim.number;
+            if rng.chance(0.1) {
+                victim.number = number.saturating_sub(rng.below(1_500));
+            } else if rng.chance(0.01) {
+                victim.number += rng.below(1_500);
+            }
+            if victim.offer(flags, &rest) {
+                taken += 1
+            } else {
+                refused += 1
+            }
+            victim.number = victim.number.max(number);
+            if rng.chance(0.3) {
+                let _ = victim.endpoint.send(victim.id, ChannelId(2), &[1; 3_000], Some(rng.next_u64()));
+                let _ = victim.endpoint.send(victim.id, ChannelId(0), &[1; 30], None);
+                victim.tick();
+            }
+            while let Some(event) = victim.endpoint.poll_event() {
+                if let CarrierEvent::Message { bytes, .. } = event {
+                    assert!(bytes.len() <= limits::MESSAGE_BYTES);
+                }
+            }
+            assert!(victim.held() <= 2 * (limits::RELIABLE_WINDOW * 1_280 + 2 * limits::MESSAGE_BYTES) + 8 * 32_768);
+        }
+    }
+    assert!(taken > 5_000 && refused > 10_000, "{taken} {refused}");
+}
+
+#[test]
+fn random_bytes_under_a_valid_tag_panic_nothing() {
+    for seed in 0..30 {
+        let mut rng = Rng::new(seed);
+        let mut victim = Victim::new(seed);
+        for _ in 0..500 {
+            let kind = 4 + rng.below(12).to_le_bytes()[0];
+            if kind == DISCONNECT {
+                continue;
+            }
+            let mut packet = vec![kind, 0, 0, 0, 0];
+            packet.extend((0..rng.below(40)).map(|_| rng.next_u64().to_le_bytes()[0]));
+            victim.offer_raw(packet);
+        }
+        assert!(victim.alive());
+    }
+}
+
+#[test]
+fn a_message_without_end_costs_the_connection() {
+    let mut victim = Victim::new(1);
+    let full = [&[0x9C, 0x09][..], &[7; limits::SEGMENT_BYTES]].concat();
+    let mut sequence = 0_u32;
+    while victim.alive() {
+        let frame = [&[0x80][..], &sequence.to_le_bytes()[..3], &full].concat();
+        assert!(victim.offer(0, &frame));
+        victim.tick();
+        sequence += 1;
+        assert!(victim.held() <= 2 * limits::MESSAGE_BYTES);
+    }
+    assert_eq!(sequence as usize, limits::MESSAGE_BYTES / limits::SEGMENT_BYTES + 1);
+    let reason = DisconnectReason::Overflow;
+    assert_eq!(victim.endpoint.poll_event(), Some(CarrierEvent::Disconnected { connection: victim.id, reason }));
+}
+
+#[test]
+fn an_invalid_packet_is_not_acknowledged_and_none_of_it_counts() {
+    let mut victim = Victim::new(1);
+    victim.tick();
+    // A good message, then a segment beyond the window: neither is taken.
+    let rest = [0x02, 2, b'o', b'k', 0x00, 0x00, 0x04, 0x00, 0];
+    assert!(!victim.offer(0, &rest));
+    assert_eq!(victim.endpoint.endpoint_stats().dropped.beyond_window, 1);
+    assert_eq!(victim.endpoint.poll_event(), None);
+    assert_eq!(victim.endpoint.poll_transmit(victim.now, &mut Vec::new()), None, "no acknowledgement either");
+    // The same with a segment within it: both are.
+    let rest = [0x02, 2, b'o', b'k', 0x00, 0xFF, 0x03, 0x00, 0];
+    assert!(victim.offer(0, &rest));
+    assert!(matches!(victim.endpoint.poll_event(), Some(CarrierEvent::Message { order: 2, .. })));
+    let mut out = Vec::new();
+    victim.endpoint.poll_transmit(victim.now, &mut out).unwrap();
+    let data = Data::parse(&out).unwrap();
+    let ranges: Vec<_> = data.ack.unwrap().ranges(2).map(Option::unwrap).collect();
+    assert_eq!(ranges, [(2, 2), (0, 0)], "packet 1 is reported missing");
+}
+
+/// Runs a steady one-way or two-way exchange without loss, and returns the datagrams of the last flush of one end.
+fn steady(both: bool, channel: ChannelId, count: usize, len: usize) -> Vec<Vec<u8>> {
+    let address = |end: usize| SocketAddr::from(([10, 0, 0, 1], u16::try_from(end).unwrap()));
+    let mut config = CarrierConfig::new(1);
+    config.channels = CHANNELS.to_vec();
+    let mut ends = [Endpoint::new(config.clone(), 1), Endpoint::new(config, 2)];
+    let mut now = Instant::ZERO;
+    let mut ids = [None; 2];
+    ids[1] = ends[1].connect(now, address(0), b"").ok();
+    let (mut out, mut flight, mut last) = (Vec::new(), std::collections::VecDeque::new(), Vec::new());
+    for round in 0..400 {
+        now += Duration::from_millis(16);
+        for end in 0..2 {
+            ends[end].handle_timeout(now);
+            while let Some(event) = ends[end].poll_event() {
+                if let CarrierEvent::Incoming { connection, .. } = event {
+                    ends[end].accept(now, connection, b"").unwrap();
+                    ids[end] = Some(connection);
+                }
+            }
+            if round > 20 && (both || end == 1) {
+                (0..count).for_each(|_| ends[end].send(ids[end].unwrap(), channel, &vec![7; len], None).unwrap());
+            }
+            last.clear();
+            while ends[end].poll_transmit(now, &mut out).is_some() {
+                last.push(out.clone());
+                flight.push_back((round + 3, 1 - end, out.clone()));
+            }
+            while flight.front().is_some_and(|(at, ..)| *at <= round) {
+                let (_, to, bytes) = flight.pop_front().unwrap();
+                ends[to].handle_datagram(now, address(1 - to), &bytes);
+            }
+        }
+    }
+    assert_eq!(ends[0].endpoint_stats().dropped.total(), 0);
+    last
+}
+
+#[test]
+fn what_it_costs() {
+    for both in [false, true] {
+        let datagrams = steady(both, ChannelId(2), 1, 64);
+        assert_eq!(datagrams.len(), 1);
+        assert_eq!(datagrams[0].len() - 64, 12, "ten bytes of header with its acknowledgement, two of frame");
+    }
+    let bytes = |channel| steady(true, channel, 64, 64).iter().map(Vec::len).sum::<usize>() - 64 * 64;
+    assert_eq!(bytes(ChannelId(2)), 10 + 3 * 7 + 4 * 2 + 64, "unreliable");
+    assert_eq!(bytes(ChannelId(0)), 10 + 3 * 7 + 4 * 5 + 64, "reliable");
+    assert_eq!(PREFIX + 2, 7);
+}
+
+#[test]
+fn another_version_is_refused_in_words() {
+    let (host, joiner) = (SocketAddr::from(([10, 0, 0, 1], 1)), SocketAddr::from(([10, 0, 0, 2], 2)));
+    let mut endpoint = Endpoint::new(CarrierConfig::new(1), 1);
+    let mut out = Vec::new();
+    for _ in 0..2 * limits::REFUSALS {
+        Hello { version: 99, schema: 1, nonce: 5, hello: b"" }.write(&mut out);
+        endpoint.handle_datagram(Instant::ZERO, joiner, &out);
+    }
+    assert_eq!(endpoint.endpoint_stats().dropped.busy, limits::REFUSALS as u64, "only so many answers wait");
+    assert_eq!(endpoint.poll_event(), None);
+    assert_eq!(endpoint.poll_transmit(Instant::ZERO, &mut out), Some(joiner));
+    let refusal = Refusal::Version { ours: VERSION, theirs: VERSION };
+    assert_eq!(handshake::read_refused(&out, 1), Some((5, refusal)));
+
+    // The joining end reports a later version's answer the same way.
+    let mut endpoint = Endpoint::new(CarrierConfig::new(1), 1);
+    let connection = endpoint.connect(Instant::ZERO, host, b"").unwrap();
+    endpoint.poll_transmit(Instant::ZERO, &mut out).unwrap();
+    let nonce = Hello::read(&out).unwrap().nonce;
+    handshake::write_refused(nonce ^ 1, &Refusal::Full, &mut out);
+    endpoint.handle_datagram(Instant::ZERO, host, &out);
+    assert_eq!(endpoint.poll_event(), None, "not the answer to our hello");
+    handshake::write_refused(nonce, &Refusal::Version { ours: 99, theirs: VERSION }, &mut out);
+    endpoint.handle_datagram(Instant::ZERO, host, &out);
+    let reason = Refusal::Version { ours: VERSION, theirs: 99 };
+    assert_eq!(endpoint.poll_event(), Some(CarrierEvent::Refused { connection, reason }));
+}
