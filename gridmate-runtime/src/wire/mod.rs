@@ -159,7 +159,10 @@ pub trait Codec<T> {
     }
 
     /// The value that `repr` stands for; its repr is `repr` again.
-    #[expect(clippy::wrong_self_convention, reason = "the counterpart of `to_repr`; `self` is the codec, not the value")]
+    #[expect(
+        clippy::wrong_self_convention,
+        reason = "the counterpart of `to_repr`; `self` is the codec, not the value"
+    )]
     fn from_repr(&self, repr: &Self::Repr) -> T;
 
     /// Like [`from_repr`](Self::from_repr), keeping what does not travel and reusing memory.

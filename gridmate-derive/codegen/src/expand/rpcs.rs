@@ -6,7 +6,7 @@ use quote::{quote, quote_spanned};
 use super::{block, gen_tokens};
 use crate::model::{Field, MayCall, Rpc, Rpcs};
 
-// const __F0_burst: __gm::Field<u8, __gm::Native> = __gm::Field::new(__gm::Native);
+// const __F0_burst: __gm::Field<u8> = __gm::Field::NATIVE;
 // impl Ship { pub const __RPCS: … = &[…]; }
 // pub struct __Caller<'a>(__gm::RpcPort<'a, Ship>);
 // impl __Caller<'_> { … }

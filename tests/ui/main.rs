@@ -1,0 +1,2 @@
+//! Compile-fail.
+fn main() {}
