@@ -16,5 +16,5 @@ pub use crate::chunk::{
     RpcError, RpcFlags, RpcPort, TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, DatasetDescriptor, Priority};
-pub use crate::wire::codec::{Native, Quantize};
+pub use crate::wire::codec::{Bits, Native, Quantize};
 pub use crate::wire::{BitReader, BitWriter, Codec, FieldShape, Marshal, Shape, VariantShape, WireError};

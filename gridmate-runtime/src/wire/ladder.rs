@@ -12,7 +12,7 @@
 use super::{BitReader, BitWriter, WireError};
 
 /// Three rungs and the jump, named by two bits: `sel:2` then the distance in `near[sel]` bits, or with `sel = 3` the value
-/// in `full` bits.
+/// in `full` bits. A `full` of up to 3 is written again, without a selector.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Ladder {
     near: [u32; 3],
@@ -34,8 +34,16 @@ impl Ladder {
         Self { near, full }
     }
 
+    /// Rungs of ⌊`full` / 4⌋, ⌊`full` / 2⌋ and ⌊3 × `full` / 4⌋ bits.
+    pub(super) const fn even(full: u32) -> Self {
+        Self::new([full / 4, full / 2, full * 3 / 4], full)
+    }
+
     #[inline]
     pub(super) fn write(self, value: u64, base: u64, w: &mut BitWriter) {
+        if self.full <= 3 {
+            return w.bits(value, self.full);
+        }
         let distance = distance(value, base, self.full);
         let [a, b, c] = self.near.map(|width| distance >> width != 0);
         let sel = usize::from(a) + usize::from(b) + usize::from(c);
@@ -45,6 +53,9 @@ impl Ladder {
 
     #[inline]
     pub(super) fn read(self, base: u64, r: &mut BitReader<'_>) -> Result<u64, WireError> {
+        if self.full <= 3 {
+            return r.bits(self.full);
+        }
         let width = match r.bits(2)? {
             0 => self.near[0],
             1 => self.near[1],

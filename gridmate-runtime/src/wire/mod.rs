@@ -18,6 +18,7 @@ pub mod codec;
 mod containers;
 mod error;
 mod ladder;
+mod lanes;
 #[cfg(feature = "glam")]
 mod math;
 mod primitives;
@@ -140,7 +141,7 @@ pub trait Marshal: Sized {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a codec for `{T}`",
     label = "cannot carry a `{T}`",
-    note = "codecs for floats: `Quantize`, `Half`; for quaternions: `SmallestThree`; a type's own marshaling: `Native`"
+    note = "codecs for floats: `Quantize`, `Half`; for integers: `Bits`; for quaternions: `SmallestThree`; for text and lists: `MaxLen`; a type's own marshaling: `Native`"
 )]
 pub trait Codec<T> {
     /// What is compared, remembered and sent. Equal reprs must encode to equal bits.

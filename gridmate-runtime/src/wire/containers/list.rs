@@ -53,26 +53,11 @@ impl<T: Marshal> Marshal for Vec<T> {
     }
 
     fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
-        let same = repr.len() == base.len();
-        w.bool(same);
-        if !same && !write_len(repr.len(), w) {
-            return;
-        }
-        for (repr, base) in repr.iter().zip(base) {
-            write_change::<T>(repr, base, w);
-        }
-        for repr in repr.iter().skip(base.len()) {
-            T::encode(repr, w);
-        }
+        write_list_change::<T>(repr, base, w, write_len);
     }
 
     fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
-        let len = if r.bool()? { repr.len() } else { read_len(r)? };
-        repr.truncate(len);
-        for repr in &mut *repr {
-            read_change::<T>(repr, r)?;
-        }
-        extend(repr, len, r, T::decode)
+        read_list_change::<T>(repr, r, read_len)
     }
 
     fn marshal(&self, w: &mut BitWriter) {
@@ -128,14 +113,7 @@ impl Marshal for String {
 
     fn decode_delta(repr: &mut Self, r: &mut BitReader<'_>) -> Result<(), WireError> {
         let len = read_len(r)?;
-        if r.remaining() < len * 8 {
-            return Err(WireError::UnexpectedEnd);
-        }
-        let mut bytes = core::mem::take(repr).into_bytes();
-        bytes.resize(len, 0);
-        r.bytes(&mut bytes)?;
-        *repr = Self::from_utf8(bytes).map_err(|_| WireError::NotUtf8)?;
-        Ok(())
+        read_text(repr, len, r)
     }
 
     fn marshal(&self, w: &mut BitWriter) {
@@ -164,9 +142,57 @@ fn read_len(r: &mut BitReader<'_>) -> Result<usize, WireError> {
     usize::try_from(r.varint()?).ok().filter(|len| *len <= ELEMENTS).ok_or(WireError::TooLong)
 }
 
+/// Writes a list of which the reader has an older state; `write_len` says whether the length may be sent.
+#[inline]
+pub(in crate::wire) fn write_list_change<T: Marshal>(
+    list: &[T::Repr],
+    base: &[T::Repr],
+    w: &mut BitWriter,
+    write_len: impl FnOnce(usize, &mut BitWriter) -> bool,
+) {
+    let same = list.len() == base.len();
+    w.bool(same);
+    if !same && !write_len(list.len(), w) {
+        return;
+    }
+    for (repr, base) in list.iter().zip(base) {
+        write_change::<T>(repr, base, w);
+    }
+    for repr in list.iter().skip(base.len()) {
+        T::encode(repr, w);
+    }
+}
+
+/// Reads what [`write_list_change`] wrote.
+#[inline]
+pub(in crate::wire) fn read_list_change<T: Marshal>(
+    list: &mut Vec<T::Repr>,
+    r: &mut BitReader<'_>,
+    read_len: impl FnOnce(&mut BitReader<'_>) -> Result<usize, WireError>,
+) -> Result<(), WireError> {
+    let len = if r.bool()? { list.len() } else { read_len(r)? };
+    list.truncate(len);
+    for repr in &mut *list {
+        read_change::<T>(repr, r)?;
+    }
+    extend(list, len, r, T::decode)
+}
+
+/// Reads `len` bytes of text, in the memory of the old one.
+pub(in crate::wire) fn read_text(text: &mut String, len: usize, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    if r.remaining() < len * 8 {
+        return Err(WireError::UnexpectedEnd);
+    }
+    let mut bytes = core::mem::take(text).into_bytes();
+    bytes.resize(len, 0);
+    r.bytes(&mut bytes)?;
+    *text = String::from_utf8(bytes).map_err(|_| WireError::NotUtf8)?;
+    Ok(())
+}
+
 /// Reads elements until there are `len`. Reserves a byte per bit that is left, whatever `len` claims.
 #[inline]
-fn extend<E>(
+pub(in crate::wire) fn extend<E>(
     list: &mut Vec<E>,
     len: usize,
     r: &mut BitReader<'_>,
@@ -178,4 +204,18 @@ fn extend<E>(
         list.push(read(r)?);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_length_reserves_no_more_than_the_input_pays_for() {
+        let bytes = [0xFF; 100];
+        let mut list: Vec<[u64; 4]> = Vec::new();
+        let result = extend(&mut list, ELEMENTS, &mut BitReader::new(&bytes), <[u64; 4]>::decode);
+        assert_eq!(result, Err(WireError::UnexpectedEnd));
+        assert!(list.capacity() * size_of::<[u64; 4]>() <= 8 * bytes.len());
+    }
 }

@@ -18,6 +18,8 @@
 mod list;
 mod tuple;
 
+pub(super) use list::{extend, read_list_change, read_text, write_list_change};
+
 use super::{BitReader, BitWriter, Marshal, Shape, WireError};
 
 impl<T: Marshal> Marshal for Option<T> {

@@ -1,0 +1,114 @@
+//! What every codec must do, whatever it carries. A type's own marshaling is the codec `Native`.
+#![allow(dead_code, reason = "each test program uses its part")]
+
+use std::fmt::Debug;
+
+use gridmate_runtime::wire::{BitReader, BitWriter, Codec, WireError};
+
+/// The bits of a repr alone, and how many.
+pub(crate) fn alone<T, C: Codec<T>>(codec: &C, repr: &C::Repr) -> (Vec<u8>, usize) {
+    written(|w| codec.encode(repr, w))
+}
+
+/// The bits of a repr against a base, and how many.
+pub(crate) fn change<T, C: Codec<T>>(codec: &C, repr: &C::Repr, base: &C::Repr) -> (Vec<u8>, usize) {
+    written(|w| codec.encode_delta(repr, base, w))
+}
+
+/// The bits of a change from one value to another.
+pub(crate) fn change_cost<T, C: Codec<T>>(codec: &C, from: &T, to: &T) -> usize {
+    change(codec, &codec.to_repr(to), &codec.to_repr(from)).1
+}
+
+/// Alone, the value has exactly these bytes, of which so many bits are used; and they are read back as its repr.
+#[track_caller]
+pub(crate) fn golden<T, C: Codec<T>>(codec: &C, value: &T, bits: usize, bytes: &[u8])
+where
+    C::Repr: Debug,
+{
+    let repr = codec.to_repr(value);
+    let (got, len) = alone(codec, &repr);
+    assert_eq!(format!("{got:02X?}"), format!("{bytes:02X?}"));
+    assert_eq!(len, bits);
+    assert_eq!(codec.decode(&mut BitReader::new(bytes)).unwrap(), repr);
+}
+
+/// The whole contract of a codec, on one value and one base.
+#[track_caller]
+pub(crate) fn laws<T, C: Codec<T>>(codec: &C, value: &T, base: &T)
+where
+    C::Repr: Debug,
+{
+    let (repr, base_repr) = (codec.to_repr(value), codec.to_repr(base));
+    let mut back = codec.from_repr(&repr);
+    assert_eq!(codec.to_repr(&back), repr, "a repr stands for itself");
+    let mut captured = base_repr.clone();
+    codec.capture(value, &mut captured);
+    assert_eq!(captured, repr, "capture is to_repr");
+    codec.assign(&mut back, &base_repr);
+    assert_eq!(codec.to_repr(&back), base_repr, "assign is from_repr");
+
+    let (bytes, bits) = alone(codec, &repr);
+    assert_eq!(written(|w| codec.marshal(value, w)), (bytes.clone(), bits), "marshal is encode");
+    let direct = codec.unmarshal(&mut BitReader::new(&bytes)).unwrap();
+    assert_eq!(codec.to_repr(&direct), repr, "unmarshal is decode");
+    for lead in [0, 1, 7, 13] {
+        reads_exactly(lead, |w| codec.encode(&repr, w), |r| codec.decode(r), &repr);
+        for from in [&base_repr, &repr] {
+            let read = |r: &mut BitReader<'_>| {
+                let mut into = from.clone();
+                codec.decode_delta(&mut into, r).map(|()| into)
+            };
+            reads_exactly(lead, |w| codec.encode_delta(&repr, from, w), read, &repr);
+        }
+    }
+}
+
+/// Any bytes give an error or a repr that is as good as any.
+#[track_caller]
+pub(crate) fn garbage<T, C: Codec<T>>(codec: &C, base: &T, bytes: &[u8])
+where
+    C::Repr: Debug,
+{
+    let mut changed = codec.to_repr(base);
+    let changed = codec.decode_delta(&mut changed, &mut BitReader::new(bytes)).map(|()| changed);
+    for repr in [codec.decode(&mut BitReader::new(bytes)), changed].into_iter().flatten() {
+        assert_eq!(codec.to_repr(&codec.from_repr(&repr)), repr, "what was accepted stands for itself");
+        let (bytes, _) = alone(codec, &repr);
+        assert_eq!(codec.decode(&mut BitReader::new(&bytes)), Ok(repr));
+    }
+    let _ = codec.unmarshal(&mut BitReader::new(bytes));
+}
+
+#[track_caller]
+fn reads_exactly<R: PartialEq + Debug>(
+    lead: u32,
+    write: impl Fn(&mut BitWriter),
+    read: impl Fn(&mut BitReader<'_>) -> Result<R, WireError>,
+    expected: &R,
+) {
+    let (bytes, end) = written(|w| {
+        w.bits(0, lead);
+        write(w);
+    });
+    for len in (0..=bytes.len()).rev().take(70) {
+        let mut r = BitReader::new(&bytes[..len]);
+        if r.bits(lead).is_err() {
+            break;
+        }
+        if len * 8 >= end {
+            assert_eq!(read(&mut r).as_ref(), Ok(expected));
+            assert_eq!(r.position(), end, "reads as much as was written");
+        } else {
+            assert!(read(&mut r).is_err(), "accepted {len} of {} bytes", bytes.len());
+        }
+    }
+}
+
+fn written(write: impl FnOnce(&mut BitWriter)) -> (Vec<u8>, usize) {
+    let mut w = BitWriter::new();
+    write(&mut w);
+    assert_eq!(w.error(), None);
+    let bits = w.len();
+    (w.finish().to_vec(), bits)
+}
