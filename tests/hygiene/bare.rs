@@ -1,10 +1,10 @@
 //! No prelude, a renamed crate, raw identifiers, and names that look like ours.
 
-use ::core::assert_eq;
 use ::core::cmp::PartialEq;
 use ::core::default::Default;
 use ::core::option::Option;
 use ::core::prelude::v1::test;
+use ::core::{assert, assert_eq};
 use ::gridmate_runtime::{Marshal, Propagate, ReplicaChunk, RpcContext, TimeContext, rpcs};
 use ::std::string::String;
 use ::std::vec::Vec;
@@ -21,7 +21,7 @@ pub struct Loadout {
     #[marshal(skip)]
     weight: u64,
     r#type: Option<i32>,
-    #[marshal(quantize(-1.0..=1.0, bits = 10))]
+    #[marshal(quantize(0.0..=1.0, bits = 10))]
     r#match: f32,
 }
 
@@ -32,8 +32,8 @@ fn struct_round_trip() {
         &base,
         &Loadout {
             slots: 31,
-            ammo: Vec::from([1, 2]),
-            name: String::from("x"),
+            ammo: ::std::vec![1, 2],
+            name: ::std::borrow::ToOwned::to_owned("x"),
             weight: 0,
             r#type: Option::Some(-1),
             r#match: 1.0,
@@ -60,19 +60,26 @@ where
 {
     a: A,
     b: Vec<B>,
-    private: Newtype,
+    private: Private,
     array: [u8; 2],
     #[marshal(skip)]
     source: Option<&'a [A; N]>,
 }
 
+/// A newtype.
 #[derive(Default, PartialEq, Marshal)]
-struct Newtype(u16);
+pub struct Newtype(u16);
+
+#[derive(Default, PartialEq, Marshal)]
+struct Private(u8);
 
 #[test]
 fn generic_round_trip() {
     type Two = Pair<'static, Option<u8>, String, 3>;
-    marshals(&Two::default(), &Two { a: Option::Some(1), b: Vec::from([String::from("b")]), ..Default::default() });
+    marshals(
+        &Two::default(),
+        &Two { a: Option::Some(1), b: ::std::vec![::std::borrow::ToOwned::to_owned("b")], ..Default::default() },
+    );
     marshals(&Newtype(1), &Newtype(2));
 }
 
@@ -91,7 +98,7 @@ enum Weapon<T> {
 }
 
 #[derive(PartialEq, Marshal)]
-#[marshal(crate = renamed)]
+#[marshal(crate = ::renamed)]
 enum Team {
     Red,
     Green,
@@ -109,7 +116,7 @@ fn enum_round_trip() {
     marshals(&Weapon::Idle, &charging(3));
     marshals(&charging(3), &charging(4));
     marshals(&charging(3), &Weapon::Firing(1, 0));
-    marshals(&Weapon::Firing(1, 0), &Weapon::Firing(2, 0));
+    marshals(&Weapon::Firing(1, 0), &Weapon::<u32>::Firing(2, 0));
     marshals(&Weapon::Firing(1, 0), &Weapon::<u32>::Broken);
     marshals(&Team::Red, &Team::Blue);
     marshals(&Team::Blue, &Team::Green);
@@ -139,7 +146,7 @@ impl<T: ::core::fmt::Display> ToText for T {
 
 /// Fields called like what generated code uses.
 #[derive(Default, ReplicaChunk)]
-#[chunk(name = "ship", migratable, crate = renamed)]
+#[chunk(name = "ship", migratable, crate = ::renamed)]
 pub struct Ship {
     #[dataset(on_change = Self::on_health)]
     health: u8,
@@ -198,7 +205,7 @@ impl ::gridmate_runtime::wire::Codec<u16> for Half {
     }
 }
 
-#[rpcs(crate = renamed)]
+#[rpcs(crate = ::renamed)]
 impl Ship {
     /// Arguments called like what generated code uses.
     #[rpc(unreliable, owner_only)]
@@ -216,8 +223,8 @@ impl Ship {
     }
 
     #[rpc(post_attached = false)]
-    fn r#loop(&mut self, _ctx: &RpcContext, __0: Option<Loadout>) {
-        self.skipped = __0.map_or(1, |loadout| loadout.slots);
+    fn r#loop(&mut self, _ctx: &RpcContext, __ctx: Option<Loadout>) {
+        self.skipped = __ctx.map_or(1, |loadout| loadout.slots);
     }
 }
 
@@ -270,5 +277,5 @@ fn rpcs_read_what_callers_write() {
     let answer = (fire.invoke)(&mut ship, &ctx, &mut BitReader::new(w.finish()));
     assert_eq!(answer, ::core::result::Result::Ok(Propagate::ToProxies));
     assert_eq!((ship.health, ship.now), (5, 307));
-    assert_eq!((fire.invoke)(&mut ship, &ctx, &mut BitReader::new(&[])).is_err(), true);
+    assert!((fire.invoke)(&mut ship, &ctx, &mut BitReader::new(&[])).is_err());
 }

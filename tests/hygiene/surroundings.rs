@@ -35,8 +35,8 @@ fn in_a_function() {
 
 macro_rules! declare {
     ($(#[$meta:meta])* $name:ident { $($field:ident: $ty:ty = $low:literal..=$high:expr),* } rpc $rpc:ident($arg:ident: $arg_ty:ty)) => {
-        $(#[$meta])*
         #[derive(Default, ReplicaChunk)]
+        $(#[$meta])*
         struct $name {
             from_the_macro: u16,
             $(#[dataset(quantize($low..=$high, bits = 8))] $field: $ty,)*
@@ -46,8 +46,8 @@ macro_rules! declare {
         impl $name {
             #[rpc]
             fn $rpc(&mut self, ctx: &RpcContext, $arg: $arg_ty, from_the_macro: u16) {
-                self.from_the_macro = from_the_macro + ctx.source.0 as u16;
-                let _ = $arg;
+                self.from_the_macro = from_the_macro;
+                let _ = (ctx, $arg);
             }
         }
     };
@@ -71,11 +71,9 @@ mod in_the_way {
     use ::core::default::Default;
     use ::gridmate_runtime::{Marshal, ReplicaChunk, RpcContext, rpcs};
 
-    #[expect(dead_code, reason = "here to stand in the way")]
     mod core {}
-    #[expect(dead_code, reason = "as above")]
     mod std {}
-    #[expect(dead_code, reason = "as above")]
+    #[expect(dead_code, reason = "here to stand in the way")]
     struct Option;
     #[expect(dead_code, reason = "as above")]
     struct Result;
