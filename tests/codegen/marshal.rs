@@ -38,6 +38,12 @@ cases! { marshal;
             count: u32,
         }
     }
+    generic_self {
+        struct Slot<T> {
+            #[marshal(with = Self::CODEC as Packed<Self>)]
+            value: T,
+        }
+    }
     explicit_bound {
         #[marshal(bound = "T: Item, <T as Item>::Key: Marshal", crate = engine)]
         struct Slot<T: Item> { key: <T as Item>::Key }

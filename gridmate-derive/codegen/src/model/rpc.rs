@@ -74,7 +74,9 @@ impl Rpc {
         let Method { attrs, vis, ident, args, args_span, .. } = method;
         let mut args = args.into_iter();
         let ctx = receiver_and_context(&ident, &mut args, args_span, errors);
-        let args = args.filter_map(|arg| argument(arg, place, self_ty, errors)).collect();
+        // Two arguments may have one name, when a `macro_rules!` made one of them.
+        let args = args.enumerate().filter_map(|(i, arg)| argument(arg, &format!("{place}_{i}"), self_ty, errors));
+        let args = args.collect();
         Some(Self {
             name: ident.unraw().to_string(),
             ident,
