@@ -1,7 +1,7 @@
 //! Methods as RPCs.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens as _, quote};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Member, Type, Visibility};
@@ -124,13 +124,16 @@ fn receiver_and_context(
         errors.push(syn::Error::new(args_span, format_args!("an RPC handler takes {ORDER}")));
         return None;
     };
-    let text = receiver.pattern.to_string();
-    if !(text == "& mut self" || text == "&mut self") || receiver.ty.is_some() {
-        let wrong = if text.ends_with("self") { "not this receiver" } else { "and this is no receiver" };
-        let tokens = receiver.ty.as_ref().map_or_else(TokenStream::new, |ty| quote!(: #ty));
-        let pattern = &receiver.pattern;
-        errors.at(quote!(#pattern #tokens), format_args!("an RPC handler takes {ORDER}; {wrong}"));
-        if !text.ends_with("self") {
+    let pattern: Vec<_> = receiver.pattern.clone().into_iter().collect();
+    let is_self = matches!(pattern.last(), Some(TokenTree::Ident(last)) if last == "self");
+    let by_mut = matches!(
+        pattern.as_slice(),
+        [TokenTree::Punct(and), TokenTree::Ident(by), TokenTree::Ident(_)] if and.as_char() == '&' && by == "mut"
+    );
+    if !is_self || !by_mut || receiver.ty.is_some() {
+        let wrong = if is_self { "not this receiver" } else { "and this is no receiver" };
+        errors.at(&receiver, format_args!("an RPC handler takes {ORDER}; {wrong}"));
+        if !is_self {
             return None;
         }
     }
@@ -141,8 +144,7 @@ fn receiver_and_context(
     match &ctx.ty {
         Some(Type::Reference(ty)) => Some(ty.span()),
         _ => {
-            let (pattern, ty) = (&ctx.pattern, &ctx.ty);
-            errors.at(quote!(#pattern: #ty), format_args!("an RPC handler takes {ORDER}; this is not a reference"));
+            errors.at(&ctx, format_args!("an RPC handler takes {ORDER}; this is not a reference"));
             None
         }
     }
