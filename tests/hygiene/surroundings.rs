@@ -108,3 +108,11 @@ fn among_names_in_the_way() {
     assert_eq!(replicates(&Chunk { value: Value { a: 3 } }).value.a, 3);
     assert_eq!(Chunk::RPCS.len(), 1);
 }
+
+/// A block that is compiled out takes what is generated from it along.
+#[rpcs]
+#[cfg(any())]
+impl Absent {
+    #[rpc]
+    fn never(&mut self, _ctx: &RpcContext) {}
+}

@@ -14,7 +14,8 @@ use crate::model::{Field, MayCall, Rpc, Rpcs};
 pub(crate) fn rpcs(rpcs: &Rpcs) -> TokenStream {
     let constants = rpcs.rpcs.iter().flat_map(|rpc| &rpc.args).map(Field::constant);
     let (table, caller) = (table(rpcs), caller(rpcs));
-    block(&rpcs.krate, &gen_tokens!(#(#constants)* #table #caller))
+    let (cfgs, block) = (&rpcs.cfgs, block(&rpcs.krate, gen_tokens!(#(#constants)* #table #caller)));
+    gen_tokens!(#(#cfgs)* #block)
 }
 
 // impl Ship {

@@ -72,7 +72,7 @@ pub(crate) fn stub_marshal(input: &DeriveInput, container: &Container) -> TokenS
 
 /// Callers with the signatures that could be read, over an empty table.
 pub(crate) fn stub_rpcs(rpcs: &Rpcs) -> TokenStream {
-    let Rpcs { krate, self_ty, .. } = rpcs;
+    let Rpcs { krate, cfgs, self_ty, .. } = rpcs;
     let constants = rpcs.rpcs.iter().flat_map(|rpc: &Rpc| &rpc.args).map(crate::model::Field::constant);
     let caller = rpcs::caller(rpcs);
     let items = gen_tokens! {
@@ -83,5 +83,6 @@ pub(crate) fn stub_rpcs(rpcs: &Rpcs) -> TokenStream {
         }
         #caller
     };
-    block(krate, &items)
+    let block = block(krate, items);
+    gen_tokens!(#(#cfgs)* #block)
 }

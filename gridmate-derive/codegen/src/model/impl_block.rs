@@ -9,6 +9,8 @@ use syn::{Attribute, Generics, LitStr, Token, Type, Visibility, braced, brackete
 
 /// `impl Ship { … }`, as far as RPCs are concerned.
 pub(crate) struct Item {
+    /// `#[cfg]` on the block, which holds for whatever is generated from it.
+    pub(crate) cfgs: Vec<Attribute>,
     /// `<T>` after `impl`, which is an error, but not one of syntax.
     pub(crate) generics: Generics,
     /// `impl Trait for`.
@@ -47,7 +49,8 @@ impl Item {
 
 impl Parse for Item {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        input.call(Attribute::parse_outer)?;
+        let mut cfgs = input.call(Attribute::parse_outer)?;
+        cfgs.retain(|attr| attr.path().is_ident("cfg"));
         input.parse::<Option<Token![unsafe]>>()?;
         if !input.peek(Token![impl]) {
             return Err(input.error("`#[rpcs]` goes on an impl block: `impl Ship { … }`"));
@@ -68,7 +71,7 @@ impl Parse for Item {
         let content;
         braced!(content in input);
         content.call(Attribute::parse_inner)?;
-        let mut item = Self { generics, of_trait, self_ty, methods: Vec::new(), misplaced: Vec::new() };
+        let mut item = Self { cfgs, generics, of_trait, self_ty, methods: Vec::new(), misplaced: Vec::new() };
         while !content.is_empty() {
             item.parse_member(&content)?;
         }

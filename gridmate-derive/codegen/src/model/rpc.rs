@@ -15,6 +15,8 @@ use crate::generics::Params;
 /// The RPCs of a chunk type.
 pub(crate) struct Rpcs {
     pub(crate) krate: Crate,
+    /// What the block is compiled under.
+    pub(crate) cfgs: Vec<Attribute>,
     pub(crate) self_ty: TokenStream,
     pub(crate) rpcs: Vec<Rpc>,
 }
@@ -43,7 +45,7 @@ pub(crate) enum MayCall {
 impl Rpcs {
     /// Nothing when the block is of a kind that no stub could help.
     pub(crate) fn read(item: Item, krate: Crate, errors: &mut Errors) -> Option<Self> {
-        let Item { generics, of_trait, self_ty, methods, misplaced } = item;
+        let Item { cfgs, generics, of_trait, self_ty, methods, misplaced } = item;
         for attr in misplaced {
             errors.at(attr, "`#[rpc]` goes on a method");
         }
@@ -62,7 +64,7 @@ impl Rpcs {
             .filter_map(|(i, method)| Rpc::read(method, &i.to_string(), &self_ty, errors))
             .collect();
         check::rpc_count(&rpcs, errors);
-        Some(Self { krate, self_ty, rpcs })
+        Some(Self { krate, cfgs, self_ty, rpcs })
     }
 }
 
