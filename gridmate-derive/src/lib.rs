@@ -12,7 +12,7 @@ use proc_macro::TokenStream;
 ///
 /// The struct has named fields (or none), no type parameters, and is `Default`: both ends start from the default value.
 ///
-/// ```ignore
+/// ```
 /// use gridmate_runtime::{Priority, ReplicaChunk, TimeContext};
 ///
 /// #[derive(Default, ReplicaChunk)]
@@ -57,7 +57,7 @@ pub fn replica_chunk(input: TokenStream) -> TokenStream {
 
 /// Gives a struct or an enum a wire representation: its fields, one after the other.
 ///
-/// ```ignore
+/// ```
 /// use gridmate_runtime::Marshal;
 ///
 /// #[derive(Marshal)]
@@ -77,7 +77,7 @@ pub fn replica_chunk(input: TokenStream) -> TokenStream {
 /// | `tag_bits = n` | enum | width of the tag; default: the fewest bits that hold all tags |
 /// | `bound = "…"` | type | replaces the bounds that the impl would ask of type parameters |
 /// | `crate = path` | type | where the runtime is; default `::gridmate_runtime` |
-/// | `tag = n` | variant | pins the tag; others count up from the variant before, from 0 |
+/// | `tag = n` | variant | pins the tag; others count up from the variant before, from 0 (`= n` in Rust plays no part) |
 /// | `skip` | field | never on the wire; rebuilt with `Default` |
 /// | `bits = n` | field | an integer in `n` bits |
 /// | `with = CODEC`, `quantize(…)` | field | as for [`ReplicaChunk`](macro@ReplicaChunk#how-a-codec-is-written) |
@@ -92,11 +92,16 @@ pub fn marshal(input: TokenStream) -> TokenStream {
 /// Makes methods of a replica chunk callable from every node that has a replica of it.
 ///
 /// A handler takes `&mut self`, `ctx: &RpcContext` and its arguments as `name: Type`, and returns `Propagate` or nothing. It
-/// runs where the primary lives, and on every proxy if it says [`Propagate::ToProxies`]. Callers get a method of the same name,
+/// runs where the primary lives, and on every proxy if it says `Propagate::ToProxies`. Callers get a method of the same name,
 /// visibility and documentation, without the context. Other items of the block are left as they are.
 ///
-/// ```ignore
-/// use gridmate_runtime::{Propagate, RpcContext, rpcs};
+/// ```
+/// use gridmate_runtime::{Propagate, ReplicaChunk, RpcContext, rpcs};
+///
+/// #[derive(Default, ReplicaChunk)]
+/// pub struct Ship {
+///     ammo: u8,
+/// }
 ///
 /// #[rpcs]
 /// impl Ship {
@@ -118,8 +123,6 @@ pub fn marshal(input: TokenStream) -> TokenStream {
 ///
 /// Arguments take `#[marshal(bits = n)]`, `#[marshal(with = CODEC)]` and `#[marshal(quantize(…))]`. The block takes
 /// `#[rpcs(crate = path)]`. A type has one such block and at most 256 RPCs.
-///
-/// [`Propagate::ToProxies`]: https://docs.rs/gridmate-runtime
 #[proc_macro_attribute]
 pub fn rpcs(attr: TokenStream, item: TokenStream) -> TokenStream {
     gridmate_codegen::expand_rpcs(attr.into(), item.into(), &Root::Runtime).into()

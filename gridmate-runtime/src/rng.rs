@@ -37,9 +37,7 @@ impl Rng {
     /// A number in `0..bound`; 0 when `bound` is 0. The bias is below `bound / 2^64`.
     pub fn below(&mut self, bound: u64) -> u64 {
         let wide = u128::from(self.next_u64()) * u128::from(bound);
-        #[expect(clippy::cast_possible_truncation, reason = "the high half of a 128-bit product is 64 bits wide")]
-        let high = (wide >> 64) as u64;
-        high
+        (wide >> 64) as u64
     }
 
     /// A number in `0.0..1.0`.

@@ -48,11 +48,7 @@ pub mod prelude;
 mod world;
 
 #[doc(hidden)]
-pub mod __private {
-    pub use gridmate_runtime::__private::*;
-
-    pub use crate::NetBindable;
-}
+pub mod __private;
 
 pub use binding::{BindError, Binding, BindingBuilder, NetBindable};
 pub use gridmate_derive::{
@@ -60,5 +56,6 @@ pub use gridmate_derive::{
 };
 pub use gridmate_runtime::chunk::ReplicaChunk;
 pub use gridmate_runtime::wire::Marshal;
+pub use gridmate_runtime::{Priority, Propagate, RpcContext, TimeContext};
 pub use plain::{Component, Entity, PlainWorld};
 pub use world::{Holds, World};

@@ -26,7 +26,10 @@ fn storm(seed: u64, clients: usize, link: LinkConfig) -> Outcome {
     let journal = world.replicas(nodes[0]).add(Journal::default()).unwrap();
     let mut owned: Vec<(NodeKey, ReplicaId)> = Vec::new();
     for node in &nodes {
-        owned.push((*node, world.replicas(*node).add(Mover { label: format!("{node:?}"), ..Mover::default() }).unwrap()));
+        owned.push((
+            *node,
+            world.replicas(*node).add(Mover { label: format!("{node:?}"), ..Mover::default() }).unwrap(),
+        ));
     }
     let mut called: BTreeMap<MemberId, Vec<u32>> = BTreeMap::new();
     for number in 0..30 {

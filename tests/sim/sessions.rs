@@ -69,7 +69,10 @@ fn a_crashed_client_is_noticed_and_what_it_owned_is_gone() {
         assert_eq!(replicas.info(migratable).unwrap().owner, MemberId::HOST);
         assert!(replicas.info(other).is_some());
         let heard = events(&mut world, node);
-        assert!(heard.contains(&NodeEvent::Session(SessionEvent::MemberLeft { member: lost, reason: LeaveReason::Timeout })));
+        assert!(
+            heard
+                .contains(&NodeEvent::Session(SessionEvent::MemberLeft { member: lost, reason: LeaveReason::Timeout }))
+        );
         assert!(heard.contains(&NodeEvent::Replica(ReplicaEvent::Removed { id: mortal })));
     }
 }
@@ -108,8 +111,10 @@ fn leaving_is_prompt_and_frees_the_place() {
     let now = world.now();
     world.node(first).leave(now);
     world.run_for(Duration::from_millis(500));
-    assert!(session_events(&mut world, host)
-        .contains(&SessionEvent::MemberLeft { member: MemberId(2), reason: LeaveReason::Left }));
+    assert!(
+        session_events(&mut world, host)
+            .contains(&SessionEvent::MemberLeft { member: MemberId(2), reason: LeaveReason::Left })
+    );
     let third = world.join(host, NodeConfig::new(registry)).unwrap();
     world.run_for(Duration::from_millis(500));
     assert_eq!(world.node(third).local_member(), MemberId(3), "ids are not reused");

@@ -32,8 +32,11 @@ pub struct Mesh {
     orders: BTreeMap<(usize, usize), u64>,
     rng: Rng,
     flying: Vec<Flying>,
-    reliable: BTreeMap<(usize, usize), VecDeque<(u64, Vec<u8>)>>,
+    reliable: BTreeMap<(usize, usize), Line>,
 }
+
+/// Reliable messages from one node to another, with when they are due.
+type Line = VecDeque<(u64, Vec<u8>)>;
 
 struct Flying {
     due: u64,

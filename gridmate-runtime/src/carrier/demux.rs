@@ -144,11 +144,9 @@ impl Endpoint {
     /// established and replaces whatever else its address had.
     fn prove(&mut self, now: Instant, index: u32) {
         let Some(peer) = &mut self.slots[index as usize].peer else { return };
-        let Phase::Accepted { acceptor, welcome, replies, sent, .. } = &mut peer.phase else { return };
-        let mut connection = Connection::new(peer.id, &self.config, keys(peer.nonce, *acceptor, true), now);
-        if *replies == 1 {
-            connection.measured(now.saturating_since(*sent));
-        }
+        // The time since the reply says nothing of the round trip: the joiner repeats itself until something arrives.
+        let Phase::Accepted { acceptor, welcome, .. } = &mut peer.phase else { return };
+        let connection = Connection::new(peer.id, &self.config, keys(peer.nonce, *acceptor, true), now);
         self.shared.pool.give(core::mem::take(welcome));
         let (id, address) = (peer.id, peer.address);
         peer.phase = Phase::Established(Box::new(connection));

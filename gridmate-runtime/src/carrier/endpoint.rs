@@ -106,7 +106,7 @@ impl Endpoint {
     /// # Errors
     /// [`AcceptError`]: it is not waiting (any more), or the welcome is too long.
     pub fn accept(&mut self, now: Instant, id: ConnectionId, welcome: &[u8]) -> Result<(), AcceptError> {
-        let now = self.clock(now);
+        self.clock(now);
         if welcome.len() > limits::WELCOME_BYTES {
             return Err(AcceptError::WelcomeTooLong { len: welcome.len() });
         }
@@ -114,7 +114,7 @@ impl Endpoint {
         let Some(peer) = peer_mut(&mut self.slots, id) else { return Err(UnknownConnection.into()) };
         let Phase::Pending { deadline } = peer.phase else { return Err(UnknownConnection.into()) };
         let welcome = self.shared.pool.copy(welcome);
-        peer.phase = Phase::Accepted { acceptor, welcome, deadline, reply: true, replies: 0, sent: now };
+        peer.phase = Phase::Accepted { acceptor, welcome, deadline, reply: true };
         self.touch(id.index);
         Ok(())
     }

@@ -36,7 +36,7 @@ pub(super) enum Phase {
     /// They said hello and our program has not answered.
     Pending { deadline: Instant },
     /// Our program accepted and we wait for proof that they received it.
-    Accepted { acceptor: u64, welcome: Vec<u8>, deadline: Instant, reply: bool, replies: u32, sent: Instant },
+    Accepted { acceptor: u64, welcome: Vec<u8>, deadline: Instant, reply: bool },
     /// Our program refused; repeated hellos get the same answer.
     Refused { reason: Refusal, deadline: Instant, reply: bool, left: u8 },
     /// Messages flow.
@@ -145,13 +145,11 @@ impl Peer {
                 *pause = (*pause * 2).min(HELLO_PAUSE.1);
                 true
             }
-            Phase::Accepted { acceptor, welcome, reply, replies, sent, .. } => {
+            Phase::Accepted { acceptor, welcome, reply, .. } => {
                 if !core::mem::take(reply) {
                     return false;
                 }
                 Accepted { joiner: self.nonce, acceptor: *acceptor, welcome }.write(out);
-                *replies += 1;
-                *sent = now;
                 true
             }
             Phase::Refused { reason, reply, left, .. } => {

@@ -5,59 +5,85 @@
 use core::marker::PhantomData;
 
 use crate::schema::DatasetDescriptor;
+use crate::wire::codec::Native;
 use crate::wire::{BitReader, BitWriter, Codec, FieldShape, Shape, VariantShape, WireError};
 
 /// What is remembered of a `T` that travels as `C` says.
-pub type Repr<T, C> = <C as Codec<T>>::Repr;
+pub type Repr<T, C = Native> = <C as Codec<T>>::Repr;
 
-/// What reading a `T` comes to.
-pub type Read<T> = Result<T, WireError>;
+/// What reading a `T` comes to; without one, what reading into something that is there comes to.
+pub type Read<T = ()> = Result<T, WireError>;
 
 /// A value of type `T` that travels as the codec `C` says.
 #[derive(Debug)]
-pub struct Field<T, C> {
+pub struct Field<T, C = Native> {
     codec: C,
     value: PhantomData<fn(T) -> T>,
 }
 
-impl<T, C: Codec<T>> Field<T, C> {
+impl<T> Field<T> {
+    /// A value that travels as its type says.
+    pub const NATIVE: Self = Self::new(Native);
+}
+
+// The bounds are on the methods and not on the impl: so a type that has no wire representation is told that, and not that
+// there is no such method.
+impl<T, C> Field<T, C> {
     /// Ties a codec to the type it is for.
     pub const fn new(codec: C) -> Self {
         Self { codec, value: PhantomData }
     }
 
     /// The layout.
-    pub fn shape(&self) -> Shape {
+    pub fn shape(&self) -> Shape
+    where
+        C: Codec<T>,
+    {
         self.codec.shape()
     }
 
     /// The repr of `value`.
     #[inline]
-    pub fn to_repr(&self, value: &T) -> C::Repr {
+    pub fn to_repr(&self, value: &T) -> C::Repr
+    where
+        C: Codec<T>,
+    {
         self.codec.to_repr(value)
     }
 
     /// Like [`to_repr`](Self::to_repr), reusing the memory of an older repr.
     #[inline]
-    pub fn capture(&self, value: &T, into: &mut C::Repr) {
+    pub fn capture(&self, value: &T, into: &mut C::Repr)
+    where
+        C: Codec<T>,
+    {
         self.codec.capture(value, into);
     }
 
     /// The value that `repr` stands for.
     #[inline]
-    pub fn from_repr(&self, repr: &C::Repr) -> T {
+    pub fn from_repr(&self, repr: &C::Repr) -> T
+    where
+        C: Codec<T>,
+    {
         self.codec.from_repr(repr)
     }
 
     /// Like [`from_repr`](Self::from_repr), keeping what does not travel and reusing memory.
     #[inline]
-    pub fn assign(&self, value: &mut T, repr: &C::Repr) {
+    pub fn assign(&self, value: &mut T, repr: &C::Repr)
+    where
+        C: Codec<T>,
+    {
         self.codec.assign(value, repr);
     }
 
     /// Stores `now` if it differs from `before`.
     #[inline]
-    pub fn apply(&self, value: &mut T, now: &C::Repr, before: &C::Repr) {
+    pub fn apply(&self, value: &mut T, now: &C::Repr, before: &C::Repr)
+    where
+        C: Codec<T>,
+    {
         if now != before {
             self.codec.assign(value, now);
         }
@@ -65,31 +91,46 @@ impl<T, C: Codec<T>> Field<T, C> {
 
     /// Writes a repr alone.
     #[inline]
-    pub fn encode(&self, repr: &C::Repr, w: &mut BitWriter) {
+    pub fn encode(&self, repr: &C::Repr, w: &mut BitWriter)
+    where
+        C: Codec<T>,
+    {
         self.codec.encode(repr, w);
     }
 
     /// Reads what [`encode`](Self::encode) wrote.
     #[inline]
-    pub fn decode(&self, r: &mut BitReader<'_>) -> Read<C::Repr> {
+    pub fn decode(&self, r: &mut BitReader<'_>) -> Read<C::Repr>
+    where
+        C: Codec<T>,
+    {
         self.codec.decode(r)
     }
 
     /// Writes a repr that differs from `base`.
     #[inline]
-    pub fn encode_delta(&self, now: &C::Repr, base: &C::Repr, w: &mut BitWriter) {
+    pub fn encode_delta(&self, now: &C::Repr, base: &C::Repr, w: &mut BitWriter)
+    where
+        C: Codec<T>,
+    {
         self.codec.encode_delta(now, base, w);
     }
 
     /// Reads what [`encode_delta`](Self::encode_delta) wrote; `repr` holds the base before and the value after.
     #[inline]
-    pub fn decode_delta(&self, repr: &mut C::Repr, r: &mut BitReader<'_>) -> Read<()> {
+    pub fn decode_delta(&self, repr: &mut C::Repr, r: &mut BitReader<'_>) -> Read
+    where
+        C: Codec<T>,
+    {
         self.codec.decode_delta(repr, r)
     }
 
     /// Writes a bit that says whether `now` differs from `base`, and the difference if so.
     #[inline]
-    pub fn encode_change(&self, now: &C::Repr, base: &C::Repr, w: &mut BitWriter) {
+    pub fn encode_change(&self, now: &C::Repr, base: &C::Repr, w: &mut BitWriter)
+    where
+        C: Codec<T>,
+    {
         let differs = now != base;
         w.bool(differs);
         if differs {
@@ -99,19 +140,28 @@ impl<T, C: Codec<T>> Field<T, C> {
 
     /// Reads what [`encode_change`](Self::encode_change) wrote; `repr` holds the base before and the value after.
     #[inline]
-    pub fn decode_change(&self, repr: &mut C::Repr, r: &mut BitReader<'_>) -> Read<()> {
+    pub fn decode_change(&self, repr: &mut C::Repr, r: &mut BitReader<'_>) -> Read
+    where
+        C: Codec<T>,
+    {
         if r.bool()? { self.codec.decode_delta(repr, r) } else { Ok(()) }
     }
 
     /// Writes a value alone.
     #[inline]
-    pub fn marshal(&self, value: &T, w: &mut BitWriter) {
+    pub fn marshal(&self, value: &T, w: &mut BitWriter)
+    where
+        C: Codec<T>,
+    {
         self.codec.marshal(value, w);
     }
 
     /// Reads a value written by [`marshal`](Self::marshal).
     #[inline]
-    pub fn unmarshal(&self, r: &mut BitReader<'_>) -> Read<T> {
+    pub fn unmarshal(&self, r: &mut BitReader<'_>) -> Read<T>
+    where
+        C: Codec<T>,
+    {
         self.codec.unmarshal(r)
     }
 }

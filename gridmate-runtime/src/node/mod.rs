@@ -88,10 +88,7 @@ impl Node {
     /// # Errors
     /// None today; a driver that needs more than an address to start may add some.
     pub fn host(driver: impl Driver + 'static, config: NodeConfig) -> Result<Self, NodeError> {
-        Ok(Self::new(Box::new(driver), config, |endpoint, seed, config| {
-            let _ = endpoint;
-            Ok::<_, NodeError>(Session::host(&config.name, seed, config.max_members))
-        })?)
+        Self::new(Box::new(driver), config, |_, seed, config| Ok(Session::host(&config.name, seed, config.max_members)))
     }
 
     /// Joins the session hosted at `host`. Returns at once; [`SessionEvent::Joined`](crate::SessionEvent::Joined) or
@@ -103,7 +100,7 @@ impl Node {
         let mut node = Self::new(Box::new(driver), config, |endpoint, _, config| {
             let hello = Session::hello(&config.name);
             let connection = endpoint.connect(Instant::ZERO, host, &hello)?;
-            Ok::<_, NodeError>(Session::join(&config.name, connection))
+            Ok(Session::join(&config.name, connection))
         })?;
         node.replicas.set_local_member(MemberId::NONE);
         Ok(node)

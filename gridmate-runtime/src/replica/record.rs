@@ -285,7 +285,7 @@ mod tests {
                 0 => header.base.map_or(Kind::Full, |base| Kind::Delta { base }),
                 1 => Kind::Delta { base: tick.saturating_sub(n).min(tick - 1) },
                 2 => Kind::Full,
-                _ => Kind::Destroy { after_rpcs: (n % 2 == 0).then_some(n) },
+                _ => Kind::Destroy { after_rpcs: n.is_multiple_of(2).then_some(n) },
             };
             let mut w = BitWriter::new();
             header.write(&mut w);

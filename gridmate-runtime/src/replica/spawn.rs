@@ -13,7 +13,7 @@ impl ReplicaManager {
     /// # Errors
     /// See [`AddError`].
     pub fn add<T: ReplicaChunk>(&mut self, chunk: T) -> Result<ReplicaId, AddError> {
-        let class = self.class_of::<T>().ok_or(AddError::NotRegistered(core::any::type_name::<T>()))?;
+        let class = self.class_of::<T>().ok_or_else(|| AddError::NotRegistered(core::any::type_name::<T>()))?;
         let id = self.next_id()?;
         let migratable = T::DESCRIPTOR.migratable;
         let place = self.occupy(id, self.local, self.local, None, migratable);
@@ -24,8 +24,24 @@ impl ReplicaManager {
 
     /// Starts a replica of several chunks, or one assigned to another member.
     ///
-    /// ```ignore
-    /// let id = node.replicas().spawn().with(Body::default()).with(Health(100)).assign(member).add()?;
+    /// ```
+    /// use gridmate_runtime::prelude::*;
+    ///
+    /// #[derive(Default, ReplicaChunk)]
+    /// struct Body {
+    ///     x: f32,
+    /// }
+    ///
+    /// #[derive(Default, ReplicaChunk)]
+    /// struct Health {
+    ///     points: u8,
+    /// }
+    ///
+    /// let registry = Registry::builder().chunk::<Body>().chunk::<Health>().build()?;
+    /// let mut replicas = ReplicaManager::new(registry, 1);
+    /// let id = replicas.spawn().with(Body { x: 1.0 }).with(Health { points: 100 }).assign(MemberId(2)).add()?;
+    /// assert_eq!(replicas.get::<Health>(id)?.points, 100);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
     pub fn spawn(&mut self) -> ReplicaBuilder<'_> {
         ReplicaBuilder { manager: self, chunks: Vec::new(), assigned: None, error: None }
@@ -162,9 +178,9 @@ impl ReplicaBuilder<'_> {
     /// Adds a chunk. A replica holds at most one of each type.
     pub fn with<T: ReplicaChunk>(mut self, chunk: T) -> Self {
         match self.manager.class_of::<T>() {
-            None => self.error = self.error.or(Some(AddError::NotRegistered(core::any::type_name::<T>()))),
+            None => self.error = self.error.or_else(|| Some(AddError::NotRegistered(core::any::type_name::<T>()))),
             Some(class) if self.chunks.iter().any(|(c, _)| *c == class) => {
-                self.error = self.error.or(Some(AddError::ChunkTwice(core::any::type_name::<T>())));
+                self.error = self.error.or_else(|| Some(AddError::ChunkTwice(core::any::type_name::<T>())));
             }
             Some(class) => {
                 let insert: Insert = Box::new(move |store, place| {

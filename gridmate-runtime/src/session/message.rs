@@ -143,17 +143,19 @@ mod tests {
             let joined = ControlMessage::Joined { member, name: &name };
             let left = ControlMessage::Left { member, reason: LeaveReason::from_wire(reason).unwrap() };
             let welcome = Welcome { member, session };
-            prop_assert_eq!(&ControlMessage::decode(&joined.encode()).unwrap(), &joined);
-            prop_assert_eq!(&ControlMessage::decode(&left.encode()).unwrap(), &left);
-            prop_assert_eq!(&Welcome::decode(&welcome.encode()).unwrap(), &welcome);
-            prop_assert_eq!(Hello::decode(&Hello { name: &name }.encode()).unwrap().name, &name);
-            for bytes in [joined.encode(), left.encode()] {
+            let (joined_bytes, left_bytes, hello) = (joined.encode(), left.encode(), Hello { name: &name }.encode());
+            let welcome_bytes = welcome.encode();
+            prop_assert_eq!(ControlMessage::decode(&joined_bytes), Ok(joined));
+            prop_assert_eq!(ControlMessage::decode(&left_bytes), Ok(left));
+            prop_assert_eq!(Welcome::decode(&welcome_bytes), Ok(welcome));
+            prop_assert_eq!(Hello::decode(&hello), Ok(Hello { name: &name }));
+            for bytes in [joined_bytes, left_bytes] {
                 for cut in 0..bytes.len() {
                     prop_assert!(ControlMessage::decode(&bytes[..cut]).is_err());
                 }
             }
             for cut in 0..12 {
-                prop_assert!(Welcome::decode(&welcome.encode()[..cut]).is_err());
+                prop_assert!(Welcome::decode(&welcome_bytes[..cut]).is_err());
             }
         }
 

@@ -123,30 +123,37 @@ impl Quantize {
         }
         let content;
         parenthesized!(content in input);
-        let expected = |error: &syn::Error| syn::Error::new(error.span(), FORM);
+        Self::parse_parts(&content).map_err(|error| {
+            // What is left would be a second error about the same mistake.
+            let rest: syn::Result<TokenStream> = content.parse();
+            drop(rest);
+            syn::Error::new(error.span(), FORM)
+        })
+    }
 
+    fn parse_parts(content: ParseStream<'_>) -> syn::Result<Self> {
         // By hand, token by token: whether syn reads `..=` as part of an expression depends on the features that other
         // crates in the build turn on.
         let mut lo = TokenStream::new();
         while !content.peek(Token![..=]) {
             if content.is_empty() || content.peek(Token![,]) {
-                return Err(content.error(FORM));
+                return Err(content.error("no range"));
             }
             content.parse::<TokenTree>()?.to_tokens(&mut lo);
         }
         content.parse::<Token![..=]>()?;
-        let lo = syn::parse2(lo).map_err(|error| expected(&error))?;
-        let hi = content.parse().map_err(|error| expected(&error))?;
-        content.parse::<Token![,]>().map_err(|error| expected(&error))?;
-        let by: Ident = content.parse().map_err(|error| expected(&error))?;
-        content.parse::<Token![=]>().map_err(|error| expected(&error))?;
-        let value = content.parse().map_err(|error| expected(&error))?;
+        let lo = syn::parse2(lo)?;
+        let hi = content.parse()?;
+        content.parse::<Token![,]>()?;
+        let by: Ident = content.parse()?;
+        content.parse::<Token![=]>()?;
+        let value = content.parse()?;
         let by = match by.to_string().as_str() {
             "step" => By::Step(value),
             "bits" => By::Bits(value),
-            _ => return Err(syn::Error::new(by.span(), FORM)),
+            _ => return Err(syn::Error::new(by.span(), "neither step nor bits")),
         };
         content.parse::<Option<Token![,]>>()?;
-        if content.is_empty() { Ok(Self { lo, hi, by }) } else { Err(content.error(FORM)) }
+        if content.is_empty() { Ok(Self { lo, hi, by }) } else { Err(content.error("more than one")) }
     }
 }

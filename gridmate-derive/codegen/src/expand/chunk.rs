@@ -11,9 +11,10 @@ pub(crate) fn chunk(chunk: &Chunk) -> TokenStream {
     block(&chunk.krate, items(chunk))
 }
 
+// use __gm::NoRpcs as _;
 // const __F_position: … = …;
 // #[derive(__gm::Clone, __gm::PartialEq)]
-// pub struct __Snapshot { position: __gm::Repr<Vec3, __gm::Quantize>, health: __gm::Repr<u8, __gm::Native> }
+// pub struct __Snapshot { position: __gm::Repr<Vec3, __gm::Quantize>, health: __gm::Repr<u8> }
 // #[automatically_derived]
 // impl __gm::ReplicaChunk for Ship { … }
 pub(super) fn items(chunk: &Chunk) -> TokenStream {
@@ -26,6 +27,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
     });
     let (descriptor, state, notify) = (descriptor(chunk), state(chunk), notify(chunk));
     gen_tokens! {
+        use __gm::NoRpcs as _;
         #(#constants)*
         #[derive(__gm::Clone, __gm::PartialEq)]
         pub struct __Snapshot { #(#reprs,)* }
@@ -45,7 +47,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
 //     priority: __gm::Priority::NORMAL,
 //     datasets: &[__gm::dataset("position", || __F_position.shape())],
 // };
-// const RPCS: &'static [__gm::RpcDescriptor<Self>] = { use __gm::NoRpcs as _; Ship::__RPCS };
+// const RPCS: &'static [__gm::RpcDescriptor<Self>] = Ship::__RPCS;
 fn descriptor(chunk: &Chunk) -> TokenStream {
     let Chunk { ident, name, migratable, .. } = chunk;
     let priority = match &chunk.priority {
@@ -63,10 +65,7 @@ fn descriptor(chunk: &Chunk) -> TokenStream {
             priority: #priority,
             datasets: &[#(#datasets,)*],
         };
-        const RPCS: &'static [__gm::RpcDescriptor<Self>] = {
-            use __gm::NoRpcs as _;
-            #ident::__RPCS
-        };
+        const RPCS: &'static [__gm::RpcDescriptor<Self>] = #ident::__RPCS;
     }
 }
 
@@ -75,7 +74,7 @@ fn descriptor(chunk: &Chunk) -> TokenStream {
 // fn encode(__now: &__Snapshot, __base: &__Snapshot, __w: &mut __gm::BitWriter) {
 //     __F_position.encode_change(&__now.position, &__base.position, __w);
 // }
-// fn decode(__now: &mut __Snapshot, __r: &mut __gm::BitReader<'_>) -> __gm::Read<()> {
+// fn decode(__now: &mut __Snapshot, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
 //     __F_position.decode_change(&mut __now.position, __r)?;
 //     __gm::Ok(())
 // }
@@ -106,7 +105,7 @@ fn state(chunk: &Chunk) -> TokenStream {
         fn snapshot(&self) -> __Snapshot { __Snapshot { #(#snapshot,)* } }
         fn capture(&self, __into: &mut __Snapshot) { #(#capture)* }
         fn encode(__now: &__Snapshot, __base: &__Snapshot, __w: &mut __gm::BitWriter) { #(#encode)* }
-        fn decode(__now: &mut __Snapshot, __r: &mut __gm::BitReader<'_>) -> __gm::Read<()> {
+        fn decode(__now: &mut __Snapshot, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
             #(#decode)*
             __gm::Ok(())
         }

@@ -7,36 +7,48 @@ use super::gen_tokens;
 use crate::model::{Codec, Field};
 
 impl Field {
+    // const __F_health: __gm::Field<u8> = __gm::Field::NATIVE;
     // const __F_position: __gm::Field<Vec3, __gm::Quantize> = __gm::Field::new(__gm::Quantize::step(-256.0, 256.0, 0.002));
     pub(super) fn constant(&self) -> Option<TokenStream> {
         let Self { handle, ty, codec, span, .. } = self;
         if self.generic {
             return None;
         }
-        let (codec, value) = (codec.ty(), codec.value());
-        Some(quote_spanned! {*span=>
-            const #handle: __gm::Field<#ty, #codec> = __gm::Field::new(#value);
+        Some(match codec {
+            Codec::Native => quote_spanned!(*span=> const #handle: __gm::Field<#ty> = __gm::Field::NATIVE;),
+            _ => {
+                let (codec, value) = (codec.ty(), codec.value());
+                quote_spanned!(*span=> const #handle: __gm::Field<#ty, #codec> = __gm::Field::new(#value);)
+            }
         })
     }
 
     /// What methods are called on: the constant, or what would be in it.
     // __F_position
-    // __gm::Field::<T, __gm::Native>::new(__gm::Native)
+    // __gm::Field::<T>::NATIVE
     pub(super) fn operand(&self) -> TokenStream {
         let Self { handle, ty, codec, span, .. } = self;
-        if self.generic {
-            let (codec, value) = (codec.ty(), codec.value());
-            quote_spanned!(*span=> __gm::Field::<#ty, #codec>::new(#value))
-        } else {
-            quote_spanned!(*span=> #handle)
+        match codec {
+            _ if !self.generic => quote_spanned!(*span=> #handle),
+            Codec::Native => quote_spanned!(*span=> __gm::Field::<#ty>::NATIVE),
+            _ => {
+                let (codec, value) = (codec.ty(), codec.value());
+                quote_spanned!(*span=> __gm::Field::<#ty, #codec>::new(#value))
+            }
         }
     }
 
+    // __gm::Repr<u8>
     // __gm::Repr<Vec3, __gm::Quantize>
     pub(super) fn repr(&self) -> TokenStream {
-        let Self { ty, span, .. } = self;
-        let codec = self.codec.ty();
-        quote_spanned!(*span=> __gm::Repr<#ty, #codec>)
+        let Self { ty, codec, span, .. } = self;
+        match codec {
+            Codec::Native => quote_spanned!(*span=> __gm::Repr<#ty>),
+            _ => {
+                let codec = codec.ty();
+                quote_spanned!(*span=> __gm::Repr<#ty, #codec>)
+            }
+        }
     }
 
     // T: __gm::Marshal

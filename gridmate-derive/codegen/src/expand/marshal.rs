@@ -70,7 +70,7 @@ impl Reprs {
         if self.params.is_empty() { gen_tokens!(__Repr) } else { gen_tokens!(__Repr<#(#params),*>) }
     }
 
-    // __Repr<__gm::Repr<A, __gm::Native>, __gm::Repr<Vec<B>, __gm::Native>>
+    // __Repr<__gm::Repr<A>, __gm::Repr<Vec<B>>>
     fn applied(&self) -> TokenStream {
         let arguments = self.params.iter().map(|(_, argument)| argument);
         if self.params.is_empty() { gen_tokens!(__Repr) } else { gen_tokens!(__Repr<#(#arguments),*>) }
@@ -81,7 +81,7 @@ impl Reprs {
     }
 }
 
-// pub struct __Repr<__R0> { a: __R0, n: __gm::Repr<u8, __gm::Native> }
+// pub struct __Repr<__R0> { a: __R0, n: __gm::Repr<u8> }
 fn repr_struct(fields: &Fields, reprs: &Reprs) -> TokenStream {
     let name = reprs.declared();
     let slots = fields.wire.iter().zip(reprs.types()).map(|(Field { slot, .. }, ty)| quote!(#slot: #ty));
@@ -173,7 +173,7 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
 // fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut __gm::BitWriter) {
 //     __F_slots.encode_change(&__now.slots, &__base.slots, __w);
 // }
-// fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read<()> {
+// fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
 //     __F_slots.decode_change(&mut __repr.slots, __r)?;
 //     __gm::Ok(())
 // }
@@ -189,7 +189,7 @@ fn struct_deltas(fields: &Fields) -> TokenStream {
     });
     gen_tokens! {
         fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut __gm::BitWriter) { #(#encode)* }
-        fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read<()> {
+        fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
             #(#decode)*
             __gm::Ok(())
         }

@@ -120,7 +120,7 @@ fn alone(tag_bits: u32, variants: &[Variant]) -> TokenStream {
 //         _ => { __w.bool(false); <Self as __gm::Marshal>::encode(__now, __w); }
 //     }
 // }
-// fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read<()> {
+// fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
 //     if !__r.bool()? { *__repr = <Self as __gm::Marshal>::decode(__r)?; return __gm::Ok(()); }
 //     match __repr {
 //         __Repr::Charging { level: __0 } => { __F1_level.decode_delta(__0, __r)?; }
@@ -153,7 +153,7 @@ fn deltas(variants: &[Variant]) -> Option<TokenStream> {
                 _ => { __w.bool(false); <Self as __gm::Marshal>::encode(__now, __w); }
             }
         }
-        fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read<()> {
+        fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
             if !__r.bool()? {
                 *__repr = <Self as __gm::Marshal>::decode(__r)?;
                 return __gm::Ok(());

@@ -31,24 +31,14 @@ macro_rules! gen_tokens {
 }
 use gen_tokens;
 
-// #[allow(…)]
+// #[allow(clippy::all, dead_code, missing_docs, non_upper_case_globals)]
 // const _: () = {
 //     use ::gridmate_runtime::__private as __gm;
 //     …
 // };
 fn block(krate: &Crate, items: impl ToTokens) -> TokenStream {
     gen_tokens! {
-        #[allow(
-            clippy::all,
-            clippy::pedantic,
-            dead_code,
-            missing_docs,
-            non_upper_case_globals,
-            unnameable_types,
-            unreachable_patterns,
-            unused_qualifications,
-            reason = "generated"
-        )]
+        #[allow(clippy::all, dead_code, missing_docs, non_upper_case_globals)]
         const _: () = {
             use #krate as __gm;
             #items

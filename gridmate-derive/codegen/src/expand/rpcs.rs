@@ -6,7 +6,7 @@ use quote::{quote, quote_spanned};
 use super::{block, gen_tokens};
 use crate::model::{Field, MayCall, Rpc, Rpcs};
 
-// const __F0_burst: __gm::Field<u8, __gm::Native> = __gm::Field::new(__gm::Native);
+// const __F0_0_burst: __gm::Field<u8> = __gm::Field::NATIVE;
 // impl Ship { pub const __RPCS: … = &[…]; }
 // pub struct __Caller<'a>(__gm::RpcPort<'a, Ship>);
 // impl __Caller<'_> { … }
@@ -14,7 +14,8 @@ use crate::model::{Field, MayCall, Rpc, Rpcs};
 pub(crate) fn rpcs(rpcs: &Rpcs) -> TokenStream {
     let constants = rpcs.rpcs.iter().flat_map(|rpc| &rpc.args).map(Field::constant);
     let (table, caller) = (table(rpcs), caller(rpcs));
-    block(&rpcs.krate, &gen_tokens!(#(#constants)* #table #caller))
+    let (cfgs, block) = (&rpcs.cfgs, block(&rpcs.krate, gen_tokens!(#(#constants)* #table #caller)));
+    gen_tokens!(#(#cfgs)* #block)
 }
 
 // impl Ship {
@@ -36,9 +37,9 @@ fn table(rpcs: &Rpcs) -> TokenStream {
 // __gm::RpcDescriptor {
 //     name: "fire",
 //     flags: __gm::RpcFlags { reliable: false, post_attached: true, may_call: __gm::MayCall::Owner },
-//     args: &[__gm::arg("burst", || __F0_burst.shape())],
+//     args: &[__gm::arg("burst", || __F0_0_burst.shape())],
 //     invoke: |__this, __ctx, __r| {
-//         let __0 = __F0_burst.unmarshal(__r)?;
+//         let __0 = __F0_0_burst.unmarshal(__r)?;
 //         __gm::Ok(__gm::IntoPropagate::into_propagate(Self::fire(__this, __ctx, __0)))
 //     },
 // }
@@ -102,7 +103,7 @@ pub(super) fn caller(rpcs: &Rpcs) -> TokenStream {
 // /// The handler's documentation.
 // pub fn fire(&mut self, burst: u8) -> __gm::Result<(), __gm::RpcError> {
 //     self.0.call(0u8, |__w| {
-//         __F0_burst.marshal(&burst, __w);
+//         __F0_0_burst.marshal(&burst, __w);
 //     })
 // }
 fn caller_method(index: usize, rpc: &Rpc) -> TokenStream {

@@ -43,7 +43,7 @@ fn chunk_items(input: &DeriveInput) -> Option<TokenStream> {
                 fn snapshot(&self) {}
                 fn capture(&self, _: &mut ()) {}
                 fn encode(_: &(), _: &(), _: &mut __gm::BitWriter) {}
-                fn decode(_: &mut (), _: &mut __gm::BitReader<'_>) -> __gm::Read<()> { __gm::Ok(()) }
+                fn decode(_: &mut (), _: &mut __gm::BitReader<'_>) -> __gm::Read { __gm::Ok(()) }
                 fn apply(&mut self, _: &(), _: &()) {}
             }
         }
@@ -64,7 +64,7 @@ pub(crate) fn stub_marshal(input: &DeriveInput, container: &Container) -> TokenS
             fn to_repr(&self) {}
             fn from_repr(_: &()) -> Self { loop {} }
             fn encode(_: &(), _: &mut __gm::BitWriter) {}
-            fn decode(_: &mut __gm::BitReader<'_>) -> __gm::Read<()> { __gm::Ok(()) }
+            fn decode(_: &mut __gm::BitReader<'_>) -> __gm::Read { __gm::Ok(()) }
         }
     };
     block(&container.krate, items)
@@ -72,7 +72,7 @@ pub(crate) fn stub_marshal(input: &DeriveInput, container: &Container) -> TokenS
 
 /// Callers with the signatures that could be read, over an empty table.
 pub(crate) fn stub_rpcs(rpcs: &Rpcs) -> TokenStream {
-    let Rpcs { krate, self_ty, .. } = rpcs;
+    let Rpcs { krate, cfgs, self_ty, .. } = rpcs;
     let constants = rpcs.rpcs.iter().flat_map(|rpc: &Rpc| &rpc.args).map(crate::model::Field::constant);
     let caller = rpcs::caller(rpcs);
     let items = gen_tokens! {
@@ -83,5 +83,6 @@ pub(crate) fn stub_rpcs(rpcs: &Rpcs) -> TokenStream {
         }
         #caller
     };
-    block(krate, &items)
+    let block = block(krate, items);
+    gen_tokens!(#(#cfgs)* #block)
 }

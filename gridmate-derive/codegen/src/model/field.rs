@@ -49,11 +49,13 @@ impl Field {
         };
         let span = Span::mixed_site().located_at(ty.span());
         let handle = format_ident!("__F{place}_{name}", span = span);
-        let codec = codec.map(|tokens| without_self(tokens, owner));
-        let written = quote!(#ty);
-        let generic = params.mention(&written) || codec.any(|tokens| params.mention(tokens));
-        let needs_bound = params.mention_type(&written) || codec.any(|tokens| params.mention_type(tokens));
-        let ty = without_self(written, owner);
+        let (own_ty, own_codec) = (quote!(#ty), codec);
+        let ty = without_self(&own_ty, owner);
+        let codec = own_codec.map(|tokens| without_self(tokens, owner));
+        let generic = params.mention(&ty) || codec.any(|tokens| params.mention(tokens));
+        let needs_bound = params.mention_type(&ty) || codec.any(|tokens| params.mention_type(tokens));
+        // What mentions a parameter is written inside the impl only, where `Self` may stay.
+        let (ty, codec) = if generic { (own_ty, own_codec) } else { (ty, codec) };
         Self { member, slot, name, ty, codec, handle, generic, needs_bound, span }
     }
 }
@@ -95,7 +97,7 @@ impl Codec {
         Some(Self::Native)
     }
 
-    fn map(self, f: impl Fn(TokenStream) -> TokenStream) -> Self {
+    fn map(&self, f: impl Fn(&TokenStream) -> TokenStream) -> Self {
         match self {
             Self::Native => Self::Native,
             Self::With { ty, value } => Self::With { ty: f(ty), value: f(value) },

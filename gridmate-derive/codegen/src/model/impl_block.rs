@@ -2,13 +2,15 @@
 //! everything else passes by. syn's own parser for items would cost every program that builds us a second of compile time.
 
 use proc_macro2::{Delimiter, Group, Ident, Span, TokenStream, TokenTree};
-use quote::ToTokens as _;
+use quote::{ToTokens, quote};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
-use syn::{Attribute, Generics, Token, Type, Visibility, braced, bracketed, parenthesized, token};
+use syn::{Attribute, Generics, LitStr, Token, Type, Visibility, braced, bracketed, parenthesized, token};
 
 /// `impl Ship { … }`, as far as RPCs are concerned.
 pub(crate) struct Item {
+    /// `#[cfg]` on the block, which holds for whatever is generated from it.
+    pub(crate) cfgs: Vec<Attribute>,
     /// `<T>` after `impl`, which is an error, but not one of syntax.
     pub(crate) generics: Generics,
     /// `impl Trait for`.
@@ -47,7 +49,8 @@ impl Item {
 
 impl Parse for Item {
     fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        input.call(Attribute::parse_outer)?;
+        let mut cfgs = input.call(Attribute::parse_outer)?;
+        cfgs.retain(|attr| attr.path().is_ident("cfg"));
         input.parse::<Option<Token![unsafe]>>()?;
         if !input.peek(Token![impl]) {
             return Err(input.error("`#[rpcs]` goes on an impl block: `impl Ship { … }`"));
@@ -68,7 +71,7 @@ impl Parse for Item {
         let content;
         braced!(content in input);
         content.call(Attribute::parse_inner)?;
-        let mut item = Self { generics, of_trait, self_ty, methods: Vec::new(), misplaced: Vec::new() };
+        let mut item = Self { cfgs, generics, of_trait, self_ty, methods: Vec::new(), misplaced: Vec::new() };
         while !content.is_empty() {
             item.parse_member(&content)?;
         }
@@ -85,12 +88,7 @@ impl Item {
         let vis = input.parse()?;
         let mut qualifiers = TokenStream::new();
         while !input.peek(Token![fn]) {
-            let qualifier = input.peek(Token![const])
-                || input.peek(Token![async])
-                || input.peek(Token![unsafe])
-                || input.peek(Token![extern])
-                || input.peek(syn::LitStr);
-            if !qualifier || input.peek2(Ident::peek_any) && !is_qualifier(input) {
+            if !is_qualifier(input) {
                 self.misplaced.extend(attrs.into_iter().filter(|attr| attr.path().is_ident("rpc")));
                 return skip_member(input);
             }
@@ -113,9 +111,13 @@ impl Item {
     }
 }
 
-/// Whether what follows the first token can still lead to `fn`: `const fn`, not `const LIMIT`.
+/// Whether this can stand before `fn`.
 fn is_qualifier(input: ParseStream<'_>) -> bool {
-    input.peek2(Token![fn]) || input.peek2(Token![async]) || input.peek2(Token![unsafe]) || input.peek2(Token![extern])
+    input.peek(Token![const])
+        || input.peek(Token![async])
+        || input.peek(Token![unsafe])
+        || input.peek(Token![extern])
+        || input.peek(LitStr)
 }
 
 impl Parse for Arg {
@@ -134,13 +136,28 @@ impl Parse for Arg {
     }
 }
 
+/// The parameter without its attributes: what errors about it point at.
+impl ToTokens for Arg {
+    fn to_tokens(&self, tokens: &mut TokenStream) {
+        self.pattern.to_tokens(tokens);
+        if let Some(ty) = &self.ty {
+            quote!(: #ty).to_tokens(tokens);
+        }
+    }
+}
+
 /// Passes by an item, or what is left of one: up to a semicolon or a body.
 fn skip_member(input: ParseStream<'_>) -> syn::Result<()> {
     // A constant or a type ends at its semicolon whatever braces come before; anything else at its first block.
     let to_semicolon = {
         let ahead = input.fork();
         ahead.parse::<Visibility>()?;
-        (ahead.peek(Token![const]) && !is_qualifier(&ahead)) || ahead.peek(Token![type]) || ahead.peek(Token![static])
+        let constant = ahead.peek(Token![const])
+            && !ahead.peek2(Token![fn])
+            && !ahead.peek2(Token![async])
+            && !ahead.peek2(Token![unsafe])
+            && !ahead.peek2(Token![extern]);
+        constant || ahead.peek(Token![type])
     };
     while !input.is_empty() {
         let block = input.peek(token::Brace);

@@ -1,7 +1,7 @@
 //! Methods as RPCs.
 
 use proc_macro2::{Ident, Span, TokenStream, TokenTree};
-use quote::{ToTokens as _, quote};
+use quote::ToTokens as _;
 use syn::ext::IdentExt as _;
 use syn::spanned::Spanned as _;
 use syn::{Attribute, Member, Type, Visibility};
@@ -15,6 +15,8 @@ use crate::generics::Params;
 /// The RPCs of a chunk type.
 pub(crate) struct Rpcs {
     pub(crate) krate: Crate,
+    /// What the block is compiled under.
+    pub(crate) cfgs: Vec<Attribute>,
     pub(crate) self_ty: TokenStream,
     pub(crate) rpcs: Vec<Rpc>,
 }
@@ -43,7 +45,7 @@ pub(crate) enum MayCall {
 impl Rpcs {
     /// Nothing when the block is of a kind that no stub could help.
     pub(crate) fn read(item: Item, krate: Crate, errors: &mut Errors) -> Option<Self> {
-        let Item { generics, of_trait, self_ty, methods, misplaced } = item;
+        let Item { cfgs, generics, of_trait, self_ty, methods, misplaced } = item;
         for attr in misplaced {
             errors.at(attr, "`#[rpc]` goes on a method");
         }
@@ -62,7 +64,7 @@ impl Rpcs {
             .filter_map(|(i, method)| Rpc::read(method, &i.to_string(), &self_ty, errors))
             .collect();
         check::rpc_count(&rpcs, errors);
-        Some(Self { krate, self_ty, rpcs })
+        Some(Self { krate, cfgs, self_ty, rpcs })
     }
 }
 
@@ -74,7 +76,9 @@ impl Rpc {
         let Method { attrs, vis, ident, args, args_span, .. } = method;
         let mut args = args.into_iter();
         let ctx = receiver_and_context(&ident, &mut args, args_span, errors);
-        let args = args.filter_map(|arg| argument(arg, place, self_ty, errors)).collect();
+        // Two arguments may have one name, when a `macro_rules!` made one of them.
+        let args = args.enumerate().filter_map(|(i, arg)| argument(arg, &format!("{place}_{i}"), self_ty, errors));
+        let args = args.collect();
         Some(Self {
             name: ident.unraw().to_string(),
             ident,
@@ -122,13 +126,16 @@ fn receiver_and_context(
         errors.push(syn::Error::new(args_span, format_args!("an RPC handler takes {ORDER}")));
         return None;
     };
-    let text = receiver.pattern.to_string();
-    if !(text == "& mut self" || text == "&mut self") || receiver.ty.is_some() {
-        let wrong = if text.ends_with("self") { "not this receiver" } else { "and this is no receiver" };
-        let tokens = receiver.ty.as_ref().map_or_else(TokenStream::new, |ty| quote!(: #ty));
-        let pattern = &receiver.pattern;
-        errors.at(quote!(#pattern #tokens), format_args!("an RPC handler takes {ORDER}; {wrong}"));
-        if !text.ends_with("self") {
+    let pattern: Vec<_> = receiver.pattern.clone().into_iter().collect();
+    let is_self = matches!(pattern.last(), Some(TokenTree::Ident(last)) if last == "self");
+    let by_mut = matches!(
+        pattern.as_slice(),
+        [TokenTree::Punct(and), TokenTree::Ident(by), TokenTree::Ident(_)] if and.as_char() == '&' && by == "mut"
+    );
+    if !is_self || !by_mut || receiver.ty.is_some() {
+        let wrong = if is_self { "not this receiver" } else { "and this is no receiver" };
+        errors.at(&receiver, format_args!("an RPC handler takes {ORDER}; {wrong}"));
+        if !is_self {
             return None;
         }
     }
@@ -139,8 +146,7 @@ fn receiver_and_context(
     match &ctx.ty {
         Some(Type::Reference(ty)) => Some(ty.span()),
         _ => {
-            let (pattern, ty) = (&ctx.pattern, &ctx.ty);
-            errors.at(quote!(#pattern: #ty), format_args!("an RPC handler takes {ORDER}; this is not a reference"));
+            errors.at(&ctx, format_args!("an RPC handler takes {ORDER}; this is not a reference"));
             None
         }
     }

@@ -1,0 +1,70 @@
+//! How much is written: every generated line is compiled by every program, for every chunk.
+
+use gridmate_codegen::{Root, expand_replica_chunk};
+use proc_macro2::{Ident, TokenStream};
+use quote::{format_ident, quote};
+
+use crate::pretty;
+
+/// What a chunk costs before its first field, lines.
+const CHUNK_LINES: usize = 20;
+
+/// What a field may cost, lines.
+const FIELD_LINES: usize = 14;
+
+/// Up to how many lines any chunk has before its first field; small ones have nothing to spread them over.
+const EMPTY_LINES: usize = 34;
+
+fn lines(chunk: TokenStream) -> usize {
+    pretty(expand_replica_chunk(chunk, &Root::Runtime)).lines().count()
+}
+
+fn chunk_of(field: &dyn Fn(&Ident) -> TokenStream, count: usize) -> usize {
+    let fields = (0..count).map(|i| field(&format_ident!("dataset_{i}")));
+    lines(quote!(struct Ship { #(#fields,)* }))
+}
+
+#[test]
+fn a_typical_chunk_keeps_the_budget() {
+    let lines = lines(quote! {
+        #[chunk(name = "ship", migratable, priority = Priority::HIGH)]
+        pub struct Ship {
+            #[dataset(quantize(-256.0..=256.0, step = 0.002))]
+            pub position: Vec3,
+            #[dataset(with = SmallestThree::<10>)]
+            pub rotation: Quat,
+            #[dataset(on_change = Self::on_health)]
+            pub health: u8,
+            pub weapon: Weapon,
+            pub target: Option<EntityRef>,
+            #[dataset(skip)]
+            pub exhaust: ParticleHandle,
+        }
+    });
+    assert!(lines <= CHUNK_LINES + 5 * FIELD_LINES, "{lines} lines for 5 datasets");
+}
+
+#[test]
+fn every_kind_of_field_keeps_the_budget() {
+    let plain = |name: &Ident| quote!(#name: u8);
+    let quantized = |name: &Ident| quote!(#[dataset(quantize(-256.0..=256.0, step = 0.002))] #name: f32);
+    let watched =
+        |name: &Ident| quote!(#[dataset(with = SmallestThree::<10>, on_change = Self::on_change)] #name: Quat);
+    let kinds: [&dyn Fn(&Ident) -> TokenStream; 3] = [&plain, &quantized, &watched];
+
+    let empty = chunk_of(&plain, 0);
+    assert!(empty <= EMPTY_LINES, "{empty} lines without any dataset");
+    for kind in kinds {
+        for count in 1..=40 {
+            let (lines, one_less) = (chunk_of(kind, count), chunk_of(kind, count - 1));
+            // The first field opens the bodies of the methods, the second breaks lists that had one element.
+            let grown = lines - one_less;
+            assert!(count <= 2 || grown <= FIELD_LINES, "{grown} lines more for dataset {count}");
+        }
+    }
+    for count in 5..=40 {
+        for lines in [chunk_of(&plain, count), chunk_of(&quantized, count)] {
+            assert!(lines <= CHUNK_LINES + count * FIELD_LINES, "{lines} lines for {count} datasets");
+        }
+    }
+}

@@ -1,0 +1,14 @@
+use netbinding::NetBindable;
+
+#[derive(Default, NetBindable)]
+#[bind(requires = Transform)]
+struct Ship {
+    #[bind(entity)]
+    target: u8,
+}
+
+fn is_bindable<T: NetBindable>() {}
+
+fn main() {
+    is_bindable::<Ship>();
+}
