@@ -230,7 +230,8 @@ impl ReplicaManager {
         let Self { entries, stores, stats, relayed, .. } = self;
         let entry = &mut entries[place as usize];
         let several = base.is_some() && entry.chunks.len() > 1;
-        let mut changed = entry.received == 0;
+        // Noted first: should a later chunk turn out malformed, those before it have this version all the same.
+        let mut changed = core::mem::replace(&mut entry.received, version) == 0;
         for chunk in &entry.chunks {
             let differs = !several || r.bool()?;
             let arrival = Arrival { base, version, relay_as };
@@ -240,7 +241,6 @@ impl ReplicaManager {
                 ReceiveError::MissingBaseline => PeerFault::UnknownBaseline.into(),
             })?;
         }
-        entry.received = version;
         stats.records_received += 1;
         if changed {
             entry.version = self.tick + 1;
