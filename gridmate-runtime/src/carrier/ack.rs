@@ -51,7 +51,7 @@ impl Received {
             refused: [0; limits::PACKET_WINDOW / 64],
             end: first,
             first,
-            carriers: VecDeque::new(),
+            carriers: VecDeque::with_capacity(CARRIERS),
             confirmed: first,
         }
     }
