@@ -1,11 +1,12 @@
 //! The host's role: moves the asteroids, and the match from phase to phase.
 
+use core::cmp::Reverse;
 use std::net::SocketAddr;
 
 use gridmate_runtime::Rng;
 use gridmate_runtime::prelude::*;
 
-use crate::chunks::{Asteroid, Match, Phase};
+use crate::chunks::{Asteroid, Match, Phase, Ship};
 use crate::cli::Options;
 use crate::report::{Line, Voice};
 use crate::seat::{Failure, Seat};
@@ -119,6 +120,7 @@ impl<'a> Host<'a> {
                             (member.name.clone(), heard.get(&member.id).and_then(|heard| heard.reported) == own)
                         })
                         .collect();
+                    seat.voice.note(standings(seat.node.replicas_ref()));
                     let goodbyes = self.options.timeout().as_secs_f64();
                     self.enter(Phase::Over, now, goodbyes, seat)?;
                 }
@@ -167,7 +169,11 @@ impl<'a> Host<'a> {
     fn report_progress(&self, now: Instant, voice: Voice) {
         let span = (self.phase_ends - self.phase_began).as_millis().max(1);
         let done = ((now - self.phase_began).as_millis() * 1_000 / span).min(1_000);
-        let permille = if self.phase == Phase::Playing { u32::try_from(done).unwrap_or(1_000) } else { 0 };
+        let permille = match self.phase {
+            Phase::Gathering => 0,
+            Phase::Playing => u32::try_from(done).unwrap_or(1_000),
+            _ => 1_000,
+        };
         let phase = format!("{:?}", self.phase).to_lowercase();
         voice.report(&Line::Progress { phase, permille });
     }
@@ -187,6 +193,15 @@ impl<'a> Host<'a> {
         seat.voice.note(format_args!("{word}: {same}/{all} nodes, {replicas} replicas"));
         same == all
     }
+}
+
+/// Who has wrecked how many, and was wrecked how often.
+fn standings(replicas: &ReplicaManager) -> String {
+    let mut ships: Vec<_> = replicas.iter::<Ship>().map(|(_, ship)| ship).collect();
+    ships.sort_by_key(|ship| (Reverse(ship.kills), ship.deaths, &ship.pilot));
+    let scores: Vec<_> = ships.iter().map(|ship| format!("{} {}:{}", ship.pilot, ship.kills, ship.deaths)).collect();
+    let flashes: u32 = ships.iter().map(|ship| ship.flashes).sum();
+    format!("won : lost — {} ({flashes} shots seen)", scores.join(", "))
 }
 
 fn deciseconds(seconds: f64) -> u16 {
