@@ -212,7 +212,7 @@ impl Writer<'_> {
         let mut records = 0;
         for (i, word) in peer.pending.as_raw_mut_slice().iter_mut().enumerate() {
             while *word != 0 {
-                let place = i * 64 + word.trailing_zeros() as usize;
+                let place = i * usize::BITS as usize + word.trailing_zeros() as usize;
                 let (entry, target) = (&entries[place], &mut peer.targets[place]);
                 let (body, new) = encoder.body(place, target.acked, entry, self.tick, stores);
                 let too_large = body.bits > limits::RECORD_BYTES * 8;

@@ -40,7 +40,7 @@ pub(super) struct Peer {
     /// By place in the replica table.
     pub(super) targets: Vec<Target>,
     /// Places whose newest version is neither sent nor on its way.
-    pub(super) pending: BitVec<u64>,
+    pub(super) pending: BitVec,
     pub(super) has_pending: bool,
     /// Destructions not yet acknowledged.
     pub(super) tombs: BTreeMap<ReplicaId, Tomb>,
@@ -163,7 +163,7 @@ fn again(
     entries: &[Entry],
     targets: &[Target],
     tombs: &mut BTreeMap<ReplicaId, Tomb>,
-    pending: &mut BitVec<u64>,
+    pending: &mut BitVec,
     has_pending: &mut bool,
     tombs_pending: &mut usize,
 ) {
