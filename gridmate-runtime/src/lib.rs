@@ -48,7 +48,7 @@
 //!
 //! | layer | knows | read |
 //! |---|---|---|
-//! | [`Node`] | everything below; the one pump | what a tick does |
+//! | [`node`] | everything below; the one pump | what a tick does |
 //! | [`session`] | who is here, who hosts | joining, leaving, events |
 //! | [`replica`] | everyone's objects, and what each peer has of them | how state travels |
 //! | [`chunk`] | one object: datasets, RPCs, past snapshots | what the derive writes |
@@ -69,7 +69,7 @@ pub mod chunk;
 pub mod driver;
 mod ids;
 pub mod limits;
-mod node;
+pub mod node;
 pub mod prelude;
 pub mod replica;
 mod rng;

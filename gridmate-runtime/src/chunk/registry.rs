@@ -12,6 +12,20 @@ use crate::wire::FieldShape;
 ///
 /// Types are sorted by name, so the order they are listed in means nothing and their place in the list is their number on the
 /// wire. The list is explicit: what replicates is there to read, and cannot depend on what was linked.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(name = "door")]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// let registry = Registry::builder().chunk::<Door>().build()?;
+/// assert_eq!(registry.to_string(), "chunk door\n  open: bool\n");
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone)]
 pub struct Registry {
     types: Vec<ChunkType>,

@@ -48,7 +48,30 @@ const CHANNELS: [ChannelKind; 4] = [
     ChannelKind::Unreliable,
 ];
 
-/// A participant in a session. See the [module](self) for what a tick does.
+/// A participant in a session: what a program holds and ticks.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// # let registry = Registry::builder().build()?;
+/// # let network = MemoryNetwork::new();
+/// let mut host = Node::host(network.bind_any()?, NodeConfig::new(registry.clone()).name("ada"))?;
+/// let mut client = Node::join(network.bind_any()?, host.local_addr(), NodeConfig::new(registry).name("bob"))?;
+/// for frame in 0..10 {
+///     let now = Instant::from_millis(frame * 16);
+///     host.tick(now)?;
+///     client.tick(now)?;
+///     while let Some(event) = client.poll_event() {
+///         match event {
+///             NodeEvent::Session(SessionEvent::Joined { local }) => assert_eq!(local, MemberId(2)),
+///             NodeEvent::Session(SessionEvent::JoinFailed { error }) => panic!("{error}"),
+///             _ => {}
+///         }
+///     }
+/// }
+/// assert_eq!(client.members().map(|m| m.name.as_str()).collect::<Vec<_>>(), ["ada", "bob"]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Node {
     driver: Box<dyn Driver>,
     endpoint: Endpoint,

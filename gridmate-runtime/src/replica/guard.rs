@@ -11,6 +11,18 @@ impl ReplicaManager {
     /// A chunk whose primary is here, to be changed. Writing through it marks it to be looked at in the next tick; only
     /// datasets that then differ are sent.
     ///
+    /// ```
+    /// # use gridmate_runtime::prelude::*;
+    /// # #[derive(Default, ReplicaChunk)]
+    /// # struct Door { open: bool }
+    /// # let registry = Registry::builder().chunk::<Door>().build()?;
+    /// # let mut replicas = ReplicaManager::new(registry, 1);
+    /// let door = replicas.add(Door { open: false })?;
+    /// replicas.primary_mut::<Door>(door)?.open = true;
+    /// assert!(replicas.get::<Door>(door)?.open);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
     /// # Errors
     /// [`ReplicaError::Unknown`], [`ReplicaError::NoSuchChunk`], [`ReplicaError::NotPrimary`].
     pub fn primary_mut<T: ReplicaChunk>(&mut self, id: ReplicaId) -> Result<PrimaryMut<'_, T>, ReplicaError> {

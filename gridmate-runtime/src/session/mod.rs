@@ -2,7 +2,7 @@
 //!
 //! A session is a host and the clients connected to it. The host gives every joiner a [`MemberId`] and tells everyone of
 //! everyone else; clients know each other only through it. Like the layers below, a session has no socket and no clock: it is
-//! told what the carrier reports, and answers with [`Action`]s for the node to carry out.
+//! told what the carrier reports, and answers with actions for the node to carry out.
 //!
 //! ```text
 //! joiner   carrier hello { name } ─────────▶ host      refused: full, bad name; version and schema are the carrier's check
