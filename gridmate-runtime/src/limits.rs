@@ -12,17 +12,30 @@ pub const DATAGRAM_BYTES_MAX: usize = 1_500;
 /// Largest number of elements in a collection or bytes in a string, unless the field says `max_len`.
 pub const ELEMENTS: usize = 65_535;
 
-/// Largest marshaled argument list of one RPC, bytes.
+/// Largest marshaled argument list of one reliable RPC, bytes.
 pub const RPC_BYTES: usize = 8 * 1_024;
+
+/// Largest marshaled argument list of one unreliable RPC, bytes: with its head it has to fit one datagram.
+pub const UNRELIABLE_RPC_BYTES: usize = 1_024;
+
+/// Head of an RPC message, bytes: five gamma codes of 63 bits, an index, a version, flags.
+pub const RPC_HEAD_BYTES: usize = 56;
 
 /// Calls waiting for the next tick, count. A program that reaches it calls without ever ticking.
 pub const OUTBOX_CALLS: usize = 65_536;
 
-/// RPCs that arrived before the state they wait for, per peer, count.
-pub const HELD_RPCS: usize = 4_096;
+/// RPC messages that arrived since the last update, per peer, bytes. More than a tick can bring over one connection.
+pub const ARRIVED_RPC_BYTES: usize = 64 << 20;
 
-/// Arguments of RPCs that arrived before the state they wait for, per peer, bytes.
-pub const HELD_RPC_BYTES: usize = 1 << 20;
+/// RPCs that wait for the state they belong to, per peer, count.
+pub const HELD_RPCS: usize = 65_536;
+
+/// RPCs that wait for the state they belong to, per peer, bytes.
+pub const HELD_RPC_BYTES: usize = 16 << 20;
+
+/// How long an RPC waits for the state it belongs to, milliseconds. State that has not come by then is state that cannot be
+/// sent (see [`RECORD_BYTES`]): the call runs without it, or is dropped when there is no replica to run it on.
+pub const HELD_RPC_MILLIS: u64 = 10_000;
 
 /// RPCs per chunk type: an index is eight bits on the wire.
 pub const RPCS_PER_CHUNK: usize = 256;
@@ -30,14 +43,18 @@ pub const RPCS_PER_CHUNK: usize = 256;
 /// Chunks per replica, count.
 pub const CHUNKS_PER_REPLICA: usize = 64;
 
-/// Replicas that one peer may have created, count.
-pub const REPLICAS_PER_PEER: usize = 262_144;
+/// Replicas that one member may own, count.
+pub const REPLICAS_PER_MEMBER: usize = 262_144;
+
+/// Replicas that a node takes from a host, which speaks for all members, count.
+pub const REPLICAS: usize = 4 << 20;
 
 /// Past snapshots kept per chunk to encode against, count. At 60 ticks a second half a second of round trip is covered;
 /// a peer that acknowledges later than that gets whole values.
 pub const HISTORY: usize = 32;
 
-/// Destroyed replicas remembered per peer, so that no late datagram brings one back, count.
+/// Destroyed replicas remembered per peer, so that no late datagram brings one back, count. Beyond it the oldest is forgotten:
+/// that many ends within [`PACKET_WINDOW`] datagrams leave a datagram from before them little chance to be still under way.
 pub const TOMBSTONES: usize = 65_536;
 
 /// Largest encoding of one replica's state, bytes: what an unreliable message of [`FRAGMENTS`] fragments holds.
@@ -131,7 +148,8 @@ pub const MEMBERS: usize = 4_096;
 const _: () = {
     assert!(DATAGRAM_BYTES < DATAGRAM_BYTES_MAX);
     assert!(FRAGMENTS <= RELIABLE_WINDOW, "an unreliable message is never larger than a reliable one could be");
-    assert!(RPC_BYTES + 64 <= FRAGMENTS * 1_024, "an unreliable RPC fits one fragmented message");
+    assert!(UNRELIABLE_RPC_BYTES + RPC_HEAD_BYTES <= SEGMENT_BYTES, "an unreliable RPC fits one datagram");
+    assert!(RPC_BYTES + RPC_HEAD_BYTES <= MESSAGE_BYTES, "a reliable RPC fits one message");
     assert!(RELIABLE_WINDOW <= 1 << 15, "16-bit sequence numbers need half their range");
     assert!(FRAGMENTS * FRAGMENT_BYTES >= RECORD_BYTES, "state of one replica fits one fragmented message");
     // Type, tag, number, usual acknowledgement; channel, sequence, length.

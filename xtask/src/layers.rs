@@ -8,7 +8,7 @@ use crate::{Report, Tree, is_test};
 const RUNTIME: &str = "gridmate-runtime/src/";
 
 /// Modules that everyone may name and that name only each other.
-const BASE: &[&str] = &["ids", "limits", "rng", "telemetry", "time"];
+const BASE: &[&str] = &["ids", "limits", "rng", "time"];
 
 /// Each may name those before it, and the base.
 const STACK: &[&str] = &["wire", "schema", "chunk", "replica", "session", "node"];

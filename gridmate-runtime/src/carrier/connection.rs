@@ -250,6 +250,11 @@ impl Connection {
         if frames {
             self.pack(out, shared);
         }
+        if out.len() == header && !self.ping && out[0] & packet::ACK == 0 {
+            // All that asked to be acknowledged was rejected.
+            (self.ack_news, self.ack_wanted) = (false, false);
+            return false;
+        }
         // After a large acknowledgement the first message may not fit: then the acknowledgement travels alone.
         let eliciting = out.len() > header || self.ping;
         if out.len() == header && self.ping {

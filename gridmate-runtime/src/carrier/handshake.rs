@@ -8,7 +8,7 @@
 //! ```
 //!
 //! The hello is padded to the size of the largest datagram: whatever comes back is smaller, so that nobody can be flooded by
-//! hellos in their name. It is repeated after 100 ms, then after twice as long each time up to a second; each repetition
+//! hellos in their name. It is repeated after 100 ms, after 200 ms, then every 250 ms; each repetition
 //! is answered once. The connection's secret is made of the joiner's nonce and the acceptor's; a valid data packet
 //! proves that the joiner received the answer, and only that makes the connection real (or ends an older one of the same
 //! address).
@@ -31,7 +31,8 @@ use super::error::Refusal;
 use super::packet::{ACCEPTED, HELLO, Key, PREFIX, REFUSED, Reader};
 use crate::limits;
 
-/// Version of everything this module and its siblings put on the wire.
+/// Version of everything on the wire that no schema describes: packets, frames and handshake here, and above them the layouts
+/// of control messages, state records and calls, and which channel each goes over.
 pub(super) const VERSION: u16 = 1;
 
 const MAGIC: [u8; 4] = *b"GMTE";

@@ -54,7 +54,8 @@
 //!
 //! The newest number is taken as the 64-bit number nearest to the last one sent. One that was never sent makes the whole
 //! packet invalid, as does a range that reaches below the first number. A packet is acknowledged only if everything in it
-//! was processed, and an invalid one has no effect at all.
+//! was processed, and an invalid one has no effect at all. The program may reject a packet for one message in it; then it is not
+//! acknowledged although the rest of it was delivered, and stays so.
 //!
 //! # Disconnect
 //!

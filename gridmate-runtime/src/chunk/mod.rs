@@ -85,7 +85,7 @@ pub struct TimeContext {
     pub replica: ReplicaId,
     /// Who owns that replica.
     pub owner: MemberId,
-    /// The owner's tick that the new values are from.
+    /// The tick that the new values are from, as the node counts that we have them from: the owner, or a host in between.
     pub tick: u32,
 }
 

@@ -82,8 +82,9 @@ impl Registry {
         RegistryBuilder::default()
     }
 
-    /// A number that differs, but for a chance of 2⁻⁶⁴, when any name, order, layout, range, flag or signature differs.
-    /// It covers what is declared, not what handlers do.
+    /// A number that differs, but for a chance of 2⁻⁶⁴, when any name, order, layout, range, RPC flag or signature differs.
+    /// It covers what is declared, not what handlers do, nor which values a type has by default: all nodes must run the same
+    /// `Default`.
     pub const fn fingerprint(&self) -> u64 {
         self.fingerprint
     }

@@ -141,9 +141,12 @@ pub enum RpcError {
     #[error("{} calls wait to be sent; tick the node before calling again", limits::OUTBOX_CALLS)]
     QueueFull,
     /// The arguments do not fit their limits: a string or list is too long, or all together are above
-    /// [`limits::RPC_BYTES`].
-    #[error("the arguments are too large for a call ({} bytes at most)", limits::RPC_BYTES)]
-    TooLarge,
+    /// [`limits::RPC_BYTES`], for unreliable calls [`limits::UNRELIABLE_RPC_BYTES`].
+    #[error("the arguments are too large for this call ({limit} bytes at most, and every list within its own limit)")]
+    TooLarge {
+        /// What all arguments together may take, bytes.
+        limit: usize,
+    },
     /// The arguments could not be read back: a hand-written `Marshal` or `Codec` does not read what it writes.
     #[error("the arguments cannot be read back: {0}")]
     Unreadable(WireError),
@@ -201,13 +204,15 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
         let mut w = core::mem::take(&mut self.outbox.scratch);
         w.clear();
         write(&mut w);
-        let written =
-            if w.error().is_some() || w.finish().len() > limits::RPC_BYTES { Err(RpcError::TooLarge) } else { Ok(()) };
-        if written.is_ok() {
+        let limit = if rpc.flags.reliable { limits::RPC_BYTES } else { limits::UNRELIABLE_RPC_BYTES };
+        let fits = w.error().is_none() && w.finish().len() <= limit;
+        if fits {
             self.outbox.arena.extend_from_slice(w.finish());
         }
         self.outbox.scratch = w;
-        written?;
+        if !fits {
+            return Err(RpcError::TooLarge { limit });
+        }
         let mut echo = false;
         if let Some(value) = &mut self.value {
             let mut r = BitReader::new(&self.outbox.arena[start..]);

@@ -1,8 +1,8 @@
 //! All chunks of one type, side by side.
 //!
 //! Everything about a chunk but its place in a replica is here: the user's value, its current snapshot, and two histories.
-//! `sent` is by this node's versions and serves those we send to; `received` is by the owner's versions and serves what
-//! arrives. A primary has only the first; a proxy on a node that forwards to others has both.
+//! `sent` is by this node's versions and serves those we send to; `received` is by the versions of the peer we have it from and
+//! serves what arrives. A primary has only the first; a proxy on a node that forwards to others has both.
 
 use core::any::Any;
 
@@ -53,9 +53,9 @@ pub(crate) trait ChunkStore: Send + Sync {
 /// How a received snapshot relates to those before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
-    /// The owner's version that the encoding is against; `None` for the defaults.
+    /// The sender's version that the encoding is against; `None` for the defaults.
     pub(crate) base: Option<u32>,
-    /// The owner's version of the new snapshot.
+    /// The sender's version of the new snapshot.
     pub(crate) version: u32,
     /// This node's version to pass it on with, when there are others to pass it on to.
     pub(crate) relay_as: Option<u32>,

@@ -10,6 +10,7 @@
 //! 5. **marshal** it for each peer,
 //! 6. **send**.
 
+mod channels;
 mod config;
 mod event;
 mod stats;
@@ -22,31 +23,14 @@ pub use config::NodeConfig;
 pub use event::NodeEvent;
 pub use stats::{NodeStats, PeerStats};
 
-use crate::carrier::{
-    CarrierConfig, CarrierEvent, ChannelId, ChannelKind, ConnectError, ConnectionId, DisconnectReason, Endpoint,
-};
+use self::channels::{CHANNELS, CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
+use crate::carrier::{CarrierConfig, CarrierEvent, ChannelId, ConnectError, ConnectionId, DisconnectReason, Endpoint};
 use crate::driver::{Driver, DriverError};
 use crate::ids::MemberId;
 use crate::limits;
 use crate::replica::{PeerId, PeerRole, ReplicaManager, Verdict};
 use crate::session::{Action, Member, Session};
 use crate::time::Instant;
-
-/// Session control: reliable, first in every datagram.
-const CONTROL: ChannelId = ChannelId(0);
-/// Calls that must arrive.
-const RPC_RELIABLE: ChannelId = ChannelId(1);
-/// Calls that may be lost, but never arrive late.
-const RPC_UNRELIABLE: ChannelId = ChannelId(2);
-/// Replica state: repeated by the replica manager, so never by the carrier.
-const STATE: ChannelId = ChannelId(3);
-
-const CHANNELS: [ChannelKind; 4] = [
-    ChannelKind::ReliableOrdered,
-    ChannelKind::ReliableOrdered,
-    ChannelKind::UnreliableSequenced,
-    ChannelKind::Unreliable,
-];
 
 /// A participant in a session: what a program holds and ticks.
 ///

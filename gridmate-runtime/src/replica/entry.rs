@@ -4,7 +4,9 @@ use smallvec::SmallVec;
 
 use super::PeerId;
 use super::record::Ownership;
+use crate::chunk::RpcFlags;
 use crate::ids::{MemberId, ReplicaId};
+use crate::schema::Priority;
 
 /// Where one chunk of a replica lives: which store, which slot.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -28,9 +30,13 @@ pub(super) struct Entry {
     pub(super) version: u32,
     /// No acknowledgement of an older version counts: it is of another replica in this place, or of another ownership.
     pub(super) floor: u32,
-    /// Newest version of the owner's that was applied here; 0 on the primary.
+    /// Newest version that was applied here, as the peer numbers it that we have it from; 0 on the primary.
     pub(super) received: u32,
     pub(super) migratable: bool,
+    /// The highest of its chunks' priorities.
+    pub(super) priority: Priority,
+    /// Its newest state is too large to be sent.
+    pub(super) oversized: bool,
     /// An echo was sent: its destruction must not overtake it.
     pub(super) echoed: bool,
     /// Destroyed by the program; leaves the table in the next tick, after the calls made before.
@@ -39,6 +45,12 @@ pub(super) struct Entry {
 }
 
 impl Entry {
+    /// The version that an echo of a call on this replica has to wait for.
+    pub(super) fn waits_for(&self, flags: RpcFlags) -> Option<u32> {
+        // A replica that dies in this tick, or cannot be sent, brings no state to wait for.
+        (flags.post_attached && self.version != 0 && !self.dying && !self.oversized).then_some(self.version)
+    }
+
     pub(super) const fn is_primary(&self) -> bool {
         self.upstream.is_none()
     }

@@ -37,6 +37,9 @@ pub enum AddError {
     /// Two chunks of one type in one replica.
     #[error("the replica already has a chunk of type {0}")]
     ChunkTwice(&'static str),
+    /// This node owns as many replicas as a member may.
+    #[error("this node owns {} replicas already, the most a member may", limits::REPLICAS_PER_MEMBER)]
+    TooMany,
     /// This node has created 2³² - 1 replicas in this session.
     #[error("this node has used up its replica ids")]
     IdsUsedUp,

@@ -1,12 +1,15 @@
 //! Calls that have arrived and wait: for the update phase, or for the state they belong to.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use super::PeerFault;
 use super::record::Call;
 use crate::limits;
+use crate::time::Instant;
 
-/// Calls from one peer in the order they arrived, bounded in number and bytes.
+/// Calls from one peer in the order they arrived. What came since the last update is bounded in bytes, what waits beyond it in
+/// number and bytes.
 #[derive(Debug, Default)]
 pub(super) struct Held {
     pub(super) calls: VecDeque<HeldCall>,
@@ -21,18 +24,34 @@ pub(super) struct HeldCall {
     /// The whole message.
     pub(super) message: Vec<u8>,
     pub(super) reliable: bool,
+    /// When it was first found waiting.
+    pub(super) since: Option<Instant>,
 }
 
 impl Held {
     pub(super) fn push(&mut self, call: Call, message: &[u8], reliable: bool) -> Result<(), PeerFault> {
-        if self.calls.len() >= limits::HELD_RPCS || self.bytes + message.len() > limits::HELD_RPC_BYTES {
-            return Err(PeerFault::Limit("calls waiting for state"));
+        if self.bytes + message.len() > limits::ARRIVED_RPC_BYTES {
+            return Err(PeerFault::Limit("calls in one tick"));
         }
         let mut buffer = self.spare.pop().unwrap_or_default();
         buffer.clear();
         buffer.extend_from_slice(message);
         self.bytes += message.len();
-        self.calls.push_back(HeldCall { call, message: buffer, reliable });
+        self.calls.push_back(HeldCall { call, message: buffer, reliable, since: None });
+        Ok(())
+    }
+
+    /// Puts a call back that has to wait, behind those that wait already.
+    pub(super) fn wait(&mut self, mut call: HeldCall, now: Instant) {
+        call.since.get_or_insert(now);
+        self.calls.push_back(call);
+    }
+
+    /// Whether more waits than may; to be asked when all that need not wait have run.
+    pub(super) fn check(&self) -> Result<(), PeerFault> {
+        if self.calls.len() > limits::HELD_RPCS || self.bytes > limits::HELD_RPC_BYTES {
+            return Err(PeerFault::Limit("calls waiting for state"));
+        }
         Ok(())
     }
 
@@ -41,5 +60,12 @@ impl Held {
         if self.spare.len() < 64 {
             self.spare.push(call.message);
         }
+    }
+}
+
+impl HeldCall {
+    /// Whether it has waited so long that what it waits for will not come.
+    pub(super) fn is_overdue(&self, now: Instant) -> bool {
+        self.since.is_some_and(|since| now - since >= Duration::from_millis(limits::HELD_RPC_MILLIS))
     }
 }

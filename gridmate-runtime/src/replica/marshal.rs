@@ -8,6 +8,7 @@ use super::target::{Peer, Sent};
 use super::{PeerId, ReplicaEvent, ReplicaManager};
 use crate::chunk::ChunkStore;
 use crate::limits;
+use crate::schema::Priority;
 use crate::wire::BitWriter;
 
 /// Room kept for a record's id and kind, bits: two gamma codes of 63, and four.
@@ -28,6 +29,9 @@ pub(super) struct Encoder {
     /// All of them, each starting at a byte.
     arena: BitWriter,
     by_place: Vec<Encodings>,
+    /// Encodings made and not yet counted; places and sizes of those that are too large.
+    made: u64,
+    oversized: Vec<(usize, usize)>,
     /// Counts ticks; tells this tick's encodings from older ones.
     generation: u64,
     /// For messages that are not state.
@@ -52,6 +56,12 @@ struct Encoding {
     bits: usize,
 }
 
+impl Encoding {
+    const fn fits(&self) -> bool {
+        self.bits <= limits::RECORD_BYTES * 8
+    }
+}
+
 impl Encoder {
     pub(super) fn start_tick(&mut self, places: usize) {
         self.generation += 1;
@@ -61,7 +71,7 @@ impl Encoder {
         }
     }
 
-    /// The body of `entry` against `base`, made now unless a peer before has asked for it. Second: whether it was made now.
+    /// The body of `entry` against `base`, made now unless a peer before has asked for it; `None` when it is too large.
     #[inline]
     fn body(
         &mut self,
@@ -70,8 +80,8 @@ impl Encoder {
         entry: &Entry,
         tick: u32,
         stores: &[Box<dyn ChunkStore>],
-    ) -> (Encoding, bool) {
-        let Self { arena, by_place, generation, .. } = self;
+    ) -> Option<Encoding> {
+        let Self { arena, by_place, generation, made, oversized, .. } = self;
         debug_assert!(place < by_place.len(), "messages are written after `prepare`");
         let encodings = &mut by_place[place];
         if encodings.generation != *generation {
@@ -79,11 +89,16 @@ impl Encoder {
             encodings.list.clear();
         }
         if let Some(known) = encodings.list.iter().find(|e| e.base == base) {
-            return (*known, false);
+            return known.fits().then_some(*known);
         }
-        let made = encode(arena, base, entry, tick, stores);
-        encodings.list.push(made);
-        (made, true)
+        let body = encode(arena, base, entry, tick, stores);
+        encodings.list.push(body);
+        *made += 1;
+        if !body.fits() {
+            oversized.push((place, body.bits / 8));
+            return None;
+        }
+        Some(body)
     }
 }
 
@@ -137,7 +152,7 @@ impl ReplicaManager {
     /// needs more. `None` when it lacks nothing. Call after [`prepare`](Self::prepare), until `None` or out of budget: what is
     /// left goes out in a later tick, with the values of then.
     pub fn marshal(&mut self, peer: PeerId, max_bytes: usize, out: &mut Vec<u8>) -> Option<StateMessage> {
-        let Self { entries, stores, peers, encoder, stats, tick, events, .. } = self;
+        let Self { entries, stores, peers, encoder, stats, tick, levels, .. } = self;
         let peer = peers.get_mut(peer.0 as usize)?.as_mut()?;
         if !peer.has_pending && peer.tombs_pending == 0 {
             return None;
@@ -148,18 +163,33 @@ impl ReplicaManager {
             Writer { w: &mut message, header: None, cursor: Cursor::START, max_bits: max_bytes * 8, tick: *tick };
         let mut records = writer.destroys(peer);
         if peer.tombs_pending == 0 && peer.has_pending {
-            records += writer.states(peer, entries, stores, encoder, |made| {
-                stats.encodings += 1;
-                if let Some((id, bytes)) = made {
-                    events.push_back(ReplicaEvent::TooLarge { id, bytes });
-                }
+            // The most important first. Nearly always there is one level, and one walk.
+            let several = levels.len() > 1;
+            let done = levels.keys().rev().all(|level| {
+                let level = several.then_some(*level);
+                let (written, done) = writer.states(peer, level, entries, stores, encoder);
+                records += written;
+                done
             });
+            peer.has_pending = !done;
         }
         stats.records_sent += records;
         out.clear();
         out.extend_from_slice(message.finish());
         encoder.message = message;
-        (records > 0).then(|| StateMessage { token: peer.in_flight.seal(*tick, peer.repeating) })
+        let message = (records > 0).then(|| StateMessage { token: peer.in_flight.seal(*tick, peer.repeating) });
+        self.note_encodings();
+        message
+    }
+
+    fn note_encodings(&mut self) {
+        self.stats.encodings += core::mem::take(&mut self.encoder.made);
+        while let Some((place, bytes)) = self.encoder.oversized.pop() {
+            let entry = &mut self.entries[place];
+            entry.oversized = true;
+            let id = entry.id;
+            self.push_event(ReplicaEvent::TooLarge { id, bytes });
+        }
     }
 
     /// Tells what became of a state message: `delivered`, or lost. Each token is worth one report; more are ignored.
@@ -201,31 +231,33 @@ impl Writer<'_> {
         records
     }
 
+    /// Writes what is pending of one priority, or of all. Returns how many records, and whether that was all of it.
     fn states(
         &mut self,
         peer: &mut Peer,
+        level: Option<Priority>,
         entries: &[Entry],
         stores: &[Box<dyn ChunkStore>],
         encoder: &mut Encoder,
-        mut on_encoded: impl FnMut(Option<(crate::ReplicaId, usize)>),
-    ) -> u64 {
+    ) -> (u64, bool) {
         let mut records = 0;
         for (i, word) in peer.pending.as_raw_mut_slice().iter_mut().enumerate() {
-            while *word != 0 {
-                let place = i * usize::BITS as usize + word.trailing_zeros() as usize;
+            let mut left = *word;
+            while left != 0 {
+                let bit = left & left.wrapping_neg();
+                left ^= bit;
+                let place = i * usize::BITS as usize + bit.trailing_zeros() as usize;
                 let (entry, target) = (&entries[place], &mut peer.targets[place]);
-                let (body, new) = encoder.body(place, target.acked, entry, self.tick, stores);
-                let too_large = body.bits > limits::RECORD_BYTES * 8;
-                if new {
-                    on_encoded(too_large.then_some((entry.id, body.bits / 8)));
-                }
-                if too_large {
-                    *word &= *word - 1;
+                if level.is_some_and(|level| level != entry.priority) {
                     continue;
                 }
+                let Some(body) = encoder.body(place, target.acked, entry, self.tick, stores) else {
+                    *word ^= bit;
+                    continue;
+                };
                 // A first record always fits: the carrier cuts it into fragments when it must.
                 if self.header.is_some() && self.w.len() + RECORD_HEAD_BITS + body.bits > self.max_bits {
-                    return records;
+                    return (records, false);
                 }
                 let base = (!body.full).then_some(body.base);
                 let header = self.header(base);
@@ -237,11 +269,10 @@ impl Writer<'_> {
                 #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
                 peer.in_flight.record(Sent::State { place: place as u32, version: entry.version });
                 records += 1;
-                *word &= *word - 1;
+                *word ^= bit;
             }
         }
-        peer.has_pending = false;
-        records
+        (records, true)
     }
 
     fn header(&mut self, base: Option<u32>) -> Header {

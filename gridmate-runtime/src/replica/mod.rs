@@ -33,7 +33,7 @@ mod target;
 mod unmarshal;
 mod update;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 
 pub use entry::ReplicaInfo;
 pub use error::{AddError, PeerFault, ReplicaError};
@@ -51,6 +51,7 @@ use self::target::Peer;
 use crate::chunk::{ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
+use crate::schema::Priority;
 use crate::time::Instant;
 
 /// Holds every replica of a node. See the [module](self) for how it works; a [`Node`](crate::Node) drives it.
@@ -64,6 +65,10 @@ pub struct ReplicaManager {
     peers: Vec<Option<Peer>>,
     local: MemberId,
     next_serial: u32,
+    /// Replicas whose primary is here.
+    primaries: usize,
+    /// Priorities in use, with how many replicas have each.
+    levels: BTreeMap<Priority, usize>,
     /// Number of the last prepared tick; versions are ticks.
     tick: u32,
     now: Instant,
@@ -115,6 +120,8 @@ impl ReplicaManager {
             peers: Vec::new(),
             local: MemberId::HOST,
             next_serial: 1,
+            primaries: 0,
+            levels: BTreeMap::new(),
             tick: 0,
             now: Instant::ZERO,
             outbox: RpcOutbox::default(),

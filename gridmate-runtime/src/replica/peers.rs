@@ -80,6 +80,7 @@ impl ReplicaManager {
         let entry = &mut self.entries[place as usize];
         let former = entry.owner;
         entry.owner = self.local;
+        self.primaries += 1;
         if entry.assigned == former {
             entry.assigned = self.local;
         }

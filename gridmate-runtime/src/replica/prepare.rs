@@ -25,7 +25,9 @@ impl ReplicaManager {
             store.capture(self.tick, &mut self.changed);
         }
         for &place in &self.changed {
-            self.entries[place as usize].version = self.tick;
+            let entry = &mut self.entries[place as usize];
+            entry.version = self.tick;
+            entry.oversized = false;
         }
         // What peers sent has been given this tick as its version when it arrived.
         self.changed.append(&mut self.relayed);
@@ -86,9 +88,7 @@ impl ReplicaManager {
         let entry = &mut self.entries[place as usize];
         let route = if call.echo {
             entry.echoed |= call.flags.reliable;
-            // A replica that dies in this tick sends no more state to wait for.
-            let after = (call.flags.post_attached && entry.version != 0 && !entry.dying).then_some(entry.version);
-            Route::Echo { source: call.source, after }
+            Route::Echo { source: call.source, after: entry.waits_for(call.flags) }
         } else {
             Route::Request { source: None }
         };

@@ -1,4 +1,5 @@
-//! The bits of state messages and RPC messages: everything of a replica's traffic that is not a chunk's own encoding.
+//! The bits of state messages and RPC messages: everything of a replica's traffic that is not a chunk's own encoding. Bodies of
+//! records are put together in `marshal` and taken apart in `unmarshal`, from the parts that are here.
 //!
 //! A **state message** is a header and records until the bits run out:
 //!
@@ -13,14 +14,14 @@
 //!         | 001              body-full              against the defaults; creates the replica
 //!         | 0001 rpcs        destroy                rpcs = 0 | 1 count:32
 //! body-delta = version chunk*    chunk = encoding, preceded by a "differs" bit when the replica has several
-//! body-full  = version owner migratable:1 count:gamma class:gamma* encoding*
+//! body-full  = version owner migratable:1 count:gamma (class + 1):gamma* encoding*
 //! version = 1                                       changed in this very tick
 //!         | 0 age:gamma                             changed at tick - age
 //! owner   = owner:gamma assigned                    assigned = 1 (to the owner) | 0 member:gamma
 //! ```
 //!
-//! A message ends where fewer than eight bits are left and all of them are zero: no record is that short. Records of one
-//! message share nothing but the header, so a body can be encoded once and copied to every peer it suits.
+//! A message ends where fewer than eight bits are left and all of them are zero: every record has a one among its first eight
+//! bits. Records of one message share nothing but the header, so a body can be encoded once and copied to every peer it suits.
 //!
 //! An **RPC message** is one call:
 //!

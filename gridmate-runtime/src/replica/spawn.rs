@@ -6,6 +6,7 @@ use super::{AddError, ReplicaError, ReplicaManager};
 use crate::chunk::{ChunkStore, ReplicaChunk, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
+use crate::schema::{ChunkDescriptor, Priority};
 
 impl ReplicaManager {
     /// Adds a replica of one chunk; this node is its primary. Peers hear of it in the next tick.
@@ -15,8 +16,8 @@ impl ReplicaManager {
     pub fn add<T: ReplicaChunk>(&mut self, chunk: T) -> Result<ReplicaId, AddError> {
         let class = self.class_of::<T>().ok_or_else(|| AddError::NotRegistered(core::any::type_name::<T>()))?;
         let id = self.next_id()?;
-        let migratable = T::DESCRIPTOR.migratable;
-        let place = self.occupy(id, self.local, self.local, None, migratable);
+        let ChunkDescriptor { migratable, priority, .. } = *T::DESCRIPTOR;
+        let place = self.occupy(id, self.local, self.local, None, migratable, priority);
         let slot = self.store_mut::<T>(class).insert(chunk, place);
         self.entries[place as usize].chunks.push(ChunkRef { class, slot });
         Ok(id)
@@ -47,7 +48,7 @@ impl ReplicaManager {
         ReplicaBuilder { manager: self, chunks: Vec::new(), assigned: None, error: None }
     }
 
-    /// Lets `member` call the `owner_only` RPCs of a replica whose primary is here.
+    /// Lets `member` call the `owner_only` RPCs of a replica whose primary is here; [`MemberId::NONE`] takes that back.
     ///
     /// # Errors
     /// [`ReplicaError::Unknown`], [`ReplicaError::NotPrimary`].
@@ -56,7 +57,7 @@ impl ReplicaManager {
             return Err(ReplicaError::NotPrimary(id));
         }
         let place = self.index[&id];
-        self.entries[place as usize].assigned = member;
+        self.entries[place as usize].assigned = if member == MemberId::NONE { self.local } else { member };
         self.renew(place);
         Ok(())
     }
@@ -80,9 +81,17 @@ impl ReplicaManager {
         if self.local == MemberId::NONE {
             return Err(AddError::NotInSession);
         }
+        if self.primaries >= limits::REPLICAS_PER_MEMBER {
+            return Err(AddError::TooMany);
+        }
         let serial = self.next_serial;
         self.next_serial = serial.checked_add(1).ok_or(AddError::IdsUsedUp)?;
         Ok(ReplicaId { creator: self.local, serial })
+    }
+
+    /// A replica matters as much as the chunk in it that matters most.
+    pub(super) fn priority_of(&self, classes: impl Iterator<Item = u16>) -> Priority {
+        classes.map(|class| self.stores[usize::from(class)].descriptor().priority).max().unwrap_or_default()
     }
 
     /// Puts a replica without chunks into the table and returns its place.
@@ -93,6 +102,7 @@ impl ReplicaManager {
         assigned: MemberId,
         upstream: Option<PeerId>,
         migratable: bool,
+        priority: Priority,
     ) -> u32 {
         let entry = Entry {
             id,
@@ -104,6 +114,8 @@ impl ReplicaManager {
             floor: 0,
             received: 0,
             migratable,
+            priority,
+            oversized: false,
             echoed: false,
             dying: false,
             live: true,
@@ -119,6 +131,8 @@ impl ReplicaManager {
             u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 replicas fit in memory")
         };
         self.index.insert(id, place);
+        self.primaries += usize::from(upstream.is_none());
+        *self.levels.entry(priority).or_default() += 1;
         place
     }
 
@@ -129,6 +143,13 @@ impl ReplicaManager {
         entry.live = false;
         entry.dying = false;
         let upstream = entry.upstream;
+        self.primaries -= usize::from(upstream.is_none());
+        if let Some(count) = self.levels.get_mut(&entry.priority) {
+            *count -= 1;
+            if *count == 0 {
+                self.levels.remove(&entry.priority);
+            }
+        }
         for chunk in core::mem::take(&mut entry.chunks) {
             self.stores[usize::from(chunk.class)].remove(chunk.slot);
         }
@@ -213,7 +234,9 @@ impl ReplicaBuilder<'_> {
         }
         let id = manager.next_id()?;
         let migratable = chunks.iter().all(|(class, _)| manager.stores[usize::from(*class)].descriptor().migratable);
-        let place = manager.occupy(id, manager.local, assigned.unwrap_or(manager.local), None, migratable);
+        let priority = manager.priority_of(chunks.iter().map(|(class, _)| *class));
+        let assigned = assigned.filter(|member| *member != MemberId::NONE).unwrap_or(manager.local);
+        let place = manager.occupy(id, manager.local, assigned, None, migratable, priority);
         for (class, insert) in chunks {
             let slot = insert(&mut *manager.stores[usize::from(class)], place);
             manager.entries[place as usize].chunks.push(ChunkRef { class, slot });

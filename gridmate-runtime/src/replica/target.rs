@@ -1,6 +1,6 @@
 //! What this node knows of one peer: what it has, what it was sent, what it still needs.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use bitvec::vec::BitVec;
 
@@ -286,14 +286,14 @@ pub(super) struct OutgoingCall {
 /// Replicas of a peer's that are gone, remembered for as long as a datagram from before could still arrive.
 #[derive(Debug, Default)]
 pub(super) struct Graves {
-    by_id: BTreeMap<ReplicaId, u64>,
+    by_id: BTreeSet<ReplicaId>,
     by_order: VecDeque<(u64, ReplicaId)>,
     newest: u64,
 }
 
 impl Graves {
     pub(super) fn contains(&self, id: ReplicaId) -> bool {
-        self.by_id.contains_key(&id)
+        self.by_id.contains(&id)
     }
 
     /// A message with this place in the peer's sending order has arrived.
@@ -305,16 +305,39 @@ impl Graves {
         }
     }
 
-    /// False when there is no room.
-    pub(super) fn dig(&mut self, id: ReplicaId) -> bool {
-        if self.by_id.contains_key(&id) {
-            return true;
+    pub(super) fn dig(&mut self, id: ReplicaId) {
+        if !self.by_id.insert(id) {
+            return;
         }
-        if self.by_id.len() >= limits::TOMBSTONES {
-            return false;
-        }
-        self.by_id.insert(id, self.newest);
         self.by_order.push_back((self.newest, id));
-        true
+        if self.by_order.len() > limits::TOMBSTONES
+            && let Some((_, oldest)) = self.by_order.pop_front()
+        {
+            self.by_id.remove(&oldest);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn id(serial: usize) -> ReplicaId {
+        ReplicaId { creator: MemberId(2), serial: u32::try_from(serial).unwrap() }
+    }
+
+    #[test]
+    fn graves_are_kept_for_a_window_and_bounded() {
+        let mut graves = Graves::default();
+        graves.arrived(10);
+        graves.dig(id(1));
+        graves.dig(id(1));
+        graves.arrived(10 + limits::PACKET_WINDOW as u64);
+        assert!(graves.contains(id(1)));
+        graves.arrived(11 + limits::PACKET_WINDOW as u64);
+        assert!(!graves.contains(id(1)));
+        (1..=limits::TOMBSTONES + 5).for_each(|serial| graves.dig(id(serial)));
+        assert!(!graves.contains(id(5)) && graves.contains(id(6)));
+        assert_eq!(graves.by_id.len(), limits::TOMBSTONES);
     }
 }

@@ -128,7 +128,11 @@ impl ReplicaManager {
             if class >= self.stores.len() {
                 return Err(PeerFault::NoSuchType.into());
             }
-            classes.push(u16::try_from(class).map_err(|_| WireError::Invalid)?);
+            let class = u16::try_from(class).map_err(|_| WireError::Invalid)?;
+            if classes.contains(&class) {
+                return Err(PeerFault::NoSuchType.into());
+            }
+            classes.push(class);
         }
         if self.is_buried(peer, id) {
             return Err(Stop::TooLate);
@@ -164,12 +168,17 @@ impl ReplicaManager {
         r: &mut BitReader<'_>,
     ) -> Result<(), Stop> {
         let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
-        if known.proxies >= limits::REPLICAS_PER_PEER {
+        let most = match known.role {
+            PeerRole::Client => limits::REPLICAS_PER_MEMBER,
+            PeerRole::Host => limits::REPLICAS,
+        };
+        if known.proxies >= most {
             return Err(PeerFault::Limit("replicas").into());
         }
         known.proxies += 1;
         let Ownership { owner, assigned, migratable } = ownership;
-        let place = self.occupy(id, owner, assigned, Some(peer), migratable);
+        let priority = self.priority_of(classes.iter().copied());
+        let place = self.occupy(id, owner, assigned, Some(peer), migratable, priority);
         for class in classes {
             let slot = self.stores[usize::from(*class)].insert_default(place);
             self.entries[place as usize].chunks.push(ChunkRef { class: *class, slot });
@@ -210,10 +219,10 @@ impl ReplicaManager {
         if known.graves.contains(id) {
             return Ok(()); // Said before.
         }
-        if !known.graves.dig(id) {
-            return Err(PeerFault::Limit("destroyed replicas").into());
+        known.graves.dig(id);
+        if self.index.contains_key(&id) {
+            known.doomed.push(Doomed { id, after_rpcs });
         }
-        known.doomed.push(Doomed { id, after_rpcs });
         Ok(())
     }
 

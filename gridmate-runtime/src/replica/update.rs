@@ -43,10 +43,11 @@ impl ReplicaManager {
         let calls = self.peer(peer).map_or(0, |p| p.held.calls.len());
         for _ in 0..calls {
             let Some(held) = self.peer_mut(peer).and_then(|p| p.held.calls.pop_front()) else { break };
-            if !self.is_ready(peer, &held.call, &waiting) {
+            if !self.is_ready(peer, &held.call, &waiting) && !held.is_overdue(self.now) {
                 waiting.push(held.call.replica);
+                let now = self.now;
                 if let Some(peer) = self.peer_mut(peer) {
-                    peer.held.calls.push_back(held);
+                    peer.held.wait(held, now);
                 }
                 continue;
             }
@@ -56,7 +57,7 @@ impl ReplicaManager {
             }
             result?;
         }
-        Ok(())
+        self.peer(peer).map_or(Ok(()), |p| p.held.check())
     }
 
     fn is_ready(&self, peer: PeerId, call: &Call, waiting: &Waiting) -> bool {
@@ -175,7 +176,7 @@ impl ReplicaManager {
         }
         let entry = &mut self.entries[place as usize];
         entry.echoed |= flags.reliable;
-        let after = flags.post_attached.then_some(entry.version);
+        let after = entry.waits_for(flags);
         let mut w = core::mem::take(&mut self.encoder.scratch);
         w.clear();
         Call { route: Route::Echo { source, after }, ..*call }.write(&mut w);

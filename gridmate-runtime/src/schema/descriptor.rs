@@ -24,7 +24,8 @@ pub struct DatasetDescriptor {
     pub shape: fn() -> Shape,
 }
 
-/// How much a replica matters when bytes are short: higher goes first. The numbers are GridMate's.
+/// How much a replica matters when bytes are short: higher goes first, among equals the one that was added first. A replica has
+/// the highest priority of its chunks. The numbers are GridMate's.
 ///
 /// ```
 /// use gridmate_runtime::Priority;
@@ -36,7 +37,7 @@ pub struct DatasetDescriptor {
 pub struct Priority(u16);
 
 impl Priority {
-    /// Goes out with the next datagram, whatever the budget says.
+    /// Goes first of all.
     pub const REALTIME: Self = Self(0xFFFF);
     /// 0xFFFE.
     pub const HIGHEST: Self = Self(0xFFFE);

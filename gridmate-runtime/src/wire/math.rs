@@ -1,7 +1,8 @@
 //! glam's vectors, quaternions and matrices.
 //!
 //! Each is its components in glam's order (matrices by columns): floats as their bit patterns, integers as two's
-//! complement, 32 bits each, or 64 for the `D` types. `Vec3A` travels as `Vec3`, and both as an array of `f32` would.
+//! complement, 32 bits each, or 64 for the `D` types. `Vec3A` travels as `Vec3`. A value alone has
+//! the bits that an array of its components has; a change has not.
 //!
 //! Components change together, so one rung serves them all. A first bit is 1 when every component differs from the baseline;
 //! else it is 0 and one bit per component says which do. Three bits name the rung. Then each component that differs, in as
@@ -13,7 +14,7 @@
 //! | `f64` | 16 | 24 | 32 | 38 | 42 | 46 | 52 | 64 |
 //! | `i32`, `u32` | 2 | 4 | 6 | 9 | 12 | 16 | 22 | 32 |
 //!
-//! A `Vec3` of which all components move a little costs 4 bits and three times 15 to 21; one component of it 7 and once that.
+//! A `Vec3` of which all components move a little costs 4 bits and three times 12 to 21; one component of it 7 and once that.
 
 use glam::{
     Affine3A, DQuat, DVec2, DVec3, DVec4, IVec2, IVec3, IVec4, Mat3, Mat4, Quat, UVec2, UVec3, UVec4, Vec2, Vec3,

@@ -1,0 +1,20 @@
+//! What goes over which channel of a connection. Part of the wire format.
+
+use crate::carrier::{ChannelId, ChannelKind};
+
+/// Session control: reliable, first in every datagram.
+pub(super) const CONTROL: ChannelId = ChannelId(0);
+/// Calls that must arrive.
+pub(super) const RPC_RELIABLE: ChannelId = ChannelId(1);
+/// Calls that may be lost, but never arrive late.
+pub(super) const RPC_UNRELIABLE: ChannelId = ChannelId(2);
+/// Replica state: repeated by the replica manager, so never by the carrier.
+pub(super) const STATE: ChannelId = ChannelId(3);
+
+/// All of them, by number.
+pub(super) const CHANNELS: [ChannelKind; 4] = [
+    ChannelKind::ReliableOrdered,
+    ChannelKind::ReliableOrdered,
+    ChannelKind::UnreliableSequenced,
+    ChannelKind::Unreliable,
+];
