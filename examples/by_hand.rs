@@ -194,7 +194,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
 
     let here = host.replicas_ref().get::<Door>(id)?;
     let there = client.replicas_ref().get::<Door>(id)?;
-    assert!((here.angle - 45.0).abs() < ANGLE.resolution() as f32, "the second push met a locked door");
+    assert!(f64::from(here.angle - 45.0).abs() < ANGLE.resolution(), "the second push met a locked door");
     assert_eq!(here.snapshot().angle, there.snapshot().angle, "the same step on both nodes");
     assert_eq!((there.label.as_str(), there.locked), ("cellar", true));
     assert_eq!((here.creaks, there.creaks), (1, 101), "one push ran on both, one change was noticed by the proxy");

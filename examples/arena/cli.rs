@@ -170,15 +170,20 @@ impl Options {
         Duration::from_secs(1) / self.hz.get()
     }
 
-    /// About what a message there and an answer back take, retries of what gets lost included.
-    pub(crate) fn round_trip(&self) -> Duration {
-        let once = (self.latency + self.jitter + self.tick()) * 2;
-        once.div_f64((1.0 - self.loss).powi(2))
+    /// How often something must be said, on average, until both it and its answer get through.
+    fn tries(&self) -> f64 {
+        (1.0 - self.loss).powi(-2)
     }
 
-    /// How long a peer may be silent before it counts as lost.
+    /// About what a message there and an answer back take, repetitions of what gets lost included.
+    pub(crate) fn round_trip(&self) -> Duration {
+        ((self.latency + self.jitter + self.tick()) * 2).mul_f64(self.tries())
+    }
+
+    /// How long a peer may be silent, or a host not answer, before it counts as lost. A joiner knocks four times a second:
+    /// five times as long as it takes on average is enough for nearly all.
     pub(crate) fn timeout(&self) -> Duration {
-        Duration::from_secs(3) + self.round_trip() * 2
+        Duration::from_secs(3) + self.round_trip() * 2 + Duration::from_millis(1_250).mul_f64(self.tries() - 1.0)
     }
 
     /// How long the stopped world may take until everyone holds the same.
@@ -188,7 +193,7 @@ impl Options {
 
     /// How long a whole run may take.
     pub(crate) fn deadline(&self) -> Duration {
-        Duration::from_secs(20 + u64::from(self.seconds)) + self.settle_limit() + self.round_trip() * 20
+        Duration::from_secs(20 + u64::from(self.seconds)) + self.settle_limit() + self.timeout() * 2
     }
 }
 

@@ -121,7 +121,7 @@ impl<'a> Host<'a> {
                         })
                         .collect();
                     seat.voice.note(standings(seat.node.replicas_ref()));
-                    let goodbyes = self.options.timeout().as_secs_f64();
+                    let goodbyes = 1.0 + self.options.round_trip().as_secs_f64() * 20.0;
                     self.enter(Phase::Over, now, goodbyes, seat)?;
                 }
             }

@@ -200,6 +200,7 @@ impl Node {
             channels: CHANNELS.to_vec(),
             timeout: config.timeout,
             keep_alive: config.keep_alive,
+            handshake_timeout: config.timeout.max(CarrierConfig::default().handshake_timeout),
             ..CarrierConfig::default()
         };
         let mut endpoint = Endpoint::new(carrier, rng.next_u64());
