@@ -155,9 +155,9 @@ impl<'a> Host<'a> {
                     seat.voice.note(format_args!("{member} {name} joined"));
                 }
             }
-            NodeEvent::Session(SessionEvent::MemberLeft { member, reason }) => {
+            NodeEvent::Session(SessionEvent::MemberLeft { member, name, reason }) => {
                 if self.phase != Phase::Over {
-                    seat.voice.note(format_args!("{member} left: {reason}"));
+                    seat.voice.note(format_args!("{member} {name} left: {reason}"));
                 }
                 seat.node.replicas().primary_mut::<Match>(self.game)?.heard.remove(member);
             }

@@ -89,7 +89,7 @@ fn damaged_datagrams_are_dropped_and_counted_and_change_nothing() {
     for seed in 0..20 {
         let network = MemoryNetwork::new();
         let injected: [std::sync::Arc<std::sync::atomic::AtomicU64>; 2] = Default::default();
-        let mut vandal = |n: usize| Vandal {
+        let vandal = |n: usize| Vandal {
             inner: network.bind_any().unwrap(),
             rng: Rng::new(seed * 2 + n as u64),
             copies: 4,

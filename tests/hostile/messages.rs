@@ -197,7 +197,7 @@ fn a_record_written_by_hand_is_understood() {
 #[test]
 fn floods_end_at_a_limit() {
     use gridmate_runtime::limits;
-    // Calls on replicas that never come.
+    // Calls on replicas that never come: held up to a number, then a fault.
     let mut pair = Pair::new();
     let mut call = BitWriter::new();
     for bits in [2, 4_000_000_000] {
@@ -209,23 +209,16 @@ fn floods_end_at_a_limit() {
     call.gamma(2);
     call.bool(false);
     let bytes = call.finish().to_vec();
-    let refused = (0..=limits::HELD_RPCS).find(|_| pair.host.handle_call(pair.at_host, true, &bytes).is_err());
-    assert_eq!(refused, Some(limits::HELD_RPCS));
-    // Ends of replicas that never were.
+    for _ in 0..=limits::HELD_RPCS {
+        pair.host.handle_call(pair.at_host, true, &bytes).unwrap();
+    }
+    let mut faults = 0;
+    pair.host.update(Instant::from_millis(3), |_, _| faults += 1);
+    assert_eq!(faults, 1);
+    // Calls by the megabyte within one tick.
     let mut pair = Pair::new();
-    let mut serial = 1_000_u32;
-    let refused = (0..100_000_usize).find(|_| {
-        pair.order += 1;
-        serial += 1;
-        let message = state(9, |w| {
-            w.bits(0b00, 2);
-            w.gamma(2);
-            w.gamma(serial);
-            w.bits(0b1000, 4);
-            w.bool(true);
-            w.bits(1_000_000, 32);
-        });
-        pair.host.handle_state(pair.at_host, 1, &message).is_err()
-    });
-    assert!(refused.is_some_and(|n| n <= limits::TOMBSTONES), "{refused:?}");
+    let mut large = bytes;
+    large.resize(1 << 20, 0);
+    let refused = (0..100).find(|_| pair.host.handle_call(pair.at_host, true, &large).is_err());
+    assert_eq!(refused, Some(limits::ARRIVED_RPC_BYTES >> 20));
 }

@@ -45,8 +45,9 @@ fn a_killed_client_is_missed_and_the_rest_converges() {
     }
     let victim = clients.remove(1);
     let ship = format!("the ship of bot-{} is gone", victim.id());
+    let victim_id = victim.id();
     victim.kill();
-    host.wait_for(&format!("{member} left: it fell silent"), SILENCE);
+    host.wait_for(&format!("{member} bot-{} left: it fell silent", victim_id), SILENCE);
     for client in &mut clients {
         client.wait_for(&ship, SILENCE);
     }

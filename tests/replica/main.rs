@@ -336,3 +336,109 @@ fn a_peer_cannot_touch_what_is_not_its_own() {
     assert_eq!(mesh.managers[0].get::<Mover>(id).unwrap().energy, 1);
     assert!(mesh.agree());
 }
+
+#[test]
+fn what_cannot_be_sent_is_said_and_holds_up_no_calls() {
+    let mut mesh = Mesh::new(&registry(), 1, 1, FAIR);
+    let id = mesh.managers[0].spawn().with(Mover::default()).with(Journal::default()).add().unwrap();
+    mesh.run(10);
+    mesh.managers[0].primary_mut::<Mover>(id).unwrap().label = "x".repeat(40_000);
+    mesh.step();
+    let event = mesh.managers[0].poll_event();
+    assert!(matches!(event, Some(ReplicaEvent::TooLarge { id: of, bytes }) if of == id && bytes > 40_000), "{event:?}");
+    for number in 0..10 {
+        mesh.managers[0].primary_mut::<Journal>(id).unwrap().version = number;
+        mesh.step();
+        mesh.managers[0].primary_mut::<Journal>(id).unwrap().rpcs().note(number).unwrap();
+        mesh.step();
+    }
+    // A call made in the very tick in which the state grew too large waits for it, but not for ever.
+    mesh.run(340);
+    assert_eq!(mesh.managers[1].get::<Journal>(id).unwrap().calls.len(), 10);
+    assert_eq!(mesh.managers[1].get::<Mover>(id).unwrap().label, "");
+    mesh.managers[0].primary_mut::<Mover>(id).unwrap().label = "short again".to_owned();
+    mesh.run(20);
+    assert!(mesh.agree());
+}
+
+#[test]
+fn arguments_have_limits_and_breaking_one_is_an_error_at_the_caller() {
+    #[derive(Default, ReplicaChunk)]
+    struct Chatter {
+        lines: u32,
+    }
+
+    #[rpcs]
+    impl Chatter {
+        #[rpc]
+        fn say(&mut self, _ctx: &RpcContext, line: String) {
+            self.lines += u32::try_from(line.len()).unwrap();
+        }
+
+        #[rpc(unreliable)]
+        fn mutter(&mut self, _ctx: &RpcContext, line: String) {
+            self.lines += u32::try_from(line.len()).unwrap();
+        }
+    }
+
+    let registry = Registry::builder().chunk::<Chatter>().build().unwrap();
+    let mut mesh = Mesh::new(&registry, 1, 1, FAIR);
+    let id = mesh.managers[0].add(Chatter::default()).unwrap();
+    mesh.run(10);
+    let mut proxy = mesh.managers[1].proxy::<Chatter>(id).unwrap();
+    assert_eq!(proxy.rpcs().say("x".repeat(9_000)), Err(RpcError::TooLarge { limit: 8_192 }));
+    assert_eq!(proxy.rpcs().mutter("x".repeat(1_100)), Err(RpcError::TooLarge { limit: 1_024 }));
+    proxy.rpcs().say("x".repeat(8_000)).unwrap();
+    proxy.rpcs().mutter("x".repeat(1_000)).unwrap();
+    mesh.run(60);
+    assert_eq!(mesh.managers[0].get::<Chatter>(id).unwrap().lines, 9_000);
+}
+
+#[test]
+fn assigning_to_nobody_is_assigning_to_the_owner() {
+    let mut mesh = Mesh::new(&registry(), 1, 1, FAIR);
+    let id = mesh.managers[0].spawn().with(Gauge::default()).assign(MemberId::NONE).add().unwrap();
+    mesh.run(10);
+    mesh.managers[0].assign(id, MemberId(2)).unwrap();
+    mesh.run(10);
+    assert_eq!(mesh.managers[1].info(id).unwrap().assigned, MemberId(2));
+    mesh.managers[0].assign(id, MemberId::NONE).unwrap();
+    mesh.run(10);
+    assert_eq!(mesh.managers[1].info(id).unwrap().assigned, MemberId::HOST);
+}
+
+#[test]
+fn what_matters_most_is_sent_first() {
+    macro_rules! of_priority {
+        ($($name:ident $level:expr),*) => {$(
+            #[derive(Default, ReplicaChunk)]
+            #[chunk(priority = $level)]
+            struct $name {
+                filler: u64,
+            }
+        )*};
+    }
+    of_priority!(Low Priority::LOW, Normal Priority::NORMAL, High Priority::HIGH);
+    let registry = Registry::builder().chunk::<Low>().chunk::<Normal>().chunk::<High>().build().unwrap();
+    let mut host = ReplicaManager::new(registry.clone(), 1);
+    let mut client = ReplicaManager::new(registry, 2);
+    client.set_local_member(MemberId(2));
+    let (to, from) = (host.add_peer(MemberId(2), PeerRole::Client), client.add_peer(MemberId::HOST, PeerRole::Host));
+    for filler in 1..=20 {
+        host.add(Low { filler }).unwrap();
+    }
+    for filler in 1..=20 {
+        host.add(Normal { filler }).unwrap();
+        host.add(High { filler }).unwrap();
+    }
+    host.prepare();
+    let mut bytes = Vec::new();
+    let mut arrived = Vec::new();
+    for order in 0.. {
+        let Some(_) = host.marshal(to, 100, &mut bytes) else { break };
+        let _ = client.handle_state(from, order, &bytes).unwrap();
+        arrived.push((client.iter::<High>().count(), client.iter::<Normal>().count(), client.iter::<Low>().count()));
+    }
+    assert_eq!(arrived.last(), Some(&(20, 20, 20)));
+    assert!(arrived.iter().all(|(high, normal, low)| (*normal == 0 || *high == 20) && (*low == 0 || *normal == 20)));
+}

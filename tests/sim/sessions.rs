@@ -59,6 +59,7 @@ fn a_crashed_client_is_noticed_and_what_it_owned_is_gone() {
         events(&mut world, *node);
     }
     let lost = world.node(nodes[1]).local_member();
+    let name = "client 0".to_owned();
     world.crash(nodes[1]);
     let noticed = world.run_until(Duration::from_secs(8), |world| world.node(nodes[0]).member(lost).is_none());
     assert!(noticed.is_some_and(|after| after <= Duration::from_millis(5_200)), "{noticed:?}");
@@ -69,10 +70,11 @@ fn a_crashed_client_is_noticed_and_what_it_owned_is_gone() {
         assert_eq!(replicas.info(migratable).unwrap().owner, MemberId::HOST);
         assert!(replicas.info(other).is_some());
         let heard = events(&mut world, node);
-        assert!(
-            heard
-                .contains(&NodeEvent::Session(SessionEvent::MemberLeft { member: lost, reason: LeaveReason::Timeout }))
-        );
+        assert!(heard.contains(&NodeEvent::Session(SessionEvent::MemberLeft {
+            member: lost,
+            name: name.clone(),
+            reason: LeaveReason::Timeout
+        })));
         assert!(heard.contains(&NodeEvent::Replica(ReplicaEvent::Removed { id: mortal })));
     }
 }
@@ -111,10 +113,11 @@ fn leaving_is_prompt_and_frees_the_place() {
     let now = world.now();
     world.node(first).leave(now);
     world.run_for(Duration::from_millis(500));
-    assert!(
-        session_events(&mut world, host)
-            .contains(&SessionEvent::MemberLeft { member: MemberId(2), reason: LeaveReason::Left })
-    );
+    assert!(session_events(&mut world, host).contains(&SessionEvent::MemberLeft {
+        member: MemberId(2),
+        name: String::new(),
+        reason: LeaveReason::Left
+    }));
     let third = world.join(host, NodeConfig::new(registry)).unwrap();
     world.run_for(Duration::from_millis(500));
     assert_eq!(world.node(third).local_member(), MemberId(3), "ids are not reused");
@@ -152,6 +155,7 @@ fn a_kicked_member_is_told_why() {
     let (mut world, nodes) = session(2, 2, LinkConfig::perfect(), &registry());
     let now = world.now();
     let victim = world.node(nodes[1]).local_member();
+    let name = "client 0".to_owned();
     assert!(!world.node(nodes[2]).kick(now, victim), "only the host sends members away");
     assert!(world.node(nodes[0]).kick(now, victim));
     world.run_for(Duration::from_millis(500));
@@ -161,7 +165,7 @@ fn a_kicked_member_is_told_why() {
     );
     assert_eq!(
         session_events(&mut world, nodes[2]).last(),
-        Some(&SessionEvent::MemberLeft { member: victim, reason: LeaveReason::Kicked })
+        Some(&SessionEvent::MemberLeft { member: victim, name, reason: LeaveReason::Kicked })
     );
 }
 
@@ -186,4 +190,44 @@ fn a_replica_cannot_be_added_before_joining() {
     let client = world.join(host, NodeConfig::new(registry())).unwrap();
     let early = world.replicas(client).add(Journal::default());
     assert_eq!(early, Err(gridmate_runtime::replica::AddError::NotInSession));
+}
+
+#[test]
+fn a_program_that_joins_late_in_its_life_has_all_the_time_there_is() {
+    let mut world = World::new(1, 30, LinkConfig::perfect()).unwrap();
+    let host = world.host(NodeConfig::new(registry())).unwrap();
+    world.run_for(Duration::from_secs(60));
+    let client = world.join(host, NodeConfig::new(registry())).unwrap();
+    world.run_for(Duration::from_millis(300));
+    assert_eq!(world.node(client).local_member(), MemberId(2));
+}
+
+#[test]
+fn seventy_thousand_ends_in_one_tick_are_survived() {
+    let (mut world, nodes) = session(1, 1, LinkConfig::perfect(), &registry());
+    let ids: Vec<_> = (0..70_000).map(|_| world.replicas(nodes[0]).add(Gauge::default()).unwrap()).collect();
+    let arrived = world.run_until(Duration::from_secs(30), |world| world.replicas(nodes[1]).len() == 70_000);
+    assert!(arrived.is_some());
+    for id in ids {
+        world.replicas(nodes[0]).destroy(id).unwrap();
+    }
+    let gone = world.run_until(Duration::from_secs(30), |world| world.replicas(nodes[1]).is_empty());
+    assert!(gone.is_some());
+    assert_eq!(world.node(nodes[1]).members().count(), 2);
+}
+
+#[test]
+fn thousands_of_calls_in_one_tick_are_no_fault() {
+    let (mut world, nodes) = session(1, 1, LinkConfig::perfect(), &registry());
+    let journal = world.replicas(nodes[0]).add(Journal::default()).unwrap();
+    world.run_for(Duration::from_secs(1));
+    for number in 0..20_000 {
+        world.replicas(nodes[0]).primary_mut::<Journal>(journal).unwrap().rpcs().hint(number).unwrap();
+        world.replicas(nodes[0]).primary_mut::<Journal>(journal).unwrap().rpcs().note(number).unwrap();
+    }
+    world.run_for(Duration::from_secs(5));
+    assert_eq!(world.node(nodes[0]).members().count(), 2);
+    let there = world.replicas(nodes[1]).get::<Journal>(journal).unwrap();
+    assert_eq!(there.calls.len(), 20_000);
+    assert_eq!(there.hints.len(), 20_000);
 }

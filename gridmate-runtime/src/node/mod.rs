@@ -24,7 +24,7 @@ pub use event::NodeEvent;
 pub use stats::{NodeStats, PeerStats};
 
 use self::channels::{CHANNELS, CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
-use crate::carrier::{CarrierConfig, CarrierEvent, ChannelId, ConnectError, ConnectionId, DisconnectReason, Endpoint};
+use crate::carrier::{CarrierConfig, CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint};
 use crate::driver::{Driver, DriverError};
 use crate::ids::MemberId;
 use crate::limits;
@@ -61,6 +61,9 @@ pub struct Node {
     endpoint: Endpoint,
     session: Session,
     replicas: ReplicaManager,
+    /// Where to connect to in the first tick: a handshake's time starts when it does.
+    joining: Option<SocketAddr>,
+    hello: Vec<u8>,
     /// Connections that replicas go over.
     links: BTreeMap<ConnectionId, Link>,
     events: VecDeque<NodeEvent>,
@@ -84,9 +87,9 @@ struct Link {
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {
-    /// The carrier would not connect.
+    /// The driver cannot be used.
     #[error(transparent)]
-    Connect(#[from] ConnectError),
+    Driver(#[from] DriverError),
 }
 
 impl Node {
@@ -95,20 +98,17 @@ impl Node {
     /// # Errors
     /// None today; a driver that needs more than an address to start may add some.
     pub fn host(driver: impl Driver + 'static, config: NodeConfig) -> Result<Self, NodeError> {
-        Self::new(Box::new(driver), config, |_, seed, config| Ok(Session::host(&config.name, seed, config.max_members)))
+        Ok(Self::new(Box::new(driver), config, |seed, config| Session::host(&config.name, seed, config.max_members)))
     }
 
     /// Joins the session hosted at `host`. Returns at once; [`SessionEvent::Joined`](crate::SessionEvent::Joined) or
     /// [`SessionEvent::JoinFailed`](crate::SessionEvent::JoinFailed) follows after some ticks.
     ///
     /// # Errors
-    /// [`NodeError::Connect`] when the address cannot be connected to.
+    /// None today; a driver that needs more than an address to start may add some.
     pub fn join(driver: impl Driver + 'static, host: SocketAddr, config: NodeConfig) -> Result<Self, NodeError> {
-        let mut node = Self::new(Box::new(driver), config, |endpoint, _, config| {
-            let hello = Session::hello(&config.name);
-            let connection = endpoint.connect(Instant::ZERO, host, &hello)?;
-            Ok(Session::join(&config.name, connection))
-        })?;
+        let mut node = Self::new(Box::new(driver), config, |_, config| Session::join(&config.name));
+        node.joining = Some(host);
         node.replicas.set_local_member(MemberId::NONE);
         Ok(node)
     }
@@ -188,11 +188,7 @@ impl Node {
         }
     }
 
-    fn new(
-        driver: Box<dyn Driver>,
-        config: NodeConfig,
-        session: impl FnOnce(&mut Endpoint, u64, &NodeConfig) -> Result<Session, NodeError>,
-    ) -> Result<Self, NodeError> {
+    fn new(driver: Box<dyn Driver>, config: NodeConfig, session: impl FnOnce(u64, &NodeConfig) -> Session) -> Self {
         let mut driver = driver;
         let mut rng = crate::Rng::new(config.seed.unwrap_or_else(|| driver.entropy()));
         let carrier = CarrierConfig {
@@ -203,9 +199,11 @@ impl Node {
             handshake_timeout: config.timeout.max(CarrierConfig::default().handshake_timeout),
             ..CarrierConfig::default()
         };
-        let mut endpoint = Endpoint::new(carrier, rng.next_u64());
-        let session = session(&mut endpoint, rng.next_u64(), &config)?;
-        Ok(Self {
+        let endpoint = Endpoint::new(carrier, rng.next_u64());
+        let session = session(rng.next_u64(), &config);
+        Self {
+            joining: None,
+            hello: Session::hello(&config.name),
             driver,
             endpoint,
             session,
@@ -217,11 +215,14 @@ impl Node {
             interval: Duration::ZERO,
             buffer: Vec::new(),
             faulty: Vec::new(),
-        })
+        }
     }
 
     fn receive(&mut self, now: Instant) -> Result<(), DriverError> {
         let endpoint = &mut self.endpoint;
+        if let Some(host) = self.joining.take() {
+            self.session.handle_connecting(endpoint.connect(now, host, &self.hello).ok());
+        }
         self.driver.receive(now, &mut |from, datagram| endpoint.handle_datagram(now, from, datagram))?;
         endpoint.handle_timeout(now);
         Ok(())

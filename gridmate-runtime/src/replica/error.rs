@@ -29,7 +29,7 @@ pub enum AddError {
     #[error("the chunk type {0} is not in the registry; list it with `Registry::builder().chunk::<…>()`")]
     NotRegistered(&'static str),
     /// This node has no member id yet: it has not joined a session.
-    #[error("this node is not in a session yet; wait for `NodeEvent::Joined`")]
+    #[error("this node is not in a session yet; wait for `SessionEvent::Joined`")]
     NotInSession,
     /// A replica needs at least one chunk and holds [`limits::CHUNKS_PER_REPLICA`] at most.
     #[error("a replica has 1 to {} chunks", limits::CHUNKS_PER_REPLICA)]

@@ -28,6 +28,8 @@ pub enum SessionEvent {
     MemberLeft {
         /// Who.
         member: MemberId,
+        /// The name it had given.
+        name: String,
         /// Why.
         reason: LeaveReason,
     },

@@ -88,8 +88,9 @@ pub(crate) struct Session {
 #[derive(Debug, PartialEq, Eq)]
 enum Role {
     Host,
+    /// Without a connection until the first tick.
     Client {
-        host: ConnectionId,
+        host: Option<ConnectionId>,
         joined: bool,
     },
     /// The session is over for this node.
@@ -111,8 +112,20 @@ impl Session {
         session
     }
 
-    pub(crate) fn join(name: &str, host: ConnectionId) -> Self {
-        Self::new(Role::Client { host, joined: false }, name, 0, 0)
+    pub(crate) fn join(name: &str) -> Self {
+        Self::new(Role::Client { host: None, joined: false }, name, 0, 0)
+    }
+
+    /// The connection to the host has been begun, or could not be.
+    pub(crate) fn handle_connecting(&mut self, connection: Option<ConnectionId>) {
+        if let Role::Client { host, .. } = &mut self.role {
+            *host = connection;
+            if connection.is_none() {
+                self.role = Role::Ended;
+                let error = JoinError::Unreachable(LeaveReason::Fault);
+                self.events.push_back(SessionEvent::JoinFailed { error });
+            }
+        }
     }
 
     /// The bytes to introduce ourselves with.
@@ -182,7 +195,7 @@ impl Session {
                 self.broadcast(&ControlMessage::Joined { member, name: &name }, Some(connection));
                 self.events.push_back(SessionEvent::MemberJoined { member, name });
             }
-            Role::Client { host, ref mut joined } if host == connection && !*joined => {
+            Role::Client { host, ref mut joined } if host == Some(connection) && !*joined => {
                 let Welcome { member, session } = Welcome::decode(welcome).map_err(|_| Malformed)?;
                 *joined = true;
                 self.local = member;
@@ -201,7 +214,7 @@ impl Session {
     /// A control message has arrived.
     pub(crate) fn handle_message(&mut self, connection: ConnectionId, message: &[u8]) -> Result<(), Malformed> {
         let Role::Client { host, joined: true } = self.role else { return Err(Malformed) };
-        if host != connection {
+        if host != Some(connection) {
             return Err(Malformed);
         }
         match ControlMessage::decode(message).map_err(|_| Malformed)? {
@@ -213,8 +226,8 @@ impl Session {
                 self.events.push_back(SessionEvent::MemberJoined { member, name: name.to_owned() });
             }
             ControlMessage::Left { member, reason } => {
-                self.members.remove(&member).ok_or(Malformed)?;
-                self.events.push_back(SessionEvent::MemberLeft { member, reason });
+                let Member { name, .. } = self.members.remove(&member).ok_or(Malformed)?;
+                self.events.push_back(SessionEvent::MemberLeft { member, name, reason });
             }
         }
         Ok(())
@@ -222,7 +235,7 @@ impl Session {
 
     /// The host we asked refused.
     pub(crate) fn handle_refused(&mut self, connection: ConnectionId, reason: Refusal) {
-        if matches!(self.role, Role::Client { host, .. } if host == connection) {
+        if matches!(self.role, Role::Client { host, .. } if host == Some(connection)) {
             self.role = Role::Ended;
             self.events.push_back(SessionEvent::JoinFailed { error: JoinError::Refused(reason) });
         }
@@ -236,12 +249,13 @@ impl Session {
                 if !joiner.connected {
                     return; // Nobody has heard of it.
                 }
-                let (member, reason) = (joiner.member, LeaveReason::from(reason));
+                let Joiner { member, name, .. } = joiner;
+                let reason = LeaveReason::from(reason);
                 self.members.remove(&member);
                 self.broadcast(&ControlMessage::Left { member, reason }, None);
-                self.events.push_back(SessionEvent::MemberLeft { member, reason });
+                self.events.push_back(SessionEvent::MemberLeft { member, name, reason });
             }
-            Role::Client { host, joined } if host == connection => {
+            Role::Client { host, joined } if host == Some(connection) => {
                 self.role = Role::Ended;
                 self.members.retain(|id, _| *id == self.local);
                 self.events.push_back(if joined {
@@ -268,7 +282,9 @@ impl Session {
     pub(crate) fn leave(&mut self) {
         let reason = if self.role == Role::Host { DisconnectReason::Shutdown } else { DisconnectReason::Leave };
         match core::mem::replace(&mut self.role, Role::Ended) {
-            Role::Client { host, .. } => self.actions.push_back(Action::Disconnect { connection: host, reason }),
+            Role::Client { host, .. } => {
+                self.actions.extend(host.map(|connection| Action::Disconnect { connection, reason }));
+            }
             _ => {
                 for connection in core::mem::take(&mut self.connections).into_keys() {
                     self.actions.push_back(Action::Disconnect { connection, reason });
