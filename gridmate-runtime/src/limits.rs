@@ -53,9 +53,16 @@ pub const REPLICAS: usize = 4 << 20;
 /// a peer that acknowledges later than that gets whole values.
 pub const HISTORY: usize = 32;
 
-/// Destroyed replicas remembered per peer, so that no late datagram brings one back, count. Beyond it the oldest is forgotten:
-/// that many ends within [`PACKET_WINDOW`] datagrams leave a datagram from before them little chance to be still under way.
-pub const TOMBSTONES: usize = 65_536;
+/// Destroyed replicas remembered per peer, so that no late datagram brings one back, count. More of them within
+/// [`PACKET_WINDOW`] datagrams are not acknowledged until there is room.
+pub const TOMBSTONES: usize = 262_144;
+
+/// Destructions that a peer has not acknowledged, count. It acknowledges other things, or it would be gone.
+pub const TOMBS: usize = 1 << 20;
+
+/// Bytes of calls that a host passes on for one client in one tick. A client that floods others through the host is the one
+/// that has to go.
+pub const FORWARDED_RPC_BYTES: usize = 256 << 10;
 
 /// Largest encoding of one replica's state, bytes: what an unreliable message of [`FRAGMENTS`] fragments holds.
 pub const RECORD_BYTES: usize = FRAGMENTS * 1_024;

@@ -1,5 +1,6 @@
 //! Entities on one side, replicas on the other, and the two kept equal.
 
+use core::any::TypeId;
 use std::collections::BTreeMap;
 
 use gridmate_runtime::replica::{AddError, ReplicaBuilder, ReplicaEvent, ReplicaManager};
@@ -55,7 +56,8 @@ pub enum BindError {
 /// What the binding does for one component type, with the type forgotten.
 struct BoundComponent<W: World> {
     with: for<'a> fn(&W, W::Entity, ReplicaBuilder<'a>) -> (ReplicaBuilder<'a>, bool),
-    adopt: fn(&mut W, W::Entity, ReplicaId, &ReplicaManager),
+    type_id: TypeId,
+    adopt: fn(&mut W, W::Entity, ReplicaId, &mut ReplicaManager),
     pull: fn(&mut W, &BTreeMap<ReplicaId, W::Entity>, &mut ReplicaManager),
     push: fn(&mut W, &BTreeMap<W::Entity, ReplicaId>, &mut ReplicaManager),
 }
@@ -66,7 +68,8 @@ impl<W: World> Binding<W> {
         BindingBuilder { components: Vec::new(), registry: Registry::builder() }
     }
 
-    /// Makes an entity of this world a primary, with every listed component it has now.
+    /// Makes an entity of this world a primary, with every listed component it has now. Components that it gets later do not
+    /// replicate: the chunks of a replica are settled when it is added.
     ///
     /// # Errors
     /// See [`BindError`].
@@ -107,7 +110,7 @@ impl<W: World> Binding<W> {
     }
 
     /// Spawns an entity for a proxy that appeared, despawns the entity of a replica that is gone. Hand it every event.
-    pub fn handle_event(&mut self, event: &NodeEvent, world: &mut W, replicas: &ReplicaManager) {
+    pub fn handle_event(&mut self, event: &NodeEvent, world: &mut W, replicas: &mut ReplicaManager) {
         match *event {
             // It may be gone again: its end is the next event then.
             NodeEvent::Replica(ReplicaEvent::Added { id, .. }) if replicas.info(id).is_some() => {
@@ -117,6 +120,10 @@ impl<W: World> Binding<W> {
                 }
                 self.entities.insert(id, entity);
                 self.replicas.insert(entity, id);
+            }
+            // A proxy whose entity the game has despawned is ours now: so that nothing is left that no entity stands for, it ends.
+            NodeEvent::Replica(ReplicaEvent::OwnerChanged { id, .. }) if !self.entities.contains_key(&id) => {
+                let _ = replicas.destroy(id);
             }
             NodeEvent::Replica(ReplicaEvent::Removed { id }) => {
                 if let Some(entity) = self.forget(id) {
@@ -179,14 +186,19 @@ impl<W: World> Binding<W> {
 }
 
 impl<W: World> BindingBuilder<W> {
-    /// Adds a component type. The order means nothing.
+    /// Adds a component type. The order means nothing, and twice is the same as once.
     #[must_use]
     pub fn component<T: NetBindable>(mut self) -> Self
     where
         W: Holds<T>,
     {
+        let type_id = TypeId::of::<T>();
+        if self.components.iter().any(|known| known.type_id == type_id) {
+            return self;
+        }
         self.registry = self.registry.chunk::<T>();
         self.components.push(BoundComponent {
+            type_id,
             with: with::<W, T>,
             adopt: adopt::<W, T>,
             pull: pull::<W, T>,
@@ -232,7 +244,9 @@ fn with<'a, W: Holds<T>, T: NetBindable>(
     }
 }
 
-fn adopt<W: Holds<T>, T: NetBindable>(world: &mut W, entity: W::Entity, id: ReplicaId, replicas: &ReplicaManager) {
+fn adopt<W: Holds<T>, T: NetBindable>(world: &mut W, entity: W::Entity, id: ReplicaId, replicas: &mut ReplicaManager) {
+    // From now on `pull` has to hear of every change.
+    replicas.watch::<T>();
     if let Ok(chunk) = replicas.get::<T>(id) {
         let mut component = T::default();
         copy_datasets(chunk, &mut component);
@@ -260,7 +274,7 @@ fn push<W: Holds<T>, T: NetBindable>(
     world.drain_changed(&mut |entity, component| {
         let Some(id) = entities.get(&entity) else { return };
         if let Ok(mut chunk) = replicas.primary_mut::<T>(*id) {
-            copy_datasets(component, &mut *chunk);
+            chunk.merge(component);
         }
     });
 }

@@ -5,6 +5,7 @@
 //! are marshaled before the first handler sees them, so every node works with the same, quantised values.
 
 use core::cell::Cell;
+use std::collections::BTreeMap;
 
 use crate::chunk::ReplicaChunk;
 use crate::ids::{MemberId, ReplicaId};
@@ -205,6 +206,7 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
         w.clear();
         write(&mut w);
         let limit = if rpc.flags.reliable { limits::RPC_BYTES } else { limits::UNRELIABLE_RPC_BYTES };
+        let bits = w.len();
         let fits = w.error().is_none() && w.finish().len() <= limit;
         if fits {
             self.outbox.arena.extend_from_slice(w.finish());
@@ -217,15 +219,15 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
         if let Some(value) = &mut self.value {
             let mut r = BitReader::new(&self.outbox.arena[start..]);
             let answer = (rpc.invoke)(value, &self.context, &mut r);
+            echo = answer == Ok(Propagate::ToProxies);
             if self.context.wants_destroy() {
-                self.outbox.destroys.push((self.outbox.calls.len(), self.context.replica));
+                // This call still goes out when it is propagated, later ones do not.
+                let last = self.outbox.calls.len() + usize::from(echo);
+                self.outbox.destroys.entry(self.context.replica).or_insert(last);
             }
-            match answer {
-                Ok(Propagate::ToProxies) => echo = true,
-                other => {
-                    self.outbox.arena.truncate(start);
-                    return other.map(drop).map_err(RpcError::Unreadable);
-                }
+            if !echo {
+                self.outbox.arena.truncate(start);
+                return answer.map(drop).map_err(RpcError::Unreadable);
             }
         }
         self.outbox.calls.push(OutboxCall {
@@ -235,7 +237,8 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
             flags: rpc.flags,
             echo,
             source: self.context.source,
-            args: start..self.outbox.arena.len(),
+            args: start,
+            bits,
         });
         Ok(())
     }
@@ -247,7 +250,7 @@ pub(crate) struct RpcOutbox {
     pub(crate) calls: Vec<OutboxCall>,
     pub(crate) arena: Vec<u8>,
     /// Replicas that a handler asked to destroy, with the number of calls before: later ones go nowhere.
-    pub(crate) destroys: Vec<(usize, ReplicaId)>,
+    pub(crate) destroys: BTreeMap<ReplicaId, usize>,
     scratch: BitWriter,
 }
 
@@ -261,6 +264,7 @@ pub(crate) struct OutboxCall {
     pub(crate) echo: bool,
     /// Who made it.
     pub(crate) source: MemberId,
-    /// Where in the arena the arguments are.
-    pub(crate) args: core::ops::Range<usize>,
+    /// Where in the arena the arguments start, and how long they are.
+    pub(crate) args: usize,
+    pub(crate) bits: usize,
 }

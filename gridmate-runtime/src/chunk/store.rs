@@ -35,7 +35,9 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Reads past an encoding of something that is here already.
     fn skip(&mut self, slot: u32, base: Option<u32>, r: &mut BitReader<'_>) -> Result<(), ReceiveError>;
     /// Runs the change handlers for everything received since the last call.
-    fn notify(&mut self, context: &dyn Fn(u32) -> Option<TimeContext>);
+    ///
+    /// `context` says of a replica when and whose it is, and whether its primary is here.
+    fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>);
     /// Forgets what only a proxy needs: the owner is here now.
     fn promote(&mut self, slot: u32);
 
@@ -75,8 +77,8 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     /// Slots whose value was changed by others, and the flag that asks for the list; see `drain_updated`.
     updated: Vec<u32>,
     watched: bool,
-    /// Slots with something to notify, and what they held before.
-    changed: Vec<(u32, T::Snapshot)>,
+    /// Slots with something to notify.
+    changed: Vec<u32>,
     defaults: T::Snapshot,
     scratch: T::Snapshot,
 }
@@ -91,7 +93,8 @@ struct Slot<T: ReplicaChunk> {
     replica: u32,
     touched: bool,
     updated: bool,
-    notifying: bool,
+    /// What it held before the changes that nobody was notified of yet.
+    before: Option<T::Snapshot>,
     live: bool,
 }
 
@@ -129,6 +132,21 @@ impl<T: ReplicaChunk> TypedStore<T> {
         &mut self.slots[slot as usize].value
     }
 
+    /// Takes over every dataset of `from` that differs from what was last captured.
+    pub(crate) fn merge(&mut self, slot: u32, from: &T) {
+        from.capture(&mut self.scratch);
+        let s = &mut self.slots[slot as usize];
+        if self.scratch != s.current {
+            s.value.apply(&self.scratch, &s.current);
+            self.touch(slot);
+        }
+    }
+
+    /// Starts the list that [`drain_updated`](Self::drain_updated) empties.
+    pub(crate) const fn watch(&mut self) {
+        self.watched = true;
+    }
+
     /// Every value that a peer or a handler has changed since the last call, with its replica. The first call only starts
     /// the list: programs that never ask pay nothing.
     pub(crate) fn drain_updated(&mut self, mut each: impl FnMut(u32, &T)) {
@@ -151,7 +169,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         r.map_or(Ok(()), |r| T::decode(&mut self.scratch, r).map_err(ReceiveError::Wire))
     }
 
-    fn mark_updated(&mut self, slot: u32) {
+    pub(crate) fn mark_updated(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
         if self.watched && !s.updated {
             s.updated = true;
@@ -183,7 +201,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             replica,
             touched: false,
             updated: false,
-            notifying: false,
+            before: None,
             live: true,
         };
         if let Some(index) = self.free.pop() {
@@ -221,10 +239,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         s.received = Received::new();
         s.touched = false;
         s.updated = false;
+        s.before = None;
         s.live = false;
-        if core::mem::take(&mut s.notifying) {
-            self.changed.retain(|(changed, _)| *changed != slot);
-        }
         self.free.push(slot);
     }
 
@@ -237,7 +253,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             s.value.capture(&mut self.scratch);
             let first = s.version == 0;
             if first || self.scratch != s.current {
-                if !first {
+                // Version and tick are the same when it arrived in this very tick and its owner was lost since.
+                if !first && s.version != version {
                     s.sent.push(s.version, &s.current);
                 }
                 core::mem::swap(&mut s.current, &mut self.scratch);
@@ -276,9 +293,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             return Ok(false);
         }
         s.value.apply(&self.scratch, &s.current);
-        if T::NOTIFIES && !s.notifying {
-            s.notifying = true;
-            self.changed.push((slot, s.current.clone()));
+        if T::NOTIFIES && s.before.is_none() {
+            s.before = Some(s.current.clone());
+            self.changed.push(slot);
         }
         // Without anyone to pass it on to, any version but 0 will do: it is never sent.
         let version = arrival.relay_as.unwrap_or(1);
@@ -295,14 +312,15 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.decode(slot, base, Some(r))
     }
 
-    fn notify(&mut self, context: &dyn Fn(u32) -> Option<TimeContext>) {
-        for (slot, before) in self.changed.drain(..) {
+    fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
+        for slot in self.changed.drain(..) {
             let s = &mut self.slots[slot as usize];
-            if !core::mem::take(&mut s.notifying) {
-                continue;
-            }
-            if let Some(context) = context(s.replica) {
+            let Some(before) = s.before.take() else { continue };
+            if let Some((context, primary)) = context(s.replica) {
                 s.value.notify(&s.current, &before, &context);
+                if !primary {
+                    s.follow(&mut self.scratch);
+                }
             }
         }
     }
@@ -329,11 +347,25 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             self.touch(slot);
         }
         self.mark_updated(slot);
-        (rpc.invoke)(&mut self.slots[slot as usize].value, context, r)
+        let s = &mut self.slots[slot as usize];
+        let answer = (rpc.invoke)(&mut s.value, context, r);
+        if !context.primary {
+            s.follow(&mut self.scratch);
+        }
+        answer
     }
 }
 
 impl<T: ReplicaChunk> Slot<T> {
+    /// A proxy's datasets are its owner's: what a handler has written into them here is taken back. What is not a dataset
+    /// stays.
+    fn follow(&mut self, scratch: &mut T::Snapshot) {
+        self.value.capture(scratch);
+        if *scratch != self.current {
+            self.value.apply(&self.current, scratch);
+        }
+    }
+
     fn at(&self, version: u32) -> Option<&T::Snapshot> {
         if self.version <= version { Some(&self.current) } else { self.sent.at(version) }
     }

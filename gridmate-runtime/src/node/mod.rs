@@ -24,7 +24,7 @@ pub use event::NodeEvent;
 pub use stats::{NodeStats, PeerStats};
 
 use self::channels::{CHANNELS, CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
-use crate::carrier::{CarrierConfig, CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint};
+use crate::carrier::{CarrierConfig, CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint, SendError};
 use crate::driver::{Driver, DriverError};
 use crate::ids::MemberId;
 use crate::limits;
@@ -321,7 +321,7 @@ impl Node {
             self.replicas.drain_calls(link.peer, |reliable, message| {
                 let channel = if reliable { RPC_RELIABLE } else { RPC_UNRELIABLE };
                 // An unreliable call that finds no room is lost, as it may be. A reliable one must not be.
-                if endpoint.send(*connection, channel, message, None).is_err() && reliable {
+                if endpoint.send(*connection, channel, message, None) == Err(SendError::QueueFull) && reliable {
                     faulty.push((*connection, DisconnectReason::Overflow));
                 }
             });
@@ -364,7 +364,8 @@ impl Node {
                 }
                 Action::Refuse { connection, reason } => self.endpoint.refuse(now, connection, reason),
                 Action::Send { connection, message } => {
-                    if self.endpoint.send(connection, CONTROL, &message, None).is_err() {
+                    // A connection that has just ended will say so itself.
+                    if self.endpoint.send(connection, CONTROL, &message, None) == Err(SendError::QueueFull) {
                         self.faulty.push((connection, DisconnectReason::Overflow));
                     }
                 }

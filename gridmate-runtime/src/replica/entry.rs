@@ -39,6 +39,10 @@ pub(super) struct Entry {
     pub(super) oversized: bool,
     /// An echo was sent: its destruction must not overtake it.
     pub(super) echoed: bool,
+    /// Its owner has announced its end, which waits for calls made before.
+    pub(super) doomed: bool,
+    /// The pass over a peer's calls in which one on this replica had to wait: later ones in that pass wait too.
+    pub(super) waits_in: u64,
     /// Destroyed by the program; leaves the table in the next tick, after the calls made before.
     pub(super) dying: bool,
     pub(super) live: bool,

@@ -61,7 +61,10 @@ pub enum PeerFault {
     /// A class number outside the registry, a chunk list that changed, an RPC index that does not exist.
     #[error("it named a chunk or an RPC that does not exist")]
     NoSuchType,
-    /// More replicas, tombstones or held calls than the limits allow.
+    /// The id of a replica that has ended, for a new one.
+    #[error("it used the id of a replica twice")]
+    IdReused,
+    /// More replicas, calls or unacknowledged destructions than the limits allow.
     #[error("it went over a limit: {0}")]
     Limit(&'static str),
 }

@@ -6,7 +6,8 @@ use crate::ids::{MemberId, ReplicaId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplicaEvent {
-    /// A proxy of another node's replica is here; its first values have been applied.
+    /// A proxy of another node's replica is here; its first values have been applied. State and session travel apart, so this may
+    /// come before the session says that the owner has joined.
     Added {
         /// The replica.
         id: ReplicaId,

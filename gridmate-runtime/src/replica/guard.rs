@@ -71,11 +71,18 @@ impl<T: ReplicaChunk> PrimaryMut<'_, T> {
         self.id
     }
 
+    /// Takes over every dataset of `from` that differs from what the last tick captured: what a copy of this chunk, kept
+    /// elsewhere, has changed since. Datasets that only changed here stay as they are.
+    pub fn merge(&mut self, from: &T) {
+        self.store.merge(self.slot, from);
+    }
+
     /// The RPCs of this chunk. A call runs its handler here and now; if the handler says so, all proxies run it too.
     pub fn rpcs(&mut self) -> T::Caller<'_>
     where
         T: HasRpcs,
     {
+        self.store.mark_updated(self.slot);
         T::caller(RpcPort {
             value: Some(self.store.value_mut(self.slot)),
             outbox: self.outbox,

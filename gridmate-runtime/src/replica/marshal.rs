@@ -1,10 +1,13 @@
 //! State messages: for each peer all that it still lacks, each encoding made once.
 
+use core::ops::Range;
+
 use smallvec::SmallVec;
 
 use super::entry::Entry;
+use super::in_flight::Sent;
 use super::record::{Cursor, Header, Kind, write_version};
-use super::target::{Peer, Sent};
+use super::target::Peer;
 use super::{PeerId, ReplicaEvent, ReplicaManager};
 use crate::chunk::ChunkStore;
 use crate::limits;
@@ -145,7 +148,7 @@ fn encode_full(arena: &mut BitWriter, entry: &Entry, tick: u32, stores: &[Box<dy
 impl ReplicaManager {
     /// Whether `peer` lacks anything that could be sent now.
     pub fn has_state_for(&self, peer: PeerId) -> bool {
-        self.peer(peer).is_some_and(|p| p.has_pending || p.tombs_pending > 0)
+        self.peer(peer).is_some_and(|p| p.owed.has_pending || p.owed.has_tombs())
     }
 
     /// Writes the next state message for `peer` into `out` (cleared first), of at most `max_bytes` unless a single replica
@@ -154,7 +157,7 @@ impl ReplicaManager {
     pub fn marshal(&mut self, peer: PeerId, max_bytes: usize, out: &mut Vec<u8>) -> Option<StateMessage> {
         let Self { entries, stores, peers, encoder, stats, tick, levels, .. } = self;
         let peer = peers.get_mut(peer.0 as usize)?.as_mut()?;
-        if !peer.has_pending && peer.tombs_pending == 0 {
+        if !peer.owed.has_pending && !peer.owed.has_tombs() {
             return None;
         }
         let mut message = core::mem::take(&mut encoder.message);
@@ -162,7 +165,7 @@ impl ReplicaManager {
         let mut writer =
             Writer { w: &mut message, header: None, cursor: Cursor::START, max_bits: max_bytes * 8, tick: *tick };
         let mut records = writer.destroys(peer);
-        if peer.tombs_pending == 0 && peer.has_pending {
+        if !peer.owed.has_tombs() && peer.owed.has_pending {
             // The most important first. Nearly always there is one level, and one walk.
             let several = levels.len() > 1;
             let done = levels.keys().rev().all(|level| {
@@ -171,13 +174,13 @@ impl ReplicaManager {
                 records += written;
                 done
             });
-            peer.has_pending = !done;
+            peer.owed.has_pending = !done;
         }
         stats.records_sent += records;
         out.clear();
         out.extend_from_slice(message.finish());
         encoder.message = message;
-        let message = (records > 0).then(|| StateMessage { token: peer.in_flight.seal(*tick, peer.repeating) });
+        let message = (records > 0).then(|| StateMessage { token: peer.in_flight.seal(*tick) });
         self.note_encodings();
         message
     }
@@ -195,7 +198,14 @@ impl ReplicaManager {
     /// Tells what became of a state message: `delivered`, or lost. Each token is worth one report; more are ignored.
     pub fn handle_receipt(&mut self, peer: PeerId, token: u64, delivered: bool) {
         if let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) {
-            peer.handle_receipt(token, delivered, &self.entries);
+            let Peer { in_flight, owed, .. } = peer;
+            in_flight.resolve(token, |sent| {
+                if delivered {
+                    owed.delivered(sent, &self.entries);
+                } else {
+                    owed.again(sent, &self.entries);
+                }
+            });
         }
     }
 }
@@ -212,26 +222,19 @@ struct Writer<'a> {
 impl Writer<'_> {
     fn destroys(&mut self, peer: &mut Peer) -> u64 {
         let mut records = 0;
-        if peer.tombs_pending == 0 {
-            return records;
-        }
-        for (id, tomb) in peer.tombs.iter_mut().filter(|(_, tomb)| tomb.pending) {
-            if records > 0 && self.w.len() + RECORD_HEAD_BITS > self.max_bits {
-                break;
-            }
-            let kind = Kind::Destroy { after_rpcs: tomb.after_rpcs };
+        while records == 0 || self.w.len() + RECORD_HEAD_BITS <= self.max_bits {
+            let Some((id, tomb, again)) = peer.owed.next_tomb() else { break };
             let header = self.header(None);
-            self.cursor.write(*id, self.w);
-            kind.write(header, self.w);
-            tomb.pending = false;
-            peer.tombs_pending -= 1;
-            peer.in_flight.record(Sent::Destroy(*id));
+            self.cursor.write(id, self.w);
+            Kind::Destroy { after_rpcs: tomb.after_rpcs }.write(header, self.w);
+            peer.in_flight.record(Sent::Destroy { id, again });
             records += 1;
         }
         records
     }
 
-    /// Writes what is pending of one priority, or of all. Returns how many records, and whether that was all of it.
+    /// Writes what is pending of one priority, or of all, from where the last message stopped. Returns how many records, and
+    /// whether that was all of it.
     fn states(
         &mut self,
         peer: &mut Peer,
@@ -240,24 +243,64 @@ impl Writer<'_> {
         stores: &[Box<dyn ChunkStore>],
         encoder: &mut Encoder,
     ) -> (u64, bool) {
+        let start = peer.owed.next_place;
         let mut records = 0;
-        for (i, word) in peer.pending.as_raw_mut_slice().iter_mut().enumerate() {
-            let mut left = *word;
+        for places in [start..usize::MAX, 0..start] {
+            match self.states_in(places, peer, level, entries, stores, encoder) {
+                Ok(written) => records += written,
+                Err((written, stopped)) => {
+                    peer.owed.next_place = stopped;
+                    return (records + written, false);
+                }
+            }
+        }
+        (records, true)
+    }
+
+    /// As [`states`](Self::states), for a range of places. The error is the place that found no room.
+    fn states_in(
+        &mut self,
+        places: Range<usize>,
+        peer: &mut Peer,
+        level: Option<Priority>,
+        entries: &[Entry],
+        stores: &[Box<dyn ChunkStore>],
+        encoder: &mut Encoder,
+    ) -> Result<u64, (u64, usize)> {
+        const BITS: usize = usize::BITS as usize;
+        let Peer { owed, in_flight, .. } = peer;
+        let words = owed.pending.as_raw_mut_slice();
+        let mut records = 0;
+        for i in places.start / BITS..words.len().min(places.end.div_ceil(BITS)) {
+            let mut left = words[i];
+            if i == places.start / BITS {
+                left &= usize::MAX << (places.start % BITS);
+            }
+            if i == places.end / BITS {
+                left &= !(usize::MAX << (places.end % BITS));
+            }
             while left != 0 {
                 let bit = left & left.wrapping_neg();
                 left ^= bit;
-                let place = i * usize::BITS as usize + bit.trailing_zeros() as usize;
-                let (entry, target) = (&entries[place], &mut peer.targets[place]);
-                if level.is_some_and(|level| level != entry.priority) {
+                let place = i * BITS + bit.trailing_zeros() as usize;
+                let (entry, target) = (&entries[place], &mut owed.targets[place]);
+                // What arrived since the last `prepare` has a version that is not open yet.
+                if level.is_some_and(|level| level != entry.priority) || entry.version > self.tick {
+                    continue;
+                }
+                let again = core::mem::take(&mut target.again);
+                if target.acked == entry.version {
+                    words[i] ^= bit; // The receipt came while it waited for its turn.
                     continue;
                 }
                 let Some(body) = encoder.body(place, target.acked, entry, self.tick, stores) else {
-                    *word ^= bit;
+                    words[i] ^= bit;
                     continue;
                 };
                 // A first record always fits: the carrier cuts it into fragments when it must.
                 if self.header.is_some() && self.w.len() + RECORD_HEAD_BITS + body.bits > self.max_bits {
-                    return (records, false);
+                    target.again = again;
+                    return Err((records, place));
                 }
                 let base = (!body.full).then_some(body.base);
                 let header = self.header(base);
@@ -267,12 +310,12 @@ impl Writer<'_> {
                 self.w.append(&bytes[body.start..], body.bits);
                 target.sent = entry.version;
                 #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
-                peer.in_flight.record(Sent::State { place: place as u32, version: entry.version });
+                in_flight.record(Sent::State { place: place as u32, version: entry.version, again });
                 records += 1;
-                *word ^= bit;
+                words[i] ^= bit;
             }
         }
-        (records, true)
+        Ok(records)
     }
 
     fn header(&mut self, base: Option<u32>) -> Header {

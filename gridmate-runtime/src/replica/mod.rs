@@ -21,10 +21,13 @@ mod digest;
 mod entry;
 mod error;
 mod event;
+mod graves;
 mod guard;
 mod hold;
+mod in_flight;
 mod index;
 mod marshal;
+mod owed;
 mod peers;
 mod prepare;
 mod record;
@@ -78,6 +81,10 @@ pub struct ReplicaManager {
     changed: Vec<u32>,
     /// Places that changed by what a peer sent, to be passed on in this tick.
     relayed: Vec<u32>,
+    /// Counts passes over the calls of a peer.
+    pass: u64,
+    /// Peers that acknowledge nothing, to be reported with the next update.
+    hopeless: Vec<PeerId>,
     /// Places destroyed by the program, in order.
     dying: Vec<u32>,
     events: VecDeque<ReplicaEvent>,
@@ -128,6 +135,8 @@ impl ReplicaManager {
             encoder: Encoder::default(),
             changed: Vec::new(),
             relayed: Vec::new(),
+            pass: 0,
+            hopeless: Vec::new(),
             dying: Vec::new(),
             events: VecDeque::new(),
             stats: ReplicaStats::default(),
@@ -205,9 +214,16 @@ impl ReplicaManager {
         })
     }
 
+    /// Starts noting down what [`drain_updated`](Self::drain_updated) visits.
+    pub fn watch<T: ReplicaChunk>(&mut self) {
+        if let Some(class) = self.class_of::<T>() {
+            self.store_mut::<T>(class).watch();
+        }
+    }
+
     /// Visits every chunk of type `T` that a peer or an RPC handler has changed since the last call: proxies that followed
-    /// their owner, primaries that a call ran on. Starts counting with the first call; new proxies are told as
-    /// [`ReplicaEvent::Added`] in any case.
+    /// their owner, primaries that a call ran on. Changes are noted from the first call on, or from [`watch`](Self::watch); new
+    /// proxies are told as [`ReplicaEvent::Added`] in any case.
     pub fn drain_updated<T: ReplicaChunk>(&mut self, mut each: impl FnMut(ReplicaId, &T)) {
         let Some(class) = self.class_of::<T>() else { return };
         let Self { stores, entries, .. } = self;

@@ -8,11 +8,11 @@ impl ReplicaManager {
     /// Starts replicating with a peer: it will be sent every replica that is not its own.
     pub fn add_peer(&mut self, member: MemberId, role: PeerRole) -> PeerId {
         let mut peer = Peer::new(member, role);
-        peer.resize(self.entries.len());
+        peer.owed.resize(self.entries.len());
         for (place, entry) in (0..).zip(&self.entries) {
             // What was never captured becomes pending when it is.
             if entry.live && !entry.dying && entry.version != 0 {
-                peer.set_pending(place);
+                peer.owed.set_pending(place);
             }
         }
         let place = self.peers.iter().position(Option::is_none).unwrap_or_else(|| {

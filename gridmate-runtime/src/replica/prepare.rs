@@ -1,10 +1,11 @@
 //! Before anything is sent: what has changed, who lacks it, and where calls go.
 
-use super::ReplicaManager;
 use super::record::{Call, Route};
-use super::target::{OutgoingCall, Peer, PeerId};
+use super::target::PeerId;
+use super::{ReplicaEvent, ReplicaManager};
 use crate::chunk::OutboxCall;
-use crate::wire::BitWriter;
+use crate::limits;
+use crate::wire::{BitReader, BitWriter};
 
 impl ReplicaManager {
     /// Opens the next tick: captures touched chunks, marks what changed as pending for every peer it concerns, addresses the
@@ -48,15 +49,21 @@ impl ReplicaManager {
             for &place in &self.changed {
                 let entry = &self.entries[place as usize];
                 if entry.live && !entry.dying && entry.upstream != Some(PeerId(peer_id)) {
-                    peer.set_pending(place);
+                    peer.owed.set_pending(place);
                 }
             }
         }
     }
 
     fn repeat_overdue(&mut self) {
-        for peer in self.peers.iter_mut().flatten() {
-            peer.repeat_overdue(self.tick, &self.entries);
+        let Self { peers, entries, tick, hopeless, .. } = self;
+        for (id, peer) in (0..).zip(peers) {
+            let Some(peer) = peer else { continue };
+            let (owed, patience) = (&mut peer.owed, peer.patience);
+            peer.in_flight.overdue(*tick, patience, |sent| owed.again(sent, entries));
+            if owed.tombs() > limits::TOMBS {
+                hopeless.push(PeerId(id));
+            }
         }
     }
 
@@ -66,14 +73,16 @@ impl ReplicaManager {
         }
         let mut outbox = core::mem::take(&mut self.outbox);
         for (i, call) in outbox.calls.iter().enumerate() {
-            let too_late = outbox.destroys.iter().any(|(after, id)| *id == call.replica && i > *after);
+            let too_late = outbox.destroys.get(&call.replica).is_some_and(|last| i >= *last);
             if !too_late {
-                self.address_call(call, &outbox.arena[call.args.clone()]);
+                self.address_call(call, &outbox.arena[call.args..]);
             }
         }
-        for (_, id) in outbox.destroys.drain(..) {
+        while let Some((id, _)) = outbox.destroys.pop_first() {
             // Destroying twice is destroying once.
-            let _ = self.destroy(id);
+            if self.destroy(id).is_ok() {
+                self.push_event(ReplicaEvent::Removed { id });
+            }
         }
         outbox.calls.clear();
         outbox.arena.clear();
@@ -95,11 +104,17 @@ impl ReplicaManager {
         let mut w = core::mem::take(&mut self.encoder.scratch);
         w.clear();
         Call { replica: call.replica, chunk: call.chunk, rpc: call.rpc, route }.write(&mut w);
-        w.append(args, args.len() * 8);
-        if call.echo {
-            self.send_echo(place, &mut w, call.flags.reliable);
-        } else if let Some(upstream) = entry.upstream {
-            self.send_request(upstream, &mut w, call.flags.reliable);
+        w.append(args, call.bits);
+        let upstream = entry.upstream;
+        match upstream {
+            _ if call.echo => self.send_echo(place, &mut w, call.flags.reliable),
+            Some(upstream) => self.send_request(upstream, &mut w, call.flags.reliable),
+            // It was a proxy when the call was made.
+            None => {
+                let head = Call { replica: call.replica, chunk: call.chunk, rpc: call.rpc, route };
+                let args = &args[..call.bits.div_ceil(8)];
+                let _ = self.run_on_primary(place, &head, call.flags, call.source, BitReader::new(args));
+            }
         }
         self.encoder.scratch = w;
     }
@@ -110,7 +125,7 @@ impl ReplicaManager {
         let (upstream, dying) = (entry.upstream, entry.dying);
         for (peer_id, peer) in (0..).zip(&mut self.peers) {
             let Some(peer) = peer else { continue };
-            let target = &mut peer.targets[place as usize];
+            let target = &mut peer.owed.targets[place as usize];
             if upstream == Some(PeerId(peer_id)) || dying && target.sent == 0 && !target.told {
                 continue;
             }
@@ -132,14 +147,5 @@ impl ReplicaManager {
                 self.vacate(place);
             }
         }
-    }
-}
-
-impl Peer {
-    fn queue_call(&mut self, message: &[u8], reliable: bool) {
-        let start = self.calls.arena.len();
-        self.calls.arena.extend_from_slice(message);
-        self.calls.queue.push(OutgoingCall { reliable, range: start..self.calls.arena.len() });
-        self.rpcs_sent = self.rpcs_sent.wrapping_add(u32::from(reliable));
     }
 }

@@ -1,7 +1,7 @@
 //! Replicas come and go: adding, assigning, destroying.
 
 use super::entry::{ChunkRef, Chunks, Entry};
-use super::target::{PeerId, Target};
+use super::target::PeerId;
 use super::{AddError, ReplicaError, ReplicaManager};
 use crate::chunk::{ChunkStore, ReplicaChunk, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
@@ -57,7 +57,11 @@ impl ReplicaManager {
             return Err(ReplicaError::NotPrimary(id));
         }
         let place = self.index[&id];
-        self.entries[place as usize].assigned = if member == MemberId::NONE { self.local } else { member };
+        let member = if member == MemberId::NONE { self.local } else { member };
+        if self.entries[place as usize].assigned == member {
+            return Ok(());
+        }
+        self.entries[place as usize].assigned = member;
         self.renew(place);
         Ok(())
     }
@@ -117,6 +121,8 @@ impl ReplicaManager {
             priority,
             oversized: false,
             echoed: false,
+            doomed: false,
+            waits_in: 0,
             dying: false,
             live: true,
         };
@@ -126,7 +132,7 @@ impl ReplicaManager {
         } else {
             self.entries.push(entry);
             for peer in self.peers.iter_mut().flatten() {
-                peer.resize(self.entries.len());
+                peer.owed.resize(self.entries.len());
             }
             u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 replicas fit in memory")
         };
@@ -158,10 +164,9 @@ impl ReplicaManager {
             let Some(peer) = peer else { continue };
             if upstream == Some(PeerId(peer_id)) {
                 peer.proxies -= 1;
-                peer.targets[place as usize] = Target::default();
-                peer.pending.set(place as usize, false);
+                peer.owed.forget(place);
             } else {
-                peer.bury(place, entry);
+                peer.owed.bury(place, entry, peer.rpcs_sent);
             }
         }
         self.index.remove(&entry.id);
@@ -178,7 +183,7 @@ impl ReplicaManager {
         entry.version = version;
         entry.floor = version;
         for peer in self.peers.iter_mut().flatten() {
-            peer.targets[place as usize].acked = 0;
+            peer.owed.targets[place as usize].acked = 0;
         }
         self.relayed.push(place);
     }

@@ -66,7 +66,12 @@ impl ReplicaManager {
     /// A [`PeerFault`] says that the peer does not follow the protocol and has to go.
     pub fn handle_call(&mut self, peer: PeerId, reliable: bool, message: &[u8]) -> Result<(), PeerFault> {
         let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) else { return Ok(()) };
-        let call = Call::read(&mut BitReader::new(message))?;
+        let mut r = BitReader::new(message);
+        let call = Call::read(&mut r)?;
+        let limit = if reliable { limits::RPC_BYTES } else { limits::UNRELIABLE_RPC_BYTES };
+        if r.remaining() > limit * 8 + 7 {
+            return Err(WireError::TooLong.into());
+        }
         if matches!(call.route, Route::Request { source: Some(_) }) && peer.role != PeerRole::Host {
             return Err(PeerFault::NotOwner);
         }
@@ -138,8 +143,13 @@ impl ReplicaManager {
             return Err(Stop::TooLate);
         }
         let known = self.peers[peer.0 as usize].as_ref().expect("checked by the caller");
-        if known.role == PeerRole::Client && (ownership.owner != known.member || id.creator != known.member) {
-            return Err(PeerFault::NotOwner.into());
+        if known.role == PeerRole::Client {
+            if ownership.owner != known.member || id.creator != known.member {
+                return Err(PeerFault::NotOwner.into());
+            }
+            if known.spent.contains(id.serial) {
+                return Err(PeerFault::IdReused.into());
+            }
         }
         if let Some(&place) = self.index.get(&id) {
             let entry = &self.entries[place as usize];
@@ -177,6 +187,8 @@ impl ReplicaManager {
         }
         known.proxies += 1;
         let Ownership { owner, assigned, migratable } = ownership;
+        // Not the owner's to say: the types decide.
+        let migratable = migratable && classes.iter().all(|c| self.stores[usize::from(*c)].descriptor().migratable);
         let priority = self.priority_of(classes.iter().copied());
         let place = self.occupy(id, owner, assigned, Some(peer), migratable, priority);
         for class in classes {
@@ -194,12 +206,11 @@ impl ReplicaManager {
 
     fn set_ownership(&mut self, place: u32, ownership: Ownership) {
         let entry = &mut self.entries[place as usize];
-        if entry.ownership() == ownership {
+        if entry.owner == ownership.owner && entry.assigned == ownership.assigned {
             return;
         }
         let former = core::mem::replace(&mut entry.owner, ownership.owner);
         entry.assigned = ownership.assigned;
-        entry.migratable = ownership.migratable;
         let id = entry.id;
         if former != ownership.owner {
             self.push_event(ReplicaEvent::OwnerChanged { id, owner: ownership.owner });
@@ -219,8 +230,15 @@ impl ReplicaManager {
         if known.graves.contains(id) {
             return Ok(()); // Said before.
         }
-        known.graves.dig(id);
-        if self.index.contains_key(&id) {
+        if !known.graves.dig(id) {
+            return Err(Stop::TooLate); // Until there is room again.
+        }
+        if known.role == PeerRole::Client {
+            known.spent.insert(id.serial);
+        }
+        if let Some(&place) = self.index.get(&id)
+            && !core::mem::replace(&mut self.entries[place as usize].doomed, true)
+        {
             known.doomed.push(Doomed { id, after_rpcs });
         }
         Ok(())
@@ -279,8 +297,9 @@ impl ReplicaManager {
         Ok(())
     }
 
-    fn is_buried(&self, peer: PeerId, id: ReplicaId) -> bool {
-        self.peer(peer).is_some_and(|p| p.graves.contains(id))
+    pub(super) fn is_buried(&self, peer: PeerId, id: ReplicaId) -> bool {
+        let doomed = |place: &u32| self.entries[*place as usize].doomed;
+        self.peer(peer).is_some_and(|p| p.graves.contains(id)) || self.index.get(&id).is_some_and(doomed)
     }
 
     /// Whether a peer may end a replica that we never heard of.

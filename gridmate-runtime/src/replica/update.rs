@@ -1,18 +1,14 @@
 //! What was noted down while messages came in is carried out: RPC handlers first, then change handlers, then destructions.
 
-use smallvec::SmallVec;
-
 use super::hold::HeldCall;
 use super::record::{Call, Route};
-use super::target::{Doomed, Peer, PeerId};
+use super::target::{Doomed, Peer, PeerId, PeerRole};
 use super::{PeerFault, ReplicaEvent, ReplicaManager};
 use crate::chunk::{MayCall, OutboxCall, Propagate, RpcContext, RpcFlags, TimeContext};
 use crate::ids::{MemberId, ReplicaId};
+use crate::limits;
 use crate::time::Instant;
-use crate::wire::BitReader;
-
-/// Replicas with a call that waits: later calls of the same peer on them wait too, so that order is kept.
-type Waiting = SmallVec<[ReplicaId; 8]>;
+use crate::wire::{BitReader, WireError};
 
 impl ReplicaManager {
     /// Runs the RPCs that have arrived, then the change handlers, then destroys what peers have destroyed. A call that belongs
@@ -21,6 +17,9 @@ impl ReplicaManager {
     /// `faults` is told of peers whose calls do not follow the protocol.
     pub fn update(&mut self, now: Instant, mut faults: impl FnMut(PeerId, PeerFault)) {
         self.now = now;
+        for peer in self.hopeless.drain(..) {
+            faults(peer, PeerFault::Limit("unacknowledged destructions"));
+        }
         for place in 0..self.peers.len() {
             let Some(peer) = &self.peers[place] else { continue };
             if peer.held.calls.is_empty() && peer.doomed.is_empty() {
@@ -39,12 +38,13 @@ impl ReplicaManager {
     }
 
     fn run_held(&mut self, peer: PeerId) -> Result<(), PeerFault> {
-        let mut waiting = Waiting::new();
-        let calls = self.peer(peer).map_or(0, |p| p.held.calls.len());
-        for _ in 0..calls {
+        self.pass += 1;
+        let Some(known) = self.peer_mut(peer) else { return Ok(()) };
+        known.forwarded = 0;
+        for _ in 0..known.held.calls.len() {
             let Some(held) = self.peer_mut(peer).and_then(|p| p.held.calls.pop_front()) else { break };
-            if !self.is_ready(peer, &held.call, &waiting) && !held.is_overdue(self.now) {
-                waiting.push(held.call.replica);
+            if !self.is_ready(peer, &held.call) && !held.is_overdue(self.now) {
+                self.note_waiting(held.call.replica);
                 let now = self.now;
                 if let Some(peer) = self.peer_mut(peer) {
                     peer.held.wait(held, now);
@@ -60,19 +60,25 @@ impl ReplicaManager {
         self.peer(peer).map_or(Ok(()), |p| p.held.check())
     }
 
-    fn is_ready(&self, peer: PeerId, call: &Call, waiting: &Waiting) -> bool {
+    fn is_ready(&self, peer: PeerId, call: &Call) -> bool {
         let Route::Echo { after, .. } = call.route else {
             return true; // Requests wait for nothing: the primary is the newest there is.
         };
-        let known = self.peer(peer).expect("the peer whose calls are run");
-        if known.graves.contains(call.replica) {
+        if self.is_buried(peer, call.replica) {
             return true; // Its end has been announced; no newer state will come.
         }
         let Some(place) = self.index.get(&call.replica) else {
             return false; // On its way.
         };
-        !waiting.contains(&call.replica)
-            && after.is_none_or(|version| self.entries[*place as usize].received >= version)
+        let entry = &self.entries[*place as usize];
+        entry.waits_in != self.pass && after.is_none_or(|version| entry.received >= version)
+    }
+
+    /// Later calls of this pass on the same replica wait too, so that order is kept.
+    fn note_waiting(&mut self, replica: ReplicaId) {
+        if let Some(place) = self.index.get(&replica) {
+            self.entries[*place as usize].waits_in = self.pass;
+        }
     }
 
     fn run(&mut self, peer: PeerId, held: &HeldCall) -> Result<(), PeerFault> {
@@ -91,16 +97,17 @@ impl ReplicaManager {
         let upstream = entry.upstream;
         let mut r = BitReader::new(message);
         Call::read(&mut r)?;
+        self.charge(peer, message.len())?;
         match call.route {
             Route::Echo { source, .. } => {
                 if upstream != Some(peer) {
                     return Err(PeerFault::NotOwner);
                 }
-                let mut args = r.clone();
+                let args = r.clone();
                 let context = RpcContext::new(source, self.local, call.replica, false, self.now);
                 self.stores[usize::from(chunk.class)].invoke(chunk.slot, call.rpc, &context, &mut r)?;
                 self.stats.rpcs_run += 1;
-                self.forward_echo(place, call, flags, source, &mut args);
+                self.forward_echo(place, call, flags, source, args, read_of(&r)?);
                 Ok(())
             }
             Route::Request { source } => {
@@ -131,7 +138,7 @@ impl ReplicaManager {
         }
     }
 
-    fn run_on_primary(
+    pub(super) fn run_on_primary(
         &mut self,
         place: u32,
         call: &Call,
@@ -144,10 +151,11 @@ impl ReplicaManager {
         let context = RpcContext::new(source, self.local, call.replica, true, self.now);
         let answer = self.stores[usize::from(chunk.class)].invoke(chunk.slot, call.rpc, &context, &mut r)?;
         self.stats.rpcs_run += 1;
+        let bits = read_of(&r)? - args.position();
         if answer == Propagate::ToProxies {
             let mut w = core::mem::take(&mut self.encoder.scratch);
             w.clear();
-            w.append_rest(&mut args);
+            w.append_from(&mut args, bits);
             let start = self.outbox.arena.len();
             self.outbox.arena.extend_from_slice(w.finish());
             self.encoder.scratch = w;
@@ -158,7 +166,8 @@ impl ReplicaManager {
                 flags,
                 echo: true,
                 source,
-                args: start..self.outbox.arena.len(),
+                args: start,
+                bits,
             });
         }
         if context.wants_destroy() {
@@ -169,8 +178,28 @@ impl ReplicaManager {
         Ok(())
     }
 
+    /// A client's calls may cost others only so much.
+    fn charge(&mut self, peer: PeerId, bytes: usize) -> Result<(), PeerFault> {
+        let others = self.peers.len() > 1;
+        if let Some(peer) = self.peer_mut(peer).filter(|p| others && p.role == PeerRole::Client) {
+            peer.forwarded += bytes;
+            if peer.forwarded > limits::FORWARDED_RPC_BYTES {
+                return Err(PeerFault::Limit("calls for others in one tick"));
+            }
+        }
+        Ok(())
+    }
+
     /// Passes an echo on to the peers behind this node, waiting there for what this node has now.
-    fn forward_echo(&mut self, place: u32, call: &Call, flags: RpcFlags, source: MemberId, args: &mut BitReader<'_>) {
+    fn forward_echo(
+        &mut self,
+        place: u32,
+        call: &Call,
+        flags: RpcFlags,
+        source: MemberId,
+        mut args: BitReader<'_>,
+        end: usize,
+    ) {
         if self.peers.len() < 2 {
             return;
         }
@@ -180,7 +209,8 @@ impl ReplicaManager {
         let mut w = core::mem::take(&mut self.encoder.scratch);
         w.clear();
         Call { route: Route::Echo { source, after }, ..*call }.write(&mut w);
-        w.append_rest(args);
+        let bits = end - args.position();
+        w.append_from(&mut args, bits);
         self.send_echo(place, &mut w, flags.reliable);
         self.encoder.scratch = w;
         self.stats.rpcs_forwarded += 1;
@@ -197,7 +227,7 @@ impl ReplicaManager {
         let mut w = core::mem::take(&mut self.encoder.scratch);
         w.clear();
         Call { route: Route::Request { source: Some(source) }, ..*call }.write(&mut w);
-        w.append_rest(args);
+        w.append_from(args, usize::MAX);
         self.send_request(upstream, &mut w, reliable);
         self.encoder.scratch = w;
         self.stats.rpcs_forwarded += 1;
@@ -209,7 +239,8 @@ impl ReplicaManager {
             store.notify(&|place| {
                 let entry = &entries[place as usize];
                 let tick = entry.received;
-                entry.live.then(|| TimeContext::new(now, entry.id, entry.owner, tick))
+                let context = TimeContext::new(now, entry.id, entry.owner, tick);
+                entry.live.then_some((context, entry.is_primary()))
             });
         }
     }
@@ -238,4 +269,11 @@ impl ReplicaManager {
     fn peer_mut(&mut self, id: PeerId) -> Option<&mut Peer> {
         self.peers.get_mut(id.0 as usize)?.as_mut()
     }
+}
+
+/// Where a handler stopped reading its arguments. Nothing but padding may be left: a byte's by the caller, and one by a node
+/// that passed the call on.
+fn read_of(r: &BitReader<'_>) -> Result<usize, WireError> {
+    let left = u32::try_from(r.remaining()).unwrap_or(u32::MAX);
+    if left < 16 && r.clone().bits(left) == Ok(0) { Ok(r.position()) } else { Err(WireError::Invalid) }
 }

@@ -24,7 +24,7 @@ pub struct DatasetDescriptor {
     pub shape: fn() -> Shape,
 }
 
-/// How much a replica matters when bytes are short: higher goes first, among equals the one that was added first. A replica has
+/// How much a replica matters when bytes are short: higher goes first, equals take turns. A replica has
 /// the highest priority of its chunks. The numbers are GridMate's.
 ///
 /// ```

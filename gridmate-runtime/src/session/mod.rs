@@ -165,11 +165,16 @@ impl Session {
     pub(crate) fn handle_incoming(&mut self, connection: ConnectionId, hello: &[u8]) {
         let reason = match Hello::decode(hello) {
             _ if self.role != Role::Host => Refusal::Denied { code: refusal::NOT_HOST, text: "not a host".to_owned() },
-            _ if self.members.len() + self.unconnected() >= self.max_members => Refusal::Full,
+            // Those who only said hello hold no place: anyone can say hello.
+            _ if self.members.len() >= self.max_members => Refusal::Full,
             Err(_) => Refusal::Denied { code: refusal::BAD_HELLO, text: "unreadable hello".to_owned() },
             Ok(Hello { name }) => {
                 let member = MemberId(self.next_member);
-                self.next_member += 1;
+                let Some(next) = self.next_member.checked_add(1) else {
+                    self.actions.push_back(Action::Refuse { connection, reason: Refusal::Full });
+                    return;
+                };
+                self.next_member = next;
                 self.connections.insert(connection, Joiner { member, name: name.to_owned(), connected: false });
                 let welcome = Welcome { member, session: self.id }.encode();
                 self.actions.push_back(Action::Accept { connection, welcome });
@@ -183,7 +188,14 @@ impl Session {
     pub(crate) fn handle_connected(&mut self, connection: ConnectionId, welcome: &[u8]) -> Result<(), Malformed> {
         match self.role {
             Role::Host => {
+                let full = self.members.len() >= self.max_members;
                 let Some(joiner) = self.connections.get_mut(&connection) else { return Ok(()) };
+                if full {
+                    // Somebody else was faster.
+                    self.connections.remove(&connection);
+                    self.actions.push_back(Action::Disconnect { connection, reason: DisconnectReason::Kicked });
+                    return Ok(());
+                }
                 joiner.connected = true;
                 let (member, name) = (joiner.member, joiner.name.clone());
                 self.actions.push_back(Action::PeerUp { connection, member });
@@ -311,11 +323,6 @@ impl Session {
 
     fn enter(&mut self, id: MemberId, name: String) {
         self.members.insert(id, Member { id, name, is_host: id == MemberId::HOST });
-    }
-
-    /// Accepted and not yet connected.
-    fn unconnected(&self) -> usize {
-        self.connections.values().filter(|joiner| !joiner.connected).count()
     }
 
     fn broadcast(&mut self, message: &ControlMessage<'_>, except: Option<ConnectionId>) {

@@ -183,13 +183,16 @@ impl BitWriter {
         self.error.take()
     }
 
-    /// Copies everything left in `source`.
-    pub fn append_rest(&mut self, source: &mut BitReader<'_>) {
-        while let left @ 1.. = source.remaining().min(64) {
+    /// Copies the next `count` bits of `source`, or what is left of it.
+    pub fn append_from(&mut self, source: &mut BitReader<'_>, count: usize) {
+        let mut left = count.min(source.remaining());
+        while left > 0 {
+            let take = left.min(64);
             #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
-            if let Ok(word) = source.bits(left as u32) {
-                self.bits(word, left as u32);
+            if let Ok(word) = source.bits(take as u32) {
+                self.bits(word, take as u32);
             }
+            left -= take;
         }
     }
 

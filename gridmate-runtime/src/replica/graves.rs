@@ -1,0 +1,103 @@
+//! Replicas of a peer's that are gone, and must stay gone.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use crate::ids::ReplicaId;
+use crate::limits;
+
+/// Remembers each for as long as a datagram from before its end could still arrive.
+#[derive(Debug, Default)]
+pub(super) struct Graves {
+    by_id: BTreeSet<ReplicaId>,
+    by_order: VecDeque<(u64, ReplicaId)>,
+    newest: u64,
+}
+
+impl Graves {
+    pub(super) fn contains(&self, id: ReplicaId) -> bool {
+        self.by_id.contains(&id)
+    }
+
+    /// A message with this place in the peer's sending order has arrived.
+    pub(super) fn arrived(&mut self, order: u64) {
+        self.newest = self.newest.max(order);
+        let newest = self.newest;
+        while let Some((_, id)) = self.by_order.pop_front_if(|(dug, _)| newest - *dug > limits::PACKET_WINDOW as u64) {
+            self.by_id.remove(&id);
+        }
+    }
+
+    /// False when there is no room for now.
+    pub(super) fn dig(&mut self, id: ReplicaId) -> bool {
+        if self.by_id.contains(&id) {
+            return true;
+        }
+        if self.by_id.len() >= limits::TOMBSTONES {
+            return false;
+        }
+        self.by_id.insert(id);
+        self.by_order.push_back((self.newest, id));
+        true
+    }
+}
+
+/// Serials that a client has used up: it must never use one twice, or others, who remember for longer or shorter, would
+/// disagree on what it names. Runs of them are one entry.
+#[derive(Debug, Default)]
+pub(super) struct Spent {
+    /// First serial of a run → its last.
+    runs: BTreeMap<u32, u32>,
+}
+
+impl Spent {
+    pub(super) fn contains(&self, serial: u32) -> bool {
+        self.runs.range(..=serial).next_back().is_some_and(|(_, last)| *last >= serial)
+    }
+
+    pub(super) fn insert(&mut self, serial: u32) {
+        if self.contains(serial) {
+            return;
+        }
+        let before = self.runs.range(..serial).next_back().filter(|(_, last)| **last + 1 == serial).map(|(f, _)| *f);
+        let after = serial.checked_add(1).and_then(|next| self.runs.remove(&next));
+        self.runs.insert(before.unwrap_or(serial), after.unwrap_or(serial));
+        if self.runs.len() > limits::REPLICAS_PER_MEMBER {
+            // Serials are handed out in order: what lies between the two oldest runs is as good as spent.
+            if let (Some((first, _)), Some((_, last))) = (self.runs.pop_first(), self.runs.pop_first()) {
+                self.runs.insert(first, last);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ids::MemberId;
+
+    #[test]
+    fn graves_are_kept_for_a_window_and_bounded() {
+        let id = |serial: usize| ReplicaId { creator: MemberId(2), serial: u32::try_from(serial).unwrap() };
+        let mut graves = Graves::default();
+        graves.arrived(10);
+        assert!(graves.dig(id(1)) && graves.dig(id(1)));
+        graves.arrived(10 + limits::PACKET_WINDOW as u64);
+        assert!(graves.contains(id(1)));
+        graves.arrived(11 + limits::PACKET_WINDOW as u64);
+        assert!(!graves.contains(id(1)));
+        assert!((1..=limits::TOMBSTONES).all(|serial| graves.dig(id(serial))));
+        assert!(!graves.dig(id(0)) && graves.dig(id(7)), "full, and nothing is forgotten before its time");
+        graves.arrived(12 + 2 * limits::PACKET_WINDOW as u64);
+        assert!(graves.dig(id(0)));
+    }
+
+    #[test]
+    fn spent_serials_are_kept_as_runs() {
+        let mut spent = Spent::default();
+        for serial in [5, 7, 6, 1, u32::MAX, 3, 2, 6] {
+            spent.insert(serial);
+        }
+        assert_eq!(spent.runs, BTreeMap::from([(1, 3), (5, 7), (u32::MAX, u32::MAX)]));
+        assert_eq!([0, 1, 3, 4, 5, 7, 8].map(|s| spent.contains(s)), [false, true, true, false, true, true, false]);
+    }
+}

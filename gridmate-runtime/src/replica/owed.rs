@@ -1,0 +1,135 @@
+//! What one peer has, was sent, and still lacks.
+
+use std::collections::{BTreeMap, VecDeque};
+
+use bitvec::vec::BitVec;
+
+use super::entry::Entry;
+use super::in_flight::Sent;
+use crate::ids::ReplicaId;
+
+/// One replica, seen from one peer. Small: there is one for every pair.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Target {
+    /// Newest version it acknowledged: its baseline. 0 = none.
+    pub(super) acked: u32,
+    /// Newest version sent to it. 0 = none.
+    pub(super) sent: u32,
+    /// An echo was sent to it, so it must hear of the replica's end even if it never heard of its beginning.
+    pub(super) told: bool,
+    /// What is pending was sent before, and nothing was heard of it.
+    pub(super) again: bool,
+}
+
+/// The state and the destructions that one peer has to be brought to acknowledge.
+#[derive(Debug, Default)]
+pub(super) struct Owed {
+    /// By place in the replica table.
+    pub(super) targets: Vec<Target>,
+    /// Places whose newest version is neither sent nor on its way.
+    pub(super) pending: BitVec,
+    pub(super) has_pending: bool,
+    /// Where the last message that did not hold everything stopped: the next goes on there, so that no place is always last.
+    pub(super) next_place: usize,
+    /// Destructions not yet acknowledged.
+    tombs: BTreeMap<ReplicaId, Tomb>,
+    /// Those of them that are to be sent, and perhaps some that are not any more.
+    tomb_queue: VecDeque<ReplicaId>,
+}
+
+/// A destruction that a peer has not acknowledged.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Tomb {
+    pub(super) after_rpcs: Option<u32>,
+    pending: bool,
+    again: bool,
+}
+
+impl Owed {
+    /// Makes room for a table of `places` replicas.
+    pub(super) fn resize(&mut self, places: usize) {
+        if self.targets.len() < places {
+            self.targets.resize(places, Target::default());
+            self.pending.resize(places, false);
+        }
+    }
+
+    pub(super) fn set_pending(&mut self, place: u32) {
+        self.pending.set(place as usize, true);
+        self.has_pending = true;
+    }
+
+    pub(super) fn has_tombs(&self) -> bool {
+        !self.tomb_queue.is_empty()
+    }
+
+    /// Destructions without an acknowledgement.
+    pub(super) fn tombs(&self) -> usize {
+        self.tombs.len()
+    }
+
+    /// The replica at `place` is gone and was the peer's own.
+    pub(super) fn forget(&mut self, place: u32) {
+        self.targets[place as usize] = Target::default();
+        self.pending.set(place as usize, false);
+    }
+
+    /// The replica at `place` is gone: its end is announced, if the peer ever heard of it.
+    pub(super) fn bury(&mut self, place: u32, entry: &Entry, rpcs_sent: u32) {
+        let target = self.targets[place as usize];
+        self.forget(place);
+        if target.sent != 0 || target.told {
+            let after_rpcs = entry.echoed.then_some(rpcs_sent);
+            self.tombs.insert(entry.id, Tomb { after_rpcs, pending: true, again: false });
+            self.tomb_queue.push_back(entry.id);
+        }
+    }
+
+    /// The next destruction to send, and whether it was sent before.
+    pub(super) fn next_tomb(&mut self) -> Option<(ReplicaId, Tomb, bool)> {
+        while let Some(id) = self.tomb_queue.pop_front() {
+            if let Some(tomb) = self.tombs.get_mut(&id).filter(|tomb| tomb.pending) {
+                tomb.pending = false;
+                return Some((id, *tomb, core::mem::take(&mut tomb.again)));
+            }
+        }
+        None
+    }
+
+    /// Something was acknowledged.
+    pub(super) fn delivered(&mut self, sent: Sent, entries: &[Entry]) {
+        match sent {
+            Sent::State { place, version, .. } => {
+                // Not of a replica that is gone, of one that had this place before, or of one that was renewed since.
+                let entry = &entries[place as usize];
+                if entry.live && entry.floor != 0 && version >= entry.floor {
+                    let target = &mut self.targets[place as usize];
+                    target.acked = target.acked.max(version);
+                }
+            }
+            Sent::Destroy { id, .. } => {
+                self.tombs.remove(&id);
+            }
+        }
+    }
+
+    /// Something was lost, or nothing was heard of it: it is to be sent again, unless something newer was sent since.
+    pub(super) fn again(&mut self, sent: Sent, entries: &[Entry]) {
+        match sent {
+            Sent::State { place, version, .. } => {
+                let (entry, target) = (&entries[place as usize], &mut self.targets[place as usize]);
+                if entry.live && version >= entry.floor && target.sent == version && target.acked < version {
+                    target.again = true;
+                    self.set_pending(place);
+                }
+            }
+            Sent::Destroy { id, .. } => {
+                if let Some(tomb) = self.tombs.get_mut(&id).filter(|tomb| !tomb.pending) {
+                    tomb.pending = true;
+                    tomb.again = true;
+                    self.tomb_queue.push_back(id);
+                }
+            }
+        }
+    }
+}
