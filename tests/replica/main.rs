@@ -2,5 +2,6 @@
 
 mod calls;
 mod life;
+mod limits;
 mod storm;
 mod values;
