@@ -105,6 +105,16 @@ fn only_a_host_names_whom_a_call_is_from() {
 }
 
 #[test]
+fn a_call_is_not_sent_back_to_where_it_came_from() {
+    let (mut mesh, id) = journal(1);
+    mesh.give_call(1, 0, &request(id, NOTE, None, 7)).unwrap();
+    mesh.settle();
+    let stats = mesh.managers[0].stats();
+    assert_eq!((stats.rpcs_dropped, stats.rpcs_forwarded), (1, 0));
+    assert_eq!(ran(&mesh, 1, id), []);
+}
+
+#[test]
 fn only_the_owner_echoes_and_only_the_owner_ends() {
     for owner in [0, 2] {
         let (mut mesh, id) = journal(owner);
@@ -252,6 +262,13 @@ fn an_end_announced_many_times_comes_once() {
         assert_eq!(mesh.update(0), []);
     }
     assert_eq!(mesh.managers[0].poll_event(), None);
+    // Doomed, it follows no state any more.
+    let state = forge::state(1_001, |w| {
+        forge::id(w, id.creator.0, id.serial);
+        forge::full(w, 2, &[GAUGE]);
+    });
+    mesh.skip(1, 0, 2_000);
+    assert_eq!(mesh.give_state(1, 0, &state), Ok(Verdict::TooLate));
     mesh.give_call(1, 0, &echo(id, NOTE, MemberId(2), None, 7)).unwrap();
     assert_eq!(mesh.update(0), []);
     assert_eq!(mesh.managers[0].poll_event(), Some(ReplicaEvent::Removed { id }));
