@@ -79,6 +79,14 @@ impl Journal {
         ctx.destroy_replica();
         Propagate::ToProxies
     }
+
+    /// Runs everywhere, without waiting for the values it was made with.
+    #[rpc(post_attached = false)]
+    pub fn jot(&mut self, ctx: &RpcContext, number: u32) -> Propagate {
+        self.calls.push((ctx.source, number));
+        self.versions.push(self.version);
+        Propagate::ToProxies
+    }
 }
 
 /// Notices changes.
@@ -101,10 +109,84 @@ impl Gauge {
     }
 }
 
+/// Its handlers write into what is replicated.
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "vital", migratable)]
+pub struct Vital {
+    /// Lowered by `damage`.
+    pub health: u32,
+    /// Handlers that ran here.
+    #[dataset(skip)]
+    pub ran: u32,
+}
+
+#[rpcs]
+impl Vital {
+    /// Runs everywhere, though only the owner's health counts.
+    #[rpc]
+    pub fn damage(&mut self, _ctx: &RpcContext, points: u32) -> Propagate {
+        self.ran += 1;
+        self.health = self.health.saturating_sub(points);
+        Propagate::ToProxies
+    }
+
+    /// Ends it, and nobody else hears of the call.
+    #[rpc]
+    pub fn die(&mut self, ctx: &RpcContext) {
+        ctx.destroy_replica();
+    }
+}
+
+/// As many datasets as make a difference when they are looked at one by one.
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "panel")]
+pub struct Panel {
+    /// Sixteen.
+    /// Lamp 1.
+    pub lamp_1: bool,
+    /// Lamp 2.
+    pub lamp_2: bool,
+    /// Lamp 3.
+    pub lamp_3: bool,
+    /// Lamp 4.
+    pub lamp_4: bool,
+    /// Lamp 5.
+    pub lamp_5: bool,
+    /// Lamp 6.
+    pub lamp_6: bool,
+    /// Lamp 7.
+    pub lamp_7: bool,
+    /// Lamp 8.
+    pub lamp_8: bool,
+    /// Lamp 9.
+    pub lamp_9: bool,
+    /// Lamp 10.
+    pub lamp_10: bool,
+    /// Lamp 11.
+    pub lamp_11: bool,
+    /// Lamp 12.
+    pub lamp_12: bool,
+    /// Lamp 13.
+    pub lamp_13: bool,
+    /// Lamp 14.
+    pub lamp_14: bool,
+    /// Lamp 15.
+    pub lamp_15: bool,
+    /// Lamp 16.
+    pub lamp_16: bool,
+}
+
 /// All of the above.
 ///
 /// # Panics
 /// Never: the types have different names.
 pub fn registry() -> Registry {
-    Registry::builder().chunk::<Mover>().chunk::<Journal>().chunk::<Gauge>().build().expect("different names")
+    Registry::builder()
+        .chunk::<Mover>()
+        .chunk::<Journal>()
+        .chunk::<Gauge>()
+        .chunk::<Vital>()
+        .chunk::<Panel>()
+        .build()
+        .expect("different names")
 }

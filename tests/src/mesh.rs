@@ -1,26 +1,48 @@
-//! Replica managers joined by hand: a host and its clients, with a seeded network between that loses, delays and repeats
-//! messages. What a carrier promises is kept (receipts, reliable order), nothing more.
+//! Replica managers joined by hand: a host and its clients, with a seeded network between that loses, delays and reorders
+//! messages. What a carrier promises is kept (receipts, reliable order, an end to lateness), nothing more.
+//!
+//! [`Mesh::step`] ticks everyone. Tests that decide themselves what arrives, and when, tick the managers in
+//! [`Mesh::managers`] and carry messages with the `take_` and `give_` methods.
 
 use std::collections::{BTreeMap, VecDeque};
 
-use gridmate_runtime::replica::{PeerId, PeerRole, ReplicaManager, Verdict};
-use gridmate_runtime::{Instant, MemberId, Registry, Rng};
+use gridmate_runtime::replica::{PeerFault, PeerId, PeerRole, ReplicaManager, Verdict};
+use gridmate_runtime::{Instant, MemberId, Registry, Rng, limits};
+
+/// Ticks that everything takes at least.
+const LATENCY: u64 = 2;
 
 /// How bad the network is.
 #[derive(Clone, Copy, Debug)]
 pub struct Weather {
-    /// Chance that a state message is lost.
+    /// Chance that a state message, or an unreliable call, is lost.
     pub loss: f64,
-    /// Chance that it takes up to eight ticks longer than the two it takes at least.
+    /// Chance that a state message is late.
     pub late: f64,
+    /// How many ticks it may then be late, exclusive.
+    pub span: u64,
+    /// Chance that a state message that arrived is reported as lost.
+    pub denial: f64,
+    /// Ticks that everything takes beyond the two it takes at least.
+    pub latency: u64,
+    /// State messages that there is room for between two nodes in one tick: at most as many, sometimes fewer.
+    pub budget: u64,
+    /// Bytes of a state message.
+    pub bytes: usize,
+}
+
+impl Weather {
+    /// Nothing goes wrong, and there is room for everything.
+    pub const FAIR: Self =
+        Self { loss: 0.0, late: 0.0, span: 1, denial: 0.0, latency: 0, budget: u64::MAX, bytes: 1_100 };
+    /// Nearly every other message is lost or late.
+    pub const FOUL: Self = Self { loss: 0.3, late: 0.3, span: 8, ..Self::FAIR };
 }
 
 /// A host (index 0) and clients, one tick at a time.
 pub struct Mesh {
     /// The managers.
     pub managers: Vec<ReplicaManager>,
-    /// `peers[a][b]`: how `a` calls `b`.
-    pub peers: Vec<BTreeMap<usize, PeerId>>,
     /// The network's mood.
     pub weather: Weather,
     /// State messages written so far.
@@ -29,22 +51,21 @@ pub struct Mesh {
     pub bytes: u64,
     /// The tick.
     pub tick: u64,
-    orders: BTreeMap<(usize, usize), u64>,
+    registry: Registry,
+    seed: u64,
+    /// `peers[a][b]`: how `a` calls `b`.
+    peers: Vec<BTreeMap<usize, PeerId>>,
+    /// By sender and receiver: the place of the last message in the sender's order, and of the newest that has arrived.
+    orders: BTreeMap<(usize, usize), (u64, u64)>,
     rng: Rng,
-    flying: Vec<Flying>,
+    /// By receiver, due tick, order and sender.
+    flying: BTreeMap<(usize, u64, u64, usize), What>,
+    /// By sender and receiver.
     reliable: BTreeMap<(usize, usize), Line>,
 }
 
-/// Reliable messages from one node to another, with when they are due.
+/// Reliable calls in the order they were made, with when they are due.
 type Line = VecDeque<(u64, Vec<u8>)>;
-
-struct Flying {
-    due: u64,
-    from: usize,
-    to: usize,
-    order: u64,
-    what: What,
-}
 
 enum What {
     State { token: u64, bytes: Vec<u8> },
@@ -56,35 +77,61 @@ impl Mesh {
     /// A host and `clients` clients.
     pub fn new(registry: &Registry, clients: usize, seed: u64, weather: Weather) -> Self {
         let mut mesh = Self {
-            managers: Vec::new(),
-            peers: Vec::new(),
+            managers: vec![ReplicaManager::new(registry.clone(), seed)],
             weather,
             messages: 0,
             bytes: 0,
             tick: 0,
+            registry: registry.clone(),
+            seed,
+            peers: vec![BTreeMap::new()],
             orders: BTreeMap::new(),
             rng: Rng::new(seed),
-            flying: Vec::new(),
+            flying: BTreeMap::new(),
             reliable: BTreeMap::new(),
         };
-        for _ in 0..=clients {
-            mesh.managers.push(ReplicaManager::new(registry.clone(), seed));
-            mesh.peers.push(BTreeMap::new());
-        }
-        for client in 1..=clients {
-            mesh.join(client);
+        for _ in 0..clients {
+            mesh.join();
         }
         mesh
     }
 
-    /// Connects client number `client` to the host.
-    pub fn join(&mut self, client: usize) {
+    /// Connects one more client to the host and returns its index. Its member id is one more.
+    ///
+    /// # Panics
+    /// After 2³² clients.
+    pub fn join(&mut self) -> usize {
+        let client = self.managers.len();
         let member = MemberId(u32::try_from(client + 1).expect("few clients"));
-        self.managers[client].set_local_member(member);
+        let mut manager = ReplicaManager::new(self.registry.clone(), self.seed);
+        manager.set_local_member(member);
+        let at_client = manager.add_peer(MemberId::HOST, PeerRole::Host);
         let at_host = self.managers[0].add_peer(member, PeerRole::Client);
-        let at_client = self.managers[client].add_peer(MemberId::HOST, PeerRole::Host);
+        self.managers.push(manager);
+        self.peers.push(BTreeMap::from([(0, at_client)]));
         self.peers[0].insert(client, at_host);
-        self.peers[client].insert(0, at_client);
+        client
+    }
+
+    /// Ends a client's connection: the host adopts what can migrate. Whatever is under way between them is gone, and the
+    /// client takes part in nothing any more.
+    pub fn leave(&mut self, client: usize) {
+        self.peers[client].clear();
+        if let Some(peer) = self.peers[0].remove(&client) {
+            self.managers[0].remove_peer(peer, true);
+        }
+        self.flying.retain(|(to, _, _, from), _| ![*to, *from].contains(&client));
+        self.reliable.retain(|(from, to), _| ![*to, *from].contains(&client));
+    }
+
+    /// The nodes that are in the session.
+    pub fn nodes(&self) -> Vec<usize> {
+        (0..self.managers.len()).filter(|node| *node == 0 || !self.peers[*node].is_empty()).collect()
+    }
+
+    /// How node `at` calls node `of`.
+    pub fn peer(&self, at: usize, of: usize) -> PeerId {
+        self.peers[at][&of]
     }
 
     /// One tick of everyone, in order.
@@ -93,10 +140,9 @@ impl Mesh {
     /// When a manager finds fault with another: all of them are correct.
     pub fn step(&mut self) {
         self.tick += 1;
-        for node in 0..self.managers.len() {
+        for node in self.nodes() {
             self.deliver(node);
-            let now = Instant::from_millis(self.tick * 33);
-            self.managers[node].update(now, |peer, fault| panic!("{peer:?}: {fault}"));
+            assert_eq!(self.update(node), [], "at node {node}");
             self.managers[node].prepare();
             self.send(node);
         }
@@ -109,85 +155,146 @@ impl Mesh {
         }
     }
 
-    /// Whether everyone holds the same.
+    /// Steps until nothing is under way and nobody has anything to send.
+    ///
+    /// # Panics
+    /// When that takes more than a thousand ticks.
+    pub fn settle(&mut self) {
+        for _ in 0..1_000 {
+            self.step();
+            let idle = |node: &usize| self.peers[*node].values().all(|peer| !self.managers[*node].has_state_for(*peer));
+            if self.flying.is_empty() && self.reliable.values().all(VecDeque::is_empty) && self.nodes().iter().all(idle)
+            {
+                return;
+            }
+        }
+        panic!("a thousand ticks, and there is still something to say");
+    }
+
+    /// Whether everyone in the session holds the same.
     pub fn agree(&self) -> bool {
-        self.managers.iter().all(|m| m.digest() == self.managers[0].digest())
+        self.nodes().into_iter().all(|node| self.managers[node].digest() == self.managers[0].digest())
+    }
+
+    /// Runs what has arrived at a node. Returns the faults it finds with its peers.
+    pub fn update(&mut self, node: usize) -> Vec<PeerFault> {
+        let mut faults = Vec::new();
+        let now = Instant::from_millis(self.tick * 33);
+        self.managers[node].update(now, |_, fault| faults.push(fault));
+        faults
+    }
+
+    /// All state messages that `from` has for `to`, which are not delivered: their tokens and bytes.
+    pub fn take_state(&mut self, from: usize, to: usize) -> Vec<(u64, Vec<u8>)> {
+        let (peer, mut bytes) = (self.peer(from, to), Vec::new());
+        let manager = &mut self.managers[from];
+        std::iter::from_fn(|| manager.marshal(peer, self.weather.bytes, &mut bytes).map(|m| (m.token, bytes.clone())))
+            .collect()
+    }
+
+    /// All calls that `from` has for `to`, which are not delivered: whether they are reliable, and their bytes.
+    pub fn take_calls(&mut self, from: usize, to: usize) -> Vec<(bool, Vec<u8>)> {
+        let (peer, mut calls) = (self.peer(from, to), Vec::new());
+        self.managers[from].drain_calls(peer, |reliable, bytes| calls.push((reliable, bytes.to_vec())));
+        calls
+    }
+
+    /// Delivers a state message, as the next that `from` sends.
+    ///
+    /// # Errors
+    /// What `to` finds wrong with it.
+    pub fn give_state(&mut self, from: usize, to: usize, bytes: &[u8]) -> Result<Verdict, PeerFault> {
+        let (peer, order) = (self.peer(to, from), self.skip(from, to, 1));
+        self.managers[to].handle_state(peer, order, bytes)
+    }
+
+    /// Delivers a reliable call.
+    ///
+    /// # Errors
+    /// What `to` finds wrong with it.
+    pub fn give_call(&mut self, from: usize, to: usize, bytes: &[u8]) -> Result<(), PeerFault> {
+        let peer = self.peer(to, from);
+        self.managers[to].handle_call(peer, true, bytes)
+    }
+
+    /// Tells `from` what became of a state message to `to`.
+    pub fn give_receipt(&mut self, from: usize, to: usize, token: u64, delivered: bool) {
+        let peer = self.peer(from, to);
+        self.managers[from].handle_receipt(peer, token, delivered);
+    }
+
+    /// Lets `messages` places in the order of what `from` sends to `to` go by. Returns the last of them.
+    pub fn skip(&mut self, from: usize, to: usize, messages: u64) -> u64 {
+        let (last, _) = self.orders.entry((from, to)).or_default();
+        *last += messages;
+        *last
     }
 
     fn deliver(&mut self, node: usize) {
-        let mut due = Vec::new();
-        let tick = self.tick;
-        let mut i = 0;
-        while i < self.flying.len() {
-            if self.flying[i].to == node && self.flying[i].due <= tick {
-                due.push(self.flying.remove(i));
-            } else {
-                i += 1;
-            }
-        }
-        due.sort_by_key(|f| (f.due, f.order));
-        for Flying { from, order, what, .. } in due {
-            let peer = self.peers[node][&from];
+        let later = self.flying.split_off(&(node, self.tick + 1, 0, 0));
+        let due = self.flying.split_off(&(node, 0, 0, 0));
+        self.flying.extend(later);
+        for ((_, _, order, from), what) in due {
+            let peer = self.peer(node, from);
             match what {
                 What::State { token, bytes } => {
-                    let verdict = self.managers[node].handle_state(peer, order, &bytes).expect("a correct peer");
-                    self.receipt(node, from, token, verdict == Verdict::Accepted);
+                    let (_, newest) = self.orders.entry((from, node)).or_default();
+                    *newest = order.max(*newest);
+                    let mut delivered = *newest - order <= limits::PACKET_WINDOW as u64;
+                    if delivered {
+                        let verdict = self.managers[node].handle_state(peer, order, &bytes).expect("a correct peer");
+                        delivered = verdict == Verdict::Accepted;
+                    }
+                    if self.rng.chance(self.weather.denial) {
+                        let late = self.rng.below(12);
+                        self.fly(node, from, late, What::Receipt { token, delivered: false });
+                    } else {
+                        self.fly(node, from, 0, What::Receipt { token, delivered });
+                    }
                 }
                 What::Hint(bytes) => self.managers[node].handle_call(peer, false, &bytes).expect("a correct peer"),
                 What::Receipt { token, delivered } => self.managers[node].handle_receipt(peer, token, delivered),
             }
         }
-        let ready: Vec<_> = self
-            .reliable
-            .iter_mut()
-            .filter(|((_, to), _)| *to == node)
-            .flat_map(|((from, _), queue)| {
-                let n = queue.iter().take_while(|(due, _)| *due <= tick).count();
-                let from = *from;
-                queue.drain(..n).map(move |(_, bytes)| (from, bytes)).collect::<Vec<_>>()
-            })
-            .collect();
-        for (from, bytes) in ready {
-            let peer = self.peers[node][&from];
-            self.managers[node].handle_call(peer, true, &bytes).expect("a correct peer");
+        for ((from, to), line) in &mut self.reliable {
+            while *to == node
+                && let Some((_, bytes)) = line.pop_front_if(|(due, _)| *due <= self.tick)
+            {
+                self.managers[node].handle_call(self.peers[node][from], true, &bytes).expect("a correct peer");
+            }
         }
     }
 
     fn send(&mut self, node: usize) {
         let peers: Vec<_> = self.peers[node].iter().map(|(to, peer)| (*to, *peer)).collect();
         for (to, peer) in peers {
-            let mut calls = Vec::new();
-            self.managers[node].drain_calls(peer, |reliable, bytes| calls.push((reliable, bytes.to_vec())));
-            for (reliable, bytes) in calls {
-                let due = self.tick + 2 + self.rng.below(10);
+            for (reliable, bytes) in self.take_calls(node, to) {
                 if reliable {
+                    let due = self.tick + LATENCY + self.weather.latency + self.rng.below(10);
                     self.reliable.entry((node, to)).or_default().push_back((due, bytes));
                 } else if !self.rng.chance(self.weather.loss) {
-                    self.fly(node, to, 2, What::Hint(bytes));
+                    self.fly(node, to, 0, What::Hint(bytes));
                 }
             }
             let mut bytes = Vec::new();
-            while let Some(message) = self.managers[node].marshal(peer, 1_100, &mut bytes) {
+            for _ in 0..=self.rng.below(self.weather.budget) {
+                let Some(message) = self.managers[node].marshal(peer, self.weather.bytes, &mut bytes) else { break };
                 self.messages += 1;
                 self.bytes += bytes.len() as u64;
                 if self.rng.chance(self.weather.loss) {
-                    self.fly(to, node, 12, What::Receipt { token: message.token, delivered: false });
+                    // Noticed when later ones have been acknowledged.
+                    let noticed = 10 + self.weather.latency;
+                    self.fly(to, node, noticed, What::Receipt { token: message.token, delivered: false });
                 } else {
-                    let late = if self.rng.chance(self.weather.late) { self.rng.below(8) } else { 0 };
-                    self.fly(node, to, 2 + late, What::State { token: message.token, bytes: bytes.clone() });
+                    let late = if self.rng.chance(self.weather.late) { self.rng.below(self.weather.span) } else { 0 };
+                    self.fly(node, to, late, What::State { token: message.token, bytes: bytes.clone() });
                 }
             }
         }
     }
 
-    /// Acknowledgements arrive in the order they were given: a later one repeats what an earlier one said.
-    fn receipt(&mut self, from: usize, to: usize, token: u64, delivered: bool) {
-        self.fly(from, to, 2, What::Receipt { token, delivered });
-    }
-
-    fn fly(&mut self, from: usize, to: usize, ticks: u64, what: What) {
-        let order = self.orders.entry((from, to)).or_default();
-        *order += 1;
-        self.flying.push(Flying { due: self.tick + ticks, from, to, order: *order, what });
+    fn fly(&mut self, from: usize, to: usize, late: u64, what: What) {
+        let order = self.skip(from, to, 1);
+        self.flying.insert((to, self.tick + LATENCY + self.weather.latency + late, order, from), what);
     }
 }
