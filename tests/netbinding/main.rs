@@ -25,6 +25,11 @@ impl Vitals {
     fn hurt(&mut self, _ctx: &RpcContext, points: u8) {
         self.health = self.health.saturating_sub(points);
     }
+
+    #[rpc]
+    fn perish(&mut self, ctx: &RpcContext) {
+        ctx.destroy_replica();
+    }
 }
 
 /// A node with a world.
@@ -173,4 +178,36 @@ fn misuse_is_an_error() {
     let Player { node, net, .. } = &mut game.players[2];
     let theirs = net.entity(id).unwrap();
     assert!(!net.unbind(theirs, node.replicas()), "only the owner ends a replica");
+}
+
+#[test]
+fn what_a_call_changed_is_not_undone_by_the_games_next_write() {
+    let mut game = Game::new();
+    let (entity, id) = game.bind(1, 0.0);
+    game.run(60);
+    game.players[1].node.replicas().primary_mut::<Vitals>(id).unwrap().rpcs().hurt(10).unwrap();
+    // Before the component has heard of it, and after.
+    game.players[1].world.get_mut::<Body>(entity).unwrap().x = 1.0;
+    game.players[1].world.get_mut::<Vitals>(entity).unwrap();
+    game.run(1);
+    assert_eq!(game.see(1, id).unwrap().1.health, 90);
+    game.players[1].world.get_mut::<Vitals>(entity).unwrap();
+    game.run(60);
+    for player in 0..3 {
+        assert_eq!(
+            game.see(player, id).unwrap(),
+            (&Body { x: 1.0, particles: if player == 1 { 7 } else { 0 } }, &Vitals { health: 90 })
+        );
+    }
+}
+
+#[test]
+fn a_local_call_that_destroys_takes_the_entity_with_it() {
+    let mut game = Game::new();
+    let (entity, id) = game.bind(1, 0.0);
+    game.run(60);
+    game.players[1].node.replicas().primary_mut::<Vitals>(id).unwrap().rpcs().perish().unwrap();
+    game.run(60);
+    assert!(!game.players[1].world.contains(entity));
+    assert!(game.players.iter().all(|p| p.net.is_empty() && p.world.entities().count() == 0));
 }

@@ -213,7 +213,6 @@ fn a_call_made_before_the_replica_came_here_runs_here() {
 }
 
 #[test]
-#[ignore = "the echo of a call that runs where it is addressed is lost"]
 fn a_call_made_before_the_replica_came_here_is_echoed() {
     let mut mesh = Mesh::new(&registry(), 2, 1, Weather::FAIR);
     let id = called_and_then_adopted(&mut mesh);

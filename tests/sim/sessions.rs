@@ -231,3 +231,38 @@ fn thousands_of_calls_in_one_tick_are_no_fault() {
     assert_eq!(there.calls.len(), 20_000);
     assert_eq!(there.hints.len(), 20_000);
 }
+
+#[test]
+fn two_who_leave_at_once_have_both_just_left() {
+    let (mut world, nodes) = session(3, 3, LinkConfig::perfect(), &registry());
+    let mover = world.replicas(nodes[2]).add(Mover::default()).unwrap();
+    world.run_for(Duration::from_secs(1));
+    session_events(&mut world, nodes[0]);
+    let now = world.now();
+    world.node(nodes[1]).leave(now);
+    world.replicas(nodes[2]).primary_mut::<Mover>(mover).unwrap().energy = 3;
+    world.node(nodes[3]).leave(now);
+    world.run_for(Duration::from_millis(500));
+    let reasons: Vec<_> = session_events(&mut world, nodes[0])
+        .into_iter()
+        .filter_map(|event| match event {
+            SessionEvent::MemberLeft { reason, .. } => Some(reason),
+            _ => None,
+        })
+        .collect();
+    assert_eq!(reasons, [LeaveReason::Left, LeaveReason::Left]);
+}
+
+#[test]
+fn who_only_says_hello_keeps_nobody_out() {
+    let mut world = World::new(1, 30, LinkConfig::perfect()).unwrap();
+    let host = world.host(NodeConfig::new(registry()).max_members(2)).unwrap();
+    // Says hello and never hears the answer, as if the address it gave were forged.
+    let ghost = world.join(host, NodeConfig::new(registry())).unwrap();
+    world.step();
+    world.crash(ghost);
+    world.step();
+    let client = world.join(host, NodeConfig::new(registry())).unwrap();
+    world.run_for(Duration::from_secs(2));
+    assert_ne!(world.node(client).local_member(), MemberId::NONE);
+}

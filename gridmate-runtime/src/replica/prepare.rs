@@ -68,25 +68,27 @@ impl ReplicaManager {
     }
 
     fn address_calls(&mut self) {
-        if self.outbox.calls.is_empty() && self.outbox.destroys.is_empty() {
-            return;
-        }
-        let mut outbox = core::mem::take(&mut self.outbox);
-        for (i, call) in outbox.calls.iter().enumerate() {
-            let too_late = outbox.destroys.get(&call.replica).is_some_and(|last| i >= *last);
-            if !too_late {
-                self.address_call(call, &outbox.arena[call.args..]);
+        // Again when one of them turned out to run here: its echo is in the outbox then.
+        while !self.outbox.calls.is_empty() || !self.outbox.destroys.is_empty() {
+            let mut outbox = core::mem::take(&mut self.outbox);
+            for (i, call) in outbox.calls.iter().enumerate() {
+                let too_late = outbox.destroys.get(&call.replica).is_some_and(|last| i >= *last);
+                if !too_late {
+                    self.address_call(call, &outbox.arena[call.args..]);
+                }
+            }
+            while let Some((id, _)) = outbox.destroys.pop_first() {
+                // Destroying twice is destroying once.
+                if self.destroy(id).is_ok() {
+                    self.push_event(ReplicaEvent::Removed { id });
+                }
+            }
+            outbox.calls.clear();
+            outbox.arena.clear();
+            if self.outbox.calls.is_empty() {
+                self.outbox = outbox; // With its buffers.
             }
         }
-        while let Some((id, _)) = outbox.destroys.pop_first() {
-            // Destroying twice is destroying once.
-            if self.destroy(id).is_ok() {
-                self.push_event(ReplicaEvent::Removed { id });
-            }
-        }
-        outbox.calls.clear();
-        outbox.arena.clear();
-        self.outbox = outbox;
     }
 
     fn address_call(&mut self, call: &OutboxCall, args: &[u8]) {

@@ -1,0 +1,141 @@
+//! Bytes on real motion: 901 cubes of a recorded physics scene, every frame against what was acknowledged six frames ago.
+//!
+//! The whole path is used: a host's replica manager writes the messages, a client's reads them, receipts come back after
+//! six frames, and after every frame all cubes are compared. `benches/data/README.md` has the rule.
+//!
+//! `cargo run --release --manifest-path benches/Cargo.toml --bin cubes [-- --file FILE]`
+
+use std::collections::VecDeque;
+use std::error::Error;
+use std::path::PathBuf;
+use std::time::{Duration, Instant as Clock};
+
+use glam::{IVec3, Vec3};
+use gridmate_runtime::prelude::*;
+use gridmate_runtime::replica::PeerRole;
+
+/// Numbers of a cube in the recording: eight 32-bit integers.
+const NUMBERS: usize = 8;
+/// Cubes in a frame.
+const CUBES: usize = 901;
+/// Frames until the receipt of a message is there.
+const ROUND_TRIP: usize = 6;
+
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+struct Cube {
+    /// Metres; the recording has steps of 1/512.
+    #[dataset(quantize(-256.0..=256.0, step = 0.001_953_125))]
+    position: Vec3,
+    rotation: Rotation,
+    interacting: bool,
+}
+
+/// A quaternion without its largest component.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Marshal)]
+struct Rotation {
+    #[marshal(bits = 2)]
+    largest: u8,
+    #[marshal(bits = 9)]
+    a: u16,
+    #[marshal(bits = 9)]
+    b: u16,
+    #[marshal(bits = 9)]
+    c: u16,
+}
+
+fn main() -> Result<(), Box<dyn Error>> {
+    let frames = read(&file_argument()?)?;
+    let registry = Registry::builder().chunk::<Cube>().build()?;
+    let mut host = ReplicaManager::new(registry.clone(), 1);
+    let mut client = ReplicaManager::new(registry, 2);
+    client.set_local_member(MemberId(2));
+    let to_client = host.add_peer(MemberId(2), PeerRole::Client);
+    let to_host = client.add_peer(MemberId::HOST, PeerRole::Host);
+    // Receipts are never late here, so nothing is to be repeated for want of one.
+    host.set_patience(to_client, u32::MAX);
+
+    let ids = frames[0].iter().map(|cube| host.add(cube.clone())).collect::<Result<Vec<_>, _>>()?;
+    let mut under_way = VecDeque::new();
+    let (mut bytes, mut records, mut order) = (0_usize, 0_u64, 0_u64);
+    let (mut encoding, mut decoding) = (Duration::ZERO, Duration::ZERO);
+    let mut message = Vec::new();
+    for (number, frame) in frames.iter().enumerate() {
+        for (id, cube) in ids.iter().zip(frame) {
+            if host.get::<Cube>(*id)? != cube {
+                host.primary_mut::<Cube>(*id)?.clone_from(cube);
+            }
+        }
+        let counted = number >= ROUND_TRIP;
+        let before = host.stats().records_sent;
+        let mut tokens = Vec::new();
+        let mut start = Clock::now();
+        host.prepare();
+        while let Some(sent) = host.marshal(to_client, 1_180, &mut message) {
+            encoding += start.elapsed();
+            tokens.push(sent.token);
+            bytes += if counted { message.len() } else { 0 };
+            order += 1;
+            start = Clock::now();
+            let _ = client.handle_state(to_host, order, &message)?;
+            decoding += start.elapsed();
+            start = Clock::now();
+        }
+        records += if counted { host.stats().records_sent - before } else { 0 };
+        for (id, cube) in ids.iter().zip(frame) {
+            assert_eq!(client.get::<Cube>(*id)?, cube, "frame {number}, cube {id}");
+        }
+        under_way.push_back(tokens);
+        if under_way.len() >= ROUND_TRIP {
+            for token in under_way.pop_front().into_iter().flatten() {
+                host.handle_receipt(to_client, token, true);
+            }
+        }
+    }
+
+    let counted = (frames.len() - ROUND_TRIP) as f64;
+    let figures = [
+        ("bytes_per_frame", bytes as f64 / counted),
+        ("records_per_frame", records as f64 / counted),
+        ("encode_ns_per_frame", encoding.as_nanos() as f64 / frames.len() as f64),
+        ("decode_ns_per_frame", decoding.as_nanos() as f64 / frames.len() as f64),
+    ];
+    for (metric, value) in figures {
+        println!("bench=cubes case=cubes901 lib=gridmate_packed metric={metric} value={value:.1}");
+    }
+    println!();
+    println!("{:<16} {:>12} {:>10} {:>12} {:>12}", "coder", "bytes/frame", "kbit/s", "encode us", "decode us");
+    let [(_, bytes), _, (_, encode), (_, decode)] = figures;
+    println!(
+        "{:<16} {bytes:>12.1} {:>10.1} {:>12.1} {:>12.1}",
+        "packed",
+        bytes * 8.0 * 60.0 / 1e3,
+        encode / 1e3,
+        decode / 1e3
+    );
+    Ok(())
+}
+
+fn file_argument() -> Result<PathBuf, String> {
+    let mut arguments = std::env::args().skip(1);
+    match (arguments.next().as_deref(), arguments.next()) {
+        (None, _) => Ok(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("data/cubes901.bin.zst")),
+        (Some("--file"), Some(file)) => Ok(file.into()),
+        (Some(other), _) => Err(format!("`{other}` is not understood; the only flag is --file FILE")),
+    }
+}
+
+fn read(path: &std::path::Path) -> Result<Vec<Vec<Cube>>, Box<dyn Error>> {
+    let file = std::fs::File::open(path).map_err(|e| format!("{}: {e}", path.display()))?;
+    let numbers: Vec<i32> =
+        zstd::decode_all(file)?.as_chunks::<4>().0.iter().map(|bytes| i32::from_le_bytes(*bytes)).collect();
+    if numbers.len() < CUBES * NUMBERS * (ROUND_TRIP + 1) || !numbers.len().is_multiple_of(CUBES * NUMBERS) {
+        return Err(format!("{}: not a recording of {CUBES} cubes", path.display()).into());
+    }
+    let cube = |n: &[i32]| -> Result<Cube, std::num::TryFromIntError> {
+        let rotation =
+            Rotation { largest: n[0].try_into()?, a: n[1].try_into()?, b: n[2].try_into()?, c: n[3].try_into()? };
+        Ok(Cube { position: IVec3::new(n[4], n[5], n[6]).as_vec3() / 512.0, rotation, interacting: n[7] != 0 })
+    };
+    let frames = numbers.chunks_exact(CUBES * NUMBERS);
+    Ok(frames.map(|frame| frame.chunks_exact(NUMBERS).map(cube).collect()).collect::<Result<_, _>>()?)
+}
