@@ -145,7 +145,7 @@ fn state(tick: u64, records: impl FnOnce(&mut BitWriter)) -> Vec<u8> {
 
 /// A record that creates a `gauge` (class 0) with all defaults.
 fn create(w: &mut BitWriter, creator: u32, serial: u32, owner: u32) {
-    w.bits(0b00, 2);
+    w.bits(0b000, 3);
     w.gamma(creator);
     w.gamma(serial);
     w.bits(0b100, 3);
@@ -169,7 +169,7 @@ fn what_is_not_its_own_is_a_fault() {
         state(9, |w| create(w, 1, 1, 2)),
         // Destroys the host's first replica.
         state(9, |w| {
-            w.bits(0b00, 2);
+            w.bits(0b000, 3);
             w.gamma(1);
             w.gamma(1);
             w.bits(0b1000, 4);

@@ -1,6 +1,7 @@
 //! The replica manager without a carrier: life, values, calls, loss, and peers that do not follow the protocol.
 
 mod calls;
+mod golden;
 mod life;
 mod limits;
 mod storm;

@@ -56,7 +56,7 @@ pub fn state(tick: u32, records: impl FnOnce(&mut BitWriter)) -> Vec<u8> {
 
 /// The id of a record, whole.
 pub fn id(w: &mut BitWriter, creator: u32, serial: u32) {
-    w.bits(0b00, 2);
+    w.bits(0b000, 3);
     w.gamma(creator);
     w.gamma(serial);
 }

@@ -7,8 +7,9 @@
 //! message = tick:32  base:gamma  record*            base: 1 = none, else d + 1 with common base = tick - d
 //! record  = id kind
 //! id      = 1                                       same creator as the record before, next serial
-//!         | 01 zigzag:gamma                         same creator, zigzag(serial - last - 1) (never 0)
-//!         | 00 creator:gamma serial:gamma
+//!         | 01 skipped:gamma                        same creator, so many serials further (never 0)
+//!         | 001 back:gamma                          same creator, so many before the next serial (never 0)
+//!         | 000 creator:gamma serial:gamma
 //! kind    = 1                body-delta             against the message's common base
 //!         | 01 d:gamma       body-delta             against the sender's version tick - d
 //!         | 001              body-full              against the defaults; creates the replica
@@ -80,15 +81,21 @@ impl Cursor {
     #[inline]
     pub(super) fn write(&mut self, id: ReplicaId, w: &mut BitWriter) {
         if id.creator == self.0.creator {
+            // Records go by place, and places fill up in the order of serials: most steps are small and ahead.
             let step = id.serial.wrapping_sub(self.0.serial).wrapping_sub(1).cast_signed();
-            if step == 0 {
-                w.bool(true);
-            } else {
-                w.bits(0b10, 2);
-                w.gamma(((step << 1) ^ (step >> 31)).cast_unsigned());
+            match step {
+                0 => w.bool(true),
+                1.. => {
+                    w.bits(0b10, 2);
+                    w.gamma(step.unsigned_abs());
+                }
+                _ => {
+                    w.bits(0b100, 3);
+                    w.gamma(step.unsigned_abs());
+                }
             }
         } else {
-            w.bits(0b00, 2);
+            w.bits(0b000, 3);
             w.gamma(id.creator.0);
             w.gamma(id.serial);
         }
@@ -101,9 +108,9 @@ impl Cursor {
         self.0 = if r.bool()? {
             ReplicaId { serial: last.serial.wrapping_add(1), ..last }
         } else if r.bool()? {
-            let zigzag = r.gamma()?;
-            let step = (zigzag >> 1).cast_signed() ^ -(zigzag & 1).cast_signed();
-            ReplicaId { serial: last.serial.wrapping_add(step.cast_unsigned()).wrapping_add(1), ..last }
+            ReplicaId { serial: last.serial.wrapping_add(1).wrapping_add(r.gamma()?), ..last }
+        } else if r.bool()? {
+            ReplicaId { serial: last.serial.wrapping_add(1).wrapping_sub(r.gamma()?), ..last }
         } else {
             ReplicaId { creator: MemberId(r.gamma()?), serial: r.gamma()? }
         };
