@@ -192,6 +192,16 @@ proptest! {
     }
 
     #[test]
+    fn bits_of_several_laws(a in any::<[u16; 3]>(), step in any::<[u8; 3]>(), bytes in any::<[u8; 10]>()) {
+        let b = [0, 1, 2].map(|i| a[i].wrapping_add(u16::from(step[i])));
+        laws(&Bits::<9>, &a, &b);
+        laws(&Bits::<16>, &a, &b);
+        laws(&Bits::<5>, &step, &[step[0], 0, step[2]]);
+        laws(&Bits::<30>, &a.map(u32::from), &b.map(u32::from));
+        garbage(&Bits::<9>, &a, &bytes);
+    }
+
+    #[test]
     fn max_len_laws(
         a in prop::collection::vec(any::<Option<u16>>(), 0..=9), b in prop::collection::vec(any::<Option<u16>>(), 0..=9),
         text in "\\PC{0,20}", other in "\\PC{0,20}", bytes in any::<[u8; 40]>(),

@@ -36,11 +36,7 @@ struct Rotation {
     #[marshal(bits = 2)]
     largest: u8,
     #[marshal(bits = 9)]
-    a: u16,
-    #[marshal(bits = 9)]
-    b: u16,
-    #[marshal(bits = 9)]
-    c: u16,
+    rest: [u16; 3],
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -133,7 +129,7 @@ fn read(path: &std::path::Path) -> Result<Vec<Vec<Cube>>, Box<dyn Error>> {
     }
     let cube = |n: &[i32]| -> Result<Cube, std::num::TryFromIntError> {
         let rotation =
-            Rotation { largest: n[0].try_into()?, a: n[1].try_into()?, b: n[2].try_into()?, c: n[3].try_into()? };
+            Rotation { largest: n[0].try_into()?, rest: [n[1].try_into()?, n[2].try_into()?, n[3].try_into()?] };
         Ok(Cube { position: IVec3::new(n[4], n[5], n[6]).as_vec3() / 512.0, rotation, interacting: n[7] != 0 })
     };
     let frames = numbers.chunks_exact(CUBES * NUMBERS);

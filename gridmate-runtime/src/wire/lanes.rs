@@ -20,6 +20,7 @@ pub(super) struct Lanes {
 /// A component's bits.
 pub(super) trait Lane: Copy + PartialEq + Into<u64> + TryFrom<u64> {}
 
+impl Lane for u8 {}
 impl Lane for u16 {}
 impl Lane for u32 {}
 impl Lane for u64 {}

@@ -1,6 +1,7 @@
 //! Codecs: ways for a field to travel that are not its type's own.
 
 mod bits;
+mod bits_array;
 mod half;
 mod max_len;
 mod native;
