@@ -2,6 +2,7 @@
 
 mod diff;
 mod digest;
+mod join;
 mod json;
 mod strategy;
 

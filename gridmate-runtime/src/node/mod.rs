@@ -193,6 +193,7 @@ impl Node {
         let mut rng = crate::Rng::new(config.seed.unwrap_or_else(|| driver.entropy()));
         let carrier = CarrierConfig {
             schema: config.registry.fingerprint(),
+            schema_details: config.registry.snapshot().digest(limits::SCHEMA_DETAIL_BYTES),
             channels: CHANNELS.to_vec(),
             timeout: config.timeout,
             keep_alive: config.keep_alive,
@@ -259,7 +260,9 @@ impl Node {
                     self.faulty.push((connection, DisconnectReason::ProtocolError));
                 }
             }
-            CarrierEvent::Refused { connection, reason } => self.session.handle_refused(connection, reason),
+            CarrierEvent::Refused { connection, reason } => {
+                self.session.handle_refused(connection, reason, &self.replicas.registry().snapshot());
+            }
             CarrierEvent::Disconnected { connection, reason } => self.disconnected(connection, reason),
         }
     }
