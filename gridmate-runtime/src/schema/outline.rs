@@ -55,11 +55,11 @@ impl Form {
 
 impl Part {
     pub(super) fn label(self, text: String) -> Label {
-        Label { key: self.key(&text), text: Some(text) }
+        Label { key: self.key(fnv1a(text.as_bytes(), FNV_OFFSET)), text: Some(text) }
     }
 
-    fn key(self, text: &str) -> u64 {
-        let hash = fnv1a(text.as_bytes(), FNV_OFFSET);
+    /// What is kept of a hash.
+    const fn key(self, hash: u64) -> u64 {
         match self {
             Self::Text => hash,
             Self::Hash(bytes) => fold(hash, 8 * bytes),
@@ -87,13 +87,13 @@ impl ChunkOutline {
         match form.members {
             Some(_) => Self { name, body, members: Some(members) },
             // Of such a chunk there is nothing but two hashes of one size.
-            None => Self { name, body: form.chunk.key(&body.to_string()), members: None },
+            None => Self { name, body: form.chunk.key(body), members: None },
         }
     }
 }
 
 /// The last `bits` of a hash, the others folded onto them: no part of an FNV hash alone depends enough on short texts.
-fn fold(mut hash: u64, bits: usize) -> u64 {
+const fn fold(mut hash: u64, bits: usize) -> u64 {
     let mut width = 64;
     while width > bits {
         width /= 2;
