@@ -52,7 +52,7 @@
 //! | [`session`] | who is here, who hosts | joining, leaving, events |
 //! | [`replica`] | everyone's objects, and what each peer has of them | how state travels |
 //! | [`chunk`] | one object: datasets, RPCs, past snapshots | what the derive writes |
-//! | [`schema`] | shapes without values | fingerprints |
+//! | [`schema`] | shapes without values | fingerprints, what differs between two programs |
 //! | [`wire`] | bits | [`wire::Marshal`], [`wire::Codec`] |
 //! | [`carrier`] | reliability over datagrams, nothing of replicas | channels, acknowledgements |
 //! | [`driver`] | sockets, and nothing else | UDP, memory, conditioned links |

@@ -134,6 +134,12 @@ pub const WELCOME_BYTES: usize = 512;
 /// Explanation inside a refusal, bytes.
 pub const REFUSAL_TEXT_BYTES: usize = 128;
 
+/// What a refusal for the schema says of the acceptor's, bytes: with its head, less than the hello it answers.
+pub const SCHEMA_DETAIL_BYTES: usize = 1_100;
+
+/// A schema as JSON, bytes. Longer texts are not looked at.
+pub const SCHEMA_JSON_BYTES: usize = 16 << 20;
+
 /// Packet numbers a sender lets go by without any acknowledgement, count: a quarter of what 16 bits tell apart.
 pub const UNACKED_SPAN: u64 = 16_384;
 
@@ -163,6 +169,7 @@ const _: () = {
     assert!(5 + 2 + 4 + 1 + 3 + 2 + SEGMENT_BYTES <= DATAGRAM_BYTES);
     assert!(5 + 2 + 4 + 5 + 2 + FRAGMENT_BYTES <= DATAGRAM_BYTES);
     assert!(SEGMENT_BYTES < 1 << 14, "lengths are varints of at most 14 bits");
+    assert!(5 + 8 + 1 + 8 + SCHEMA_DETAIL_BYTES < DATAGRAM_BYTES, "an answer is shorter than a hello");
     assert!(CHANNELS <= 32 && FRAGMENTS <= 255 && ACK_RANGES <= 255);
     assert!(PACKET_WINDOW * DATAGRAM_BYTES < 1 << 23, "24-bit segment numbers cover a window of packets twice");
     assert!(PACKET_WINDOW <= 1 << 15, "16-bit packet numbers need half their range");

@@ -96,7 +96,7 @@ fn programs_that_do_not_fit_are_told_why() {
         reason.clone()
     };
     let ours = config().schema;
-    assert_eq!(refused(&|config| config.schema = 5), Refusal::Schema { ours, theirs: 5 });
+    assert_eq!(refused(&|config| config.schema = 5), Refusal::Schema { ours, theirs: 5, details: vec![] });
     assert_eq!(refused(&|config| config.max_connections = 0), Refusal::Full);
 }
 

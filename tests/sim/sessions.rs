@@ -131,10 +131,11 @@ fn another_schema_is_refused_by_name_of_the_reason() {
     let client = world.join(host, NodeConfig::new(smaller.clone())).unwrap();
     world.run_for(Duration::from_secs(1));
     let heard = session_events(&mut world, client);
-    let [SessionEvent::JoinFailed { error: JoinError::Refused(Refusal::Schema { ours, theirs }) }] = heard[..] else {
+    let [SessionEvent::JoinFailed { error: JoinError::Schema { ours, theirs, ref difference } }] = heard[..] else {
         panic!("{heard:?}");
     };
     assert_eq!((ours, theirs), (smaller.fingerprint(), registry().fingerprint()));
+    assert_eq!(difference.as_ref().unwrap().to_string(), "chunk `gauge` is only there");
 }
 
 #[test]

@@ -21,6 +21,9 @@ const SOURCES: &[&str] = &[
     "gridmate-runtime/src/replica/marshal.rs",
     "gridmate-runtime/src/replica/record.rs",
     "gridmate-runtime/src/schema/chunk_schema.rs",
+    "gridmate-runtime/src/schema/digest.rs",
+    "gridmate-runtime/src/schema/outline.rs",
+    "gridmate-runtime/src/schema/snapshot.rs",
     "gridmate-runtime/src/session/message.rs",
     "gridmate-runtime/src/wire/",
 ];

@@ -20,6 +20,9 @@ pub struct CarrierConfig {
     /// Fingerprint of what will be said over the connection. Both ends must have the same one, else the joiner is refused
     /// with [`Refusal::Schema`](super::Refusal::Schema).
     pub schema: u64,
+    /// What a joiner with another fingerprint is told about this end's schema, in bytes that mean something to the programs and
+    /// nothing to the carrier. Cut to [`limits::SCHEMA_DETAIL_BYTES`].
+    pub schema_details: Vec<u8>,
     /// The channels, by [`ChannelId`]; at most [`limits::CHANNELS`]. Both ends must list the same kinds: let whatever
     /// computes [`schema`](Self::schema) include them.
     pub channels: Vec<ChannelKind>,
@@ -43,6 +46,7 @@ impl CarrierConfig {
     pub fn new(schema: u64) -> Self {
         Self {
             schema,
+            schema_details: Vec::new(),
             channels: vec![ChannelKind::ReliableOrdered, ChannelKind::Unreliable],
             timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(1),

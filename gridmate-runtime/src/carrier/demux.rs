@@ -69,7 +69,8 @@ impl Endpoint {
             return self.refuse_early(from, hello.nonce, Refusal::Version { ours: VERSION, theirs: hello.version });
         }
         if hello.schema != self.config.schema {
-            let reason = Refusal::Schema { ours: self.config.schema, theirs: hello.schema };
+            let (ours, details) = (self.config.schema, self.config.schema_details.clone());
+            let reason = Refusal::Schema { ours, theirs: hello.schema, details };
             return self.refuse_early(from, hello.nonce, reason);
         }
         let slots = self.at(from);

@@ -21,6 +21,8 @@ pub enum Refusal {
         ours: u64,
         /// The fingerprint of the other end.
         theirs: u64,
+        /// The acceptor's [`schema_details`](super::CarrierConfig::schema_details). Whoever answers at the address wrote it.
+        details: Vec<u8>,
     },
     /// No connection is free.
     #[error("the other end is full")]

@@ -20,7 +20,7 @@
 //! accepted    nonce u64 (the joiner's)  nonce u64 (the acceptor's)  length u16  welcome
 //! refused     nonce u64 (the joiner's)  reason u8, then
 //!                 0 version: version u16 (the acceptor's)
-//!                 1 schema: fingerprint u64 (the acceptor's)
+//!                 1 schema: fingerprint u64 (the acceptor's)  details, to the end
 //!                 2 full, 3 busy: nothing
 //!                 4 denied: code u8  length u8  text (UTF-8)
 //! ```
@@ -111,9 +111,10 @@ pub(super) fn write_refused(joiner: u64, refusal: &Refusal, out: &mut Vec<u8>) {
             out.push(0);
             out.extend_from_slice(&ours.to_le_bytes());
         }
-        Refusal::Schema { ours, .. } => {
+        Refusal::Schema { ours, details, .. } => {
             out.push(1);
             out.extend_from_slice(&ours.to_le_bytes());
+            out.extend_from_slice(&details[..details.len().min(limits::SCHEMA_DETAIL_BYTES)]);
         }
         Refusal::Full => out.push(2),
         Refusal::Busy => out.push(3),
@@ -132,7 +133,14 @@ pub(super) fn read_refused(packet: &[u8], schema: u64) -> Option<(u64, Refusal)>
     let joiner = reader.u64()?;
     let refusal = match reader.u8()? {
         0 => Refusal::Version { ours: VERSION, theirs: reader.u16()? },
-        1 => Refusal::Schema { ours: schema, theirs: reader.u64()? },
+        1 => {
+            let theirs = reader.u64()?;
+            let details = core::mem::take(&mut reader.0);
+            if details.len() > limits::SCHEMA_DETAIL_BYTES {
+                return None;
+            }
+            Refusal::Schema { ours: schema, theirs, details: details.to_vec() }
+        }
         2 => Refusal::Full,
         3 => Refusal::Busy,
         4 => {
@@ -183,9 +191,11 @@ mod tests {
 
     #[test]
     fn refusals_are_told_from_the_other_side() {
+        let schema = |ours, theirs, details| Refusal::Schema { ours, theirs, details };
         let there = [
             (Refusal::Version { ours: 9, theirs: VERSION }, Refusal::Version { ours: VERSION, theirs: 9 }),
-            (Refusal::Schema { ours: 8, theirs: 7 }, Refusal::Schema { ours: 7, theirs: 8 }),
+            (schema(8, 7, vec![]), schema(7, 8, vec![])),
+            (schema(8, 7, vec![9; 5_000]), schema(7, 8, vec![9; limits::SCHEMA_DETAIL_BYTES])),
             (Refusal::Full, Refusal::Full),
             (Refusal::Busy, Refusal::Busy),
             (Refusal::denied(3, "no"), Refusal::denied(3, "no")),
@@ -194,6 +204,7 @@ mod tests {
         let mut out = Vec::new();
         for (sent, seen) in there {
             write_refused(1, &sent, &mut out);
+            assert!(out.len() < limits::DATAGRAM_BYTES);
             assert_eq!(read_refused(&out, 7), Some((1, seen)));
         }
     }

@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::chunk::{ChunkStore, MayCall, ReplicaChunk, RpcFlags, TypedStore};
 use crate::limits;
-use crate::schema::{ChunkSchema, FNV_OFFSET, RpcSchema, fnv1a};
+use crate::schema::{ChunkSchema, FNV_OFFSET, RpcSchema, Snapshot, fnv1a};
 use crate::wire::FieldShape;
 
 /// Chunk types by name. Frozen once built; every node of a session needs the same one.
@@ -92,6 +92,16 @@ impl Registry {
     /// The types' schemas, sorted by name.
     pub fn schemas(&self) -> impl Iterator<Item = &ChunkSchema> {
         self.types.iter().map(|t| &t.schema)
+    }
+
+    /// All schemas as plain data, to be kept or compared.
+    pub fn snapshot(&self) -> Snapshot {
+        self.schemas().collect()
+    }
+
+    /// All schemas as JSON; [`Snapshot::from_json`] reads it.
+    pub fn to_json(&self) -> String {
+        self.snapshot().to_json()
     }
 
     pub(crate) fn types(&self) -> &[ChunkType] {

@@ -2,6 +2,8 @@
 
 use core::time::Duration;
 
+use super::channels::CHANNELS;
+use crate::carrier::CarrierConfig;
 use crate::chunk::Registry;
 use crate::limits;
 
@@ -72,5 +74,18 @@ impl NodeConfig {
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
         self
+    }
+
+    /// What the carrier has to know of it.
+    pub(super) fn carrier(&self) -> CarrierConfig {
+        CarrierConfig {
+            schema: self.registry.fingerprint(),
+            schema_details: self.registry.snapshot().digest(limits::SCHEMA_DETAIL_BYTES),
+            channels: CHANNELS.to_vec(),
+            timeout: self.timeout,
+            keep_alive: self.keep_alive,
+            handshake_timeout: self.timeout.max(CarrierConfig::default().handshake_timeout),
+            ..CarrierConfig::default()
+        }
     }
 }

@@ -23,8 +23,8 @@ pub use config::NodeConfig;
 pub use event::NodeEvent;
 pub use stats::{NodeStats, PeerStats};
 
-use self::channels::{CHANNELS, CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
-use crate::carrier::{CarrierConfig, CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint, SendError};
+use self::channels::{CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
+use crate::carrier::{CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint, SendError};
 use crate::driver::{Driver, DriverError};
 use crate::ids::MemberId;
 use crate::limits;
@@ -191,15 +191,7 @@ impl Node {
     fn new(driver: Box<dyn Driver>, config: NodeConfig, session: impl FnOnce(u64, &NodeConfig) -> Session) -> Self {
         let mut driver = driver;
         let mut rng = crate::Rng::new(config.seed.unwrap_or_else(|| driver.entropy()));
-        let carrier = CarrierConfig {
-            schema: config.registry.fingerprint(),
-            channels: CHANNELS.to_vec(),
-            timeout: config.timeout,
-            keep_alive: config.keep_alive,
-            handshake_timeout: config.timeout.max(CarrierConfig::default().handshake_timeout),
-            ..CarrierConfig::default()
-        };
-        let endpoint = Endpoint::new(carrier, rng.next_u64());
+        let endpoint = Endpoint::new(config.carrier(), rng.next_u64());
         let session = session(rng.next_u64(), &config);
         Self {
             joining: None,
@@ -259,7 +251,9 @@ impl Node {
                     self.faulty.push((connection, DisconnectReason::ProtocolError));
                 }
             }
-            CarrierEvent::Refused { connection, reason } => self.session.handle_refused(connection, reason),
+            CarrierEvent::Refused { connection, reason } => {
+                self.session.handle_refused(connection, reason, &self.replicas.registry().snapshot());
+            }
             CarrierEvent::Disconnected { connection, reason } => self.disconnected(connection, reason),
         }
     }

@@ -2,6 +2,7 @@
 
 use crate::carrier::{DisconnectReason, Refusal};
 use crate::ids::MemberId;
+use crate::schema::SchemaDifference;
 
 /// Something that happened to the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -47,6 +48,17 @@ pub enum JoinError {
     /// The host answered, and refused.
     #[error("the host refused: {0}")]
     Refused(Refusal),
+    /// The host's program replicates other chunk types, or others of the same name.
+    #[error("the host's schema is another: {}", first(difference.as_ref(), *ours, *theirs))]
+    Schema {
+        /// The fingerprint here.
+        ours: u64,
+        /// The host's.
+        theirs: u64,
+        /// The first thing that differs, *there* being the host. `None` when the host's schema is so large that a datagram could not
+        /// say enough of it.
+        difference: Option<SchemaDifference>,
+    },
     /// Nobody answered at the address, or the connection ended before it was up.
     #[error("the host could not be reached: {0}")]
     Unreachable(LeaveReason),
@@ -106,4 +118,8 @@ impl From<DisconnectReason> for LeaveReason {
             _ => Self::Fault,
         }
     }
+}
+
+fn first(difference: Option<&SchemaDifference>, ours: u64, theirs: u64) -> String {
+    difference.map_or_else(|| format!("{ours:016x} here, {theirs:016x} there"), ToString::to_string)
 }

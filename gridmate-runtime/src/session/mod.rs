@@ -5,7 +5,7 @@
 //! told what the carrier reports, and answers with actions for the node to carry out.
 //!
 //! ```text
-//! joiner   carrier hello { name } ─────────▶ host      refused: full, bad name; version and schema are the carrier's check
+//! joiner   carrier hello { name } ─────────▶ host      refused: full, bad name; version and schema are the carrier's
 //! joiner ◀──── welcome { member, session }   host
 //! joiner ◀──── Joined { member, name } …     host      everyone already here, the host first
 //! others ◀──── Joined { the joiner }         host
@@ -23,6 +23,7 @@ use self::message::{ControlMessage, Hello, Welcome};
 use crate::carrier::{ConnectionId, DisconnectReason, Refusal};
 use crate::ids::MemberId;
 use crate::limits;
+use crate::schema::Snapshot;
 
 /// Someone in the session.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -245,11 +246,17 @@ impl Session {
         Ok(())
     }
 
-    /// The host we asked refused.
-    pub(crate) fn handle_refused(&mut self, connection: ConnectionId, reason: Refusal) {
+    /// The host we asked refused. `schema` is ours.
+    pub(crate) fn handle_refused(&mut self, connection: ConnectionId, reason: Refusal, schema: &Snapshot) {
         if matches!(self.role, Role::Client { host, .. } if host == Some(connection)) {
             self.role = Role::Ended;
-            self.events.push_back(SessionEvent::JoinFailed { error: JoinError::Refused(reason) });
+            let error = match reason {
+                Refusal::Schema { ours, theirs, details } => {
+                    JoinError::Schema { ours, theirs, difference: schema.first_difference(&details) }
+                }
+                reason => JoinError::Refused(reason),
+            };
+            self.events.push_back(SessionEvent::JoinFailed { error });
         }
     }
 

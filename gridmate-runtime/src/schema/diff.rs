@@ -1,0 +1,283 @@
+//! What differs between two schemas, in words that name the chunk and the field.
+//!
+//! *Here* is the schema that asks, *there* the one it is compared with: an older file, or a host. Things are matched by name;
+//! what is left over on both sides at the same place with the same layout has been renamed.
+
+use core::fmt;
+use std::collections::{BTreeMap, VecDeque};
+
+use super::Snapshot;
+use super::outline::{ChunkOutline, Form, Label, Member, Outline};
+
+/// Everything that differs between two schemas. Prints a line each.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SchemaDiff {
+    /// The differences, by chunk.
+    pub differences: Vec<SchemaDifference>,
+}
+
+/// How two schemas go together.
+///
+/// Nodes of one session need equal ones. `Compatible` says that nothing was taken away or given another meaning: data written by
+/// position can be read again, and a deployment has nothing to translate.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Compatibility {
+    /// They are the same.
+    Equal,
+    /// Here there are more chunk types, or more datasets or RPCs at the end of some; everything else is the same.
+    Compatible,
+    /// Something that is there is missing here, or is not where or what it was.
+    Breaking,
+}
+
+/// One thing that differs.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct SchemaDifference {
+    /// The chunk type's name: the one here, if it is here. `None` when only its hash is known.
+    pub chunk: Option<String>,
+    /// What of the chunk; `None` when it is about the chunk as a whole.
+    pub field: Option<SchemaField>,
+    /// How it differs.
+    pub change: SchemaChange,
+}
+
+/// A dataset or an RPC in a [`SchemaDifference`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SchemaField {
+    /// Which of the two.
+    pub kind: FieldKind,
+    /// Its name: the one here, if it is here. `None` when only its hash is known.
+    pub name: Option<String>,
+}
+
+/// What a [`SchemaField`] is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum FieldKind {
+    /// A dataset.
+    Dataset,
+    /// An RPC.
+    Rpc,
+}
+
+/// How a thing differs. What is written out is a dataset's layout, or an RPC's arguments and flags; `None` when it is not known.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SchemaChange {
+    /// It has the same name and another layout or signature.
+    Changed {
+        /// Here.
+        here: Option<String>,
+        /// There.
+        there: Option<String>,
+    },
+    /// It is missing there.
+    OnlyHere {
+        /// Here.
+        here: Option<String>,
+        /// Nothing that is there comes after it. Always so for chunk types: they have no place of their own.
+        last: bool,
+    },
+    /// It is missing here.
+    OnlyThere {
+        /// There.
+        there: Option<String>,
+    },
+    /// It has another name there.
+    Renamed {
+        /// The name there.
+        there: Option<String>,
+    },
+    /// Others come before or after it than there. Places count from 0.
+    Moved {
+        /// Its place here.
+        here: usize,
+        /// Its place there.
+        there: usize,
+    },
+}
+
+impl Snapshot {
+    /// What differs here from `there`, an older schema or another program's.
+    pub fn diff(&self, there: &Self) -> SchemaDiff {
+        SchemaDiff { differences: differences(&Outline::of(self, Form::FULL), &Outline::of(there, Form::FULL)) }
+    }
+}
+
+impl SchemaDiff {
+    /// How the two go together.
+    pub fn compatibility(&self) -> Compatibility {
+        let addition = |d: &SchemaDifference| matches!(d.change, SchemaChange::OnlyHere { last: true, .. });
+        match &self.differences[..] {
+            [] => Compatibility::Equal,
+            some if some.iter().all(addition) => Compatibility::Compatible,
+            _ => Compatibility::Breaking,
+        }
+    }
+}
+
+pub(super) fn differences(here: &Outline, there: &Outline) -> Vec<SchemaDifference> {
+    let pairs = pair(&here.chunks, &there.chunks, |chunk| chunk.name.key, |a, b, _| a.body == b.body);
+    let mut out = Vec::new();
+    for (chunk, partner) in here.chunks.iter().zip(&pairs.partners) {
+        let name = &chunk.name.text;
+        let mut whole = |change| out.push(SchemaDifference { chunk: name.clone(), field: None, change });
+        let Some(partner) = partner.map(|at| &there.chunks[at]) else {
+            whole(SchemaChange::OnlyHere { here: None, last: true });
+            continue;
+        };
+        if partner.name.key != chunk.name.key {
+            whole(SchemaChange::Renamed { there: partner.name.text.clone() });
+        } else if partner.body != chunk.body {
+            match (&chunk.members, &partner.members) {
+                (Some(ours), Some(theirs)) => {
+                    members(chunk, FieldKind::Dataset, &ours[0], &theirs[0], &mut out);
+                    members(chunk, FieldKind::Rpc, &ours[1], &theirs[1], &mut out);
+                }
+                _ => whole(SchemaChange::Changed { here: None, there: None }),
+            }
+        }
+    }
+    out.extend(pairs.leftover.into_iter().map(|at| SchemaDifference {
+        chunk: there.chunks[at].name.text.clone(),
+        field: None,
+        change: SchemaChange::OnlyThere { there: None },
+    }));
+    out
+}
+
+fn members(chunk: &ChunkOutline, kind: FieldKind, ours: &[Member], theirs: &[Member], out: &mut Vec<SchemaDifference>) {
+    let same_place = |a: &Member, b: &Member, places: [usize; 2]| a.shape.key == b.shape.key && places[0] == places[1];
+    let pairs = pair(ours, theirs, |member| member.name.key, same_place);
+    let mut push = |name: &Label, change| {
+        let field = Some(SchemaField { kind, name: name.text.clone() });
+        out.push(SchemaDifference { chunk: chunk.name.text.clone(), field, change });
+    };
+    let settled = settled(&pairs.partners);
+    let end = pairs.partners.iter().rposition(Option::is_some).map_or(0, |at| at + 1);
+    for (here, (ours, partner)) in ours.iter().zip(&pairs.partners).enumerate() {
+        let shape = ours.shape.text.clone();
+        let Some(there) = *partner else {
+            push(&ours.name, SchemaChange::OnlyHere { here: shape, last: here >= end });
+            continue;
+        };
+        let theirs = &theirs[there];
+        if theirs.name.key != ours.name.key {
+            push(&ours.name, SchemaChange::Renamed { there: theirs.name.text.clone() });
+        }
+        if theirs.shape.key != ours.shape.key {
+            push(&ours.name, SchemaChange::Changed { here: shape, there: theirs.shape.text.clone() });
+        }
+        if !settled[here] {
+            push(&ours.name, SchemaChange::Moved { here, there });
+        }
+    }
+    for at in pairs.leftover {
+        push(&theirs[at].name, SchemaChange::OnlyThere { there: theirs[at].shape.text.clone() });
+    }
+}
+
+struct Pairs {
+    /// For each thing here, its place there.
+    partners: Vec<Option<usize>>,
+    /// Places there that nothing here belongs to.
+    leftover: Vec<usize>,
+}
+
+/// Pairs what has the same name (the first with the first, should several have it), then what has been renamed.
+fn pair<T>(here: &[T], there: &[T], name: impl Fn(&T) -> u64, renamed: impl Fn(&T, &T, [usize; 2]) -> bool) -> Pairs {
+    let mut by_name: BTreeMap<u64, VecDeque<usize>> = BTreeMap::new();
+    for (at, thing) in there.iter().enumerate() {
+        by_name.entry(name(thing)).or_default().push_back(at);
+    }
+    let mut partners: Vec<_> =
+        here.iter().map(|thing| by_name.get_mut(&name(thing)).and_then(VecDeque::pop_front)).collect();
+    let mut leftover: Vec<usize> = by_name.into_values().flatten().collect();
+    leftover.sort_unstable();
+    for (at, partner) in partners.iter_mut().enumerate().filter(|(_, partner)| partner.is_none()) {
+        let found = leftover.iter().position(|&other| renamed(&here[at], &there[other], [at, other]));
+        *partner = found.map(|found| leftover.remove(found));
+    }
+    Pairs { partners, leftover }
+}
+
+/// Which of the paired things can stay where they are if as few as possible move: a longest increasing run of places.
+fn settled(partners: &[Option<usize>]) -> Vec<bool> {
+    // For each length, where the run of that length with the smallest last place ends; for each thing, what precedes it.
+    let (mut ends, mut before): (Vec<usize>, _) = (Vec::new(), vec![None; partners.len()]);
+    for (at, partner) in partners.iter().enumerate().filter(|(_, partner)| partner.is_some()) {
+        let length = ends.partition_point(|&end| partners[end] < *partner);
+        before[at] = length.checked_sub(1).map(|shorter| ends[shorter]);
+        if length < ends.len() {
+            ends[length] = at;
+        } else {
+            ends.push(at);
+        }
+    }
+    let mut settled = vec![false; partners.len()];
+    let mut next = ends.last().copied();
+    while let Some(at) = next {
+        settled[at] = true;
+        next = before[at];
+    }
+    settled
+}
+
+impl fmt::Display for SchemaDiff {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.differences.iter().try_for_each(|difference| writeln!(f, "{difference}"))
+    }
+}
+
+impl fmt::Display for SchemaDifference {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let named = |f: &mut fmt::Formatter<'_>, what, name: &Option<String>| match name {
+            Some(name) => write!(f, "{what} `{name}`"),
+            None => write!(f, "a {what}"),
+        };
+        named(f, "chunk", &self.chunk)?;
+        if let Some(field) = &self.field {
+            f.write_str(": ")?;
+            named(f, field.kind.word(), &field.name)?;
+        }
+        let in_brackets = |f: &mut fmt::Formatter<'_>, text: &Option<String>| match text {
+            Some(text) => write!(f, " ({text})"),
+            None => Ok(()),
+        };
+        match &self.change {
+            SchemaChange::Changed { here: Some(here), there: Some(there) } => write!(f, ": {here} here, {there} there"),
+            SchemaChange::Changed { here: Some(here), .. } => write!(f, ": {here} here, something else there"),
+            SchemaChange::Changed { .. } => f.write_str(" is not the same there"),
+            SchemaChange::OnlyHere { here, last } => {
+                f.write_str(if *last && self.field.is_some() { " is only here, at the end" } else { " is only here" })?;
+                in_brackets(f, here)
+            }
+            SchemaChange::OnlyThere { there } => {
+                f.write_str(" is only there")?;
+                in_brackets(f, there)
+            }
+            SchemaChange::Renamed { there: Some(there) } => write!(f, " is called `{there}` there"),
+            SchemaChange::Renamed { there: None } => f.write_str(" has another name there"),
+            SchemaChange::Moved { here, there } => write!(f, " is at place {here} here, at {there} there"),
+        }
+    }
+}
+
+impl FieldKind {
+    const fn word(self) -> &'static str {
+        match self {
+            Self::Dataset => "dataset",
+            Self::Rpc => "rpc",
+        }
+    }
+}
+
+impl fmt::Display for Compatibility {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Equal => "equal",
+            Self::Compatible => "compatible",
+            Self::Breaking => "breaking",
+        })
+    }
+}
