@@ -14,7 +14,7 @@ fn the_sample_chunks_are_as_they_were() {
 }
 
 #[test]
-#[should_panic(expected = "chunk `mover` is only there\nThis is a breaking change.")]
+#[should_panic(expected = "chunk `vital` is only there\nThis is a breaking change.")]
 fn another_schema_than_the_locked_one_is_told_in_words() {
     let registry = gridmate_runtime::Registry::builder().chunk::<Gauge>().chunk::<Journal>().build().unwrap();
     gridmate_runtime::assert_schema!("schema/wire.lock", &registry);
