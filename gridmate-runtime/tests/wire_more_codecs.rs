@@ -1,7 +1,5 @@
 //! Codecs for integers, directions and types of serde: their bytes, their costs, their errors.
 
-#![cfg_attr(feature = "glam", expect(clippy::cast_possible_truncation, reason = "angles and small numbers"))]
-
 mod laws;
 
 use gridmate_runtime::wire::codec::{Range, Varint};
