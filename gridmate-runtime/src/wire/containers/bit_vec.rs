@@ -12,7 +12,7 @@ use crate::limits::ELEMENTS;
 use crate::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
 
 /// Length in bits as a varint, then the bits; a change is a splice of bits. What store and order the program chose does not
-/// matter. One flag of a thousand costs 24 bits.
+/// matter. One flag of a thousand costs at most 24 bits.
 impl<T: BitStore, O: BitOrder> Marshal for BitVec<T, O> {
     type Repr = BitVec<u8, Lsb0>;
 

@@ -20,15 +20,15 @@
 //!
 //! A **splice** of *n* old elements is the number that stay in front, in the fewest bits that hold *n*; how many of the
 //! others go, in the fewest bits that hold their number; one more than the number that come, as a gamma code; and those. One
-//! element in a hundred that changes costs 19 bits and its change, one pushed to three 6 and itself, a letter typed at
-//! the end of a hundred 10 and its 8.
+//! element in a hundred that changes costs at most 19 bits and its change, one pushed to three 6 and itself, a letter
+//! typed at the end of a hundred 10 and its 8.
 //!
 //! A change of a **map** or **set** of *n* entries is 1 bit, then what becomes of them. After a 1 each has a bit: 0 stays, 1
 //! is touched. After a 0 comes one more than the number touched, as a gamma code, and for each how many entries were
 //! skipped, in the fewest bits that hold the index of the last one left. A touched entry of a map goes on with 0 and the
 //! change of its value, or 1 if it is gone; of a set, it is gone. Then one more than the number of new entries as a gamma
-//! code, and these alone, by ascending key. One value in a hundred costs 13 bits and its change. The reader refuses keys that
-//! do not ascend and new ones that are there already.
+//! code, and these alone, by ascending key. One value in a hundred costs at most 13 bits and its change. The reader refuses
+//! keys that do not ascend and new ones that are there already.
 //!
 //! A varint costs 8 bits below 128 and 16 below 16,384. Lengths above [`ELEMENTS`](crate::limits::ELEMENTS) are
 //! [`TooLong`](WireError::TooLong) to the writer, which leaves the value out, and to the reader, which looks before it
