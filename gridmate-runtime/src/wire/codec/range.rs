@@ -15,7 +15,8 @@ use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
 /// type Percent = Range<0, 100>;
 /// assert_eq!(Percent::WIDTH, 7);
 /// let percent: Percent = Range;
-/// assert_eq!(percent.from_repr(&percent.to_repr(&250_u8)), 100_u8);
+/// let back: u8 = percent.from_repr(&percent.to_repr(&250_u8));
+/// assert_eq!(back, 100);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Range<const LOW: i64, const HIGH: i64>;

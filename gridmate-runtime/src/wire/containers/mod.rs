@@ -40,7 +40,7 @@
 //!
 //! ```
 //! # #[cfg(all(feature = "derive", feature = "glam"))] {
-//! use gridmate_runtime::wire::Marshal;
+//! use gridmate_runtime::Marshal;
 //!
 //! #[derive(Marshal)]
 //! struct Aabb {
