@@ -204,6 +204,28 @@ mod types_of_serde {
         Save { name: name.into(), scores: BTreeMap::from([("a".into(), score)]), last: Some((7, true)) }
     }
 
+    #[cfg(feature = "derive")]
+    #[derive(gridmate_runtime::Marshal)]
+    struct Slot {
+        #[marshal(with = Serde)]
+        save: Save,
+        #[marshal(with = Range::<0, 9>)]
+        number: u8,
+    }
+
+    #[cfg(feature = "derive")]
+    #[test]
+    fn fields_name_the_codec() {
+        use gridmate_runtime::wire::codec::Native;
+
+        let slot = |score, number| Slot { save: save("x", score), number };
+        let mut w = BitWriter::new();
+        Native.marshal(&slot(1, 2), &mut w);
+        let back: Slot = Native.unmarshal(&mut BitReader::new(w.finish())).unwrap();
+        assert_eq!((back.save, back.number), (save("x", 1), 2));
+        assert_eq!(change_cost(&Native, &slot(1, 2), &slot(2, 3)), 2 + 18 + 3);
+    }
+
     #[test]
     fn values_are_their_bytes() {
         golden(&Serde, &(1_u8, true), 24, &[2, 1, 1]);
