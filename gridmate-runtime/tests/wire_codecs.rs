@@ -110,7 +110,7 @@ fn bits_hold_what_fits_and_saturate() {
 fn limits_make_lengths_short_and_hold_both_ways() {
     golden(&MaxLen::<31>, &"hi".to_string(), 21, &[0x02, 0x2D, 0x0D]);
     golden(&MaxLen::<4>, &vec![true, false, true], 6, &[0b10_1011]);
-    assert_eq!(change_cost(&MaxLen::<7>, &vec![1_u8, 2], &vec![1, 2, 3]), 1 + 3 + 2 + 8);
+    assert_eq!(change_cost(&MaxLen::<7>, &vec![1_u8, 2], &vec![1, 2, 3]), 1 + 2 + 3 + 8);
     let long = Codec::<String>::decode(&MaxLen::<4>, &mut BitReader::new(&[5; 9]));
     assert_eq!(long, Err(WireError::TooLong));
     let mut w = BitWriter::new();

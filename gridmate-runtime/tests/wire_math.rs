@@ -4,7 +4,10 @@
 
 mod laws;
 
-use glam::{Affine3A, DQuat, DVec2, DVec3, IVec2, IVec3, Mat3, Mat4, Quat, UVec3, Vec2, Vec3, Vec3A, Vec4};
+use glam::{
+    Affine2, Affine3A, DAffine2, DAffine3, DMat2, DMat3, DMat4, DQuat, DVec2, DVec3, IVec2, IVec3, Mat2, Mat3, Mat3A,
+    Mat4, Quat, UVec3, Vec2, Vec3, Vec3A, Vec4,
+};
 use gridmate_runtime::wire::codec::{Half, Native, Quantize, SmallestThree};
 use gridmate_runtime::wire::{BitReader, Codec, Marshal, WireError};
 use laws::{alone, change_cost, garbage, golden, laws};
@@ -23,6 +26,21 @@ fn vectors_are_their_components() {
     assert_eq!(bits, alone::<[f32; 3], _>(&Native, &[1.5_f32, 2.5, 3.5].to_repr()));
     assert_eq!(alone::<Mat4, _>(&Native, &Mat4::IDENTITY.to_repr()).1, 512);
     assert_eq!(Quat::IDENTITY.to_repr(), [0, 0, 0, 0x3F80_0000]);
+    golden(
+        &Native,
+        &Mat2::from_cols_array(&[1.0, 0.0, 0.0, -2.0]),
+        128,
+        &[0, 0, 0x80, 0x3F, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0xC0],
+    );
+    let costs = [
+        alone::<Affine2, _>(&Native, &Affine2::IDENTITY.to_repr()).1,
+        alone::<DMat2, _>(&Native, &DMat2::IDENTITY.to_repr()).1,
+        alone::<DAffine2, _>(&Native, &DAffine2::IDENTITY.to_repr()).1,
+        alone::<DMat3, _>(&Native, &DMat3::IDENTITY.to_repr()).1,
+        alone::<DAffine3, _>(&Native, &DAffine3::IDENTITY.to_repr()).1,
+        alone::<DMat4, _>(&Native, &DMat4::IDENTITY.to_repr()).1,
+    ];
+    assert_eq!(costs, [6 * 32, 4 * 64, 6 * 64, 9 * 64, 12 * 64, 16 * 64]);
 }
 
 #[test]
@@ -217,6 +235,15 @@ proptest! {
         laws(&Native, &Mat3::from_cols_slice(&a), &Mat3::from_cols_slice(&b));
         laws(&Native, &Mat4::from_cols_array(&a), &Mat4::from_cols_array(&b));
         laws(&Native, &Affine3A::from_cols_slice(&a), &Affine3A::from_cols_slice(&b));
+        laws(&Native, &Mat2::from_cols_slice(&a), &Mat2::from_cols_slice(&b));
+        laws(&Native, &Mat3A::from_cols_slice(&a), &Mat3A::from_cols_slice(&b));
+        laws(&Native, &Affine2::from_cols_slice(&a), &Affine2::from_cols_slice(&b));
+        let (c, d) = (a.map(f64::from), b.map(f64::from));
+        laws(&Native, &DMat2::from_cols_slice(&c), &DMat2::from_cols_slice(&d));
+        laws(&Native, &DMat3::from_cols_slice(&c), &DMat3::from_cols_slice(&d));
+        laws(&Native, &DMat4::from_cols_slice(&c), &DMat4::from_cols_slice(&d));
+        laws(&Native, &DAffine2::from_cols_slice(&c), &DAffine2::from_cols_slice(&d));
+        laws(&Native, &DAffine3::from_cols_slice(&c), &DAffine3::from_cols_slice(&d));
         laws(&Native, &Vec3::from_slice(&a).as_dvec3(), &Vec3::from_slice(&b).as_dvec3());
         laws(&Native, &Quat::from_slice(&a).as_dquat(), &DQuat::IDENTITY);
         laws(&METRES, &Vec3::from_slice(&a), &Vec3::from_slice(&b));

@@ -74,8 +74,8 @@ fn changes_of_containers_pay_for_what_changed() {
     assert_eq!(change_cost(&Native, &[1_u8, 2, 3], &[1, 3, 3]), 3 + 3);
     assert_eq!(change_cost(&Native, &(1_u8, true), &(1, false)), 2 + 1);
     assert_eq!(change_cost(&Native, &vec![1_u8, 2, 3], &vec![1, 3, 3]), 1 + 3 + 3);
-    assert_eq!(change_cost(&Native, &vec![1_u8, 2, 3], &vec![1, 2, 3, 4]), 1 + 8 + 3 + 8, "a push");
-    assert_eq!(change_cost(&Native, &vec![1_u8, 2, 3], &vec![1, 2]), 1 + 8 + 2, "a pop");
+    assert_eq!(change_cost(&Native, &vec![1_u8, 2, 3], &vec![1, 2, 3, 4]), 1 + 2 + 3 + 8, "a push");
+    assert_eq!(change_cost(&Native, &vec![1_u8, 2, 3], &vec![1, 2]), 1 + 2 + 1 + 1, "a pop");
 }
 
 #[test]
@@ -107,7 +107,7 @@ fn lengths_above_the_limit_fail_both_ways() {
         let mut w = BitWriter::new();
         write(&mut w);
         assert_eq!(w.error(), Some(WireError::TooLong));
-        assert!(w.len() <= 1);
+        assert_eq!(w.len(), 0);
     }
     laws(&Native, &vec![(); ELEMENTS], &vec![]);
 }

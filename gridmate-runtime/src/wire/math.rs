@@ -1,8 +1,8 @@
 //! glam's vectors, quaternions and matrices.
 //!
 //! Each is its components in glam's order (matrices by columns): floats as their bit patterns, integers as two's
-//! complement, 32 bits each, or 64 for the `D` types. `Vec3A` travels as `Vec3`. A value alone has
-//! the bits that an array of its components has; a change has not.
+//! complement, 32 bits each, or 64 for the `D` types. `Vec3A` travels as `Vec3`, `Mat3A` as `Mat3`. A value alone has the
+//! bits that an array of its components has; a change has not.
 //!
 //! Components change together, so one rung serves them all. A first bit is 1 when every component differs from the baseline;
 //! else it is 0 and one bit per component says which do. Three bits name the rung. Then each component that differs, in as
@@ -17,8 +17,8 @@
 //! A `Vec3` of which all components move a little costs 4 bits and three times 12 to 21; one component of it 7 and once that.
 
 use glam::{
-    Affine3A, DQuat, DVec2, DVec3, DVec4, IVec2, IVec3, IVec4, Mat3, Mat4, Quat, UVec2, UVec3, UVec4, Vec2, Vec3,
-    Vec3A, Vec4,
+    Affine2, Affine3A, DAffine2, DAffine3, DMat2, DMat3, DMat4, DQuat, DVec2, DVec3, DVec4, IVec2, IVec3, IVec4, Mat2,
+    Mat3, Mat3A, Mat4, Quat, UVec2, UVec3, UVec4, Vec2, Vec3, Vec3A, Vec4,
 };
 
 use super::lanes::Lanes;
@@ -83,13 +83,21 @@ vector! {
     Vec3A [f32 as u32; 3] "vec3" F32, to_array from_slice, f32::to_bits, f32::from_bits;
     Vec4 [f32 as u32; 4] "vec4" F32, to_array from_slice, f32::to_bits, f32::from_bits;
     Quat [f32 as u32; 4] "quat" F32, to_array from_slice, f32::to_bits, f32::from_bits;
+    Mat2 [f32 as u32; 4] "mat2" F32, to_cols_array from_cols_array, f32::to_bits, f32::from_bits;
     Mat3 [f32 as u32; 9] "mat3" F32, to_cols_array from_cols_array, f32::to_bits, f32::from_bits;
+    Mat3A [f32 as u32; 9] "mat3" F32, to_cols_array from_cols_array, f32::to_bits, f32::from_bits;
     Mat4 [f32 as u32; 16] "mat4" F32, to_cols_array from_cols_array, f32::to_bits, f32::from_bits;
+    Affine2 [f32 as u32; 6] "affine2" F32, to_cols_array from_cols_array, f32::to_bits, f32::from_bits;
     Affine3A [f32 as u32; 12] "affine3" F32, to_cols_array from_cols_array, f32::to_bits, f32::from_bits;
     DVec2 [f64 as u64; 2] "vec2" F64, to_array from_slice, f64::to_bits, f64::from_bits;
     DVec3 [f64 as u64; 3] "vec3" F64, to_array from_slice, f64::to_bits, f64::from_bits;
     DVec4 [f64 as u64; 4] "vec4" F64, to_array from_slice, f64::to_bits, f64::from_bits;
     DQuat [f64 as u64; 4] "quat" F64, to_array from_slice, f64::to_bits, f64::from_bits;
+    DMat2 [f64 as u64; 4] "mat2" F64, to_cols_array from_cols_array, f64::to_bits, f64::from_bits;
+    DMat3 [f64 as u64; 9] "mat3" F64, to_cols_array from_cols_array, f64::to_bits, f64::from_bits;
+    DMat4 [f64 as u64; 16] "mat4" F64, to_cols_array from_cols_array, f64::to_bits, f64::from_bits;
+    DAffine2 [f64 as u64; 6] "affine2" F64, to_cols_array from_cols_array, f64::to_bits, f64::from_bits;
+    DAffine3 [f64 as u64; 12] "affine3" F64, to_cols_array from_cols_array, f64::to_bits, f64::from_bits;
     IVec2 [i32 as u32; 2] "vec2" INT, to_array from_slice, i32::cast_unsigned, u32::cast_signed;
     IVec3 [i32 as u32; 3] "vec3" INT, to_array from_slice, i32::cast_unsigned, u32::cast_signed;
     IVec4 [i32 as u32; 4] "vec4" INT, to_array from_slice, i32::cast_unsigned, u32::cast_signed;

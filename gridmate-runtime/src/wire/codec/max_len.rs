@@ -1,18 +1,22 @@
-//! Text and lists with a limit of their own.
+//! Text, lists, maps and sets with a limit of their own.
 
-use crate::wire::containers::{extend, read_list_change, read_text, write_list_change};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet, VecDeque};
+use std::hash::{BuildHasher, Hash};
+
+use crate::wire::containers::{
+    extend, fits, read_entries, read_list_change, read_map_change, read_text, read_text_change, write_entries,
+    write_list_change, write_map_change, write_text_change,
+};
 use crate::wire::{BitReader, BitWriter, Codec, Marshal, Shape, WireError};
 
-/// A `String` of at most `N` bytes or a `Vec` of at most `N` elements; `N` is 1 to 2^24, anything else a compile error.
+/// A `String` of at most `N` bytes, or a `Vec`, `VecDeque`, map or set of at most `N` elements; `N` is 1 to 2^24, anything
+/// else a compile error.
 ///
 /// As their own marshaling, but the length takes the fewest bits that hold `N`: 5 for 31, not 8. A longer one is
 /// [`TooLong`](WireError::TooLong) to the writer, which leaves it out; so is a longer length to the reader, which looks
 /// before it allocates.
 ///
-/// | type | alone | change |
-/// |---|---|---|
-/// | `String` | length, bytes | the same |
-/// | `Vec<T>` | length, elements | 1 bit "same length", else the length; per element that both have 1 bit "differs", then its change; new elements alone |
+/// Changes are those of the type itself, which hold no length, up to `N` as well.
 ///
 /// ```
 /// use gridmate_runtime::wire::{BitWriter, Codec, WireError, codec::MaxLen};
@@ -35,12 +39,11 @@ impl<const N: usize> MaxLen<N> {
     /// False, with the fault noted, when the length is above its limit.
     #[inline]
     fn write_len(len: usize, w: &mut BitWriter) -> bool {
-        if len <= N {
+        let fits = fits(len, N, w);
+        if fits {
             w.bits(len as u64, Self::WIDTH);
-        } else {
-            w.fail(WireError::TooLong);
         }
-        len <= N
+        fits
     }
 
     #[inline]
@@ -52,11 +55,6 @@ impl<const N: usize> MaxLen<N> {
         if Self::write_len(text.len(), w) {
             w.bytes(text.as_bytes());
         }
-    }
-
-    fn read_text_into(text: &mut String, r: &mut BitReader<'_>) -> Result<(), WireError> {
-        let len = Self::read_len(r)?;
-        read_text(text, len, r)
     }
 }
 
@@ -88,13 +86,16 @@ impl<const N: usize> Codec<String> for MaxLen<N> {
     }
 
     fn decode(&self, r: &mut BitReader<'_>) -> Result<String, WireError> {
-        let mut text = String::new();
-        Self::read_text_into(&mut text, r)?;
-        Ok(text)
+        let len = Self::read_len(r)?;
+        read_text(len, r)
+    }
+
+    fn encode_delta(&self, repr: &String, base: &String, w: &mut BitWriter) {
+        write_text_change(repr, base, N, w);
     }
 
     fn decode_delta(&self, repr: &mut String, r: &mut BitReader<'_>) -> Result<(), WireError> {
-        Self::read_text_into(repr, r)
+        read_text_change(repr, N, r)
     }
 
     fn marshal(&self, value: &String, w: &mut BitWriter) {
@@ -102,9 +103,8 @@ impl<const N: usize> Codec<String> for MaxLen<N> {
     }
 
     fn unmarshal(&self, r: &mut BitReader<'_>) -> Result<String, WireError> {
-        let mut text = String::new();
-        Self::read_text_into(&mut text, r)?;
-        Ok(text)
+        let len = Self::read_len(r)?;
+        read_text(len, r)
     }
 }
 
@@ -133,25 +133,21 @@ impl<T: Marshal, const N: usize> Codec<Vec<T>> for MaxLen<N> {
 
     fn encode(&self, repr: &Self::Repr, w: &mut BitWriter) {
         if Self::write_len(repr.len(), w) {
-            for repr in repr {
-                T::encode(repr, w);
-            }
+            write_list::<T>(repr, w);
         }
     }
 
     fn decode(&self, r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
         let len = Self::read_len(r)?;
-        let mut reprs = Self::Repr::new();
-        extend(&mut reprs, len, r, T::decode)?;
-        Ok(reprs)
+        read_list::<T>(len, r)
     }
 
     fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
-        write_list_change::<T>(repr, base, w, Self::write_len);
+        write_list_change::<T>(repr, base, N, w);
     }
 
     fn decode_delta(&self, repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
-        read_list_change::<T>(repr, r, Self::read_len)
+        read_list_change::<T>(repr, N, r)
     }
 
     fn marshal(&self, value: &Vec<T>, w: &mut BitWriter) {
@@ -168,4 +164,78 @@ impl<T: Marshal, const N: usize> Codec<Vec<T>> for MaxLen<N> {
         extend(&mut values, len, r, T::unmarshal)?;
         Ok(values)
     }
+}
+
+/// Everything but the length is the type's own.
+macro_rules! collection {
+    ($(($($generic:tt)*) $type:ty, $name:literal [$($part:ident),*],
+       $write:ident, $read:ident, $write_change:ident, $read_change:ident ($($entry:tt)*) ($($change:tt)*);)*) => {$(
+        impl<$($generic)*, const N: usize> Codec<$type> for MaxLen<N> {
+            type Repr = <$type as Marshal>::Repr;
+
+            fn shape(&self) -> Shape {
+                Shape::named($name, [$($part::shape(),)* Shape::leaf(format!("max {N}"))])
+            }
+
+            fn to_repr(&self, value: &$type) -> Self::Repr {
+                value.to_repr()
+            }
+
+            fn capture(&self, value: &$type, into: &mut Self::Repr) {
+                value.capture(into);
+            }
+
+            fn from_repr(&self, repr: &Self::Repr) -> $type {
+                <$type>::from_repr(repr)
+            }
+
+            fn assign(&self, value: &mut $type, repr: &Self::Repr) {
+                value.assign(repr);
+            }
+
+            fn encode(&self, repr: &Self::Repr, w: &mut BitWriter) {
+                if Self::write_len(repr.len(), w) {
+                    $write::<$($entry)*>(repr, w);
+                }
+            }
+
+            fn decode(&self, r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+                let len = Self::read_len(r)?;
+                $read::<$($entry)*>(len, r)
+            }
+
+            fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+                $write_change::<$($change)*>(repr, base, N, w);
+            }
+
+            fn decode_delta(&self, repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+                $read_change::<$($change)*>(repr, N, r)
+            }
+        }
+    )*};
+}
+
+collection! {
+    (T: Marshal) VecDeque<T>, "vec" [T],
+        write_list, read_list, write_list_change, read_list_change (T) (T);
+    (K: Marshal + Ord, V: Marshal) BTreeMap<K, V>, "map" [K, V],
+        write_entries, read_entries, write_map_change, read_map_change (K, V) (K, V, true);
+    (K: Marshal + Ord + Hash, V: Marshal, S: BuildHasher + Default) HashMap<K, V, S>, "map" [K, V],
+        write_entries, read_entries, write_map_change, read_map_change (K, V) (K, V, true);
+    (T: Marshal + Ord) BTreeSet<T>, "set" [T],
+        write_entries, read_entries, write_map_change, read_map_change (T, ()) (T, (), false);
+    (T: Marshal + Ord + Hash, S: BuildHasher + Default) HashSet<T, S>, "set" [T],
+        write_entries, read_entries, write_map_change, read_map_change (T, ()) (T, (), false);
+}
+
+fn write_list<T: Marshal>(reprs: &[T::Repr], w: &mut BitWriter) {
+    for repr in reprs {
+        T::encode(repr, w);
+    }
+}
+
+fn read_list<T: Marshal>(len: usize, r: &mut BitReader<'_>) -> Result<Vec<T::Repr>, WireError> {
+    let mut reprs = Vec::new();
+    extend(&mut reprs, len, r, T::decode)?;
+    Ok(reprs)
 }

@@ -1,5 +1,8 @@
 //! Lists and text: what has a length.
 
+use std::collections::VecDeque;
+
+use super::splice::{Splice, read_bytes_change, write_bytes_change};
 use super::{read_change, write_change};
 use crate::limits::ELEMENTS;
 use crate::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
@@ -53,11 +56,11 @@ impl<T: Marshal> Marshal for Vec<T> {
     }
 
     fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
-        write_list_change::<T>(repr, base, w, write_len);
+        write_list_change::<T>(repr, base, ELEMENTS, w);
     }
 
     fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
-        read_list_change::<T>(repr, r, read_len)
+        read_list_change::<T>(repr, ELEMENTS, r)
     }
 
     fn marshal(&self, w: &mut BitWriter) {
@@ -73,6 +76,56 @@ impl<T: Marshal> Marshal for Vec<T> {
         let mut values = Self::new();
         extend(&mut values, len, r, T::unmarshal)?;
         Ok(values)
+    }
+}
+
+/// As a `Vec` of the elements from front to back.
+impl<T: Marshal> Marshal for VecDeque<T> {
+    type Repr = Vec<T::Repr>;
+
+    fn shape() -> Shape {
+        Vec::<T>::shape()
+    }
+
+    fn to_repr(&self) -> Self::Repr {
+        self.iter().map(T::to_repr).collect()
+    }
+
+    fn capture(&self, into: &mut Self::Repr) {
+        into.truncate(self.len());
+        for (value, into) in self.iter().zip(&mut *into) {
+            value.capture(into);
+        }
+        into.extend(self.iter().skip(into.len()).map(T::to_repr));
+    }
+
+    fn from_repr(repr: &Self::Repr) -> Self {
+        repr.iter().map(T::from_repr).collect()
+    }
+
+    fn assign(&mut self, repr: &Self::Repr) {
+        self.truncate(repr.len());
+        let (old, new) = repr.split_at(self.len());
+        for (value, repr) in self.iter_mut().zip(old) {
+            value.assign(repr);
+        }
+        self.extend(new.iter().map(T::from_repr));
+    }
+
+    fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+        Vec::<T>::encode(repr, w);
+    }
+
+    fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+        Vec::<T>::decode(r)
+    }
+
+    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+        Vec::<T>::encode_delta(repr, base, w);
+    }
+
+    fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+        Vec::<T>::decode_delta(repr, r)
     }
 }
 
@@ -106,14 +159,16 @@ impl Marshal for String {
     }
 
     fn decode(r: &mut BitReader<'_>) -> Result<Self, WireError> {
-        let mut text = Self::new();
-        Self::decode_delta(&mut text, r)?;
-        Ok(text)
+        let len = read_len(r)?;
+        read_text(len, r)
+    }
+
+    fn encode_delta(repr: &Self, base: &Self, w: &mut BitWriter) {
+        write_text_change(repr, base, ELEMENTS, w);
     }
 
     fn decode_delta(repr: &mut Self, r: &mut BitReader<'_>) -> Result<(), WireError> {
-        let len = read_len(r)?;
-        read_text(repr, len, r)
+        read_text_change(repr, ELEMENTS, r)
     }
 
     fn marshal(&self, w: &mut BitWriter) {
@@ -127,38 +182,55 @@ impl Marshal for String {
 
 /// False, with the fault noted, when the length is above its limit.
 #[inline]
-fn write_len(len: usize, w: &mut BitWriter) -> bool {
-    let fits = len <= ELEMENTS;
+pub(in crate::wire) fn write_len(len: usize, w: &mut BitWriter) -> bool {
+    let fits = fits(len, ELEMENTS, w);
     if fits {
         w.varint(len as u64);
-    } else {
-        w.fail(WireError::TooLong);
     }
     fits
 }
 
+/// False, with the fault noted, when the length is above its limit.
 #[inline]
-fn read_len(r: &mut BitReader<'_>) -> Result<usize, WireError> {
+pub(in crate::wire) fn fits(len: usize, limit: usize, w: &mut BitWriter) -> bool {
+    if len > limit {
+        w.fail(WireError::TooLong);
+    }
+    len <= limit
+}
+
+#[inline]
+pub(in crate::wire) fn read_len(r: &mut BitReader<'_>) -> Result<usize, WireError> {
     usize::try_from(r.varint()?).ok().filter(|len| *len <= ELEMENTS).ok_or(WireError::TooLong)
 }
 
-/// Writes a list of which the reader has an older state; `write_len` says whether the length may be sent.
+/// Writes a list of which the reader has an older state.
+///
+/// A bit says how: 1 asks every element whether it changed, for lists that keep their length; 0 is a splice, in which
+/// elements that take the place of others are asked too, and the rest of the new ones are alone.
 #[inline]
 pub(in crate::wire) fn write_list_change<T: Marshal>(
     list: &[T::Repr],
     base: &[T::Repr],
+    limit: usize,
     w: &mut BitWriter,
-    write_len: impl FnOnce(usize, &mut BitWriter) -> bool,
 ) {
-    let same = list.len() == base.len();
-    w.bool(same);
-    if !same && !write_len(list.len(), w) {
+    if !fits(list.len(), limit, w) {
         return;
     }
-    for (repr, base) in list.iter().zip(base) {
+    let splice = Splice::between(base.len(), list.len(), |old, new| base[old] == list[new]);
+    let in_place = list.len() == base.len() && list.len() <= splice.cost(base.len()) + splice.inserted;
+    w.bool(in_place);
+    let (new, old) = if in_place {
+        (list, base)
+    } else {
+        splice.write(base.len(), w);
+        (&list[splice.at..][..splice.inserted], &base[splice.at..][..splice.removed])
+    };
+    for (repr, base) in new.iter().zip(old) {
         write_change::<T>(repr, base, w);
     }
-    for repr in list.iter().skip(base.len()) {
+    for repr in new.iter().skip(old.len()) {
         T::encode(repr, w);
     }
 }
@@ -167,25 +239,49 @@ pub(in crate::wire) fn write_list_change<T: Marshal>(
 #[inline]
 pub(in crate::wire) fn read_list_change<T: Marshal>(
     list: &mut Vec<T::Repr>,
+    limit: usize,
     r: &mut BitReader<'_>,
-    read_len: impl FnOnce(&mut BitReader<'_>) -> Result<usize, WireError>,
 ) -> Result<(), WireError> {
-    let len = if r.bool()? { list.len() } else { read_len(r)? };
-    list.truncate(len);
-    for repr in &mut *list {
+    if r.bool()? {
+        return list.iter_mut().try_for_each(|repr| read_change::<T>(repr, r));
+    }
+    let Splice { at, removed, inserted } = Splice::read(list.len(), limit, r)?;
+    let paired = removed.min(inserted);
+    for repr in &mut list[at..at + paired] {
         read_change::<T>(repr, r)?;
     }
-    extend(list, len, r, T::decode)
+    list.drain(at + paired..at + removed);
+    let further = inserted - paired;
+    extend(list, list.len() + further, r, T::decode)?;
+    list[at + paired..].rotate_right(further);
+    Ok(())
 }
 
-/// Reads `len` bytes of text, in the memory of the old one.
-pub(in crate::wire) fn read_text(text: &mut String, len: usize, r: &mut BitReader<'_>) -> Result<(), WireError> {
+/// Reads `len` bytes of text.
+pub(in crate::wire) fn read_text(len: usize, r: &mut BitReader<'_>) -> Result<String, WireError> {
     if r.remaining() < len * 8 {
         return Err(WireError::UnexpectedEnd);
     }
-    let mut bytes = core::mem::take(text).into_bytes();
-    bytes.resize(len, 0);
+    let mut bytes = vec![0; len];
     r.bytes(&mut bytes)?;
+    String::from_utf8(bytes).map_err(|_| WireError::NotUtf8)
+}
+
+/// Writes text of which the reader has an older state: a splice of its bytes.
+pub(in crate::wire) fn write_text_change(text: &str, base: &str, limit: usize, w: &mut BitWriter) {
+    if fits(text.len(), limit, w) {
+        write_bytes_change(text.as_bytes(), base.as_bytes(), w);
+    }
+}
+
+/// Reads what [`write_text_change`] wrote, in the memory of the older state.
+pub(in crate::wire) fn read_text_change(
+    text: &mut String,
+    limit: usize,
+    r: &mut BitReader<'_>,
+) -> Result<(), WireError> {
+    let mut bytes = core::mem::take(text).into_bytes();
+    read_bytes_change(&mut bytes, limit, r)?;
     *text = String::from_utf8(bytes).map_err(|_| WireError::NotUtf8)?;
     Ok(())
 }

@@ -4,22 +4,73 @@
 //! |---|---|---|
 //! | `Option<T>` | 1 bit "present", then the value | 1 bit "present", then the value, as a change if the baseline has one |
 //! | `[T; N]`, tuples | the elements | per element 1 bit "differs", then the change |
-//! | `Vec<T>` | length as a varint, then the elements | 1 bit "same length", else the new length as a varint; then as an array up to the shorter length, and new elements alone |
-//! | `String` | length in bytes as a varint, then UTF-8 | written again |
-//! | `Box<T>` | as `T` | as `T` |
+//! | `Vec<T>`, `VecDeque<T>` | length as a varint, then the elements | 1 bit "in place", then as an array; or 0 and a splice, in which elements that replace others go as in an array and further ones alone |
+//! | `String` | length in bytes as a varint, then UTF-8 | a splice of bytes |
+//! | `BTreeMap<K, V>`, `HashMap<K, V, S>` | length as a varint, then keys and values by ascending key | entries touched, then entries added; see below |
+//! | `BTreeSet<T>`, `HashSet<T, S>` | length as a varint, then the elements, ascending | the same |
+//! | `Result<T, E>` | 1 bit "ok", then the value | 1 bit "ok", then the value, as a change if the baseline has one of that kind |
+//! | `bitvec::vec::BitVec` | length in bits as a varint, then the bits | a splice of bits |
+//! | `Box<T>`, `Rc<T>`, `Arc<T>`, `Cow<'_, T>`, `Wrapping<T>`, `Saturating<T>`, `Reverse<T>` | as `T` | as `T` |
+//! | `Box<str>`, `Rc<str>`, `Arc<str>`, `Cow<'_, str>` | as `String` | as `String` |
+//! | `PhantomData<T>` | nothing | nothing |
+//! | `Ipv4Addr`, `Ipv6Addr` | as `u32`, `u128`: 32 and 128 bits | as those |
+//! | `IpAddr` | as `Result<Ipv4Addr, Ipv6Addr>` | as that |
+//! | `SocketAddr` | as `(IpAddr, u16)`; flow and scope of IPv6 stay behind | as that |
+//! | `uuid::Uuid` (feature `uuid`) | as `u128`: 128 bits | as that |
+//!
+//! A **splice** of *n* old elements is the number that stay in front, in the fewest bits that hold *n*; how many of the
+//! others go, in the fewest bits that hold their number; one more than the number that come, as a gamma code; and those. One
+//! element in a hundred that changes costs at most 19 bits and its change, one pushed to three 6 and itself, a letter
+//! typed at the end of a hundred 10 and its 8.
+//!
+//! A change of a **map** or **set** of *n* entries is 1 bit, then what becomes of them. After a 1 each has a bit: 0 stays, 1
+//! is touched. After a 0 comes one more than the number touched, as a gamma code, and for each how many entries were
+//! skipped, in the fewest bits that hold the index of the last one left. A touched entry of a map goes on with 0 and the
+//! change of its value, or 1 if it is gone; of a set, it is gone. Then one more than the number of new entries as a gamma
+//! code, and these alone, by ascending key. One value in a hundred costs at most 13 bits and its change. The reader refuses
+//! keys that do not ascend and new ones that are there already.
 //!
 //! A varint costs 8 bits below 128 and 16 below 16,384. Lengths above [`ELEMENTS`](crate::limits::ELEMENTS) are
 //! [`TooLong`](WireError::TooLong) to the writer, which leaves the value out, and to the reader, which looks before it
 //! allocates. What a length claims is reserved only as far as the bits that are left can pay for; the rest grows with the
 //! elements that arrive.
 //!
+//! Types of your own are derived from these: a box is a struct of two `Vec3`, a colour a `[u8; 4]` or, coarser, four fields
+//! with the codec `Bits<5>`, an identifier of sixteen bytes a `u128` (129 bits when it changes) or a `[u8; 16]`.
+//!
+//! ```
+//! # #[cfg(all(feature = "derive", feature = "glam"))] {
+//! use gridmate_runtime::Marshal;
+//!
+//! #[derive(Marshal)]
+//! struct Aabb {
+//!     min: glam::Vec3,
+//!     max: glam::Vec3,
+//! }
+//!
+//! #[derive(Marshal)]
+//! struct Colour([u8; 4]);
+//! # }
+//! ```
+//!
 //! Types that contain themselves have no finite layout and cannot travel: the repr of a `Box<T>` is that of `T`, so the
 //! compiler refuses most of them.
 
+mod bit_vec;
 mod list;
+mod map;
+mod splice;
 mod tuple;
+mod wrappers;
 
-pub(super) use list::{extend, read_list_change, read_text, write_list_change};
+pub(super) use list::{
+    extend, fits, read_list_change, read_text, read_text_change, write_list_change, write_text_change,
+};
+#[cfg(feature = "serde")]
+pub(super) use list::{read_len, write_len};
+pub(super) use map::{read_entries, read_map_change, write_entries, write_map_change};
+#[cfg(feature = "serde")]
+pub(super) use splice::{read_bytes_change, write_bytes_change};
 
 use super::{BitReader, BitWriter, Marshal, Shape, WireError};
 
