@@ -6,6 +6,7 @@ mod budget;
 mod chunk;
 mod marshal;
 mod rpcs;
+mod your_own;
 
 use gridmate_codegen::Root;
 use proc_macro2::TokenStream;
