@@ -10,6 +10,7 @@ use gridmate_tests::mesh::{Mesh, Weather};
 use crate::shared;
 
 #[derive(Debug, Default, ReplicaChunk)]
+#[chunk(migratable)]
 struct Buoy {
     #[dataset(throttle = Epsilon(0.5))]
     height: f32,
@@ -158,6 +159,38 @@ fn a_copy_that_goes_back_takes_back_what_was_withheld() {
     merge(&mut mesh, 1.2);
     merge(&mut mesh, 1.0);
     assert_eq!(mesh.managers[0].get::<Buoy>(id).unwrap().height.to_bits(), 1.0_f32.to_bits());
+    assert!(is_idle(&mut mesh));
+}
+
+#[test]
+fn a_place_taken_over_owes_nothing_to_who_had_it() {
+    let (mut mesh, id) = shared(Buoy { height: 1.0, ..Buoy::default() });
+    set(&mut mesh, id, |buoy| buoy.height = 1.2);
+    mesh.step();
+    mesh.managers[0].destroy(id).unwrap();
+    mesh.step();
+    let next = mesh.managers[0].add(Buoy { height: 1.1, drift: 3, ..Buoy::default() }).unwrap();
+    mesh.run(4);
+    assert_eq!((proxy(&mesh, next).height.to_bits(), proxy(&mesh, next).drift), (1.1_f32.to_bits(), 3));
+    mesh.run(4);
+    assert!(mesh.agree() && is_idle(&mut mesh));
+}
+
+#[test]
+fn a_new_owner_withholds_from_what_proxies_have() {
+    let registry = Registry::builder().chunk::<Buoy>().build().unwrap();
+    let mut mesh = Mesh::new(&registry, 2, 1, Weather { loss: 0.0, late: 0.0 });
+    let id = mesh.managers[2].add(Buoy { height: 1.0, ..Buoy::default() }).unwrap();
+    mesh.run(10);
+    let peer = mesh.peers[0].remove(&2).unwrap();
+    mesh.peers[2].clear();
+    mesh.managers[0].remove_peer(peer, true);
+    assert!(mesh.managers[0].info(id).unwrap().is_primary);
+    mesh.managers[0].primary_mut::<Buoy>(id).unwrap().merge(&Buoy { height: 1.2, ..Buoy::default() });
+    mesh.run(3);
+    assert_eq!(proxy(&mesh, id).height.to_bits(), 1.0_f32.to_bits());
+    mesh.run(20);
+    assert_eq!(proxy(&mesh, id).height.to_bits(), 1.2_f32.to_bits());
     assert!(is_idle(&mut mesh));
 }
 

@@ -7,7 +7,7 @@
 use core::any::Any;
 
 use super::history::{Received, Sent};
-use super::throttle::Throttled;
+use super::throttle::Throttles;
 use crate::chunk::{Propagate, ReplicaChunk, RpcContext, RpcFlags, TimeContext};
 use crate::schema::ChunkDescriptor;
 use crate::wire::{BitReader, BitWriter, WireError};
@@ -83,8 +83,7 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     watched: bool,
     /// Slots with something to notify.
     changed: Vec<u32>,
-    /// By slot; empty for types without throttles.
-    throttled: Vec<Throttled<T::Snapshot>>,
+    throttles: Throttles<T>,
     defaults: T::Snapshot,
     scratch: T::Snapshot,
 }
@@ -116,7 +115,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             updated: Vec::new(),
             watched: false,
             changed: Vec::new(),
-            throttled: Vec::new(),
+            throttles: Throttles::new(),
             defaults,
             scratch,
         }
@@ -144,7 +143,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
     pub(crate) fn merge(&mut self, slot: u32, from: &T) {
         from.capture(&mut self.scratch);
         let s = &mut self.slots[slot as usize];
-        let captured = self.throttled.get(slot as usize).map_or(&s.current, |throttled| &throttled.captured);
+        let captured = self.throttles.captured(slot).unwrap_or(&s.current);
         if self.scratch != *captured {
             s.value.apply(&self.scratch, captured);
             self.touch(slot);
@@ -216,16 +215,12 @@ impl<T: ReplicaChunk> TypedStore<T> {
         if let Some(index) = self.free.pop() {
             // A slot freed in this tick may still be listed as touched; the list skips what its flag does not confirm.
             self.slots[index as usize] = fresh;
-            if let Some(throttled) = self.throttled.get_mut(index as usize) {
-                throttled.reset(&self.defaults);
-            }
+            self.throttles.reset(index, &self.defaults);
             return index;
         }
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 chunks fit in memory");
         self.slots.push(fresh);
-        if T::THROTTLES > 0 {
-            self.throttled.push(Throttled::new::<T>(&self.defaults));
-        }
+        self.throttles.reset(index, &self.defaults);
         index
     }
 }
@@ -268,9 +263,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             }
             s.value.capture(&mut self.scratch);
             let first = s.version == 0;
-            if let Some(throttled) = self.throttled.get_mut(slot as usize)
-                && throttled.hold::<T>(&mut self.scratch, (!first).then_some(&s.current), version)
-            {
+            if self.throttles.hold(slot, &mut self.scratch, (!first).then_some(&s.current), version) {
                 self.again.push(slot);
             }
             if first || self.scratch != s.current {
@@ -280,16 +273,15 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 }
                 s.version = version;
                 changed.push(s.replica);
-                if T::NOTIFIES_PRIMARY
-                    && let Some(context) = context(s.replica)
-                {
-                    s.value.notify(&self.scratch, &s.current, &context);
-                    core::mem::swap(&mut s.current, &mut self.scratch);
+                let context = if T::NOTIFIES_PRIMARY { context(s.replica) } else { None };
+                if let Some(context) = &context {
+                    s.value.notify(&self.scratch, &s.current, context);
+                }
+                core::mem::swap(&mut s.current, &mut self.scratch);
+                if context.is_some() {
                     // What the handler has written is looked at in the next tick, and by whoever keeps a copy.
                     self.again.push(slot);
                     self.mark_updated(slot);
-                } else {
-                    core::mem::swap(&mut s.current, &mut self.scratch);
                 }
             }
         }
@@ -362,9 +354,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     fn promote(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
         s.received.clear();
-        if let Some(throttled) = self.throttled.get_mut(slot as usize) {
-            throttled.reset(&s.current);
-        }
+        self.throttles.reset(slot, &s.current);
         self.touch(slot);
     }
 

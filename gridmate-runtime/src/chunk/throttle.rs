@@ -209,44 +209,63 @@ impl<T, C: Codec<T>> Field<T, C> {
     }
 }
 
-/// What is remembered of one chunk for its throttles.
+/// What is remembered of each chunk of a type for its throttles, by slot of the store; nothing for types that have none.
 #[derive(Debug)]
-pub(crate) struct Throttled<S> {
+pub(crate) struct Throttles<T: ReplicaChunk> {
+    slots: Vec<Throttled<T::Snapshot>>,
+}
+
+#[derive(Debug)]
+struct Throttled<S> {
     /// What the last tick captured, with nothing withheld.
-    pub(crate) captured: S,
+    captured: S,
     /// The same of the tick before.
     before: S,
     marks: Box<[ThrottleMark]>,
 }
 
-impl<S: Clone> Throttled<S> {
-    /// For a chunk that holds, and has sent, `snapshot`.
-    pub(crate) fn new<T: ReplicaChunk<Snapshot = S>>(snapshot: &S) -> Self {
-        Self {
-            captured: snapshot.clone(),
-            before: snapshot.clone(),
-            marks: vec![ThrottleMark::default(); T::THROTTLES].into(),
+impl<T: ReplicaChunk> Throttles<T> {
+    pub(crate) const fn new() -> Self {
+        Self { slots: Vec::new() }
+    }
+
+    /// A slot that is new, next to the last, or starts again: it holds `snapshot`, and so do all proxies.
+    pub(crate) fn reset(&mut self, slot: u32, snapshot: &T::Snapshot) {
+        if T::THROTTLES == 0 {
+            return;
+        }
+        match self.slots.get_mut(slot as usize) {
+            Some(known) => {
+                known.captured.clone_from(snapshot);
+                known.marks.fill(ThrottleMark::default());
+            }
+            None => self.slots.push(Throttled {
+                captured: snapshot.clone(),
+                before: snapshot.clone(),
+                marks: vec![ThrottleMark::default(); T::THROTTLES].into(),
+            }),
         }
     }
 
-    /// Forgets all that was; what proxies have is `snapshot`.
-    pub(crate) fn reset(&mut self, snapshot: &S) {
-        self.captured.clone_from(snapshot);
-        self.marks.fill(ThrottleMark::default());
+    /// What the last tick captured; where nothing can be withheld that is what it sent, and not kept here.
+    pub(crate) fn captured(&self, slot: u32) -> Option<&T::Snapshot> {
+        self.slots.get(slot as usize).map(|known| &known.captured)
     }
 
-    /// Puts back in `now` what is withheld in this tick; true if anything is. Nothing is when there are no proxies yet:
+    /// Puts back in `now` what is withheld in this tick; true if anything is. Nothing is while there are no proxies: then
     /// `sent` is none.
-    pub(crate) fn hold<T: ReplicaChunk<Snapshot = S>>(&mut self, now: &mut S, sent: Option<&S>, tick: u32) -> bool {
-        core::mem::swap(&mut self.before, &mut self.captured);
-        self.captured.clone_from(now);
+    #[inline]
+    pub(crate) fn hold(&mut self, slot: u32, now: &mut T::Snapshot, sent: Option<&T::Snapshot>, tick: u32) -> bool {
+        let Some(Throttled { captured, before, marks }) = self.slots.get_mut(slot as usize) else { return false };
+        core::mem::swap(before, captured);
+        captured.clone_from(now);
         let Some(sent) = sent else {
-            self.marks.fill(ThrottleMark { tick, moved: tick, sent: tick });
+            marks.fill(ThrottleMark { tick, moved: tick, sent: tick });
             return false;
         };
-        for mark in &mut self.marks {
+        for mark in &mut *marks {
             mark.tick = tick;
         }
-        T::throttle(now, &self.before, sent, &mut self.marks)
+        T::throttle(now, before, sent, marks)
     }
 }
