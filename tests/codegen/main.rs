@@ -4,6 +4,7 @@
 
 mod budget;
 mod chunk;
+mod documented;
 mod marshal;
 mod rpcs;
 mod your_own;
