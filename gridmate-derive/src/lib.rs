@@ -13,27 +13,35 @@ use proc_macro::TokenStream;
 /// The struct has named fields (or none), no type parameters, and is `Default`: both ends start from the default value.
 ///
 /// ```
-/// use gridmate_runtime::{Priority, ReplicaChunk, TimeContext};
+/// use gridmate_runtime::prelude::*;
 ///
 /// #[derive(Default, ReplicaChunk)]
 /// #[chunk(name = "ship", migratable, priority = Priority::HIGH)]
 /// pub struct Ship {
-///     #[dataset(quantize(-256.0..=256.0, step = 0.002))]
+///     #[dataset(quantize(-256.0..=256.0, step = 0.002), throttle = Epsilon(0.05))]
 ///     pub altitude: f32,
+///     #[dataset(max_len = 24)]
+///     pub name: String,
 ///     #[dataset(on_change = Self::on_health)]
 ///     pub health: u8,
+///     #[dataset(on_change(Self::on_cargo, everywhere), throttle = AtMost(30))]
+///     pub cargo: u32,
 ///     #[dataset(skip)]
 ///     pub exhaust: Vec<f32>,
 /// }
 ///
 /// impl Ship {
 ///     fn on_health(&mut self, _ctx: &TimeContext) {}
+///
+///     fn on_cargo(&mut self, ctx: &TimeContext) {
+///         if ctx.primary { /* this node changed it */ }
+///     }
 /// }
 /// ```
 ///
 /// | `#[chunk(…)]` on the struct | default | meaning |
 /// |---|---|---|
-/// | `name = "…"` | the struct's name | the type's name on the wire |
+/// | `name = "…"` | the struct's name | the type's name on the wire; not empty, and no other type's in the registry |
 /// | `migratable` | off | another node may take over when the owner is lost |
 /// | `priority = EXPR` | `Priority::NORMAL` | how much it matters when bytes are short; a constant `Priority` |
 /// | `crate = path` | `::gridmate_runtime` | where the runtime is |
@@ -41,15 +49,46 @@ use proc_macro::TokenStream;
 /// | `#[dataset(…)]` on a field | default | meaning |
 /// |---|---|---|
 /// | `skip` | every field travels | never on the wire; excludes all other keys |
-/// | `with = CODEC` | the type's own `Marshal` | a `Codec` for the field's type; see below |
+/// | `with = CODEC` | the type's own `Marshal` | a `Codec` for the field's type; see [below](#how-a-codec-is-written) |
 /// | `quantize(lo..=hi, step = s)` | – | a number in a range, in steps of `s` |
 /// | `quantize(lo..=hi, bits = n)` | – | the same, in as many steps as `n` bits can tell apart |
+/// | `max_len = n` | – | a `String` of at most `n` bytes, a collection of at most `n` elements: `with = MaxLen::<n>` |
 /// | `on_change = path` | none | `fn(&mut Self, &TimeContext)`, run on proxies after a new value is stored |
+/// | `on_change(path, everywhere)` | none | the same, and run on the primary too; see [below](#change-handlers) |
+/// | `throttle = EXPR` | `Exact` | when a change is worth sending; see [below](#throttles) |
+///
+/// A field takes one of `with`, `quantize` and `max_len`. An attribute may be repeated; a key may not.
 ///
 /// # How a codec is written
 ///
 /// The codec's type is read off the expression: a unit struct `Half` or `SmallestThree::<10>`, a constructor
 /// `Fixed::new(8)`, a tuple struct `Fixed(8)`, a struct `Fixed { bits: 8 }`. Anything else names it: `MY_CODEC as Fixed`.
+///
+/// # Change handlers
+///
+/// A handler is named by a path to a `fn(&mut Self, &TimeContext)`. On a proxy it runs once an update, however many values
+/// arrived in between, when the dataset's wire representation is another than before; `self` holds the new values of all
+/// datasets. What it writes into datasets there is taken back: a proxy is what its owner says. The first values that a proxy
+/// gets are changes from the default value.
+///
+/// With `everywhere` it also runs where the primary is: once in a tick in which the value that is sent differs from the one
+/// before, however often the program wrote to it since, at first compared with the default value. `ctx.primary` tells the two
+/// apart. What it writes there is sent in the next tick. RPC handlers and guards change a primary alike; a change that a
+/// throttle withholds is heard of when it is sent.
+///
+/// # Throttles
+///
+/// A throttle delays; what a value comes to rest at always arrives exactly. The expression is a constant.
+///
+/// | throttle | a change is sent |
+/// |---|---|
+/// | `Exact` | in the tick it is found in, as without a throttle |
+/// | `Epsilon(x)` | when it is at least `x` away from the value sent last, or has not moved for 8 ticks |
+/// | `Epsilon(x).settle(n)` | the same with `n` ticks |
+/// | `AtMost(n)` | when the last one was sent at least `n` ticks ago |
+/// | any other | when its `Throttle<FieldType>` says so |
+///
+/// A chunk with something withheld is looked at in every tick until it is sent. Chunks without throttles keep and check nothing.
 #[proc_macro_derive(ReplicaChunk, attributes(chunk, dataset))]
 pub fn replica_chunk(input: TokenStream) -> TokenStream {
     gridmate_codegen::expand_replica_chunk(input.into(), &Root::Runtime).into()
@@ -79,7 +118,8 @@ pub fn replica_chunk(input: TokenStream) -> TokenStream {
 /// | `crate = path` | type | where the runtime is; default `::gridmate_runtime` |
 /// | `tag = n` | variant | pins the tag; others count up from the variant before, from 0 (`= n` in Rust plays no part) |
 /// | `skip` | field | never on the wire; rebuilt with `Default` |
-/// | `bits = n` | field | an integer in `n` bits |
+/// | `bits = n` | field | an integer in `n` bits, 1 to 64 |
+/// | `max_len = n` | field | a `String` of at most `n` bytes, a collection of at most `n` elements |
 /// | `with = CODEC`, `quantize(…)` | field | as for [`ReplicaChunk`](macro@ReplicaChunk#how-a-codec-is-written) |
 ///
 /// The impl asks `FieldType: Marshal` of a field whose type mentions a type parameter, and nothing else. A type that
@@ -121,8 +161,12 @@ pub fn marshal(input: TokenStream) -> TokenStream {
 /// | `owner_only` | anyone may call | only the primary's member and the member the replica is assigned to |
 /// | `authority_only` | anyone may call | only the member that holds the primary |
 ///
-/// Arguments take `#[marshal(bits = n)]`, `#[marshal(with = CODEC)]` and `#[marshal(quantize(…))]`. The block takes
-/// `#[rpcs(crate = path)]`. A type has one such block and at most 256 RPCs.
+/// | `#[marshal(…)]` on an argument | meaning |
+/// |---|---|
+/// | `bits = n`, `max_len = n` | as for [`Marshal`](macro@Marshal) |
+/// | `with = CODEC`, `quantize(…)` | as for [`ReplicaChunk`](macro@ReplicaChunk#how-a-codec-is-written) |
+///
+/// The block takes `#[rpcs(crate = path)]`, where the runtime is if not at `::gridmate_runtime`. A type has one such block and at most 256 RPCs.
 #[proc_macro_attribute]
 pub fn rpcs(attr: TokenStream, item: TokenStream) -> TokenStream {
     gridmate_codegen::expand_rpcs(attr.into(), item.into(), &Root::Runtime).into()
@@ -130,8 +174,12 @@ pub fn rpcs(attr: TokenStream, item: TokenStream) -> TokenStream {
 
 /// [`ReplicaChunk`](macro@ReplicaChunk) and the binding of the chunk to entities of a world.
 ///
-/// Takes the same `#[chunk(…)]` and `#[dataset(…)]`, with `crate = path` naming netbinding; derive one of the two, not both.
-/// `#[bind(…)]` takes no keys.
+/// Takes the same `#[chunk(…)]` and `#[dataset(…)]`; derive one of the two, not both.
+///
+/// | attribute | difference |
+/// |---|---|
+/// | `#[chunk(crate = path)]` | where netbinding is; default `::netbinding` |
+/// | `#[bind(…)]` on the struct or a field | takes no keys; the name is reserved |
 #[proc_macro_derive(NetBindable, attributes(chunk, dataset, bind))]
 pub fn net_bindable(input: TokenStream) -> TokenStream {
     gridmate_codegen::expand_net_bindable(input.into(), &Root::Netbinding).into()

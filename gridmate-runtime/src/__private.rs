@@ -13,8 +13,8 @@ pub use std::vec::Vec;
 pub use crate::chunk::field::{Field, Read, Repr, arg, dataset, enum_shape, field_shape, struct_shape, variant_shape};
 pub use crate::chunk::{
     ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,
-    RpcError, RpcFlags, RpcPort, TimeContext,
+    RpcError, RpcFlags, RpcPort, ThrottleMark, TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, DatasetDescriptor, Priority};
-pub use crate::wire::codec::{Bits, Native, Quantize};
+pub use crate::wire::codec::{Bits, MaxLen, Native, Quantize};
 pub use crate::wire::{BitReader, BitWriter, Codec, FieldShape, Marshal, Shape, VariantShape, WireError};

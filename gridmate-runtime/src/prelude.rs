@@ -1,6 +1,6 @@
 //! One import for a program without a world: `use gridmate_runtime::prelude::*;`.
 
-pub use crate::chunk::{HasRpcs, Propagate, RpcContext, RpcError, TimeContext};
+pub use crate::chunk::{AtMost, Epsilon, Exact, HasRpcs, Propagate, RpcContext, RpcError, TimeContext};
 #[cfg(feature = "udp")]
 pub use crate::driver::UdpDriver;
 #[cfg(not(target_family = "wasm"))]

@@ -1,6 +1,6 @@
 //! One import for a program with a world: `use netbinding::prelude::*;`.
 
-pub use gridmate_runtime::chunk::{HasRpcs, Propagate, RpcContext, RpcError, TimeContext};
+pub use gridmate_runtime::chunk::{AtMost, Epsilon, Exact, HasRpcs, Propagate, RpcContext, RpcError, TimeContext};
 #[cfg(feature = "udp")]
 pub use gridmate_runtime::driver::UdpDriver;
 #[cfg(not(target_family = "wasm"))]

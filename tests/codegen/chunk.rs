@@ -67,6 +67,33 @@ cases! { replica_chunk;
             heat: f32,
         }
     }
+    on_change_everywhere {
+        struct Ship {
+            #[dataset(on_change(Self::on_health, everywhere))]
+            health: u8,
+            #[dataset(on_change = Self::on_heat)]
+            heat: f32,
+            #[dataset(on_change(crate::effects::explode, everywhere), with = Half)]
+            hull: f32,
+        }
+    }
+    max_len {
+        struct Ship {
+            #[dataset(max_len = 24)]
+            name: String,
+            #[dataset(max_len = 2 * SEATS)]
+            crew: Vec<u16>,
+        }
+    }
+    throttle {
+        struct Ship {
+            #[dataset(throttle = Epsilon(0.02), quantize(-256.0..=256.0, step = 0.002))]
+            position: Vec3,
+            health: u8,
+            #[dataset(throttle = Self::THRIFTY.settle(4), on_change(Self::on_heat, everywhere))]
+            heat: f32,
+        }
+    }
     name_migratable_priority {
         #[chunk(name = "ship", migratable)]
         #[chunk(priority = Priority::HIGH)]

@@ -4,8 +4,10 @@
 
 mod budget;
 mod chunk;
+mod documented;
 mod marshal;
 mod rpcs;
+mod your_own;
 
 use gridmate_codegen::Root;
 use proc_macro2::TokenStream;

@@ -12,6 +12,14 @@ cases! { marshal;
             weight: f32,
         }
     }
+    max_len {
+        struct Loadout<const N: usize> {
+            #[marshal(max_len = 8)]
+            ammo: Vec<u16>,
+            #[marshal(max_len = N)]
+            name: String,
+        }
+    }
     newtype { struct Cents(i64); }
     tuple {
         struct Sample(#[marshal(quantize(0.0..=1.0, bits = 8))] f32, #[marshal(skip)] u8, #[marshal(bits = BITS)] u16);

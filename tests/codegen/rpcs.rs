@@ -31,6 +31,7 @@ cases! { rpcs;
                 ctx: &RpcContext,
                 #[marshal(with = UnitVec)] aim: Vec3,
                 #[marshal(bits = 3)] burst: u8,
+                #[marshal(max_len = 16)] shout: String,
                 #[marshal(quantize(0.0..=1.0, step = 0.1))] power: f32,
             ) {
             }

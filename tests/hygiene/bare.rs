@@ -17,6 +17,7 @@ pub struct Loadout {
     #[marshal(bits = 5)]
     slots: u8,
     ammo: Vec<u16>,
+    #[marshal(max_len = 20)]
     name: String,
     #[marshal(skip)]
     weight: u64,
@@ -153,7 +154,10 @@ pub struct Ship {
     r#type: Newtype,
     __w: bool,
     now: u16,
+    #[dataset(throttle = ::renamed::chunk::Epsilon(0.5), on_change(Self::on_now, everywhere))]
     __now: u16,
+    #[dataset(max_len = Self::LETTERS, throttle = Self::SLOW)]
+    __held: String,
     #[dataset(skip)]
     skipped: u8,
     #[dataset(skip)]
@@ -163,6 +167,13 @@ pub struct Ship {
 }
 
 impl Ship {
+    const LETTERS: usize = 4;
+    const SLOW: ::renamed::chunk::AtMost = ::renamed::chunk::AtMost(3);
+
+    fn on_now(&mut self, _ctx: &TimeContext) {
+        self.heard += 100;
+    }
+
     fn on_health(&mut self, ctx: &TimeContext) {
         self.heard += u8::try_from_tick(ctx.tick);
     }
@@ -236,7 +247,7 @@ fn chunk_round_trip() {
     assert_eq!((proxy.skipped, proxy.half), (0, 10));
     assert_eq!(Ship::DESCRIPTOR.name, "ship");
     assert_eq!(Ship::DESCRIPTOR.datasets[1].name, "type");
-    assert_eq!((Ship::DESCRIPTOR.datasets.len(), Ship::DESCRIPTOR.migratable), (6, true));
+    assert_eq!((Ship::DESCRIPTOR.datasets.len(), Ship::DESCRIPTOR.migratable), (7, true));
 }
 
 #[test]
@@ -250,6 +261,25 @@ fn handlers_hear_of_changes_only() {
     ship.notify(&now, &before, &ctx);
     ship.notify(&now, &now, &ctx);
     assert_eq!((ship.heard, Ship::NOTIFIES, Plain::NOTIFIES), (5, true, false));
+
+    // The owner hears of what its handlers are for, and of nothing else.
+    ship.__now = 1;
+    let now = ship.snapshot();
+    ship.notify(&now, &before, &ctx.on_primary());
+    assert_eq!((ship.heard, Ship::NOTIFIES_PRIMARY, Plain::NOTIFIES_PRIMARY), (105, true, false));
+}
+
+#[test]
+fn throttles_put_back_what_they_withhold() {
+    let mut marks = [::renamed::chunk::ThrottleMark::default(); Ship::THROTTLES];
+    let sent = Ship::default().snapshot();
+    let ship = Ship { health: 1, __now: 1, __held: ::std::borrow::ToOwned::to_owned("x"), ..Default::default() };
+    let mut now = ship.snapshot();
+    // One is as far as a half, and the other is early.
+    assert!(Ship::throttle(&mut now, &sent, &sent, &mut marks));
+    let mut proxy = Ship::default();
+    proxy.apply(&now, &sent);
+    assert_eq!((proxy.health, proxy.__now, proxy.__held.len()), (1, 1, 0));
 }
 
 #[derive(Default, ReplicaChunk)]

@@ -19,8 +19,14 @@ struct Chunk {
 #[derive(Default, NetBindable)]
 #[chunk(name = "ship")]
 struct Ship {
-    #[dataset(quantize(0..=1, bits = 1))]
+    #[dataset(quantize(0..=1, bits = 1), on_change(Self::on_health, everywhere))]
     health: f32,
+    #[dataset(max_len = 3)]
+    crew: ::std::vec::Vec<u8>,
+}
+
+impl Ship {
+    fn on_health(&mut self, _ctx: &::netbinding::prelude::TimeContext) {}
 }
 
 #[rpcs]
@@ -39,6 +45,6 @@ fn name<T: NetBindable>(_: &T) -> &'static str {
 fn netbinding_is_enough() {
     marshals(&Value(1), &Value(2));
     assert_eq!(replicates(&Chunk { value: Value(3) }).value.0, 3);
-    assert_eq!(name(&replicates(&Ship { health: 1.0 })), "ship");
+    assert_eq!(name(&replicates(&Ship { health: 1.0, ..Default::default() })), "ship");
     assert_eq!(Ship::RPCS.len(), 1);
 }

@@ -4,7 +4,8 @@ use ::core::assert_eq;
 use ::core::cmp::PartialEq;
 use ::core::default::Default;
 use ::core::prelude::v1::test;
-use ::gridmate_runtime::{Marshal, ReplicaChunk, RpcContext, rpcs};
+use ::gridmate_runtime::chunk::Epsilon;
+use ::gridmate_runtime::{Marshal, ReplicaChunk, RpcContext, TimeContext, rpcs};
 
 use crate::round_trip::{marshals, replicates};
 
@@ -39,7 +40,11 @@ macro_rules! declare {
         $(#[$meta])*
         struct $name {
             from_the_macro: u16,
-            $(#[dataset(quantize($low..=$high, bits = 8))] $field: $ty,)*
+            $(#[dataset(quantize($low..=$high, bits = 8), throttle = Epsilon($high), on_change($name::hear, everywhere))] $field: $ty,)*
+        }
+
+        impl $name {
+            fn hear(&mut self, _ctx: &TimeContext) {}
         }
 
         #[rpcs]

@@ -16,6 +16,7 @@ pub(crate) fn codec(at: &CodecAttr, errors: &mut Errors) {
         at.with.as_ref().map(|given| &given.key),
         at.quantize.as_ref().map(|given| &given.key),
         at.bits.as_ref().map(|given| &given.key),
+        at.max_len.as_ref().map(|given| &given.key),
     ];
     let mut ways = ways.into_iter().flatten();
     let Some(first) = ways.next() else { return };
@@ -31,8 +32,12 @@ pub(crate) fn codec(at: &CodecAttr, errors: &mut Errors) {
 /// What is never on the wire never changes there.
 pub(crate) fn dataset(at: &DatasetAttr, errors: &mut Errors) {
     codec(&at.codec, errors);
-    if let (Some(_), Some(on_change)) = (&at.codec.skip, &at.on_change) {
-        errors.at(&on_change.key, "a field with `skip` is never on the wire, so `on_change` means nothing");
+    if at.codec.skip.is_none() {
+        return;
+    }
+    let others = [at.on_change.as_ref().map(|given| &given.key), at.throttle.as_ref().map(|given| &given.key)];
+    for other in others.into_iter().flatten() {
+        errors.at(other, format_args!("a field with `skip` is never on the wire, so `{other}` means nothing"));
     }
 }
 

@@ -16,6 +16,37 @@
 //!
 //! When anything is wrong the output is every error at once plus a stub, so that a mistake in an attribute is not also
 //! reported by everything that uses the type.
+//!
+//! # Watching what is written for your own types
+//!
+//! The tests of this library keep every expansion as a snapshot. A program can do the same for its chunks and see in review
+//! what an update of GridMate changes in them. The test reads the source that the program compiles, so there is nothing to keep
+//! in step. In `[dev-dependencies]`: `gridmate-codegen`, `insta`, `prettyplease`, `quote`, and `syn` with the feature `full`.
+//!
+//! ```
+//! use gridmate_codegen::{Root, expand_replica_chunk};
+//! use quote::ToTokens as _;
+//! use syn::Item;
+//!
+//! /// What the derive writes for the struct called `name` in `source`.
+//! fn expansion(source: &str, name: &str) -> String {
+//!     let file = syn::parse_file(source).expect("a file that compiles");
+//!     let found = file.items.into_iter().find(|item| matches!(item, Item::Struct(item) if item.ident == name));
+//!     let tokens = expand_replica_chunk(found.expect("a struct of that name").into_token_stream(), &Root::Runtime);
+//!     prettyplease::unparse(&syn::parse2(tokens).expect("Rust"))
+//! }
+//!
+//! # let source = "#[derive(Default, ReplicaChunk)] struct Door { open: bool }";
+//! # #[cfg(any())]
+//! let source = include_str!("../src/door.rs");
+//! let written = expansion(source, "Door");
+//! // insta::assert_snapshot!(written);
+//! assert!(written.contains("impl __gm::ReplicaChunk for Door"));
+//! ```
+//!
+//! [`expand_marshal`] and [`expand_net_bindable`] take a type in the same way, [`expand_rpcs`] an impl block and what stands in
+//! the parentheses of `#[rpcs(…)]`. Mistakes come out as `compile_error!` followed by a stub. What is written is not part of the
+//! interface and changes with any release.
 
 mod attr;
 mod check;

@@ -17,7 +17,9 @@ mod history;
 mod registry;
 mod rpc;
 mod store;
+mod throttle;
 
+pub use field::Field;
 pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use rpc::{
     ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
@@ -25,6 +27,7 @@ pub use rpc::{
 };
 pub(crate) use rpc::{OutboxCall, RpcOutbox};
 pub(crate) use store::{Arrival, ChunkStore, ReceiveError, TypedStore};
+pub use throttle::{AtMost, Distance, Epsilon, Exact, Pace, SettledEpsilon, Throttle, ThrottleMark};
 
 use crate::ids::{MemberId, ReplicaId};
 use crate::schema::ChunkDescriptor;
@@ -51,11 +54,28 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
     /// Whether [`notify`](Self::notify) does anything.
     const NOTIFIES: bool = false;
 
+    /// How many datasets have a throttle.
+    const THROTTLES: usize = 0;
+
     /// The reprs of this value.
     fn snapshot(&self) -> Self::Snapshot;
 
     /// Like [`snapshot`](Self::snapshot), reusing the memory of an older one.
     fn capture(&self, into: &mut Self::Snapshot);
+
+    /// Puts `sent` back into every dataset of `now` whose throttle withholds its change; true if any does. `now` is what was
+    /// captured in this tick, `before` what was in the tick before, `sent` what proxies have.
+    ///
+    /// A line for each dataset with a throttle: `Field::throttle`, with a mark of its own among the [`THROTTLES`](Self::THROTTLES).
+    fn throttle(
+        now: &mut Self::Snapshot,
+        before: &Self::Snapshot,
+        sent: &Self::Snapshot,
+        marks: &mut [ThrottleMark],
+    ) -> bool {
+        let _ = (now, before, sent, marks);
+        false
+    }
 
     /// Writes `now` against `base`: for each dataset a bit that says whether it differs, then the difference.
     fn encode(now: &Self::Snapshot, base: &Self::Snapshot, w: &mut BitWriter);
@@ -69,7 +89,14 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
     /// Stores in `self` every dataset whose repr differs between `now` and `before`.
     fn apply(&mut self, now: &Self::Snapshot, before: &Self::Snapshot);
 
+    /// Whether [`notify`](Self::notify) does anything on a primary.
+    const NOTIFIES_PRIMARY: bool = false;
+
     /// Calls the `on_change` handler of every dataset whose repr differs between `now` and `before`; `self` holds `now`.
+    ///
+    /// On a proxy that is once an update for what has arrived. On a primary, and only if [`NOTIFIES_PRIMARY`](Self::NOTIFIES_PRIMARY)
+    /// says so, it is once a tick for what is sent from then on, the first time compared with the default value; `ctx.primary` is
+    /// set then.
     fn notify(&mut self, now: &Self::Snapshot, before: &Self::Snapshot, ctx: &TimeContext) {
         let _ = (now, before, ctx);
     }
@@ -87,11 +114,18 @@ pub struct TimeContext {
     pub owner: MemberId,
     /// The tick that the new values are from, as the node counts that we have them from: the owner, or a host in between.
     pub tick: u32,
+    /// Whether the change was made here, by the owner: the handler runs `everywhere`, and this is the primary.
+    pub primary: bool,
 }
 
 impl TimeContext {
     /// For tests and hand-written callers.
     pub const fn new(now: Instant, replica: ReplicaId, owner: MemberId, tick: u32) -> Self {
-        Self { now, replica, owner, tick }
+        Self { now, replica, owner, tick, primary: false }
+    }
+
+    /// The same, for a change that the owner has made on its own node.
+    pub const fn on_primary(self) -> Self {
+        Self { primary: true, ..self }
     }
 }

@@ -7,6 +7,7 @@
 use core::any::Any;
 
 use super::history::{Received, Sent};
+use super::throttle::Throttles;
 use crate::chunk::{Propagate, ReplicaChunk, RpcContext, RpcFlags, TimeContext};
 use crate::schema::ChunkDescriptor;
 use crate::wire::{BitReader, BitWriter, WireError};
@@ -21,8 +22,9 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn insert_default(&mut self, replica: u32) -> u32;
     fn remove(&mut self, slot: u32);
 
-    /// Turns every touched value into its snapshot; the replicas of those that differ are added to `changed`.
-    fn capture(&mut self, version: u32, changed: &mut Vec<u32>);
+    /// Turns every touched value into its snapshot; the replicas of those that differ are added to `changed`. Runs the change
+    /// handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed.
+    fn capture(&mut self, version: u32, changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>);
 
     /// Writes the current snapshot against the one in force at version `base`, or against the defaults. False, with nothing
     /// written, when that baseline has been forgotten.
@@ -74,11 +76,14 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
     touched: Vec<u32>,
+    /// Slots that will be touched when all that are have been captured.
+    again: Vec<u32>,
     /// Slots whose value was changed by others, and the flag that asks for the list; see `drain_updated`.
     updated: Vec<u32>,
     watched: bool,
     /// Slots with something to notify.
     changed: Vec<u32>,
+    throttles: Throttles<T>,
     defaults: T::Snapshot,
     scratch: T::Snapshot,
 }
@@ -106,9 +111,11 @@ impl<T: ReplicaChunk> TypedStore<T> {
             slots: Vec::new(),
             free: Vec::new(),
             touched: Vec::new(),
+            again: Vec::new(),
             updated: Vec::new(),
             watched: false,
             changed: Vec::new(),
+            throttles: Throttles::new(),
             defaults,
             scratch,
         }
@@ -136,8 +143,9 @@ impl<T: ReplicaChunk> TypedStore<T> {
     pub(crate) fn merge(&mut self, slot: u32, from: &T) {
         from.capture(&mut self.scratch);
         let s = &mut self.slots[slot as usize];
-        if self.scratch != s.current {
-            s.value.apply(&self.scratch, &s.current);
+        let captured = self.throttles.captured(slot).unwrap_or(&s.current);
+        if self.scratch != *captured {
+            s.value.apply(&self.scratch, captured);
             self.touch(slot);
         }
     }
@@ -207,10 +215,12 @@ impl<T: ReplicaChunk> TypedStore<T> {
         if let Some(index) = self.free.pop() {
             // A slot freed in this tick may still be listed as touched; the list skips what its flag does not confirm.
             self.slots[index as usize] = fresh;
+            self.throttles.reset(index, &self.defaults);
             return index;
         }
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 chunks fit in memory");
         self.slots.push(fresh);
+        self.throttles.reset(index, &self.defaults);
         index
     }
 }
@@ -244,25 +254,41 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.free.push(slot);
     }
 
-    fn capture(&mut self, version: u32, changed: &mut Vec<u32>) {
-        for &slot in &self.touched {
+    fn capture(&mut self, version: u32, changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>) {
+        let mut touched = core::mem::take(&mut self.touched);
+        for slot in touched.drain(..) {
             let s = &mut self.slots[slot as usize];
             if !core::mem::take(&mut s.touched) {
                 continue;
             }
             s.value.capture(&mut self.scratch);
             let first = s.version == 0;
+            if self.throttles.hold(slot, &mut self.scratch, (!first).then_some(&s.current), version) {
+                self.again.push(slot);
+            }
             if first || self.scratch != s.current {
                 // Version and tick are the same when it arrived in this very tick and its owner was lost since.
                 if !first && s.version != version {
                     s.sent.push(s.version, &s.current);
                 }
-                core::mem::swap(&mut s.current, &mut self.scratch);
                 s.version = version;
                 changed.push(s.replica);
+                let context = if T::NOTIFIES_PRIMARY { context(s.replica) } else { None };
+                if let Some(context) = &context {
+                    s.value.notify(&self.scratch, &s.current, context);
+                }
+                core::mem::swap(&mut s.current, &mut self.scratch);
+                if context.is_some() {
+                    // What the handler has written is looked at in the next tick, and by whoever keeps a copy.
+                    self.again.push(slot);
+                    self.mark_updated(slot);
+                }
             }
         }
-        self.touched.clear();
+        self.touched = touched;
+        while let Some(slot) = self.again.pop() {
+            self.touch(slot);
+        }
     }
 
     fn encode(&self, slot: u32, base: Option<u32>, w: &mut BitWriter) -> bool {
@@ -328,6 +354,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     fn promote(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
         s.received.clear();
+        self.throttles.reset(slot, &s.current);
         self.touch(slot);
     }
 

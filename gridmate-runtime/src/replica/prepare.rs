@@ -3,7 +3,7 @@
 use super::record::{Call, Route};
 use super::target::PeerId;
 use super::{ReplicaEvent, ReplicaManager};
-use crate::chunk::OutboxCall;
+use crate::chunk::{OutboxCall, TimeContext};
 use crate::limits;
 use crate::wire::{BitReader, BitWriter};
 
@@ -22,8 +22,12 @@ impl ReplicaManager {
 
     fn capture(&mut self) {
         self.changed.clear();
+        let (now, tick, entries) = (self.now, self.tick, &self.entries);
         for store in &mut self.stores {
-            store.capture(self.tick, &mut self.changed);
+            store.capture(tick, &mut self.changed, &|place| {
+                let entry = &entries[place as usize];
+                (!entry.dying).then(|| TimeContext::new(now, entry.id, entry.owner, tick).on_primary())
+            });
         }
         for &place in &self.changed {
             let entry = &mut self.entries[place as usize];

@@ -5,7 +5,7 @@ use quote::{ToTokens as _, quote};
 use syn::parse::{Parse, ParseStream};
 use syn::{Expr, Path, Token, parenthesized};
 
-use super::{Given, set, set_flag, set_value};
+use super::{Given, set, set_count, set_flag};
 
 /// The keys as given; at most one may be, which is for `check` to say.
 #[derive(Default)]
@@ -14,10 +14,11 @@ pub(crate) struct CodecAttr {
     pub(crate) with: Option<Given<With>>,
     pub(crate) quantize: Option<Given<Quantize>>,
     pub(crate) bits: Option<Given<Expr>>,
+    pub(crate) max_len: Option<Given<Expr>>,
 }
 
 impl CodecAttr {
-    /// Reads one of `skip`, `with`, `quantize`, `bits`.
+    /// Reads one of `skip`, `with`, `quantize`, `bits`, `max_len`.
     pub(super) fn read_key(&mut self, name: &str, key: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
         match name {
             "skip" => set_flag(&mut self.skip, key, input),
@@ -26,7 +27,8 @@ impl CodecAttr {
                 let value = Quantize::parse_after(key, input)?;
                 set(&mut self.quantize, key, value)
             }
-            _ => set_value(&mut self.bits, key, "n", input),
+            "bits" => set_count(&mut self.bits, key, 1..=64, input),
+            _ => set_count(&mut self.max_len, key, 1..=1 << 24, input),
         }
     }
 }
@@ -140,6 +142,9 @@ impl Quantize {
                 return Err(content.error("no range"));
             }
             content.parse::<TokenTree>()?.to_tokens(&mut lo);
+        }
+        if lo.is_empty() {
+            return Err(content.error("nothing to start from"));
         }
         content.parse::<Token![..=]>()?;
         let lo = syn::parse2(lo)?;

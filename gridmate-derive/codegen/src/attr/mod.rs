@@ -13,14 +13,16 @@ mod rpc;
 pub(crate) use bind::BindAttr;
 pub(crate) use chunk::ChunkAttr;
 pub(crate) use codec::{By, CodecAttr, Quantize};
-pub(crate) use dataset::DatasetAttr;
+pub(crate) use dataset::{DatasetAttr, OnChange};
 pub(crate) use marshal::{ContainerAttr, FieldAttr, VariantAttr};
 pub(crate) use rpc::{RpcAttr, RpcsAttr};
 
-use proc_macro2::{Ident, TokenStream, TokenTree};
+use core::ops::RangeInclusive;
+
+use proc_macro2::{Ident, Span, TokenStream, TokenTree};
 use syn::ext::IdentExt as _;
 use syn::parse::{Parse, ParseStream, Parser as _};
-use syn::{Attribute, Meta, Token};
+use syn::{Attribute, Expr, ExprLit, ExprUnary, Lit, LitInt, MacroDelimiter, Meta, Token, UnOp};
 
 use crate::errors::Errors;
 
@@ -39,8 +41,10 @@ impl Keys {
         for attr in attrs.iter().filter(|attr| attr.path().is_ident(self.attr)) {
             match &attr.meta {
                 Meta::Path(_) => {}
-                Meta::List(list) => self.read_list(list.tokens.clone(), errors, read),
-                Meta::NameValue(_) => errors.at(attr, format_args!("expected `#[{}(…)]`", self.attr)),
+                Meta::List(list) if matches!(list.delimiter, MacroDelimiter::Paren(_)) => {
+                    self.read_list(list.tokens.clone(), errors, read);
+                }
+                _ => errors.at(attr, format_args!("expected `#[{}(…)]`; it takes {}", self.attr, self.accepted())),
             }
         }
     }
@@ -62,7 +66,10 @@ impl Keys {
     }
 
     fn read_key(&self, input: ParseStream<'_>, read: &mut ReadKey<'_>) -> syn::Result<()> {
-        let key = input.call(Ident::parse_any)?;
+        let wrong = |error: syn::Error| {
+            syn::Error::new(error.span(), format_args!("expected a key; `#[{}]` takes {}", self.attr, self.accepted()))
+        };
+        let key = input.call(Ident::parse_any).map_err(wrong)?;
         let name = key.to_string();
         if !self.known.contains(&name.as_str()) {
             return Err(syn::Error::new(key.span(), self.unknown(&name)));
@@ -75,11 +82,11 @@ impl Keys {
     }
 
     fn unknown(&self, name: &str) -> String {
-        let Self { attr, known } = self;
-        match known {
-            [] => format!("unknown key `{name}`; `#[{attr}]` takes no keys"),
-            _ => format!("unknown key `{name}`; `#[{attr}]` takes {}", one_of(known)),
-        }
+        format!("unknown key `{name}`; `#[{}]` takes {}", self.attr, self.accepted())
+    }
+
+    fn accepted(&self) -> String {
+        if self.known.is_empty() { "no keys".to_owned() } else { one_of(self.known) }
     }
 }
 
@@ -122,25 +129,76 @@ fn set_flag(slot: &mut Option<Given<()>>, key: &Ident, input: ParseStream<'_>) -
     set(slot, key, ())
 }
 
-/// Stores `key = value`; `form` shows what was expected.
+/// Stores `key = value`; `form` says what was expected.
 fn set_value<T: Parse>(
     slot: &mut Option<Given<T>>,
     key: &Ident,
     form: &str,
     input: ParseStream<'_>,
 ) -> syn::Result<()> {
-    let expected = |error: Option<syn::Error>| {
-        syn::Error::new(
-            error.map_or_else(|| key.span(), |error| error.span()),
-            format_args!("expected `{key} = {form}`"),
-        )
-    };
-    if input.parse::<Option<Token![=]>>()?.is_none() {
-        return Err(expected(None));
+    let expected = |span: Span| syn::Error::new(span, format_args!("expected {form}"));
+    if input.parse::<Option<Token![=]>>()?.is_none() || input.is_empty() || input.peek(Token![,]) {
+        return Err(expected(key.span()));
     }
-    if input.is_empty() || input.peek(Token![,]) {
-        return Err(expected(None));
-    }
-    let value = input.parse().map_err(|error| expected(Some(error)))?;
+    let value = input.parse().map_err(|error: syn::Error| expected(error.span()))?;
     set(slot, key, value)
+}
+
+/// Stores `key = n`: a number in `range` or an expression that comes to one, which is for the compiler to find out.
+fn set_count(
+    slot: &mut Option<Given<Expr>>,
+    key: &Ident,
+    range: RangeInclusive<u64>,
+    input: ParseStream<'_>,
+) -> syn::Result<()> {
+    let form = count_form(&key.to_string(), &range);
+    set_value(slot, key, &form, input)?;
+    let Some(Given { value, .. }) = slot else { return Ok(()) };
+    let fits = match literal(value) {
+        None => true,
+        Some((Lit::Int(n), false)) => n.base10_parse().is_ok_and(|n: u64| range.contains(&n)),
+        Some(_) => false,
+    };
+    if fits { Ok(()) } else { Err(syn::Error::new_spanned(value, format_args!("expected {form}"))) }
+}
+
+/// Stores `key = n` where the macro itself needs the number.
+fn set_number(
+    slot: &mut Option<Given<u64>>,
+    key: &Ident,
+    range: RangeInclusive<u64>,
+    input: ParseStream<'_>,
+) -> syn::Result<()> {
+    let form = count_form(&key.to_string(), &range);
+    let mut given: Option<Given<LitInt>> = None;
+    set_value(&mut given, key, &form, input)?;
+    let Some(Given { value, .. }) = given else { return Ok(()) };
+    match value.base10_parse() {
+        Ok(n) if range.contains(&n) => set(slot, key, n),
+        _ => Err(syn::Error::new_spanned(value, format_args!("expected {form}"))),
+    }
+}
+
+fn count_form(key: &str, range: &RangeInclusive<u64>) -> String {
+    format!("`{key} = n`, an integer from {} to {}", range.start(), range.end())
+}
+
+/// Stores `key = EXPR`, where no literal can be meant; `form` says what is.
+fn set_constant(slot: &mut Option<Given<Expr>>, key: &Ident, form: &str, input: ParseStream<'_>) -> syn::Result<()> {
+    set_value(slot, key, form, input)?;
+    match slot {
+        Some(Given { value, .. }) if literal(value).is_some() => {
+            Err(syn::Error::new_spanned(value, format_args!("expected {form}")))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The literal that an expression is, and whether a minus stands before it.
+fn literal(expr: &Expr) -> Option<(&Lit, bool)> {
+    match expr {
+        Expr::Lit(ExprLit { lit, .. }) => Some((lit, false)),
+        Expr::Unary(ExprUnary { op: UnOp::Neg(_), expr, .. }) => literal(expr).map(|(lit, minus)| (lit, !minus)),
+        _ => None,
+    }
 }

@@ -20,7 +20,7 @@ impl RpcsAttr {
     /// `tokens` is what stands between the parentheses of `#[rpcs(…)]`.
     pub(crate) fn read(tokens: TokenStream, errors: &mut Errors) -> Self {
         let mut at = Self::default();
-        BLOCK.read_list(tokens, errors, &mut |_, key, input| set_value(&mut at.krate, key, "path", input));
+        BLOCK.read_list(tokens, errors, &mut |_, key, input| set_value(&mut at.krate, key, "`crate = path`", input));
         at
     }
 }
@@ -41,7 +41,7 @@ impl RpcAttr {
         METHOD.read(attrs, errors, &mut |name, key, input| match name {
             "authority_only" => set_flag(&mut at.authority_only, key, input),
             "owner_only" => set_flag(&mut at.owner_only, key, input),
-            "post_attached" => set_value(&mut at.post_attached, key, "bool", input),
+            "post_attached" => set_value(&mut at.post_attached, key, "`post_attached = bool`", input),
             "reliable" => set_flag(&mut at.reliable, key, input),
             _ => set_flag(&mut at.unreliable, key, input),
         });

@@ -5,6 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 
 use super::{block, gen_tokens};
+use crate::attr::OnChange;
 use crate::model::{Chunk, Dataset, Field};
 
 pub(crate) fn chunk(chunk: &Chunk) -> TokenStream {
@@ -25,7 +26,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
         let (slot, repr) = (&field.slot, field.repr());
         quote!(#slot: #repr)
     });
-    let (descriptor, state, notify) = (descriptor(chunk), state(chunk), notify(chunk));
+    let (descriptor, state, throttle, notify) = (descriptor(chunk), state(chunk), throttle(chunk), notify(chunk));
     gen_tokens! {
         use __gm::NoRpcs as _;
         #(#constants)*
@@ -36,6 +37,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
             type Snapshot = __Snapshot;
             #descriptor
             #state
+            #throttle
             #notify
         }
     }
@@ -113,26 +115,69 @@ fn state(chunk: &Chunk) -> TokenStream {
     }
 }
 
+// const THROTTLES: usize = 1usize;
+// fn throttle(__now: &mut __Snapshot, __before: &__Snapshot, __sent: &__Snapshot, __marks: &mut [__gm::ThrottleMark]) -> bool {
+//     let mut __held = false;
+//     let __reprs = (&mut __now.position, &__before.position, &__sent.position);
+//     __held |= __F_position.throttle(&const { Epsilon(0.1) }, __reprs, &mut __marks[0usize]);
+//     __held
+// }
+fn throttle(chunk: &Chunk) -> Option<TokenStream> {
+    let throttled = chunk.datasets.iter().filter_map(|dataset| Some((&dataset.field, dataset.throttle.as_ref()?)));
+    let lines: Vec<_> = throttled
+        .enumerate()
+        .map(|(i, (Field { handle, slot, span, .. }, throttle))| {
+            // Errors about the throttle go to the throttle, as far as it is the one that is wrong.
+            let throttle = quote_spanned!(Span::mixed_site().located_at(throttle.span())=> &const { #throttle });
+            quote_spanned! {*span=>
+                let __reprs = (&mut __now.#slot, &__before.#slot, &__sent.#slot);
+                __held |= #handle.throttle(#throttle, __reprs, &mut __marks[#i]);
+            }
+        })
+        .collect();
+    let count = lines.len();
+    (count > 0).then(|| {
+        gen_tokens! {
+            const THROTTLES: ::core::primitive::usize = #count;
+            fn throttle(
+                __now: &mut __Snapshot,
+                __before: &__Snapshot,
+                __sent: &__Snapshot,
+                __marks: &mut [__gm::ThrottleMark],
+            ) -> ::core::primitive::bool {
+                let mut __held = false;
+                #(#lines)*
+                __held
+            }
+        }
+    })
+}
+
 // const NOTIFIES: bool = true;
+// const NOTIFIES_PRIMARY: bool = true;
 // fn notify(&mut self, __now: &__Snapshot, __before: &__Snapshot, __ctx: &__gm::TimeContext) {
 //     if __now.health != __before.health { Self::on_health(self, __ctx); }
+//     if !__ctx.primary && __now.hue != __before.hue { Self::on_hue(self, __ctx); }
 // }
 fn notify(chunk: &Chunk) -> Option<TokenStream> {
     let this = this();
-    let calls: Vec<_> = chunk
-        .datasets
-        .iter()
-        .filter_map(|Dataset { field: Field { slot, .. }, on_change }| {
-            let handler = on_change.as_ref()?;
-            let call = quote_spanned! {Span::mixed_site().located_at(handler.span())=> #handler(#this, __ctx); };
-            Some(gen_tokens!(if __now.#slot != __before.#slot { #call }))
-        })
-        .collect();
-    (!calls.is_empty()).then(|| {
-        gen_tokens! {
-            const NOTIFIES: ::core::primitive::bool = true;
-            fn notify(&mut self, __now: &__Snapshot, __before: &__Snapshot, __ctx: &__gm::TimeContext) { #(#calls)* }
-        }
+    let watched = || chunk.datasets.iter().filter_map(|dataset| Some((&dataset.field, dataset.on_change.as_ref()?)));
+    watched().next()?;
+    let on_primary = watched().any(|(_, on_change)| on_change.everywhere);
+    let calls = watched().map(|(Field { slot, .. }, OnChange { handler, everywhere })| {
+        let call = quote_spanned! {Span::mixed_site().located_at(handler.span())=> #handler(#this, __ctx); };
+        let here = (on_primary && !everywhere).then(|| gen_tokens!(!__ctx.primary &&));
+        gen_tokens!(if #here __now.#slot != __before.#slot { #call })
+    });
+    let on_primary = on_primary.then(|| {
+        gen_tokens!(
+            const NOTIFIES_PRIMARY: ::core::primitive::bool = true;
+        )
+    });
+    Some(gen_tokens! {
+        const NOTIFIES: ::core::primitive::bool = true;
+        #on_primary
+        fn notify(&mut self, __now: &__Snapshot, __before: &__Snapshot, __ctx: &__gm::TimeContext) { #(#calls)* }
     })
 }
 

@@ -72,6 +72,7 @@ impl Codec {
             Self::With { ty, .. } => ty.clone(),
             Self::Step { .. } | Self::Bits { .. } => gen_tokens!(__gm::Quantize),
             Self::Narrow(bits) => gen_tokens!(__gm::Bits<#bits>),
+            Self::Short(len) => gen_tokens!(__gm::MaxLen<#len>),
         }
     }
 
@@ -82,6 +83,7 @@ impl Codec {
             Self::Step { lo, hi, step } => gen_tokens!(__gm::Quantize::step(#lo, #hi, #step)),
             Self::Bits { lo, hi, bits } => gen_tokens!(__gm::Quantize::bits(#lo, #hi, #bits)),
             Self::Narrow(bits) => gen_tokens!(__gm::Bits::<#bits>),
+            Self::Short(len) => gen_tokens!(__gm::MaxLen::<#len>),
         }
     }
 }

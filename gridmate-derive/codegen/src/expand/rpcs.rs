@@ -62,6 +62,10 @@ fn row(rpc: &Rpc) -> TokenStream {
         .map(|(Field { handle, span, .. }, local)| quote_spanned!(*span=> let #local = #handle.unmarshal(__r)?;));
     // A handler whose second parameter is no `&RpcContext` is told so there.
     let ctx = Ident::new("__ctx", Span::mixed_site().located_at(rpc.ctx));
+    // So is one that returns something else.
+    let answer = quote_spanned! {rpc.output=>
+        __gm::IntoPropagate::into_propagate(Self::#ident(__this, #ctx, #(#locals,)*))
+    };
     gen_tokens! {
         __gm::RpcDescriptor {
             name: #name,
@@ -69,7 +73,7 @@ fn row(rpc: &Rpc) -> TokenStream {
             args: &[#(#args,)*],
             invoke: |__this, __ctx, __r| {
                 #(#reads)*
-                __gm::Ok(__gm::IntoPropagate::into_propagate(Self::#ident(__this, #ctx, #(#locals,)*)))
+                __gm::Ok(#answer)
             },
         }
     }

@@ -3,11 +3,11 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::ext::IdentExt as _;
-use syn::{Data, DeriveInput, Expr, Fields, Generics, Member, Path};
+use syn::{Data, DeriveInput, Expr, Fields, Generics, Member};
 
 use super::{Codec, Crate, Field};
 use crate::Root;
-use crate::attr::{BindAttr, ChunkAttr, DatasetAttr};
+use crate::attr::{BindAttr, ChunkAttr, DatasetAttr, OnChange};
 use crate::check;
 use crate::errors::Errors;
 use crate::generics::Params;
@@ -26,7 +26,8 @@ pub(crate) struct Chunk {
 /// A field that is on the wire.
 pub(crate) struct Dataset {
     pub(crate) field: Field,
-    pub(crate) on_change: Option<Path>,
+    pub(crate) on_change: Option<OnChange>,
+    pub(crate) throttle: Option<Expr>,
 }
 
 impl Chunk {
@@ -57,7 +58,11 @@ impl Dataset {
         let member = Member::Named(field.ident.clone()?);
         let codec = Codec::of(at.codec)?;
         let field = Field::new(member, &field.ty, codec, "", owner, &Params::default());
-        Some(Self { field, on_change: at.on_change.map(|on_change| on_change.value) })
+        Some(Self {
+            field,
+            on_change: at.on_change.map(|on_change| on_change.value),
+            throttle: at.throttle.map(|throttle| throttle.value),
+        })
     }
 }
 

@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::quote;
 use syn::ext::IdentExt as _;
-use syn::{Data, DataEnum, DeriveInput, Generics, LitInt, Member, WherePredicate};
+use syn::{Data, DataEnum, DeriveInput, Generics, Member, WherePredicate};
 
 use super::{Codec, Crate, Field};
 use crate::Root;
@@ -116,7 +116,7 @@ impl Fields {
 fn read_enum(
     ident: &Ident,
     data: &DataEnum,
-    tag_bits: Option<Given<LitInt>>,
+    tag_bits: Option<Given<u64>>,
     owner: &TokenStream,
     params: &Params,
     errors: &mut Errors,
@@ -125,11 +125,12 @@ fn read_enum(
         errors.at(ident, "an enum without variants has no values to marshal");
     }
     let mut next = 0_u64;
+    let mut unreadable = false;
     let mut variants = Vec::new();
     for (i, variant) in data.variants.iter().enumerate() {
         let at = VariantAttr::read(&variant.attrs, errors);
-        let pinned = at.tag.and_then(|tag| errors.ok(tag.value.base10_parse()));
-        let tag = pinned.unwrap_or(next);
+        unreadable |= at.unreadable;
+        let tag = at.tag.map_or(next, |tag| tag.value);
         next = tag.saturating_add(1);
         variants.push(Variant {
             ident: variant.ident.clone(),
@@ -139,15 +140,11 @@ fn read_enum(
         });
     }
     let fewest = variants.iter().map(|variant| check::bits_for(variant.tag)).max().unwrap_or(0);
-    let given = tag_bits.and_then(|given| {
-        let bits: u32 = errors.ok(given.value.base10_parse())?;
-        if bits > 64 {
-            errors.at(&given.value, "`tag_bits` is at most 64");
-            return None;
-        }
-        Some(bits)
-    });
+    // Read as a number up to 64.
+    let given = tag_bits.and_then(|given| u32::try_from(given.value).ok());
     let tag_bits = given.unwrap_or(fewest);
-    check::tags(&variants, tag_bits, errors);
+    if !unreadable {
+        check::tags(&variants, tag_bits, errors);
+    }
     Body::Enum { tag_bits, variants }
 }

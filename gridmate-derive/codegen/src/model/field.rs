@@ -72,6 +72,8 @@ pub(crate) enum Codec {
     Bits { lo: TokenStream, hi: TokenStream, bits: TokenStream },
     /// `bits = n`.
     Narrow(TokenStream),
+    /// `max_len = n`.
+    Short(TokenStream),
 }
 
 impl Codec {
@@ -94,6 +96,9 @@ impl Codec {
         if let Some(bits) = at.bits {
             return Some(Self::Narrow(const_argument(&bits.value)));
         }
+        if let Some(max_len) = at.max_len {
+            return Some(Self::Short(const_argument(&max_len.value)));
+        }
         Some(Self::Native)
     }
 
@@ -104,6 +109,7 @@ impl Codec {
             Self::Step { lo, hi, step } => Self::Step { lo: f(lo), hi: f(hi), step: f(step) },
             Self::Bits { lo, hi, bits } => Self::Bits { lo: f(lo), hi: f(hi), bits: f(bits) },
             Self::Narrow(bits) => Self::Narrow(f(bits)),
+            Self::Short(len) => Self::Short(f(len)),
         }
     }
 
@@ -112,7 +118,7 @@ impl Codec {
             Self::Native => false,
             Self::With { ty, value } => f(ty) || f(value),
             Self::Step { lo, hi, step: by } | Self::Bits { lo, hi, bits: by } => f(lo) || f(hi) || f(by),
-            Self::Narrow(bits) => f(bits),
+            Self::Narrow(n) | Self::Short(n) => f(n),
         }
     }
 }

@@ -32,6 +32,8 @@ pub(crate) struct Method {
     pub(crate) generics: Generics,
     pub(crate) args: Vec<Arg>,
     pub(crate) args_span: Span,
+    /// What stands behind `->`.
+    pub(crate) output: Option<Type>,
 }
 
 /// `#[attr] pattern: Type`; a receiver may have no type.
@@ -106,7 +108,9 @@ impl Item {
                 content.parse::<Token![,]>()?;
             }
         }
-        self.methods.push(Method { attrs, vis, qualifiers, ident, generics, args, args_span: paren.span.join() });
+        let args_span = paren.span.join();
+        let output = input.parse::<Option<Token![->]>>()?.map(|_| input.parse()).transpose()?;
+        self.methods.push(Method { attrs, vis, qualifiers, ident, generics, args, args_span, output });
         skip_member(input)
     }
 }

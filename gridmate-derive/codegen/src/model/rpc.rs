@@ -33,6 +33,8 @@ pub(crate) struct Rpc {
     pub(crate) args: Vec<Field>,
     /// Where the second parameter's type is: errors about the context go there.
     pub(crate) ctx: Span,
+    /// Where the type is that it returns: errors about that go there.
+    pub(crate) output: Span,
 }
 
 #[derive(Clone, Copy)]
@@ -73,7 +75,7 @@ impl Rpc {
         let at = RpcAttr::read(&method.attrs, errors);
         check::rpc_flags(&at, errors);
         plain_function(&method, errors);
-        let Method { attrs, vis, ident, args, args_span, .. } = method;
+        let Method { attrs, vis, ident, args, args_span, output, .. } = method;
         let mut args = args.into_iter();
         let ctx = receiver_and_context(&ident, &mut args, args_span, errors);
         // Two arguments may have one name, when a `macro_rules!` made one of them.
@@ -93,6 +95,7 @@ impl Rpc {
             },
             args,
             ctx: ctx?,
+            output: output.map_or_else(Span::mixed_site, |ty| Span::mixed_site().located_at(ty.span())),
         })
     }
 }

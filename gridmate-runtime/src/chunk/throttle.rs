@@ -1,0 +1,271 @@
+//! Throttles: when a change of a dataset is worth sending.
+//!
+//! A throttle only *delays*. A change that it withholds is looked at again in every tick, and the value that a dataset comes to
+//! rest at arrives exactly, whatever was withheld on the way. Proxies, those who join later included, hold what was last let
+//! through; the primary's own struct holds what the program wrote.
+//!
+//! Types without a throttle keep nothing for it and check nothing.
+
+use crate::chunk::ReplicaChunk;
+use crate::chunk::field::Field;
+use crate::wire::Codec;
+
+/// Decides when a change of a dataset of type `T` is sent: what `throttle = …` names.
+///
+/// ```
+/// use gridmate_runtime::chunk::{Pace, Throttle};
+/// use gridmate_runtime::prelude::*;
+///
+/// /// Sends a full magazine at once, and other counts when the shooting stops.
+/// struct Ammo;
+///
+/// impl Throttle<u8> for Ammo {
+///     fn passes(&self, now: &u8, _sent: &u8, pace: Pace) -> bool {
+///         *now == 30 || pace.still >= 5
+///     }
+/// }
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Rifle {
+///     #[dataset(throttle = Ammo)]
+///     ammo: u8,
+/// }
+/// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not a throttle for `{T}`",
+    label = "cannot throttle a `{T}`",
+    note = "throttles are `Exact`, `AtMost(ticks)`, for numbers and vectors `Epsilon(distance)`, and what implements `Throttle`"
+)]
+pub trait Throttle<T> {
+    /// Whether `now` is sent in this tick. Asked only while its repr differs from that of `sent`, the value that proxies have.
+    ///
+    /// It must pass in the end when a value stays as it is (`pace.still` grows by one each tick), or proxies never get it and
+    /// the chunk is looked at in every tick for as long as it lives.
+    fn passes(&self, now: &T, sent: &T, pace: Pace) -> bool;
+}
+
+/// How long ago things happened to a dataset, in ticks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Pace {
+    /// Since its value was last found different from the tick before; 0 when it is in this tick.
+    pub still: u32,
+    /// Since a change of it was last sent; at least 1.
+    pub unsent: u32,
+}
+
+/// Every change, in the tick it is found in: as a dataset without a throttle, which costs less.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Exact;
+
+impl<T> Throttle<T> for Exact {
+    #[inline]
+    fn passes(&self, _now: &T, _sent: &T, _pace: Pace) -> bool {
+        true
+    }
+}
+
+/// At most one change in so many ticks, the newest value. `AtMost(1)` is [`Exact`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AtMost(pub u32);
+
+impl<T> Throttle<T> for AtMost {
+    #[inline]
+    fn passes(&self, _now: &T, _sent: &T, pace: Pace) -> bool {
+        pace.unsent >= self.0
+    }
+}
+
+/// Changes of at least this distance from the value sent last. A smaller one waits until the value has not moved for
+/// [`SETTLE`](Self::SETTLE) ticks, and is sent then: what comes to rest is exact everywhere, what trembles costs nothing.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Epsilon(pub f64);
+
+impl Epsilon {
+    /// Ticks without movement after which a value counts as settled.
+    pub const SETTLE: u32 = 8;
+
+    /// The same with another number of ticks.
+    pub const fn settle(self, ticks: u32) -> SettledEpsilon {
+        SettledEpsilon { epsilon: self, ticks }
+    }
+}
+
+impl<T: Distance> Throttle<T> for Epsilon {
+    #[inline]
+    fn passes(&self, now: &T, sent: &T, pace: Pace) -> bool {
+        self.settle(Self::SETTLE).passes(now, sent, pace)
+    }
+}
+
+/// An [`Epsilon`] with its own number of ticks to settle; made by [`Epsilon::settle`].
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SettledEpsilon {
+    epsilon: Epsilon,
+    ticks: u32,
+}
+
+impl<T: Distance> Throttle<T> for SettledEpsilon {
+    #[inline]
+    fn passes(&self, now: &T, sent: &T, pace: Pace) -> bool {
+        // Infinities and NaN are no distance to be below of.
+        pace.still >= self.ticks
+            || !matches!(now.distance(sent).partial_cmp(&self.epsilon.0), Some(core::cmp::Ordering::Less))
+    }
+}
+
+/// How far apart two values are, for [`Epsilon`].
+#[diagnostic::on_unimplemented(
+    message = "`Epsilon` needs a distance between two `{Self}`",
+    note = "numbers and vectors have one; implement `Distance` for `{Self}`, or use `AtMost(ticks)`"
+)]
+pub trait Distance {
+    /// Zero for equal values, never negative.
+    fn distance(&self, other: &Self) -> f64;
+}
+
+macro_rules! exact_in_f64 {
+    ($($number:ident)*) => {$(
+        impl Distance for $number {
+            #[inline]
+            fn distance(&self, other: &Self) -> f64 {
+                (f64::from(*self) - f64::from(*other)).abs()
+            }
+        }
+    )*};
+}
+exact_in_f64!(f32 f64 u8 u16 u32 i8 i16 i32);
+
+macro_rules! wide {
+    ($($number:ident)*) => {$(
+        impl Distance for $number {
+            #[inline]
+            fn distance(&self, other: &Self) -> f64 {
+                self.abs_diff(*other) as f64
+            }
+        }
+    )*};
+}
+wide!(u64 i64 usize isize);
+
+#[cfg(feature = "glam")]
+macro_rules! vectors {
+    ($($vector:ident)*) => {$(
+        impl Distance for glam::$vector {
+            #[inline]
+            fn distance(&self, other: &Self) -> f64 {
+                f64::from((*self - *other).length())
+            }
+        }
+    )*};
+}
+#[cfg(feature = "glam")]
+vectors!(Vec2 Vec3 Vec3A Vec4 DVec2 DVec3 DVec4);
+
+/// The angle between two rotations, radians.
+#[cfg(feature = "glam")]
+impl Distance for glam::Quat {
+    fn distance(&self, other: &Self) -> f64 {
+        f64::from(self.angle_between(*other))
+    }
+}
+
+/// Ticks in which something happened to one dataset. Kept by the store, read and written by [`Field::throttle`].
+///
+/// [`Field::throttle`]: crate::chunk::Field::throttle
+#[derive(Clone, Copy, Debug, Default)]
+pub struct ThrottleMark {
+    /// This one.
+    tick: u32,
+    moved: u32,
+    sent: u32,
+}
+
+impl<T, C: Codec<T>> Field<T, C> {
+    /// Withholds a change that `throttle` does not let through: puts `sent` back in its place. True if it did.
+    ///
+    /// `now` is what was captured in this tick, `before` what was in the tick before, `sent` what proxies have.
+    #[inline]
+    pub fn throttle(
+        &self,
+        throttle: &impl Throttle<T>,
+        (now, before, sent): (&mut C::Repr, &C::Repr, &C::Repr),
+        mark: &mut ThrottleMark,
+    ) -> bool {
+        if now != before {
+            mark.moved = mark.tick;
+        }
+        if now == sent {
+            return false;
+        }
+        let pace =
+            Pace { still: mark.tick.saturating_sub(mark.moved), unsent: mark.tick.saturating_sub(mark.sent).max(1) };
+        if throttle.passes(&self.from_repr(now), &self.from_repr(sent), pace) {
+            mark.sent = mark.tick;
+            return false;
+        }
+        now.clone_from(sent);
+        true
+    }
+}
+
+/// What is remembered of each chunk of a type for its throttles, by slot of the store; nothing for types that have none.
+#[derive(Debug)]
+pub(crate) struct Throttles<T: ReplicaChunk> {
+    slots: Vec<Throttled<T::Snapshot>>,
+}
+
+#[derive(Debug)]
+struct Throttled<S> {
+    /// What the last tick captured, with nothing withheld.
+    captured: S,
+    /// The same of the tick before.
+    before: S,
+    marks: Box<[ThrottleMark]>,
+}
+
+impl<T: ReplicaChunk> Throttles<T> {
+    pub(crate) const fn new() -> Self {
+        Self { slots: Vec::new() }
+    }
+
+    /// A slot that is new, next to the last, or starts again: it holds `snapshot`, and so do all proxies.
+    pub(crate) fn reset(&mut self, slot: u32, snapshot: &T::Snapshot) {
+        if T::THROTTLES == 0 {
+            return;
+        }
+        match self.slots.get_mut(slot as usize) {
+            Some(known) => {
+                known.captured.clone_from(snapshot);
+                known.marks.fill(ThrottleMark::default());
+            }
+            None => self.slots.push(Throttled {
+                captured: snapshot.clone(),
+                before: snapshot.clone(),
+                marks: vec![ThrottleMark::default(); T::THROTTLES].into(),
+            }),
+        }
+    }
+
+    /// What the last tick captured; where nothing can be withheld that is what it sent, and not kept here.
+    pub(crate) fn captured(&self, slot: u32) -> Option<&T::Snapshot> {
+        self.slots.get(slot as usize).map(|known| &known.captured)
+    }
+
+    /// Puts back in `now` what is withheld in this tick; true if anything is. Nothing is while there are no proxies: then
+    /// `sent` is none.
+    #[inline]
+    pub(crate) fn hold(&mut self, slot: u32, now: &mut T::Snapshot, sent: Option<&T::Snapshot>, tick: u32) -> bool {
+        let Some(Throttled { captured, before, marks }) = self.slots.get_mut(slot as usize) else { return false };
+        core::mem::swap(before, captured);
+        captured.clone_from(now);
+        let Some(sent) = sent else {
+            marks.fill(ThrottleMark { tick, moved: tick, sent: tick });
+            return false;
+        };
+        for mark in &mut *marks {
+            mark.tick = tick;
+        }
+        T::throttle(now, before, sent, marks)
+    }
+}
