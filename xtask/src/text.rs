@@ -27,7 +27,9 @@ pub(crate) fn leftovers(tree: &Tree, report: &mut Report) {
     }
 }
 
-const LEFTOVERS: &[&str] = &["#[ignore", "dbg!(", "todo!(", "unimplemented!("];
+/// In two parts each, so that a search for what is unfinished does not find this line.
+const LEFTOVERS: &[&str] =
+    &[concat!("#[", "ignore"), concat!("dbg", "!("), concat!("todo", "!("), concat!("unimplemented", "!(")];
 
 /// Absolute paths work on one machine.
 pub(crate) fn machine_paths(tree: &Tree, report: &mut Report) {
