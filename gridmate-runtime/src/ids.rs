@@ -21,6 +21,12 @@ impl fmt::Display for MemberId {
 
 /// A replica, the same on every node. Names its creator and the creator's running number, so that every node can create
 /// replicas without asking anyone; never reused within a session.
+///
+/// ```
+/// use gridmate_runtime::{MemberId, ReplicaId};
+///
+/// assert_eq!(ReplicaId { creator: MemberId::HOST, serial: 7 }.to_string(), "#1.7");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ReplicaId {
     /// Who created it (not who owns it now).

@@ -63,6 +63,32 @@ pub enum MayCall {
 }
 
 /// A handler's answer on the primary: who else runs the call.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Horn {
+///     #[dataset(skip)]
+///     heard: u32,
+/// }
+///
+/// #[rpcs]
+/// impl Horn {
+///     #[rpc]
+///     fn blow(&mut self, ctx: &RpcContext, loud: bool) -> Propagate {
+///         self.heard += 1; // on the primary, and then on every proxy, if it is loud
+///         assert!(loud || ctx.primary);
+///         if loud { Propagate::ToProxies } else { Propagate::Stop }
+///     }
+/// }
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Horn>().build()?, 1);
+/// let horn = replicas.add(Horn::default())?;
+/// replicas.primary_mut::<Horn>(horn)?.rpcs().blow(true)?;
+/// assert_eq!(replicas.get::<Horn>(horn)?.heard, 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Propagate {
     /// Nobody.
@@ -94,6 +120,15 @@ impl IntoPropagate for () {
 }
 
 /// What an RPC handler knows besides its arguments.
+///
+/// ```
+/// use gridmate_runtime::{Instant, MemberId, ReplicaId, RpcContext};
+///
+/// // A handler called by hand, in a test.
+/// let replica = ReplicaId { creator: MemberId::HOST, serial: 1 };
+/// let ctx = RpcContext::new(MemberId(2), MemberId::HOST, replica, true, Instant::ZERO);
+/// assert!(ctx.primary && ctx.source == MemberId(2));
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct RpcContext {

@@ -58,6 +58,24 @@ use crate::schema::Priority;
 use crate::time::Instant;
 
 /// Holds every replica of a node. See the [module](self) for how it works; a [`Node`](crate::Node) drives it.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Score {
+///     points: u32,
+/// }
+///
+/// let registry = Registry::builder().chunk::<Score>().build()?;
+/// let mut replicas = ReplicaManager::new(registry, 1);
+/// let id = replicas.add(Score { points: 3 })?;
+/// assert_eq!(replicas.iter::<Score>().map(|(_, score)| score.points).sum::<u32>(), 3);
+/// assert!(replicas.info(id).is_some_and(|info| info.is_primary));
+/// replicas.destroy(id)?;
+/// assert!(replicas.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ReplicaManager {
     registry: Registry,
     /// By class: the place of the type in the registry.

@@ -138,6 +138,19 @@ pub trait Marshal: Sized {
 /// A way for one field to travel that is not its type's own: what `with = …` names.
 ///
 /// A codec is a value, so it can have parameters; it is built in a `const`.
+///
+/// ```
+/// use gridmate_runtime::wire::codec::Quantize;
+/// use gridmate_runtime::wire::{BitReader, BitWriter, Codec};
+///
+/// const PERCENT: Quantize = Quantize::step(0.0, 1.0, 0.01);
+/// let mut w = BitWriter::new();
+/// PERCENT.marshal(&0.421_f32, &mut w);
+/// assert_eq!(w.len(), 7); // 101 values
+/// let read: f32 = PERCENT.unmarshal(&mut BitReader::new(w.finish()))?;
+/// assert!((read - 0.42).abs() < 1e-6);
+/// # Ok::<(), gridmate_runtime::wire::WireError>(())
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a codec for `{T}`",
     label = "cannot carry a `{T}`",
