@@ -27,9 +27,9 @@ use gridmate_runtime::chunk::{
     TimeContext,
 };
 use gridmate_runtime::driver::MemoryNetwork;
-use gridmate_runtime::schema::{ChunkDescriptor, DatasetDescriptor, Priority};
+use gridmate_runtime::schema::{ChunkDescriptor, DatasetDescriptor};
 use gridmate_runtime::wire::codec::Quantize;
-use gridmate_runtime::wire::{BitReader, BitWriter, Codec, Marshal, WireError};
+use gridmate_runtime::wire::{Change, Codec, Marshal, Past, Sink, Source, WireError};
 use gridmate_runtime::{Instant, Node, NodeConfig, Registry};
 
 #[derive(Debug, Default)]
@@ -55,16 +55,14 @@ struct DoorSnapshot {
 impl ReplicaChunk for Door {
     type Snapshot = DoorSnapshot;
 
-    const DESCRIPTOR: &'static ChunkDescriptor = &ChunkDescriptor {
-        name: "door",
-        migratable: false,
-        priority: Priority::NORMAL,
-        datasets: &[
+    const DESCRIPTOR: &'static ChunkDescriptor = &ChunkDescriptor::new(
+        "door",
+        &[
             DatasetDescriptor { name: "angle", shape: || <Quantize as Codec<f32>>::shape(&ANGLE) },
             DatasetDescriptor { name: "label", shape: String::shape },
             DatasetDescriptor { name: "locked", shape: bool::shape },
         ],
-    };
+    );
 
     const RPCS: &'static [RpcDescriptor<Self>] = &[RpcDescriptor {
         name: "push",
@@ -88,7 +86,8 @@ impl ReplicaChunk for Door {
     }
 
     /// A bit for each dataset, and behind it, if it differs, the difference.
-    fn encode(now: &DoorSnapshot, base: &DoorSnapshot, w: &mut BitWriter) {
+    fn encode(change: Change<'_, DoorSnapshot>, w: &mut impl Sink) {
+        let Change { now, base, .. } = change;
         w.bool(now.angle != base.angle);
         if now.angle != base.angle {
             Codec::<f32>::encode_delta(&ANGLE, &now.angle, &base.angle, w);
@@ -103,7 +102,11 @@ impl ReplicaChunk for Door {
         }
     }
 
-    fn decode(snapshot: &mut DoorSnapshot, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode(
+        snapshot: &mut DoorSnapshot,
+        _past: Past<'_, DoorSnapshot>,
+        r: &mut impl Source,
+    ) -> Result<(), WireError> {
         if r.bool()? {
             Codec::<f32>::decode_delta(&ANGLE, &mut snapshot.angle, r)?;
         }

@@ -2,8 +2,10 @@
 
 mod laws;
 
+#[cfg(feature = "serde")]
+use gridmate_runtime::wire::BitWriter;
 use gridmate_runtime::wire::codec::{Range, Varint};
-use gridmate_runtime::wire::{BitReader, BitWriter, Codec, WireError};
+use gridmate_runtime::wire::{BitReader, Codec, WireError};
 use laws::{change_cost, garbage, golden, laws};
 use proptest::prelude::*;
 

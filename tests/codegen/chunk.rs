@@ -27,6 +27,14 @@ cases! { replica_chunk;
             throttle: f32,
         }
     }
+    predict {
+        struct Ship {
+            #[dataset(quantize(-256.0..=256.0, step = 0.002), predict = Linear)]
+            position: Vec3,
+            #[dataset(predict = Linear)]
+            clock: u32,
+        }
+    }
     with_unit_struct {
         struct Ship {
             #[dataset(with = Half)]

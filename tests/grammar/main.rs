@@ -2,6 +2,7 @@
 
 mod max_len;
 mod on_change;
+mod predict;
 mod throttle;
 
 use gridmate_runtime::prelude::*;

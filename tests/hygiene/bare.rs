@@ -205,12 +205,12 @@ impl ::gridmate_runtime::wire::Codec<u16> for Half {
     fn from_repr(&self, repr: &u16) -> u16 {
         *repr << 1
     }
-    fn encode(&self, repr: &u16, w: &mut ::gridmate_runtime::wire::BitWriter) {
+    fn encode(&self, repr: &u16, w: &mut impl ::gridmate_runtime::wire::Sink) {
         repr.marshal(w);
     }
     fn decode(
         &self,
-        r: &mut ::gridmate_runtime::wire::BitReader<'_>,
+        r: &mut impl ::gridmate_runtime::wire::Source,
     ) -> ::core::result::Result<u16, ::gridmate_runtime::wire::WireError> {
         u16::unmarshal(r)
     }

@@ -1,7 +1,7 @@
 //! A value out and in again, by every road there is.
 
 use ::gridmate_runtime::ReplicaChunk;
-use ::gridmate_runtime::wire::{BitReader, BitWriter, Marshal};
+use ::gridmate_runtime::wire::{BitReader, BitWriter, Change, Marshal, Past};
 use ::std::assert;
 use ::std::clone::Clone as _;
 use ::std::cmp::PartialEq;
@@ -42,11 +42,11 @@ pub(crate) fn replicates<T: ReplicaChunk>(primary: &T) -> T {
     assert!(captured == now);
 
     let mut w = BitWriter::new();
-    T::encode(&now, &before, &mut w);
+    T::encode(Change::new(&now, &before), &mut w);
     let bits = w.len();
     let mut r = BitReader::new(w.finish());
     let mut after = before.clone();
-    T::decode(&mut after, &mut r).unwrap();
+    T::decode(&mut after, Past::UNKNOWN, &mut r).unwrap();
     assert!(after == now && r.position() == bits);
     proxy.apply(&after, &before);
     assert!(proxy.snapshot() == now);

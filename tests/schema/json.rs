@@ -48,7 +48,7 @@ fn a_registry_reads_as_what_it_is() {
 #[test]
 fn one_line_per_dataset_and_rpc() {
     let json = registry().to_json();
-    let line = "        { \"name\": \"position\", \"shape\": \"quantize(-100..=100, step 0.01)\" },";
+    let line = "        { \"name\": \"position\", \"shape\": \"linear<quantize(-100..=100, step 0.01)>\" },";
     assert!(json.lines().any(|l| l == line), "{json}");
     let line = "        { \"name\": \"perish\", \"args\": [], \"flags\": \"reliable post_attached\" },";
     assert!(json.lines().any(|l| l == line), "{json}");

@@ -7,7 +7,7 @@ use gridmate_runtime::prelude::*;
 #[chunk(name = "mover", migratable)]
 pub struct Mover {
     /// Steps of 0.01 within ±100.
-    #[dataset(quantize(-100.0..=100.0, step = 0.01))]
+    #[dataset(quantize(-100.0..=100.0, step = 0.01), predict = Linear)]
     pub position: f32,
     /// Every bit counts.
     pub energy: u32,

@@ -24,7 +24,7 @@ const ROUND_TRIP: usize = 6;
 #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
 struct Cube {
     /// Metres; the recording has steps of 1/512.
-    #[dataset(quantize(-256.0..=256.0, step = 0.001_953_125))]
+    #[dataset(quantize(-256.0..=256.0, step = 0.001_953_125), predict = Linear)]
     position: Vec3,
     rotation: Rotation,
     interacting: bool,
@@ -35,7 +35,7 @@ struct Cube {
 struct Rotation {
     #[marshal(bits = 2)]
     largest: u8,
-    #[marshal(bits = 9)]
+    #[marshal(bits = 9, predict = Linear)]
     rest: [u16; 3],
 }
 
@@ -48,7 +48,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let to_client = host.add_peer(MemberId(2), PeerRole::Client);
     let to_host = client.add_peer(MemberId::HOST, PeerRole::Host);
     // Receipts are never late here, so nothing is to be repeated for want of one.
-    host.set_patience(to_client, u32::MAX);
+    host.set_patience(to_client, 1);
 
     let ids = frames[0].iter().map(|cube| host.add(cube.clone())).collect::<Result<Vec<_>, _>>()?;
     let mut under_way = VecDeque::new();

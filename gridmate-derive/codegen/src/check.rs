@@ -19,13 +19,20 @@ pub(crate) fn codec(at: &CodecAttr, errors: &mut Errors) {
         at.max_len.as_ref().map(|given| &given.key),
     ];
     let mut ways = ways.into_iter().flatten();
-    let Some(first) = ways.next() else { return };
+    let first = ways.next();
     for other in ways {
+        let Some(first) = first else { break };
         if first == "skip" {
             errors.at(other, format_args!("a field with `skip` is never on the wire, so `{other}` means nothing"));
         } else {
             errors.at(other, format_args!("`{first}` and `{other}` both say how the field travels; keep one"));
         }
+    }
+    let Some(predict) = &at.predict else { return };
+    if at.skip.is_some() {
+        errors.at(&predict.key, "a field with `skip` is never on the wire, so `predict` means nothing");
+    } else if let Some(max_len) = &at.max_len {
+        errors.at(&predict.key, format_args!("what has a `{}` has no motion to predict", max_len.key));
     }
 }
 

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 
 use crate::schema::DatasetDescriptor;
 use crate::wire::codec::Native;
-use crate::wire::{BitReader, BitWriter, Codec, FieldShape, Shape, VariantShape, WireError};
+use crate::wire::{Change, Codec, FieldShape, Past, Shape, Sink, Source, VariantShape, WireError};
 
 /// What is remembered of a `T` that travels as `C` says.
 pub type Repr<T, C = Native> = <C as Codec<T>>::Repr;
@@ -91,7 +91,7 @@ impl<T, C> Field<T, C> {
 
     /// Writes a repr alone.
     #[inline]
-    pub fn encode(&self, repr: &C::Repr, w: &mut BitWriter)
+    pub fn encode(&self, repr: &C::Repr, w: &mut impl Sink)
     where
         C: Codec<T>,
     {
@@ -100,7 +100,7 @@ impl<T, C> Field<T, C> {
 
     /// Reads what [`encode`](Self::encode) wrote.
     #[inline]
-    pub fn decode(&self, r: &mut BitReader<'_>) -> Read<C::Repr>
+    pub fn decode(&self, r: &mut impl Source) -> Read<C::Repr>
     where
         C: Codec<T>,
     {
@@ -109,47 +109,48 @@ impl<T, C> Field<T, C> {
 
     /// Writes a repr that differs from `base`.
     #[inline]
-    pub fn encode_delta(&self, now: &C::Repr, base: &C::Repr, w: &mut BitWriter)
+    pub fn encode_ahead(&self, now: &C::Repr, base: &C::Repr, past: Past<'_, C::Repr>, w: &mut impl Sink)
     where
         C: Codec<T>,
     {
-        self.codec.encode_delta(now, base, w);
+        self.codec.encode_ahead(now, base, past, w);
     }
 
-    /// Reads what [`encode_delta`](Self::encode_delta) wrote; `repr` holds the base before and the value after.
+    /// Reads what [`encode_ahead`](Self::encode_ahead) wrote; `repr` holds the base before and the value after.
     #[inline]
-    pub fn decode_delta(&self, repr: &mut C::Repr, r: &mut BitReader<'_>) -> Read
+    pub fn decode_ahead(&self, repr: &mut C::Repr, past: Past<'_, C::Repr>, r: &mut impl Source) -> Read
     where
         C: Codec<T>,
     {
-        self.codec.decode_delta(repr, r)
+        self.codec.decode_ahead(repr, past, r)
     }
 
     /// Writes a bit that says whether `now` differs from `base`, and the difference if so.
     #[inline]
-    pub fn encode_change(&self, now: &C::Repr, base: &C::Repr, w: &mut BitWriter)
+    pub fn encode_change<S: Sink>(&self, now: &C::Repr, base: &C::Repr, past: Past<'_, C::Repr>, w: &mut S)
     where
         C: Codec<T>,
     {
         let differs = now != base;
-        w.bool(differs);
+        w.differs(differs, if S::MODELLED { past.repr().map(|past| past != base) } else { None });
         if differs {
-            self.codec.encode_delta(now, base, w);
+            self.codec.encode_ahead(now, base, past, w);
         }
     }
 
     /// Reads what [`encode_change`](Self::encode_change) wrote; `repr` holds the base before and the value after.
     #[inline]
-    pub fn decode_change(&self, repr: &mut C::Repr, r: &mut BitReader<'_>) -> Read
+    pub fn decode_change<S: Source>(&self, repr: &mut C::Repr, past: Past<'_, C::Repr>, r: &mut S) -> Read
     where
         C: Codec<T>,
     {
-        if r.bool()? { self.codec.decode_delta(repr, r) } else { Ok(()) }
+        let moved = if S::MODELLED { past.repr().map(|past| past != repr) } else { None };
+        if r.differs(moved)? { self.codec.decode_ahead(repr, past, r) } else { Ok(()) }
     }
 
     /// Writes a value alone.
     #[inline]
-    pub fn marshal(&self, value: &T, w: &mut BitWriter)
+    pub fn marshal(&self, value: &T, w: &mut impl Sink)
     where
         C: Codec<T>,
     {
@@ -158,11 +159,33 @@ impl<T, C> Field<T, C> {
 
     /// Reads a value written by [`marshal`](Self::marshal).
     #[inline]
-    pub fn unmarshal(&self, r: &mut BitReader<'_>) -> Read<T>
+    pub fn unmarshal(&self, r: &mut impl Source) -> Read<T>
     where
         C: Codec<T>,
     {
         self.codec.unmarshal(r)
+    }
+}
+
+impl<S> Change<'_, S> {
+    /// Writes a part of the snapshot: [`Field::encode_change`].
+    #[inline]
+    pub fn write<T, C: Codec<T>>(self, field: &Field<T, C>, part: impl Fn(&S) -> &C::Repr, w: &mut impl Sink) {
+        field.encode_change(part(self.now), part(self.base), self.past.part(part), w);
+    }
+}
+
+impl<S> Past<'_, S> {
+    /// Reads what [`Change::write`] wrote of a part into `now`: [`Field::decode_change`].
+    #[inline]
+    pub fn read<T, C: Codec<T>>(
+        self,
+        field: &Field<T, C>,
+        now: &mut C::Repr,
+        part: impl Fn(&S) -> &C::Repr,
+        r: &mut impl Source,
+    ) -> Read {
+        field.decode_change(now, self.part(part), r)
     }
 }
 

@@ -39,6 +39,11 @@ impl<S: Clone, const CAPACITY: usize> History<S, CAPACITY> {
         self.entries.iter().rev().find(|(v, _)| *v <= version).map(|(_, snapshot)| snapshot)
     }
 
+    /// The version of the snapshot in force at `version`, unless it has been forgotten.
+    pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
+        self.entries.iter().rev().map(|(v, _)| *v).find(|v| *v <= version)
+    }
+
     /// The newest entry.
     pub(crate) fn newest(&self) -> Option<&S> {
         self.entries.back().map(|(_, snapshot)| snapshot)

@@ -26,13 +26,13 @@ pub use rpc::{
     RpcPort,
 };
 pub(crate) use rpc::{OutboxCall, RpcOutbox};
-pub(crate) use store::{Arrival, ChunkStore, ReceiveError, TypedStore};
+pub(crate) use store::{Arrival, Basis, ChunkStore, ReceiveError, TypedStore};
 pub use throttle::{AtMost, Distance, Epsilon, Exact, Pace, SettledEpsilon, Throttle, ThrottleMark};
 
 use crate::ids::{MemberId, ReplicaId};
 use crate::schema::ChunkDescriptor;
 use crate::time::Instant;
-use crate::wire::{BitReader, BitWriter, WireError};
+use crate::wire::{Change, Past, Sink, Source, WireError};
 
 /// A struct that can be replicated. Derive it; everything it says can also be written by hand (`examples/by_hand.rs`).
 ///
@@ -77,14 +77,18 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
         false
     }
 
-    /// Writes `now` against `base`: for each dataset a bit that says whether it differs, then the difference.
-    fn encode(now: &Self::Snapshot, base: &Self::Snapshot, w: &mut BitWriter);
+    /// Writes a snapshot against another: for each dataset a bit that says whether it differs, then the difference.
+    fn encode(change: Change<'_, Self::Snapshot>, w: &mut impl Sink);
 
     /// Reads what [`encode`](Self::encode) wrote; `snapshot` holds the base before and the value after.
     ///
     /// # Errors
     /// Any [`WireError`]; `snapshot` may then hold anything.
-    fn decode(snapshot: &mut Self::Snapshot, r: &mut BitReader<'_>) -> Result<(), WireError>;
+    fn decode(
+        snapshot: &mut Self::Snapshot,
+        past: Past<'_, Self::Snapshot>,
+        r: &mut impl Source,
+    ) -> Result<(), WireError>;
 
     /// Stores in `self` every dataset whose repr differs between `now` and `before`.
     fn apply(&mut self, now: &Self::Snapshot, before: &Self::Snapshot);

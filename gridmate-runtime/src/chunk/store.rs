@@ -10,7 +10,7 @@ use super::history::{Received, Sent};
 use super::throttle::Throttles;
 use crate::chunk::{Propagate, ReplicaChunk, RpcContext, RpcFlags, TimeContext};
 use crate::schema::ChunkDescriptor;
-use crate::wire::{BitReader, BitWriter, WireError};
+use crate::wire::{Ahead, BitReader, BitWriter, Change, Past, WireError};
 
 /// A [`TypedStore`] with its type forgotten: one dynamic call per chunk and phase, none per dataset.
 pub(crate) trait ChunkStore: Send + Sync {
@@ -26,16 +26,20 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed.
     fn capture(&mut self, version: u32, changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>);
 
-    /// Writes the current snapshot against the one in force at version `base`, or against the defaults. False, with nothing
-    /// written, when that baseline has been forgotten.
-    fn encode(&self, slot: u32, base: Option<u32>, w: &mut BitWriter) -> bool;
+    /// Whether encodings look at more than their base; see [`Basis::past`].
+    fn predicts(&self) -> bool;
+    /// The version of the snapshot in force at version `at`, unless that has been forgotten.
+    fn in_force(&self, slot: u32, at: u32) -> Option<u32>;
+    /// Writes the current snapshot, which is of `version`, against a basis. False, with nothing written, when that has been
+    /// forgotten.
+    fn encode(&self, slot: u32, basis: Basis, version: u32, w: &mut BitWriter) -> bool;
     /// Whether the current snapshot differs from the one in force at version `base`.
     fn differs(&self, slot: u32, base: u32) -> bool;
 
     /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`].
     fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError>;
     /// Reads past an encoding of something that is here already.
-    fn skip(&mut self, slot: u32, base: Option<u32>, r: &mut BitReader<'_>) -> Result<(), ReceiveError>;
+    fn skip(&mut self, slot: u32, arrival: Arrival, r: &mut BitReader<'_>) -> Result<(), ReceiveError>;
     /// Runs the change handlers for everything received since the last call.
     ///
     /// `context` says of a replica when and whose it is, and whether its primary is here.
@@ -54,11 +58,27 @@ pub(crate) trait ChunkStore: Send + Sync {
     ) -> Result<Propagate, WireError>;
 }
 
+/// What an encoding is against, as the sender numbers its versions. Both are snapshots that the receiver has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Basis {
+    /// The snapshot in force then is the one that differences are from; 0 stands for the defaults.
+    pub(crate) base: u32,
+    /// The one in force then, before `base`, says what was on the move; 0 if none does.
+    pub(crate) past: u32,
+}
+
+impl Basis {
+    pub(crate) const DEFAULTS: Self = Self { base: 0, past: 0 };
+
+    const fn ahead(self, version: u32) -> Ahead {
+        Ahead::new(version.saturating_sub(self.base), self.base.saturating_sub(self.past))
+    }
+}
+
 /// How a received snapshot relates to those before it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
-    /// The sender's version that the encoding is against; `None` for the defaults.
-    pub(crate) base: Option<u32>,
+    pub(crate) basis: Basis,
     /// The sender's version of the new snapshot.
     pub(crate) version: u32,
     /// This node's version to pass it on with, when there are others to pass it on to.
@@ -84,6 +104,8 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     /// Slots with something to notify.
     changed: Vec<u32>,
     throttles: Throttles<T>,
+    /// Whether a dataset is guessed from its past.
+    predicts: bool,
     defaults: T::Snapshot,
     scratch: T::Snapshot,
 }
@@ -116,6 +138,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             watched: false,
             changed: Vec::new(),
             throttles: Throttles::new(),
+            predicts: T::DESCRIPTOR.datasets.iter().any(|dataset| (dataset.shape)().predicts()),
             defaults,
             scratch,
         }
@@ -167,14 +190,18 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
     }
 
-    /// Leaves the snapshot that `r` encodes against a received baseline in `scratch`.
-    fn decode(&mut self, slot: u32, base: Option<u32>, r: Option<&mut BitReader<'_>>) -> Result<(), ReceiveError> {
-        let base = match base {
-            None => &self.defaults,
-            Some(version) => self.slots[slot as usize].received.at(version).ok_or(ReceiveError::MissingBaseline)?,
+    /// Leaves the snapshot that `r` encodes in `scratch`.
+    fn decode(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<(), ReceiveError> {
+        let (basis, received) = (arrival.basis, &self.slots[slot as usize].received);
+        let at = |version| received.at(version).ok_or(ReceiveError::MissingBaseline);
+        self.scratch.clone_from(if basis.base == 0 { &self.defaults } else { at(basis.base)? });
+        let Some(r) = r else { return Ok(()) };
+        let past = if self.predicts && basis.past != 0 {
+            Past::new(at(basis.past)?, basis.ahead(arrival.version))
+        } else {
+            Past::UNKNOWN
         };
-        self.scratch.clone_from(base);
-        r.map_or(Ok(()), |r| T::decode(&mut self.scratch, r).map_err(ReceiveError::Wire))
+        T::decode(&mut self.scratch, past, r).map_err(ReceiveError::Wire)
     }
 
     pub(crate) fn mark_updated(&mut self, slot: u32) {
@@ -291,12 +318,22 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
     }
 
-    fn encode(&self, slot: u32, base: Option<u32>, w: &mut BitWriter) -> bool {
+    fn predicts(&self) -> bool {
+        self.predicts
+    }
+
+    fn in_force(&self, slot: u32, at: u32) -> Option<u32> {
         let s = &self.slots[slot as usize];
-        let Some(base) = base.map_or(Some(&self.defaults), |version| s.at(version)) else {
-            return false;
-        };
-        T::encode(&s.current, base, w);
+        if s.version <= at { Some(s.version) } else { s.sent.version_at(at) }
+    }
+
+    fn encode(&self, slot: u32, basis: Basis, version: u32, w: &mut BitWriter) -> bool {
+        let s = &self.slots[slot as usize];
+        let base = if basis.base == 0 { Some(&self.defaults) } else { s.at(basis.base) };
+        let past = if self.predicts && basis.past != 0 { s.at(basis.past).map(Some) } else { Some(None) };
+        let (Some(base), Some(past)) = (base, past) else { return false };
+        let past = past.map_or(Past::UNKNOWN, |past| Past::new(past, basis.ahead(version)));
+        T::encode(Change::new(&s.current, base).with_past(past), w);
         true
     }
 
@@ -306,11 +343,11 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError> {
-        self.decode(slot, arrival.base, r)?;
+        self.decode(slot, arrival, r)?;
         let s = &mut self.slots[slot as usize];
-        if let Some(version) = arrival.base {
-            s.received.forget_before(version);
-        }
+        // Whatever comes after this names nothing older.
+        let Basis { base, past } = arrival.basis;
+        s.received.forget_before(if past == 0 { base } else { past });
         if s.received.newest() != Some(&self.scratch) {
             s.received.push(arrival.version, &self.scratch);
         }
@@ -334,8 +371,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         Ok(true)
     }
 
-    fn skip(&mut self, slot: u32, base: Option<u32>, r: &mut BitReader<'_>) -> Result<(), ReceiveError> {
-        self.decode(slot, base, Some(r))
+    fn skip(&mut self, slot: u32, arrival: Arrival, r: &mut BitReader<'_>) -> Result<(), ReceiveError> {
+        self.decode(slot, arrival, Some(r))
     }
 
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {

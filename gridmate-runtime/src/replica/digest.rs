@@ -1,6 +1,7 @@
 //! Are two nodes of one mind? A number that says so.
 
 use super::ReplicaManager;
+use crate::chunk::Basis;
 use crate::ids::ReplicaId;
 use crate::schema::{FNV_OFFSET, fnv1a};
 use crate::wire::BitWriter;
@@ -26,7 +27,7 @@ impl ReplicaManager {
                 w.gamma(entry.id.serial);
                 for chunk in &entry.chunks {
                     w.gamma(u32::from(chunk.class) + 1);
-                    self.stores[usize::from(chunk.class)].encode(chunk.slot, None, &mut w);
+                    self.stores[usize::from(chunk.class)].encode(chunk.slot, Basis::DEFAULTS, entry.version, &mut w);
                 }
                 (entry.id, fnv1a(w.finish(), FNV_OFFSET))
             })

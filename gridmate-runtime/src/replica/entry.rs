@@ -33,6 +33,8 @@ pub(super) struct Entry {
     /// Newest version that was applied here, as the peer numbers it that we have it from; 0 on the primary.
     pub(super) received: u32,
     pub(super) migratable: bool,
+    /// A chunk of it is written with regard to its past.
+    pub(super) predicts: bool,
     /// The highest of its chunks' priorities.
     pub(super) priority: Priority,
     /// Its newest state is too large to be sent.

@@ -68,7 +68,7 @@ impl InFlight {
     pub(super) fn overdue(&mut self, tick: u32, patience: u32, mut each: impl FnMut(Sent)) {
         for message in &mut self.messages {
             let age = tick.wrapping_sub(message.tick);
-            let again = message.again_waits && age >= REPEAT;
+            let again = message.again_waits && age >= REPEAT.min(patience);
             let first = message.first_waits && age >= patience;
             if message.resolved || !again && !first {
                 continue;
@@ -81,16 +81,15 @@ impl InFlight {
         }
     }
 
-    /// Visits what a message said, now that its receipt is here. Each token is good for once.
-    pub(super) fn resolve(&mut self, token: u64, mut each: impl FnMut(Sent)) {
-        let Some(message) =
-            token.checked_sub(self.first_token).and_then(|n| self.messages.get_mut(usize::try_from(n).ok()?))
-        else {
-            return;
-        };
+    /// Visits what a message said, now that its receipt is here, and returns the tick it was sent in. Each token is good for
+    /// once.
+    pub(super) fn resolve(&mut self, token: u64, mut each: impl FnMut(Sent)) -> Option<u32> {
+        let message =
+            token.checked_sub(self.first_token).and_then(|n| self.messages.get_mut(usize::try_from(n).ok()?))?;
         if core::mem::replace(&mut message.resolved, true) {
-            return;
+            return None;
         }
+        let tick = message.tick;
         let start = usize::try_from(message.start - self.first_record).expect("no more than are in the ring");
         self.records.range(start..start + message.len).for_each(|sent| each(*sent));
         while let Some(message) = self.messages.pop_front_if(|m| m.resolved) {
@@ -98,5 +97,6 @@ impl InFlight {
             self.first_record += message.len as u64;
             self.first_token += 1;
         }
+        Some(tick)
     }
 }

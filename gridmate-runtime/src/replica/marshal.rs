@@ -6,10 +6,11 @@ use smallvec::SmallVec;
 
 use super::entry::Entry;
 use super::in_flight::Sent;
+use super::owed::Target;
 use super::record::{Cursor, Header, Kind, write_version};
 use super::target::Peer;
 use super::{PeerId, ReplicaEvent, ReplicaManager};
-use crate::chunk::ChunkStore;
+use crate::chunk::{Basis, ChunkStore};
 use crate::limits;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
@@ -49,12 +50,13 @@ struct Encodings {
     list: SmallVec<[Encoding; 2]>,
 }
 
-/// One body: where it is, and against which version. `base` 0 asks for the whole.
+/// One body: where it is, and against what.
 #[derive(Clone, Copy, Debug)]
 struct Encoding {
-    base: u32,
-    /// What it came out as: a forgotten baseline yields the whole.
-    full: bool,
+    /// What was asked for; without a base, the whole.
+    asked: Basis,
+    /// What it came out as: without a past that has been forgotten, or whole.
+    basis: Basis,
     start: usize,
     bits: usize,
 }
@@ -74,12 +76,12 @@ impl Encoder {
         }
     }
 
-    /// The body of `entry` against `base`, made now unless a peer before has asked for it; `None` when it is too large.
+    /// The body of `entry` against `basis`, made now unless a peer before has asked for it; `None` when it is too large.
     #[inline]
     fn body(
         &mut self,
         place: usize,
-        base: u32,
+        basis: Basis,
         entry: &Entry,
         tick: u32,
         stores: &[Box<dyn ChunkStore>],
@@ -91,10 +93,10 @@ impl Encoder {
             encodings.generation = *generation;
             encodings.list.clear();
         }
-        if let Some(known) = encodings.list.iter().find(|e| e.base == base) {
+        if let Some(known) = encodings.list.iter().find(|e| e.asked == basis) {
             return known.fits().then_some(*known);
         }
-        let body = encode(arena, base, entry, tick, stores);
+        let body = encode(arena, basis, entry, tick, stores);
         encodings.list.push(body);
         *made += 1;
         if !body.fits() {
@@ -105,10 +107,18 @@ impl Encoder {
     }
 }
 
-fn encode(arena: &mut BitWriter, base: u32, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
+fn encode(arena: &mut BitWriter, asked: Basis, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
     let start = arena.finish().len();
-    let delta = base != 0 && encode_delta(arena, base, entry, tick, stores);
-    if !delta {
+    let mut basis = asked;
+    let delta = |basis, arena: &mut BitWriter| {
+        arena.truncate(start * 8);
+        encode_delta(arena, basis, entry, tick, stores)
+    };
+    if basis.past != 0 && !delta(basis, arena) {
+        basis.past = 0;
+    }
+    if basis.past == 0 && (basis.base == 0 || !delta(basis, arena)) {
+        basis = Basis::DEFAULTS;
         arena.truncate(start * 8);
         encode_full(arena, entry, tick, stores);
     }
@@ -117,19 +127,19 @@ fn encode(arena: &mut BitWriter, base: u32, entry: &Entry, tick: u32, stores: &[
         // Breaks a length limit of its own: as unfit to be sent as one that is too large.
         bits = bits.max(limits::RECORD_BYTES * 8 + 1);
     }
-    Encoding { base, full: !delta, start, bits }
+    Encoding { asked, basis, start, bits }
 }
 
-fn encode_delta(arena: &mut BitWriter, base: u32, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> bool {
+fn encode_delta(arena: &mut BitWriter, basis: Basis, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> bool {
     write_version(entry.version, tick, arena);
     if let [chunk] = entry.chunks[..] {
-        return stores[usize::from(chunk.class)].encode(chunk.slot, Some(base), arena);
+        return stores[usize::from(chunk.class)].encode(chunk.slot, basis, entry.version, arena);
     }
     entry.chunks.iter().all(|chunk| {
         let store = &stores[usize::from(chunk.class)];
-        let differs = store.differs(chunk.slot, base);
+        let differs = store.differs(chunk.slot, basis.base);
         arena.bool(differs);
-        !differs || store.encode(chunk.slot, Some(base), arena)
+        !differs || store.encode(chunk.slot, basis, entry.version, arena)
     })
 }
 
@@ -141,7 +151,7 @@ fn encode_full(arena: &mut BitWriter, entry: &Entry, tick: u32, stores: &[Box<dy
         arena.gamma(u32::from(chunk.class) + 1);
     }
     for chunk in &entry.chunks {
-        stores[usize::from(chunk.class)].encode(chunk.slot, None, arena);
+        stores[usize::from(chunk.class)].encode(chunk.slot, Basis::DEFAULTS, entry.version, arena);
     }
 }
 
@@ -162,8 +172,9 @@ impl ReplicaManager {
         }
         let mut message = core::mem::take(&mut encoder.message);
         message.clear();
-        let mut writer =
-            Writer { w: &mut message, header: None, cursor: Cursor::START, max_bits: max_bytes * 8, tick: *tick };
+        let header = Header { tick: *tick, common: peer.owed.common_basis() };
+        header.write(&mut message);
+        let mut writer = Writer { w: &mut message, header, cursor: Cursor::START, max_bits: max_bytes * 8, any: false };
         let mut records = writer.destroys(peer);
         if !peer.owed.has_tombs() && peer.owed.has_pending {
             // The most important first. Nearly always there is one level, and one walk.
@@ -199,24 +210,27 @@ impl ReplicaManager {
     pub fn handle_receipt(&mut self, peer: PeerId, token: u64, delivered: bool) {
         if let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) {
             let Peer { in_flight, owed, .. } = peer;
-            in_flight.resolve(token, |sent| {
+            let sent_in = in_flight.resolve(token, |sent| {
                 if delivered {
                     owed.delivered(sent, &self.entries);
                 } else {
                     owed.again(sent, &self.entries);
                 }
             });
+            if let Some(tick) = sent_in.filter(|_| delivered) {
+                owed.note_tick(tick);
+            }
         }
     }
 }
 
 struct Writer<'a> {
     w: &'a mut BitWriter,
-    /// Written with the first record, which chooses the common baseline.
-    header: Option<Header>,
+    header: Header,
     cursor: Cursor,
     max_bits: usize,
-    tick: u32,
+    /// Whether a record was written.
+    any: bool,
 }
 
 impl Writer<'_> {
@@ -224,9 +238,9 @@ impl Writer<'_> {
         let mut records = 0;
         while records == 0 || self.w.len() + RECORD_HEAD_BITS <= self.max_bits {
             let Some((id, tomb, again)) = peer.owed.next_tomb() else { break };
-            let header = self.header(None);
             self.cursor.write(id, self.w);
-            Kind::Destroy { after_rpcs: tomb.after_rpcs }.write(header, self.w);
+            Kind::Destroy { after_rpcs: tomb.after_rpcs }.write(self.header, self.w);
+            self.any = true;
             peer.in_flight.record(Sent::Destroy { id, again });
             records += 1;
         }
@@ -285,7 +299,7 @@ impl Writer<'_> {
                 let place = i * BITS + bit.trailing_zeros() as usize;
                 let (entry, target) = (&entries[place], &mut owed.targets[place]);
                 // What arrived since the last `prepare` has a version that is not open yet.
-                if level.is_some_and(|level| level != entry.priority) || entry.version > self.tick {
+                if level.is_some_and(|level| level != entry.priority) || entry.version > self.header.tick {
                     continue;
                 }
                 let again = core::mem::take(&mut target.again);
@@ -293,19 +307,22 @@ impl Writer<'_> {
                     words[i] ^= bit; // The receipt came while it waited for its turn.
                     continue;
                 }
-                let Some(body) = encoder.body(place, target.acked, entry, self.tick, stores) else {
+                let (asked, named) = target.basis(self.header, entry, stores);
+                let Some(body) = encoder.body(place, asked, entry, self.header.tick, stores) else {
                     words[i] ^= bit;
                     continue;
                 };
                 // A first record always fits: the carrier cuts it into fragments when it must.
-                if self.header.is_some() && self.w.len() + RECORD_HEAD_BITS + body.bits > self.max_bits {
+                if self.any && self.w.len() + RECORD_HEAD_BITS + body.bits > self.max_bits {
                     target.again = again;
                     return Err((records, place));
                 }
-                let base = (!body.full).then_some(body.base);
-                let header = self.header(base);
+                // What names the common basis may still have to do without its past.
+                let basis = if body.basis == asked { named } else { body.basis };
                 self.cursor.write(entry.id, self.w);
-                base.map_or(Kind::Full, |base| Kind::Delta { base }).write(header, self.w);
+                if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } }.write(self.header, self.w);
+                self.any = true;
+                target.kept = target.kept.max(if basis.past == 0 { basis.base } else { basis.past });
                 let bytes = encoder.arena.finish();
                 self.w.append(&bytes[body.start..], body.bits);
                 target.sent = entry.version;
@@ -317,12 +334,38 @@ impl Writer<'_> {
         }
         Ok(records)
     }
+}
 
-    fn header(&mut self, base: Option<u32>) -> Header {
-        *self.header.get_or_insert_with(|| {
-            let header = Header { tick: self.tick, base };
-            header.write(self.w);
-            header
-        })
+impl Target {
+    /// What to encode `entry` against for this peer, and how a record names that.
+    ///
+    /// Most of what moves was acknowledged in the same two messages, so that most records say no more than "the common basis".
+    /// Whatever else has been in force since then goes by that name too.
+    fn basis(&self, header: Header, entry: &Entry, stores: &[Box<dyn ChunkStore>]) -> (Basis, Basis) {
+        if self.acked == 0 {
+            return (Basis::DEFAULTS, Basis::DEFAULTS);
+        }
+        let common = header.common;
+        let in_force = |version: u32, at: u32| {
+            version == at
+                || version < at
+                    && entry.chunks.iter().all(|chunk| {
+                        stores[usize::from(chunk.class)].in_force(chunk.slot, at).is_some_and(|v| v <= version)
+                    })
+        };
+        let base_is_common = common.base != 0 && in_force(self.acked, common.base);
+        if !entry.predicts {
+            let own = Basis { base: self.acked, past: 0 };
+            return (own, if base_is_common { common } else { own });
+        }
+        if base_is_common && common.past != 0 && common.past >= self.kept {
+            let past_is_common = common.past >= self.acked || self.before != 0 && in_force(self.before, common.past);
+            if past_is_common {
+                return (common, common);
+            }
+        }
+        let past = if self.before >= self.kept { self.before } else { 0 };
+        let own = Basis { base: self.acked, past };
+        (own, own)
     }
 }

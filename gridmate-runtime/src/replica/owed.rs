@@ -6,6 +6,7 @@ use bitvec::vec::BitVec;
 
 use super::entry::Entry;
 use super::in_flight::Sent;
+use crate::chunk::Basis;
 use crate::ids::ReplicaId;
 
 /// One replica, seen from one peer. Small: there is one for every pair.
@@ -13,6 +14,10 @@ use crate::ids::ReplicaId;
 pub(super) struct Target {
     /// Newest version it acknowledged: its baseline. 0 = none.
     pub(super) acked: u32,
+    /// Newest version it acknowledged before that one. 0 = none.
+    pub(super) before: u32,
+    /// Nothing older may be named to it any more: it may have forgotten that.
+    pub(super) kept: u32,
     /// Newest version sent to it. 0 = none.
     pub(super) sent: u32,
     /// An echo was sent to it, so it must hear of the replica's end even if it never heard of its beginning.
@@ -31,6 +36,8 @@ pub(super) struct Owed {
     pub(super) has_pending: bool,
     /// Where the last message that did not hold everything stopped: the next goes on there, so that no place is always last.
     pub(super) next_place: usize,
+    /// Ticks of the two newest messages it acknowledged, the newest first: what most of a message is written against.
+    pub(super) common: [u32; 2],
     /// Destructions not yet acknowledged.
     tombs: BTreeMap<ReplicaId, Tomb>,
     /// Those of them that are to be sent, and perhaps some that are not any more.
@@ -43,6 +50,23 @@ pub(super) struct Tomb {
     pub(super) after_rpcs: Option<u32>,
     pending: bool,
     again: bool,
+}
+
+impl Target {
+    const fn delivered(&mut self, version: u32) {
+        if version > self.acked {
+            self.before = self.acked;
+            self.acked = version;
+        } else if version > self.before && version < self.acked {
+            self.before = version;
+        }
+    }
+
+    /// Forgets what was acknowledged: it is sent whole from now on, until that is.
+    pub(super) const fn renew(&mut self) {
+        self.acked = 0;
+        self.before = 0;
+    }
 }
 
 impl Owed {
@@ -96,6 +120,22 @@ impl Owed {
         None
     }
 
+    /// What the next message names for most of what is in it.
+    pub(super) const fn common_basis(&self) -> Basis {
+        let [base, past] = self.common;
+        Basis { base, past }
+    }
+
+    /// A message sent in `tick` was acknowledged.
+    pub(super) const fn note_tick(&mut self, tick: u32) {
+        let [newest, second] = self.common;
+        if tick > newest {
+            self.common = [tick, newest];
+        } else if tick < newest && tick > second {
+            self.common[1] = tick;
+        }
+    }
+
     /// Something was acknowledged.
     pub(super) fn delivered(&mut self, sent: Sent, entries: &[Entry]) {
         match sent {
@@ -104,7 +144,7 @@ impl Owed {
                 let entry = &entries[place as usize];
                 if entry.live && entry.floor != 0 && version >= entry.floor {
                     let target = &mut self.targets[place as usize];
-                    target.acked = target.acked.max(version);
+                    target.delivered(version);
                 }
             }
             Sent::Destroy { id, .. } => {

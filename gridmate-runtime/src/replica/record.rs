@@ -4,18 +4,19 @@
 //! A **state message** is a header and records until the bits run out:
 //!
 //! ```text
-//! message = tick:32  base:gamma  record*            base: 1 = none, else d + 1 with common base = tick - d
+//! message = tick:32  common  record*                common = 1 (none) | (d + 1):gamma past, with base = tick - d
 //! record  = id kind
 //! id      = 1                                       same creator as the record before, next serial
 //!         | 01 skipped:gamma                        same creator, so many serials further (never 0)
 //!         | 001 back:gamma                          same creator, so many before the next serial (never 0)
 //!         | 000 creator:gamma serial:gamma
-//! kind    = 1                body-delta             against the message's common base
-//!         | 01 d:gamma       body-delta             against the sender's version tick - d
+//! kind    = 1                body-delta             against the message's common base and past
+//!         | 01 d:gamma past  body-delta             against the sender's version tick - d, and its past
 //!         | 001              body-full              against the defaults; creates the replica
 //!         | 0001 rpcs        destroy                rpcs = 0 | 1 count:32
 //! body-delta = version chunk*    chunk = encoding, preceded by a "differs" bit when the replica has several
 //! body-full  = version owner migratable:1 count:gamma (class + 1):gamma* encoding*
+//! past    = 1 (none) | (p + 1):gamma                the sender's version base - p
 //! version = 1                                       changed in this very tick
 //!         | 0 age:gamma                             changed at tick - age
 //! owner   = owner:gamma assigned                    assigned = 1 (to the owner) | 0 member:gamma
@@ -32,6 +33,7 @@
 //! echo    = 1 member:gamma after                    after = 0 | 1 version:32
 //! ```
 
+use crate::chunk::Basis;
 use crate::ids::{MemberId, ReplicaId};
 use crate::wire::{BitReader, BitWriter, WireError};
 
@@ -40,15 +42,15 @@ use crate::wire::{BitReader, BitWriter, WireError};
 pub(super) struct Header {
     /// The sender's tick.
     pub(super) tick: u32,
-    /// The version most records of the message are encoded against.
-    pub(super) base: Option<u32>,
+    /// The versions most records of the message are encoded against; both 0 if there are none.
+    pub(super) common: Basis,
 }
 
 /// What a record is about; its body follows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Kind {
-    /// Against the sender's version named.
-    Delta { base: u32 },
+    /// Against the sender's versions named.
+    Delta { basis: Basis },
     /// Against the defaults.
     Full,
     /// The replica is gone, once so many reliable RPCs have been received (counted over the whole connection).
@@ -62,16 +64,21 @@ pub(super) struct Cursor(ReplicaId);
 impl Header {
     pub(super) fn write(self, w: &mut BitWriter) {
         w.bits(u64::from(self.tick), 32);
-        w.gamma(self.base.map_or(1, |base| self.tick.wrapping_sub(base).saturating_add(1)));
+        if self.common.base == 0 {
+            w.gamma(1);
+        } else {
+            w.gamma((self.tick - self.common.base).saturating_add(1));
+            write_past(self.common, w);
+        }
     }
 
     pub(super) fn read(r: &mut BitReader<'_>) -> Result<Self, WireError> {
         let tick = bits32(r)?;
-        let base = match r.gamma()? {
-            1 => None,
-            d => Some(tick.checked_sub(d - 1).ok_or(WireError::Invalid)?),
+        let common = match r.gamma()? {
+            1 => Basis::DEFAULTS,
+            d => read_basis(tick, d - 1, r)?,
         };
-        Ok(Self { tick, base })
+        Ok(Self { tick, common })
     }
 }
 
@@ -122,10 +129,11 @@ impl Kind {
     #[inline]
     pub(super) fn write(self, header: Header, w: &mut BitWriter) {
         match self {
-            Self::Delta { base } if Some(base) == header.base => w.bool(true),
-            Self::Delta { base } => {
+            Self::Delta { basis } if basis == header.common => w.bool(true),
+            Self::Delta { basis } => {
                 w.bits(0b10, 2);
-                w.gamma(header.tick.wrapping_sub(base));
+                w.gamma(header.tick - basis.base);
+                write_past(basis, w);
             }
             Self::Full => w.bits(0b100, 3),
             Self::Destroy { after_rpcs } => {
@@ -138,9 +146,13 @@ impl Kind {
     #[inline]
     pub(super) fn read(header: Header, r: &mut BitReader<'_>) -> Result<Self, WireError> {
         Ok(if r.bool()? {
-            Self::Delta { base: header.base.ok_or(WireError::Invalid)? }
+            if header.common.base == 0 {
+                return Err(WireError::Invalid);
+            }
+            Self::Delta { basis: header.common }
         } else if r.bool()? {
-            Self::Delta { base: header.tick.checked_sub(r.gamma()?).ok_or(WireError::Invalid)? }
+            let back = r.gamma()?;
+            Self::Delta { basis: read_basis(header.tick, back, r)? }
         } else if r.bool()? {
             Self::Full
         } else if r.bool()? {
@@ -149,6 +161,21 @@ impl Kind {
             return Err(WireError::Invalid);
         })
     }
+}
+
+#[inline]
+fn write_past(basis: Basis, w: &mut BitWriter) {
+    w.gamma(if basis.past == 0 { 1 } else { basis.base - basis.past + 1 });
+}
+
+#[inline]
+fn read_basis(tick: u32, back: u32, r: &mut BitReader<'_>) -> Result<Basis, WireError> {
+    let base = tick.checked_sub(back).filter(|base| *base != 0).ok_or(WireError::Invalid)?;
+    let past = match r.gamma()? {
+        1 => 0,
+        d => base.checked_sub(d - 1).filter(|past| *past != 0).ok_or(WireError::Invalid)?,
+    };
+    Ok(Basis { base, past })
 }
 
 #[inline]
@@ -286,12 +313,17 @@ mod tests {
     proptest! {
         #[test]
         fn headers_ids_and_kinds_come_back(
-            tick in 1u32.., back in prop::option::of(1u32..1000), ids in prop::collection::vec((id(), 0u8..4, 1u32..500), 0..40),
+            tick in 2u32.., back in prop::option::of((1u32..1000, 0u32..9)), ids in prop::collection::vec((id(), 0u8..4, 1u32..500), 0..40),
         ) {
-            let header = Header { tick, base: back.filter(|b| *b <= tick).map(|b| tick - b) };
+            let basis = |back: u32, further: u32| {
+                let base = tick.saturating_sub(back).max(1);
+                Basis { base, past: if further == 0 { 0 } else { base.saturating_sub(further) } }
+            };
+            let header = Header { tick, common: back.map_or(Basis::DEFAULTS, |(back, further)| basis(back, further)) };
             let kind = |k: u8, n: u32| match k {
-                0 => header.base.map_or(Kind::Full, |base| Kind::Delta { base }),
-                1 => Kind::Delta { base: tick.saturating_sub(n).min(tick - 1) },
+                0 if back.is_none() => Kind::Full,
+                0 => Kind::Delta { basis: header.common },
+                1 => Kind::Delta { basis: basis(n, n % 4) },
                 2 => Kind::Full,
                 _ => Kind::Destroy { after_rpcs: n.is_multiple_of(2).then_some(n) },
             };

@@ -19,7 +19,7 @@ impl ReplicaManager {
         let ChunkDescriptor { migratable, priority, .. } = *T::DESCRIPTOR;
         let place = self.occupy(id, self.local, self.local, None, migratable, priority);
         let slot = self.store_mut::<T>(class).insert(chunk, place);
-        self.entries[place as usize].chunks.push(ChunkRef { class, slot });
+        self.attach(place, ChunkRef { class, slot });
         Ok(id)
     }
 
@@ -118,6 +118,7 @@ impl ReplicaManager {
             floor: 0,
             received: 0,
             migratable,
+            predicts: false,
             priority,
             oversized: false,
             echoed: false,
@@ -140,6 +141,13 @@ impl ReplicaManager {
         self.primaries += usize::from(upstream.is_none());
         *self.levels.entry(priority).or_default() += 1;
         place
+    }
+
+    /// Gives the replica at `place` another chunk.
+    pub(super) fn attach(&mut self, place: u32, chunk: ChunkRef) {
+        let entry = &mut self.entries[place as usize];
+        entry.chunks.push(chunk);
+        entry.predicts |= self.stores[usize::from(chunk.class)].predicts();
     }
 
     /// Takes a replica out of the table and tells every peer that may know of it, but the one we had it from.
@@ -183,7 +191,7 @@ impl ReplicaManager {
         entry.version = version;
         entry.floor = version;
         for peer in self.peers.iter_mut().flatten() {
-            peer.owed.targets[place as usize].acked = 0;
+            peer.owed.targets[place as usize].renew();
         }
         self.relayed.push(place);
     }
@@ -244,7 +252,7 @@ impl ReplicaBuilder<'_> {
         let place = manager.occupy(id, manager.local, assigned, None, migratable, priority);
         for (class, insert) in chunks {
             let slot = insert(&mut *manager.stores[usize::from(class)], place);
-            manager.entries[place as usize].chunks.push(ChunkRef { class, slot });
+            manager.attach(place, ChunkRef { class, slot });
         }
         Ok(id)
     }

@@ -6,7 +6,7 @@ use super::entry::ChunkRef;
 use super::record::{Call, Cursor, Header, Kind, Ownership, Route, at_end, read_version};
 use super::target::{Doomed, Peer, PeerId, PeerRole};
 use super::{PeerFault, ReplicaEvent, ReplicaManager};
-use crate::chunk::{Arrival, ReceiveError};
+use crate::chunk::{Arrival, Basis, ReceiveError};
 use crate::ids::ReplicaId;
 use crate::limits;
 use crate::wire::{BitReader, WireError};
@@ -85,7 +85,7 @@ impl ReplicaManager {
         while !at_end(r) {
             let id = cursor.read(r)?;
             match Kind::read(header, r)? {
-                Kind::Delta { base } => self.read_delta(peer, id, base, header.tick, r)?,
+                Kind::Delta { basis } => self.read_delta(peer, id, basis, header.tick, r)?,
                 Kind::Full => self.read_full(peer, id, header.tick, r)?,
                 Kind::Destroy { after_rpcs } => self.read_destroy(peer, id, after_rpcs)?,
             }
@@ -97,12 +97,12 @@ impl ReplicaManager {
         &mut self,
         peer: PeerId,
         id: ReplicaId,
-        base: u32,
+        basis: Basis,
         tick: u32,
         r: &mut BitReader<'_>,
     ) -> Result<(), Stop> {
         let version = read_version(tick, r)?;
-        if base == 0 || base > version {
+        if basis.base > version {
             return Err(WireError::Invalid.into());
         }
         let Some(&place) = self.index.get(&id) else {
@@ -115,9 +115,9 @@ impl ReplicaManager {
             return Err(PeerFault::NotOwner.into());
         }
         if version <= entry.received {
-            return self.skip_chunks(place, Some(base), version, r);
+            return self.skip_chunks(place, basis, version, r);
         }
-        self.receive_chunks(place, Some(base), version, r)
+        self.receive_chunks(place, basis, version, r)
     }
 
     fn read_full(&mut self, peer: PeerId, id: ReplicaId, tick: u32, r: &mut BitReader<'_>) -> Result<(), Stop> {
@@ -160,10 +160,10 @@ impl ReplicaManager {
                 return Err(PeerFault::NoSuchType.into());
             }
             if version <= entry.received {
-                return self.skip_chunks(place, None, version, r);
+                return self.skip_chunks(place, Basis::DEFAULTS, version, r);
             }
             self.set_ownership(place, ownership);
-            return self.receive_chunks(place, None, version, r);
+            return self.receive_chunks(place, Basis::DEFAULTS, version, r);
         }
         self.create_proxy(peer, id, ownership, &classes, version, r)
     }
@@ -193,9 +193,9 @@ impl ReplicaManager {
         let place = self.occupy(id, owner, assigned, Some(peer), migratable, priority);
         for class in classes {
             let slot = self.stores[usize::from(*class)].insert_default(place);
-            self.entries[place as usize].chunks.push(ChunkRef { class: *class, slot });
+            self.attach(place, ChunkRef { class: *class, slot });
         }
-        if let Err(stop) = self.receive_chunks(place, None, version, r) {
+        if let Err(stop) = self.receive_chunks(place, Basis::DEFAULTS, version, r) {
             // Nobody has heard of it yet.
             self.vacate(place);
             return Err(stop);
@@ -245,23 +245,17 @@ impl ReplicaManager {
     }
 
     /// Reads the encodings of all chunks of a replica and applies them.
-    fn receive_chunks(
-        &mut self,
-        place: u32,
-        base: Option<u32>,
-        version: u32,
-        r: &mut BitReader<'_>,
-    ) -> Result<(), Stop> {
+    fn receive_chunks(&mut self, place: u32, basis: Basis, version: u32, r: &mut BitReader<'_>) -> Result<(), Stop> {
         // A node with one peer has nobody to pass anything on to.
         let relay_as = (self.peers.len() > 1).then_some(self.tick + 1);
         let Self { entries, stores, stats, relayed, .. } = self;
         let entry = &mut entries[place as usize];
-        let several = base.is_some() && entry.chunks.len() > 1;
+        let several = basis.base != 0 && entry.chunks.len() > 1;
         // Noted first: should a later chunk turn out malformed, those before it have this version all the same.
         let mut changed = core::mem::replace(&mut entry.received, version) == 0;
         for chunk in &entry.chunks {
             let differs = !several || r.bool()?;
-            let arrival = Arrival { base, version, relay_as };
+            let arrival = Arrival { basis, version, relay_as };
             let store = &mut stores[usize::from(chunk.class)];
             changed |= store.receive(chunk.slot, arrival, differs.then_some(&mut *r)).map_err(|e| match e {
                 ReceiveError::Wire(error) => Stop::from(error),
@@ -279,7 +273,7 @@ impl ReplicaManager {
     /// Reads past what is here already, to get at the records behind it. What is *older* than what is here makes the message
     /// late: to accept it would offer a version as a baseline that was never stored. No sender is stuck with that, because
     /// it sends nothing but its newest version.
-    fn skip_chunks(&mut self, place: u32, base: Option<u32>, version: u32, r: &mut BitReader<'_>) -> Result<(), Stop> {
+    fn skip_chunks(&mut self, place: u32, basis: Basis, version: u32, r: &mut BitReader<'_>) -> Result<(), Stop> {
         let Self { entries, stores, .. } = self;
         let entry = &entries[place as usize];
         if version < entry.received {
@@ -287,8 +281,9 @@ impl ReplicaManager {
         }
         let chunks = &entry.chunks;
         for chunk in chunks {
-            if base.is_none() || chunks.len() == 1 || r.bool()? {
-                stores[usize::from(chunk.class)].skip(chunk.slot, base, r).map_err(|e| match e {
+            if basis.base == 0 || chunks.len() == 1 || r.bool()? {
+                let arrival = Arrival { basis, version, relay_as: None };
+                stores[usize::from(chunk.class)].skip(chunk.slot, arrival, r).map_err(|e| match e {
                     ReceiveError::Wire(error) => Stop::from(error),
                     ReceiveError::MissingBaseline => Stop::TooLate,
                 })?;

@@ -15,6 +15,31 @@ pub struct ChunkDescriptor {
     pub datasets: &'static [DatasetDescriptor],
 }
 
+impl ChunkDescriptor {
+    /// A chunk type that is as chunk types are by default.
+    ///
+    /// ```
+    /// use gridmate_runtime::schema::ChunkDescriptor;
+    /// use gridmate_runtime::Priority;
+    ///
+    /// const DOOR: ChunkDescriptor = ChunkDescriptor::new("door", &[]).migratable().with_priority(Priority::LOW);
+    /// assert!(DOOR.migratable && DOOR.priority == Priority::LOW);
+    /// ```
+    pub const fn new(name: &'static str, datasets: &'static [DatasetDescriptor]) -> Self {
+        Self { name, migratable: false, priority: Priority::NORMAL, datasets }
+    }
+
+    /// Another node may take over when the owner is lost.
+    pub const fn migratable(self) -> Self {
+        Self { migratable: true, ..self }
+    }
+
+    /// How much it matters.
+    pub const fn with_priority(self, priority: Priority) -> Self {
+        Self { priority, ..self }
+    }
+}
+
 /// A dataset as data.
 #[derive(Clone, Copy, Debug)]
 pub struct DatasetDescriptor {

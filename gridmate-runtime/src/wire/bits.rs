@@ -252,15 +252,24 @@ impl<'a> BitReader<'a> {
     /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for more than 32 bits.
     #[inline]
     pub fn gamma(&mut self) -> Result<u32, WireError> {
-        let ahead = self.peek();
-        let tail = ahead.trailing_zeros();
-        if tail > 31 {
-            return Err(if self.remaining() < 32 { WireError::UnexpectedEnd } else { WireError::Invalid });
-        }
-        self.bits(tail + 1)?;
+        let tail = self.zeros(31)?;
         #[expect(clippy::cast_possible_truncation, reason = "at most 31 bits are read")]
         let low = self.bits(tail)? as u32;
         Ok(1 << tail | low)
+    }
+
+    /// Reads zeros and the one behind them, and counts the zeros.
+    ///
+    /// # Errors
+    /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for more than `most`, which is at most 32.
+    #[inline]
+    pub(super) fn zeros(&mut self, most: u32) -> Result<u32, WireError> {
+        let count = self.peek().trailing_zeros();
+        if count > most {
+            return Err(if self.remaining() <= most as usize { WireError::UnexpectedEnd } else { WireError::Invalid });
+        }
+        self.bits(count + 1)?;
+        Ok(count)
     }
 
     /// Reads what [`BitWriter::varint`] wrote. Only the shortest form is accepted.

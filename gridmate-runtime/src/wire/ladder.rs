@@ -9,7 +9,7 @@
 //! A ladder is a list of widths. The writer takes the narrowest rung that holds the distance and names it; when none does,
 //! it writes the value itself.
 
-use super::{BitReader, BitWriter, WireError};
+use super::{Sink, Source, WireError};
 
 /// Three rungs and the jump, named by two bits: `sel:2` then the distance in `near[sel]` bits, or with `sel = 3` the value
 /// in `full` bits. A `full` of up to 3 is written again, without a selector.
@@ -40,7 +40,7 @@ impl Ladder {
     }
 
     #[inline]
-    pub(super) fn write(self, value: u64, base: u64, w: &mut BitWriter) {
+    pub(super) fn write(self, value: u64, base: u64, w: &mut impl Sink) {
         if self.full <= 3 {
             return w.bits(value, self.full);
         }
@@ -52,7 +52,7 @@ impl Ladder {
     }
 
     #[inline]
-    pub(super) fn read(self, base: u64, r: &mut BitReader<'_>) -> Result<u64, WireError> {
+    pub(super) fn read(self, base: u64, r: &mut impl Source) -> Result<u64, WireError> {
         if self.full <= 3 {
             return r.bits(self.full);
         }
@@ -74,7 +74,7 @@ impl JumpLadder {
     }
 
     #[inline]
-    pub(super) fn write(self, value: u64, base: u64, w: &mut BitWriter) {
+    pub(super) fn write(self, value: u64, base: u64, w: &mut impl Sink) {
         let distance = distance(value, base, self.full);
         let [a, b, c, jump] = self.near.map(|width| distance >> width != 0);
         if jump {
@@ -86,7 +86,7 @@ impl JumpLadder {
     }
 
     #[inline]
-    pub(super) fn read(self, base: u64, r: &mut BitReader<'_>) -> Result<u64, WireError> {
+    pub(super) fn read(self, base: u64, r: &mut impl Source) -> Result<u64, WireError> {
         if !r.bool()? {
             return r.bits(self.full);
         }
@@ -137,7 +137,7 @@ pub(super) const fn low_mask(count: u32) -> u64 {
 
 /// A selector and what it selects, in one write where a word holds both.
 #[inline]
-fn put(sel: u64, sel_width: u32, payload: u64, width: u32, w: &mut BitWriter) {
+fn put(sel: u64, sel_width: u32, payload: u64, width: u32, w: &mut impl Sink) {
     if width + sel_width <= 64 {
         w.bits(sel | payload << sel_width, sel_width + width);
     } else {
@@ -151,6 +151,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::{BitReader, BitWriter};
 
     #[test]
     fn steps_fold_around_the_base() {

@@ -9,7 +9,7 @@
 //! [`ladder`]: super::ladder
 
 use super::ladder::{distance, moved};
-use super::{BitReader, BitWriter, WireError};
+use super::{Sink, Source, WireError};
 
 /// Seven rungs and the jump.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -40,7 +40,7 @@ impl Lanes {
     }
 
     #[inline]
-    pub(super) fn write<L: Lane, const N: usize>(self, values: &[L; N], base: &[L; N], w: &mut BitWriter) {
+    pub(super) fn write<L: Lane, const N: usize>(self, values: &[L; N], base: &[L; N], w: &mut impl Sink) {
         let full = self.rungs[7];
         let mut distances = [0; N];
         let (mut reach, mut all) = (0, true);
@@ -70,7 +70,7 @@ impl Lanes {
     pub(super) fn read<L: Lane, const N: usize>(
         self,
         values: &mut [L; N],
-        r: &mut BitReader<'_>,
+        r: &mut impl Source,
     ) -> Result<(), WireError> {
         let full = self.rungs[7];
         let mut differs = [true; N];
@@ -97,6 +97,7 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+    use crate::wire::{BitReader, BitWriter};
 
     #[test]
     fn even_rungs_divide_the_width() {

@@ -21,19 +21,24 @@ mod ladder;
 mod lanes;
 #[cfg(feature = "glam")]
 mod math;
+mod past;
 mod primitives;
+mod residual;
 mod shape;
+mod stream;
 
 pub use bits::{BitReader, BitWriter};
 pub use error::WireError;
+pub use past::{Ahead, Change, Past};
 pub use shape::{FieldShape, Shape, VariantShape};
+pub use stream::{Sink, Source};
 
 /// A type that knows how it travels. Usually derived.
 ///
 /// Implement it by hand in terms of a type that already does, and say so in the shape:
 ///
 /// ```
-/// use gridmate_runtime::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
+/// use gridmate_runtime::wire::{BitReader, BitWriter, Marshal, Shape, Sink, Source, WireError};
 ///
 /// /// Cents; travels as an `i64`.
 /// #[derive(Clone, Copy, Debug, PartialEq)]
@@ -51,10 +56,10 @@ pub use shape::{FieldShape, Shape, VariantShape};
 ///     fn from_repr(repr: &Self::Repr) -> Self {
 ///         Self(i64::from_repr(repr))
 ///     }
-///     fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+///     fn encode(repr: &Self::Repr, w: &mut impl Sink) {
 ///         i64::encode(repr, w);
 ///     }
-///     fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+///     fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
 ///         i64::decode(r)
 ///     }
 /// }
@@ -94,17 +99,17 @@ pub trait Marshal: Sized {
     }
 
     /// Writes a repr alone.
-    fn encode(repr: &Self::Repr, w: &mut BitWriter);
+    fn encode(repr: &Self::Repr, w: &mut impl Sink);
 
     /// Reads what [`encode`](Self::encode) wrote.
     ///
     /// # Errors
     /// Any [`WireError`]; never a panic, never memory beyond what the input pays for.
-    fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError>;
+    fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError>;
 
     /// Writes a repr that differs from `base`, which the reader has.
     #[inline]
-    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         let _ = base;
         Self::encode(repr, w);
     }
@@ -114,14 +119,32 @@ pub trait Marshal: Sized {
     /// # Errors
     /// As [`decode`](Self::decode); `repr` may then hold anything.
     #[inline]
-    fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         *repr = Self::decode(r)?;
         Ok(())
     }
 
+    /// Writes a repr that differs from `base`, given what it was before: for types of which a guess can be made. The reader
+    /// has both.
+    #[inline]
+    fn encode_ahead(repr: &Self::Repr, base: &Self::Repr, past: Past<'_, Self::Repr>, w: &mut impl Sink) {
+        let _ = past;
+        Self::encode_delta(repr, base, w);
+    }
+
+    /// Reads what [`encode_ahead`](Self::encode_ahead) wrote; `repr` holds the base before and the value after.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode); `repr` may then hold anything.
+    #[inline]
+    fn decode_ahead(repr: &mut Self::Repr, past: Past<'_, Self::Repr>, r: &mut impl Source) -> Result<(), WireError> {
+        let _ = past;
+        Self::decode_delta(repr, r)
+    }
+
     /// Writes the value alone.
     #[inline]
-    fn marshal(&self, w: &mut BitWriter) {
+    fn marshal(&self, w: &mut impl Sink) {
         Self::encode(&self.to_repr(), w);
     }
 
@@ -130,7 +153,7 @@ pub trait Marshal: Sized {
     /// # Errors
     /// As [`decode`](Self::decode).
     #[inline]
-    fn unmarshal(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    fn unmarshal(r: &mut impl Source) -> Result<Self, WireError> {
         Ok(Self::from_repr(&Self::decode(r)?))
     }
 }
@@ -186,17 +209,17 @@ pub trait Codec<T> {
     }
 
     /// Writes a repr alone.
-    fn encode(&self, repr: &Self::Repr, w: &mut BitWriter);
+    fn encode(&self, repr: &Self::Repr, w: &mut impl Sink);
 
     /// Reads what [`encode`](Self::encode) wrote.
     ///
     /// # Errors
     /// Any [`WireError`]; never a panic, never memory beyond what the input pays for.
-    fn decode(&self, r: &mut BitReader<'_>) -> Result<Self::Repr, WireError>;
+    fn decode(&self, r: &mut impl Source) -> Result<Self::Repr, WireError>;
 
     /// Writes a repr that differs from `base`, which the reader has.
     #[inline]
-    fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         let _ = base;
         self.encode(repr, w);
     }
@@ -206,14 +229,37 @@ pub trait Codec<T> {
     /// # Errors
     /// As [`decode`](Self::decode); `repr` may then hold anything.
     #[inline]
-    fn decode_delta(&self, repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(&self, repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         *repr = self.decode(r)?;
         Ok(())
     }
 
+    /// Writes a repr that differs from `base`, given what it was before: for codecs that guess
+    /// ([`Predict`](codec::Predict)). The reader has both.
+    #[inline]
+    fn encode_ahead(&self, repr: &Self::Repr, base: &Self::Repr, past: Past<'_, Self::Repr>, w: &mut impl Sink) {
+        let _ = past;
+        self.encode_delta(repr, base, w);
+    }
+
+    /// Reads what [`encode_ahead`](Self::encode_ahead) wrote; `repr` holds the base before and the value after.
+    ///
+    /// # Errors
+    /// As [`decode`](Self::decode); `repr` may then hold anything.
+    #[inline]
+    fn decode_ahead(
+        &self,
+        repr: &mut Self::Repr,
+        past: Past<'_, Self::Repr>,
+        r: &mut impl Source,
+    ) -> Result<(), WireError> {
+        let _ = past;
+        self.decode_delta(repr, r)
+    }
+
     /// Writes the value alone.
     #[inline]
-    fn marshal(&self, value: &T, w: &mut BitWriter) {
+    fn marshal(&self, value: &T, w: &mut impl Sink) {
         self.encode(&self.to_repr(value), w);
     }
 
@@ -222,7 +268,7 @@ pub trait Codec<T> {
     /// # Errors
     /// As [`decode`](Self::decode).
     #[inline]
-    fn unmarshal(&self, r: &mut BitReader<'_>) -> Result<T, WireError> {
+    fn unmarshal(&self, r: &mut impl Source) -> Result<T, WireError> {
         Ok(self.from_repr(&self.decode(r)?))
     }
 }

@@ -32,8 +32,9 @@
 use core::num::NonZero;
 use core::time::Duration;
 
+use super::codec::predict::marshal_ahead;
 use super::ladder::{JumpLadder, Ladder};
-use super::{BitReader, BitWriter, Marshal, Shape, WireError};
+use super::{Marshal, Past, Shape, Sink, Source, WireError};
 
 const F32_DELTA: JumpLadder = JumpLadder::new([13, 17, 20, 23], 32);
 const F64_DELTA: JumpLadder = JumpLadder::new([24, 40, 46, 52], 64);
@@ -65,25 +66,27 @@ macro_rules! unsigned {
             }
 
             #[inline]
-            fn encode(repr: &Self, w: &mut BitWriter) {
+            fn encode(repr: &Self, w: &mut impl Sink) {
                 w.bits((*repr).into(), $width);
             }
 
             #[inline]
-            fn decode(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+            fn decode(r: &mut impl Source) -> Result<Self, WireError> {
                 narrow!(r.bits($width)?, $int)
             }
 
             #[inline]
-            fn encode_delta(repr: &Self, base: &Self, w: &mut BitWriter) {
+            fn encode_delta(repr: &Self, base: &Self, w: &mut impl Sink) {
                 const { Ladder::new($near, $width) }.write((*repr).into(), (*base).into(), w);
             }
 
             #[inline]
-            fn decode_delta(repr: &mut Self, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(repr: &mut Self, r: &mut impl Source) -> Result<(), WireError> {
                 *repr = narrow!(const { Ladder::new($near, $width) }.read((*repr).into(), r)?, $int)?;
                 Ok(())
             }
+
+            marshal_ahead!(lines one $width);
         }
     )*};
 }
@@ -116,28 +119,47 @@ macro_rules! travels_as {
             }
 
             #[inline]
-            fn encode(repr: &Self, w: &mut BitWriter) {
+            fn encode(repr: &Self, w: &mut impl Sink) {
                 let $value = *repr;
                 <$wire>::encode(&$to, w);
             }
 
             #[inline]
-            fn decode(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+            fn decode(r: &mut impl Source) -> Result<Self, WireError> {
                 let $bits = <$wire>::decode(r)?;
                 $from
             }
 
             #[inline]
-            fn encode_delta(repr: &Self, base: &Self, w: &mut BitWriter) {
+            fn encode_delta(repr: &Self, base: &Self, w: &mut impl Sink) {
                 let to = |$value: Self| -> $wire { $to };
                 <$wire>::encode_delta(&to(*repr), &to(*base), w);
             }
 
             #[inline]
-            fn decode_delta(repr: &mut Self, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(repr: &mut Self, r: &mut impl Source) -> Result<(), WireError> {
                 let $value = *repr;
                 let mut $bits: $wire = $to;
                 <$wire>::decode_delta(&mut $bits, r)?;
+                *repr = $from?;
+                Ok(())
+            }
+
+            #[inline]
+            fn encode_ahead(repr: &Self, base: &Self, past: Past<'_, Self>, w: &mut impl Sink) {
+                let to = |$value: Self| -> $wire { $to };
+                let then = past.guess().map(|(past, ahead)| (to(*past), ahead));
+                let past = then.as_ref().map_or(Past::UNKNOWN, |(past, ahead)| Past::new(past, *ahead).guessing());
+                <$wire>::encode_ahead(&to(*repr), &to(*base), past, w);
+            }
+
+            #[inline]
+            fn decode_ahead(repr: &mut Self, past: Past<'_, Self>, r: &mut impl Source) -> Result<(), WireError> {
+                let to = |$value: Self| -> $wire { $to };
+                let then = past.guess().map(|(past, ahead)| (to(*past), ahead));
+                let past = then.as_ref().map_or(Past::UNKNOWN, |(past, ahead)| Past::new(past, *ahead).guessing());
+                let mut $bits = to(*repr);
+                <$wire>::decode_ahead(&mut $bits, past, r)?;
                 *repr = $from?;
                 Ok(())
             }
@@ -184,14 +206,14 @@ impl Marshal for u128 {
     }
 
     #[inline]
-    fn encode(repr: &Self, w: &mut BitWriter) {
+    fn encode(repr: &Self, w: &mut impl Sink) {
         let (high, low) = halves(*repr);
         w.bits(low, 64);
         w.bits(high, 64);
     }
 
     #[inline]
-    fn decode(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    fn decode(r: &mut impl Source) -> Result<Self, WireError> {
         if r.remaining() < 128 {
             return Err(WireError::UnexpectedEnd);
         }
@@ -199,7 +221,7 @@ impl Marshal for u128 {
     }
 
     #[inline]
-    fn encode_delta(repr: &Self, base: &Self, w: &mut BitWriter) {
+    fn encode_delta(repr: &Self, base: &Self, w: &mut impl Sink) {
         let ((high, low), (base_high, base_low)) = (halves(*repr), halves(*base));
         w.bool(high == base_high);
         if high == base_high {
@@ -210,7 +232,7 @@ impl Marshal for u128 {
     }
 
     #[inline]
-    fn decode_delta(repr: &mut Self, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut Self, r: &mut impl Source) -> Result<(), WireError> {
         if r.bool()? {
             let (high, mut low) = halves(*repr);
             u64::decode_delta(&mut low, r)?;
@@ -229,7 +251,7 @@ const fn halves(value: u128) -> (u64, u64) {
 }
 
 macro_rules! float {
-    ($($float:ident as $bits:ident, $ladder:expr;)*) => {$(
+    ($($float:ident as $bits:ident, $ladder:expr, { $($ahead:tt)* };)*) => {$(
         impl Marshal for $float {
             type Repr = $bits;
 
@@ -248,32 +270,34 @@ macro_rules! float {
             }
 
             #[inline]
-            fn encode(repr: &$bits, w: &mut BitWriter) {
+            fn encode(repr: &$bits, w: &mut impl Sink) {
                 <$bits>::encode(repr, w);
             }
 
             #[inline]
-            fn decode(r: &mut BitReader<'_>) -> Result<$bits, WireError> {
+            fn decode(r: &mut impl Source) -> Result<$bits, WireError> {
                 <$bits>::decode(r)
             }
 
             #[inline]
-            fn encode_delta(repr: &$bits, base: &$bits, w: &mut BitWriter) {
+            fn encode_delta(repr: &$bits, base: &$bits, w: &mut impl Sink) {
                 $ladder.write(u64::from(*repr), u64::from(*base), w);
             }
 
             #[inline]
-            fn decode_delta(repr: &mut $bits, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(repr: &mut $bits, r: &mut impl Source) -> Result<(), WireError> {
                 *repr = narrow!($ladder.read(u64::from(*repr), r)?, $bits)?;
                 Ok(())
             }
+
+            $($ahead)*
         }
     )*};
 }
 
 float! {
-    f32 as u32, F32_DELTA;
-    f64 as u64, F64_DELTA;
+    f32 as u32, F32_DELTA, { marshal_ahead!(floats one); };
+    f64 as u64, F64_DELTA, {};
 }
 
 /// Types whose bits are few: the layout alone and against a baseline is the same.
@@ -297,12 +321,12 @@ macro_rules! plain {
             }
 
             #[inline]
-            fn encode($value: &Self, $w: &mut BitWriter) {
+            fn encode($value: &Self, $w: &mut impl Sink) {
                 $write;
             }
 
             #[inline]
-            fn decode($r: &mut BitReader<'_>) -> Result<Self, WireError> {
+            fn decode($r: &mut impl Source) -> Result<Self, WireError> {
                 $read
             }
         }
@@ -336,22 +360,22 @@ impl Marshal for Duration {
     }
 
     #[inline]
-    fn encode(repr: &u64, w: &mut BitWriter) {
+    fn encode(repr: &u64, w: &mut impl Sink) {
         u64::encode(repr, w);
     }
 
     #[inline]
-    fn decode(r: &mut BitReader<'_>) -> Result<u64, WireError> {
+    fn decode(r: &mut impl Source) -> Result<u64, WireError> {
         u64::decode(r)
     }
 
     #[inline]
-    fn encode_delta(repr: &u64, base: &u64, w: &mut BitWriter) {
+    fn encode_delta(repr: &u64, base: &u64, w: &mut impl Sink) {
         u64::encode_delta(repr, base, w);
     }
 
     #[inline]
-    fn decode_delta(repr: &mut u64, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut u64, r: &mut impl Source) -> Result<(), WireError> {
         u64::decode_delta(repr, r)
     }
 }

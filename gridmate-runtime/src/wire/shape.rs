@@ -38,10 +38,24 @@ pub struct VariantShape {
     pub fields: Vec<FieldShape>,
 }
 
+/// What the layout of a predicted value is called, around what it is without a guess.
+pub(super) const PREDICTED: &str = "linear";
+
 impl Shape {
     /// A primitive or a codec with its parameters.
     pub fn leaf(text: impl Into<String>) -> Self {
         Self::Leaf(text.into())
+    }
+
+    /// Whether something in it is written against a guess, so that writer and reader need its past.
+    pub(crate) fn predicts(&self) -> bool {
+        let any = |fields: &[FieldShape]| fields.iter().any(|field| field.shape.predicts());
+        match self {
+            Self::Leaf(_) => false,
+            Self::Named(name, parts) => *name == PREDICTED || parts.iter().any(Self::predicts),
+            Self::Struct(_, fields) => any(fields),
+            Self::Enum(_, _, variants) => variants.iter().any(|variant| any(&variant.fields)),
+        }
     }
 
     /// A layout made of `parts`.

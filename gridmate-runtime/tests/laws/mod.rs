@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use gridmate_runtime::wire::{BitReader, BitWriter, Codec, WireError};
+use gridmate_runtime::wire::{Ahead, BitReader, BitWriter, Codec, Past, WireError};
 
 /// The bits of a repr alone, and how many.
 pub(crate) fn alone<T, C: Codec<T>>(codec: &C, repr: &C::Repr) -> (Vec<u8>, usize) {
@@ -60,6 +60,14 @@ where
                 codec.decode_delta(&mut into, r).map(|()| into)
             };
             reads_exactly(lead, |w| codec.encode_delta(&repr, from, w), read, &repr);
+            for (past, ahead) in [(&base_repr, Ahead::new(6, 1)), (&repr, Ahead::new(1, 3))] {
+                let past = Past::new(past, ahead);
+                let read = |r: &mut BitReader<'_>| {
+                    let mut into = from.clone();
+                    codec.decode_ahead(&mut into, past, r).map(|()| into)
+                };
+                reads_exactly(lead, |w| codec.encode_ahead(&repr, from, past, w), read, &repr);
+            }
         }
     }
 }
@@ -72,7 +80,10 @@ where
 {
     let mut changed = codec.to_repr(base);
     let changed = codec.decode_delta(&mut changed, &mut BitReader::new(bytes)).map(|()| changed);
-    for repr in [codec.decode(&mut BitReader::new(bytes)), changed].into_iter().flatten() {
+    let (mut ahead, past) = (codec.to_repr(base), codec.to_repr(base));
+    let past = Past::new(&past, Ahead::new(5, 2));
+    let ahead = codec.decode_ahead(&mut ahead, past, &mut BitReader::new(bytes)).map(|()| ahead);
+    for repr in [codec.decode(&mut BitReader::new(bytes)), changed, ahead].into_iter().flatten() {
         assert_eq!(codec.to_repr(&codec.from_repr(&repr)), repr, "what was accepted stands for itself");
         let (bytes, _) = alone(codec, &repr);
         assert_eq!(codec.decode(&mut BitReader::new(&bytes)), Ok(repr));

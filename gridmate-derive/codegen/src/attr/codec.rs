@@ -15,10 +15,11 @@ pub(crate) struct CodecAttr {
     pub(crate) quantize: Option<Given<Quantize>>,
     pub(crate) bits: Option<Given<Expr>>,
     pub(crate) max_len: Option<Given<Expr>>,
+    pub(crate) predict: Option<Given<()>>,
 }
 
 impl CodecAttr {
-    /// Reads one of `skip`, `with`, `quantize`, `bits`, `max_len`.
+    /// Reads one of `skip`, `with`, `quantize`, `bits`, `max_len`, `predict`.
     pub(super) fn read_key(&mut self, name: &str, key: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
         match name {
             "skip" => set_flag(&mut self.skip, key, input),
@@ -27,10 +28,24 @@ impl CodecAttr {
                 let value = Quantize::parse_after(key, input)?;
                 set(&mut self.quantize, key, value)
             }
+            "predict" => set_predict(&mut self.predict, key, input),
             "bits" => set_count(&mut self.bits, key, 1..=64, input),
             _ => set_count(&mut self.max_len, key, 1..=1 << 24, input),
         }
     }
+}
+
+/// `predict = Linear`: a word of the grammar and not a value, because it names a wire format.
+fn set_predict(slot: &mut Option<Given<()>>, key: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
+    const FORM: &str = "expected `predict = Linear`: there is no other guess";
+    if input.parse::<Option<Token![=]>>()?.is_none() || input.is_empty() || input.peek(Token![,]) {
+        return Err(syn::Error::new(key.span(), FORM));
+    }
+    let order: Path = input.parse().map_err(|error| syn::Error::new(error.span(), FORM))?;
+    if !order.is_ident("Linear") {
+        return Err(syn::Error::new_spanned(order, FORM));
+    }
+    set(slot, key, ())
 }
 
 /// `with = …` explains its own syntax; the generic "expected" would hide that.

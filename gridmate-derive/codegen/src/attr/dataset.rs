@@ -7,7 +7,8 @@ use syn::{Attribute, Expr, Path, Token, parenthesized};
 use super::{CodecAttr, Given, Keys, set, set_constant};
 use crate::errors::Errors;
 
-const KEYS: Keys = Keys { attr: "dataset", known: &["max_len", "on_change", "quantize", "skip", "throttle", "with"] };
+const KEYS: Keys =
+    Keys { attr: "dataset", known: &["max_len", "on_change", "predict", "quantize", "skip", "throttle", "with"] };
 
 /// What may follow `throttle =`.
 const THROTTLE: &str =

@@ -9,7 +9,7 @@ use crate::errors::Errors;
 
 const CONTAINER: Keys = Keys { attr: "marshal", known: &["bound", "crate", "tag_bits"] };
 const VARIANT: Keys = Keys { attr: "marshal", known: &["tag"] };
-const FIELD: Keys = Keys { attr: "marshal", known: &["bits", "max_len", "quantize", "skip", "with"] };
+const FIELD: Keys = Keys { attr: "marshal", known: &["bits", "max_len", "predict", "quantize", "skip", "with"] };
 const ARGUMENT: Keys = Keys { attr: "marshal", known: &["bits", "max_len", "quantize", "with"] };
 
 /// What `bound` looks like.

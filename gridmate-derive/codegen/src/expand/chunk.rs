@@ -15,7 +15,7 @@ pub(crate) fn chunk(chunk: &Chunk) -> TokenStream {
 // use __gm::NoRpcs as _;
 // const __F_position: … = …;
 // #[derive(__gm::Clone, __gm::PartialEq)]
-// pub struct __Snapshot { position: __gm::Repr<Vec3, __gm::Quantize>, health: __gm::Repr<u8> }
+// pub struct __S { position: __gm::Repr<Vec3, __gm::Quantize>, health: __gm::Repr<u8> }
 // #[automatically_derived]
 // impl __gm::ReplicaChunk for Ship { … }
 pub(super) fn items(chunk: &Chunk) -> TokenStream {
@@ -31,10 +31,10 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
         use __gm::NoRpcs as _;
         #(#constants)*
         #[derive(__gm::Clone, __gm::PartialEq)]
-        pub struct __Snapshot { #(#reprs,)* }
+        pub struct __S { #(#reprs,)* }
         #[automatically_derived]
         impl __gm::ReplicaChunk for #ident {
-            type Snapshot = __Snapshot;
+            type Snapshot = __S;
             #descriptor
             #state
             #throttle
@@ -43,44 +43,36 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
     }
 }
 
-// const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__gm::ChunkDescriptor {
-//     name: "ship",
-//     migratable: true,
-//     priority: __gm::Priority::NORMAL,
-//     datasets: &[__gm::dataset("position", || __F_position.shape())],
-// };
+// const DESCRIPTOR: &'static __gm::ChunkDescriptor =
+//     &__gm::ChunkDescriptor::new("ship", &[__gm::dataset("position", || __F_position.shape())])
+//         .migratable()
+//         .with_priority(Priority::HIGH);
 // const RPCS: &'static [__gm::RpcDescriptor<Self>] = Ship::__RPCS;
 fn descriptor(chunk: &Chunk) -> TokenStream {
-    let Chunk { ident, name, migratable, .. } = chunk;
-    let priority = match &chunk.priority {
-        Some(priority) => quote!(#priority),
-        None => gen_tokens!(__gm::Priority::NORMAL),
-    };
+    let Chunk { ident, name, .. } = chunk;
+    let migratable = chunk.migratable.then(|| gen_tokens!(.migratable()));
+    let priority = chunk.priority.as_ref().map(|priority| gen_tokens!(.with_priority(#priority)));
     let datasets = chunk.datasets.iter().map(|Dataset { field, .. }| {
         let Field { name, handle, span, .. } = field;
         quote_spanned!(*span=> __gm::dataset(#name, || #handle.shape()))
     });
     gen_tokens! {
-        const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__gm::ChunkDescriptor {
-            name: #name,
-            migratable: #migratable,
-            priority: #priority,
-            datasets: &[#(#datasets,)*],
-        };
+        const DESCRIPTOR: &'static __gm::ChunkDescriptor =
+            &__gm::ChunkDescriptor::new(#name, &[#(#datasets,)*]) #migratable #priority;
         const RPCS: &'static [__gm::RpcDescriptor<Self>] = #ident::__RPCS;
     }
 }
 
-// fn snapshot(&self) -> __Snapshot { __Snapshot { position: __F_position.to_repr(&self.position) } }
-// fn capture(&self, __into: &mut __Snapshot) { __F_position.capture(&self.position, &mut __into.position); }
-// fn encode(__now: &__Snapshot, __base: &__Snapshot, __w: &mut __gm::BitWriter) {
-//     __F_position.encode_change(&__now.position, &__base.position, __w);
+// fn snapshot(&self) -> __S { __S { position: __F_position.to_repr(&self.position) } }
+// fn capture(&self, __into: &mut __S) { __F_position.capture(&self.position, &mut __into.position); }
+// fn encode(__c: __gm::Change<'_, __S>, __w: &mut impl __gm::Sink) {
+//     __c.write(&__F_position, |__s| &__s.position, __w);
 // }
-// fn decode(__now: &mut __Snapshot, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
-//     __F_position.decode_change(&mut __now.position, __r)?;
+// fn decode(__s: &mut __S, __p: __gm::Past<'_, __S>, __r: &mut impl __gm::Source) -> __gm::Read {
+//     __p.read(&__F_position, &mut __s.position, |__s| &__s.position, __r)?;
 //     __gm::Ok(())
 // }
-// fn apply(&mut self, __now: &__Snapshot, __before: &__Snapshot) {
+// fn apply(&mut self, __now: &__S, __before: &__S) {
 //     __F_position.apply(&mut self.position, &__now.position, &__before.position);
 // }
 fn state(chunk: &Chunk) -> TokenStream {
@@ -94,29 +86,32 @@ fn state(chunk: &Chunk) -> TokenStream {
     let capture = each(
         &|Field { handle, member, slot, span, .. }| quote_spanned!(*span=> #handle.capture(&#this.#member, &mut __into.#slot);),
     );
-    let encode = each(
-        &|Field { handle, slot, span, .. }| quote_spanned!(*span=> #handle.encode_change(&__now.#slot, &__base.#slot, __w);),
-    );
+    let encode =
+        each(&|Field { handle, slot, span, .. }| quote_spanned!(*span=> __c.write(&#handle, |__s| &__s.#slot, __w);));
     let decode = each(
-        &|Field { handle, slot, span, .. }| quote_spanned!(*span=> #handle.decode_change(&mut __now.#slot, __r)?;),
+        &|Field { handle, slot, span, .. }| quote_spanned!(*span=> __p.read(&#handle, &mut __s.#slot, |__s| &__s.#slot, __r)?;),
     );
     let apply = each(
         &|Field { handle, member, slot, span, .. }| quote_spanned!(*span=> #handle.apply(&mut #this.#member, &__now.#slot, &__before.#slot);),
     );
     gen_tokens! {
-        fn snapshot(&self) -> __Snapshot { __Snapshot { #(#snapshot,)* } }
-        fn capture(&self, __into: &mut __Snapshot) { #(#capture)* }
-        fn encode(__now: &__Snapshot, __base: &__Snapshot, __w: &mut __gm::BitWriter) { #(#encode)* }
-        fn decode(__now: &mut __Snapshot, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
+        fn snapshot(&self) -> __S { __S { #(#snapshot,)* } }
+        fn capture(&self, __into: &mut __S) { #(#capture)* }
+        fn encode(__c: __gm::Change<'_, __S>, __w: &mut impl __gm::Sink) { #(#encode)* }
+        fn decode(
+            __s: &mut __S,
+            __p: __gm::Past<'_, __S>,
+            __r: &mut impl __gm::Source,
+        ) -> __gm::Read {
             #(#decode)*
             __gm::Ok(())
         }
-        fn apply(&mut self, __now: &__Snapshot, __before: &__Snapshot) { #(#apply)* }
+        fn apply(&mut self, __now: &__S, __before: &__S) { #(#apply)* }
     }
 }
 
 // const THROTTLES: usize = 1usize;
-// fn throttle(__now: &mut __Snapshot, __before: &__Snapshot, __sent: &__Snapshot, __marks: &mut [__gm::ThrottleMark]) -> bool {
+// fn throttle(__now: &mut __S, __before: &__S, __sent: &__S, __marks: &mut [__gm::ThrottleMark]) -> bool {
 //     let mut __held = false;
 //     let __reprs = (&mut __now.position, &__before.position, &__sent.position);
 //     __held |= __F_position.throttle(&const { Epsilon(0.1) }, __reprs, &mut __marks[0usize]);
@@ -140,9 +135,9 @@ fn throttle(chunk: &Chunk) -> Option<TokenStream> {
         gen_tokens! {
             const THROTTLES: ::core::primitive::usize = #count;
             fn throttle(
-                __now: &mut __Snapshot,
-                __before: &__Snapshot,
-                __sent: &__Snapshot,
+                __now: &mut __S,
+                __before: &__S,
+                __sent: &__S,
                 __marks: &mut [__gm::ThrottleMark],
             ) -> ::core::primitive::bool {
                 let mut __held = false;
@@ -155,7 +150,7 @@ fn throttle(chunk: &Chunk) -> Option<TokenStream> {
 
 // const NOTIFIES: bool = true;
 // const NOTIFIES_PRIMARY: bool = true;
-// fn notify(&mut self, __now: &__Snapshot, __before: &__Snapshot, __ctx: &__gm::TimeContext) {
+// fn notify(&mut self, __now: &__S, __before: &__S, __ctx: &__gm::TimeContext) {
 //     if __now.health != __before.health { Self::on_health(self, __ctx); }
 //     if !__ctx.primary && __now.hue != __before.hue { Self::on_hue(self, __ctx); }
 // }
@@ -177,7 +172,7 @@ fn notify(chunk: &Chunk) -> Option<TokenStream> {
     Some(gen_tokens! {
         const NOTIFIES: ::core::primitive::bool = true;
         #on_primary
-        fn notify(&mut self, __now: &__Snapshot, __before: &__Snapshot, __ctx: &__gm::TimeContext) { #(#calls)* }
+        fn notify(&mut self, __now: &__S, __before: &__S, __ctx: &__gm::TimeContext) { #(#calls)* }
     })
 }
 

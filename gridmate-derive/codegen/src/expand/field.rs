@@ -1,10 +1,10 @@
 //! What a chunk, a marshaled type and an RPC have in common: fields with codecs.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::quote_spanned;
 
 use super::gen_tokens;
-use crate::model::{Codec, Field};
+use crate::model::{Codec, Field, Way};
 
 impl Field {
     // const __F_health: __gm::Field<u8> = __gm::Field::NATIVE;
@@ -14,12 +14,11 @@ impl Field {
         if self.generic {
             return None;
         }
-        Some(match codec {
-            Codec::Native => quote_spanned!(*span=> const #handle: __gm::Field<#ty> = __gm::Field::NATIVE;),
-            _ => {
-                let (codec, value) = (codec.ty(), codec.value());
-                quote_spanned!(*span=> const #handle: __gm::Field<#ty, #codec> = __gm::Field::new(#value);)
-            }
+        Some(if codec.is_plain() {
+            quote_spanned!(*span=> const #handle: __gm::Field<#ty> = __gm::Field::NATIVE;)
+        } else {
+            let (codec, value) = (codec.ty(), codec.value(ty, *span));
+            quote_spanned!(*span=> const #handle: __gm::Field<#ty, #codec> = __gm::Field::new(#value);)
         })
     }
 
@@ -28,13 +27,13 @@ impl Field {
     // __gm::Field::<T>::NATIVE
     pub(super) fn operand(&self) -> TokenStream {
         let Self { handle, ty, codec, span, .. } = self;
-        match codec {
-            _ if !self.generic => quote_spanned!(*span=> #handle),
-            Codec::Native => quote_spanned!(*span=> __gm::Field::<#ty>::NATIVE),
-            _ => {
-                let (codec, value) = (codec.ty(), codec.value());
-                quote_spanned!(*span=> __gm::Field::<#ty, #codec>::new(#value))
-            }
+        if !self.generic {
+            quote_spanned!(*span=> #handle)
+        } else if codec.is_plain() {
+            quote_spanned!(*span=> __gm::Field::<#ty>::NATIVE)
+        } else {
+            let (codec, value) = (codec.ty(), codec.value(ty, *span));
+            quote_spanned!(*span=> __gm::Field::<#ty, #codec>::new(#value))
         }
     }
 
@@ -42,30 +41,52 @@ impl Field {
     // __gm::Repr<Vec3, __gm::Quantize>
     pub(super) fn repr(&self) -> TokenStream {
         let Self { ty, codec, span, .. } = self;
-        match codec {
-            Codec::Native => quote_spanned!(*span=> __gm::Repr<#ty>),
-            _ => {
-                let codec = codec.ty();
-                quote_spanned!(*span=> __gm::Repr<#ty, #codec>)
-            }
+        if codec.is_plain() {
+            quote_spanned!(*span=> __gm::Repr<#ty>)
+        } else {
+            let codec = codec.ty();
+            quote_spanned!(*span=> __gm::Repr<#ty, #codec>)
         }
     }
 
     // T: __gm::Marshal
     // __gm::Quantize: __gm::Codec<T>
+    // __gm::Native: __gm::Predictable<T>
     pub(super) fn bound(&self) -> Option<TokenStream> {
         let Self { ty, codec, span, .. } = self;
-        self.needs_bound.then(|| match codec {
-            Codec::Native => quote_spanned!(*span=> #ty: __gm::Marshal),
-            _ => {
-                let codec = codec.ty();
-                quote_spanned!(*span=> #codec: __gm::Codec<#ty>)
+        self.needs_bound.then(|| {
+            let way = codec.way.ty();
+            if codec.predict {
+                quote_spanned!(*span=> #way: __gm::Predictable<#ty>)
+            } else if codec.is_plain() {
+                quote_spanned!(*span=> #ty: __gm::Marshal)
+            } else {
+                quote_spanned!(*span=> #way: __gm::Codec<#ty>)
             }
         })
     }
 }
 
 impl Codec {
+    /// A type's own way needs no mention.
+    fn is_plain(&self) -> bool {
+        matches!(self.way, Way::Native) && !self.predict
+    }
+
+    // __gm::Predict<__gm::Quantize>
+    fn ty(&self) -> TokenStream {
+        let ty = self.way.ty();
+        if self.predict { gen_tokens!(__gm::Predict<#ty>) } else { ty }
+    }
+
+    // __gm::Predict::of::<Vec3>(__gm::Quantize::step(-256.0, 256.0, 0.002))
+    fn value(&self, of: &TokenStream, span: Span) -> TokenStream {
+        let value = self.way.value();
+        if self.predict { quote_spanned!(span=> __gm::Predict::of::<#of>(#value)) } else { value }
+    }
+}
+
+impl Way {
     fn ty(&self) -> TokenStream {
         match self {
             Self::Native => gen_tokens!(__gm::Native),

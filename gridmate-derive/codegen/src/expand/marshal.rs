@@ -121,12 +121,12 @@ fn with_bounds(container: &Container) -> Generics {
 //     Self { slots: __F_slots.from_repr(&__repr.slots), weight: __gm::Default::default() }
 // }
 // fn assign(&mut self, __repr: &Self::Repr) { __F_slots.assign(&mut self.slots, &__repr.slots); }
-// fn encode(__repr: &Self::Repr, __w: &mut __gm::BitWriter) { __F_slots.encode(&__repr.slots, __w); }
-// fn decode(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self::Repr> {
+// fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) { __F_slots.encode(&__repr.slots, __w); }
+// fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> {
 //     __gm::Ok(__Repr { slots: __F_slots.decode(__r)? })
 // }
-// fn marshal(&self, __w: &mut __gm::BitWriter) { __F_slots.marshal(&self.slots, __w); }
-// fn unmarshal(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self> {
+// fn marshal(&self, __w: &mut impl __gm::Sink) { __F_slots.marshal(&self.slots, __w); }
+// fn unmarshal(__r: &mut impl __gm::Source) -> __gm::Read<Self> {
 //     __gm::Ok(Self { slots: __F_slots.unmarshal(__r)?, weight: __gm::Default::default() })
 // }
 fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
@@ -160,36 +160,67 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
         fn capture(&self, __into: &mut Self::Repr) { #(#capture)* }
         fn from_repr(__repr: &Self::Repr) -> Self { Self { #(#from_repr,)* #(#skipped,)* } }
         fn assign(&mut self, __repr: &Self::Repr) { #(#assign)* }
-        fn encode(__repr: &Self::Repr, __w: &mut __gm::BitWriter) { #(#encode)* }
-        fn decode(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self::Repr> { __gm::Ok(__Repr { #(#decode,)* }) }
+        fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) { #(#encode)* }
+        fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> { __gm::Ok(__Repr { #(#decode,)* }) }
         #deltas
-        fn marshal(&self, __w: &mut __gm::BitWriter) { #(#marshal)* }
-        fn unmarshal(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self> {
+        fn marshal(&self, __w: &mut impl __gm::Sink) { #(#marshal)* }
+        fn unmarshal(__r: &mut impl __gm::Source) -> __gm::Read<Self> {
             __gm::Ok(Self { #(#unmarshal,)* #(#skipped,)* })
         }
     }
 }
 
-// fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut __gm::BitWriter) {
-//     __F_slots.encode_change(&__now.slots, &__base.slots, __w);
+// fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut impl __gm::Sink) {
+//     <Self as __gm::Marshal>::encode_ahead(__now, __base, __gm::Past::UNKNOWN, __w);
 // }
-// fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
-//     __F_slots.decode_change(&mut __repr.slots, __r)?;
+// fn decode_delta(__repr: &mut Self::Repr, __r: &mut impl __gm::Source) -> __gm::Read {
+//     <Self as __gm::Marshal>::decode_ahead(__repr, __gm::Past::UNKNOWN, __r)
+// }
+// fn encode_ahead(__now: &Self::Repr, __base: &Self::Repr, __past: __gm::Past<'_, Self::Repr>, __w: &mut impl __gm::Sink) {
+//     let __c = __gm::Change::new(__now, __base).with_past(__past);
+//     __c.write(&__F_slots, |__s| &__s.slots, __w);
+// }
+// fn decode_ahead(__repr: &mut Self::Repr, __past: __gm::Past<'_, Self::Repr>, __r: &mut impl __gm::Source) -> __gm::Read {
+//     __past.read(&__F_slots, &mut __repr.slots, |__s| &__s.slots, __r)?;
 //     __gm::Ok(())
 // }
 fn struct_deltas(fields: &Fields) -> TokenStream {
-    let (write, read) = delta_methods(fields);
+    let one = fields.wire.len() == 1;
+    let change = (!one).then(|| gen_tokens!(let __c = __gm::Change::new(__now, __base).with_past(__past);));
     let encode = fields.wire.iter().map(|field| {
         let (Field { slot, span, .. }, codec) = (field, field.operand());
-        quote_spanned!(*span=> #codec.#write(&__now.#slot, &__base.#slot, __w);)
+        if one {
+            quote_spanned!(*span=> #codec.encode_ahead(&__now.#slot, &__base.#slot, __past.part(|__s| &__s.#slot), __w);)
+        } else {
+            quote_spanned!(*span=> __c.write(&#codec, |__s| &__s.#slot, __w);)
+        }
     });
     let decode = fields.wire.iter().map(|field| {
         let (Field { slot, span, .. }, codec) = (field, field.operand());
-        quote_spanned!(*span=> #codec.#read(&mut __repr.#slot, __r)?;)
+        if one {
+            quote_spanned!(*span=> #codec.decode_ahead(&mut __repr.#slot, __past.part(|__s| &__s.#slot), __r)?;)
+        } else {
+            quote_spanned!(*span=> __past.read(&#codec, &mut __repr.#slot, |__s| &__s.#slot, __r)?;)
+        }
     });
     gen_tokens! {
-        fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut __gm::BitWriter) { #(#encode)* }
-        fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
+        fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut impl __gm::Sink) {
+            <Self as __gm::Marshal>::encode_ahead(__now, __base, __gm::Past::UNKNOWN, __w);
+        }
+        fn decode_delta(__repr: &mut Self::Repr, __r: &mut impl __gm::Source) -> __gm::Read {
+            <Self as __gm::Marshal>::decode_ahead(__repr, __gm::Past::UNKNOWN, __r)
+        }
+        fn encode_ahead(
+            __now: &Self::Repr,
+            __base: &Self::Repr,
+            __past: __gm::Past<'_, Self::Repr>,
+            __w: &mut impl __gm::Sink,
+        ) { #change #(#encode)* }
+        fn decode_ahead(
+            __repr: &mut Self::Repr,
+            __past: __gm::Past<'_, Self::Repr>,
+            __r: &mut impl __gm::Source,
+        ) -> __gm::Read {
             #(#decode)*
             __gm::Ok(())
         }
@@ -200,7 +231,7 @@ fn struct_deltas(fields: &Fields) -> TokenStream {
 /// would always be set.
 pub(super) fn delta_methods(fields: &Fields) -> (TokenStream, TokenStream) {
     match fields.wire.as_slice() {
-        [_] => (gen_tokens!(encode_delta), gen_tokens!(decode_delta)),
+        [_] => (gen_tokens!(encode_ahead), gen_tokens!(decode_ahead)),
         _ => (gen_tokens!(encode_change), gen_tokens!(decode_change)),
     }
 }

@@ -75,10 +75,10 @@ fn reprs(variants: &[Variant]) -> TokenStream {
     }
 }
 
-// fn encode(__repr: &Self::Repr, __w: &mut __gm::BitWriter) {
+// fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) {
 //     match __repr { __Repr::Charging { level: __0 } => { __w.bits(1, 3u32); __F1_level.encode(__0, __w); } … }
 // }
-// fn decode(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self::Repr> {
+// fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> {
 //     match __r.bits(3u32)? {
 //         1 => __gm::Ok(__Repr::Charging { level: __F1_level.decode(__r)? }),
 //         …
@@ -99,8 +99,8 @@ fn alone(tag_bits: u32, variants: &[Variant]) -> TokenStream {
         gen_tokens!(#tag => __gm::Ok(__Repr::#ident { #(#slots,)* }))
     });
     gen_tokens! {
-        fn encode(__repr: &Self::Repr, __w: &mut __gm::BitWriter) { match __repr { #(#encode)* } }
-        fn decode(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self::Repr> {
+        fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) { match __repr { #(#encode)* } }
+        fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> {
             match __r.bits(#tag_bits)? {
                 #(#decode,)*
                 _ => __gm::Err(__gm::WireError::Invalid),
@@ -111,19 +111,19 @@ fn alone(tag_bits: u32, variants: &[Variant]) -> TokenStream {
 
 /// One bit says whether the variant is still the same. Without fields in any variant only the variant can differ, so there
 /// is nothing to say and the trait's own deltas, whole values, are as short as it gets.
-// fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut __gm::BitWriter) {
+// fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut impl __gm::Sink) {
 //     match (__now, __base) {
 //         (__Repr::Charging { level: __now0 }, __Repr::Charging { level: __base0 }) => {
 //             __w.bool(true);
-//             __F1_level.encode_delta(__now0, __base0, __w);
+//             __F1_level.encode_ahead(__now0, __base0, __gm::Past::UNKNOWN, __w);
 //         }
 //         _ => { __w.bool(false); <Self as __gm::Marshal>::encode(__now, __w); }
 //     }
 // }
-// fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
+// fn decode_delta(__repr: &mut Self::Repr, __r: &mut impl __gm::Source) -> __gm::Read {
 //     if !__r.bool()? { *__repr = <Self as __gm::Marshal>::decode(__r)?; return __gm::Ok(()); }
 //     match __repr {
-//         __Repr::Charging { level: __0 } => { __F1_level.decode_delta(__0, __r)?; }
+//         __Repr::Charging { level: __0 } => { __F1_level.decode_ahead(__0, __gm::Past::UNKNOWN, __r)?; }
 //         _ => return __gm::Err(__gm::WireError::Invalid),
 //     }
 //     __gm::Ok(())
@@ -136,24 +136,24 @@ fn deltas(variants: &[Variant]) -> Option<TokenStream> {
         let writes = fields.wire.iter().enumerate().map(|(i, field)| {
             let (codec, span) = (field.operand(), field.span);
             let (now, base) = (local("now", i), local("base", i));
-            quote_spanned!(span=> #codec.#write(#now, #base, __w);)
+            quote_spanned!(span=> #codec.#write(#now, #base, __gm::Past::UNKNOWN, __w);)
         });
         gen_tokens!((__Repr::#ident { #now }, __Repr::#ident { #base }) => { __w.bool(true); #(#writes)* })
     });
     let decode = with_fields().map(|Variant { ident, fields, .. }| {
         let (of_repr, (_, read)) = (of_repr(fields, ""), delta_methods(fields));
         let reads =
-            each(fields, "", &|Field { span, .. }, codec, local| quote_spanned!(*span=> #codec.#read(#local, __r)?;));
+            each(fields, "", &|Field { span, .. }, codec, local| quote_spanned!(*span=> #codec.#read(#local, __gm::Past::UNKNOWN, __r)?;));
         gen_tokens!(__Repr::#ident { #of_repr } => { #(#reads)* })
     });
     Some(gen_tokens! {
-        fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut __gm::BitWriter) {
+        fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut impl __gm::Sink) {
             match (__now, __base) {
                 #(#encode)*
                 _ => { __w.bool(false); <Self as __gm::Marshal>::encode(__now, __w); }
             }
         }
-        fn decode_delta(__repr: &mut Self::Repr, __r: &mut __gm::BitReader<'_>) -> __gm::Read {
+        fn decode_delta(__repr: &mut Self::Repr, __r: &mut impl __gm::Source) -> __gm::Read {
             if !__r.bool()? {
                 *__repr = <Self as __gm::Marshal>::decode(__r)?;
                 return __gm::Ok(());
@@ -167,10 +167,10 @@ fn deltas(variants: &[Variant]) -> Option<TokenStream> {
     })
 }
 
-// fn marshal(&self, __w: &mut __gm::BitWriter) {
+// fn marshal(&self, __w: &mut impl __gm::Sink) {
 //     match self { Self::Charging { level: __0, .. } => { __w.bits(1, 3u32); __F1_level.marshal(__0, __w); } … }
 // }
-// fn unmarshal(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self> {
+// fn unmarshal(__r: &mut impl __gm::Source) -> __gm::Read<Self> {
 //     match __r.bits(3u32)? {
 //         1 => __gm::Ok(Self::Charging { level: __F1_level.unmarshal(__r)? }),
 //         …
@@ -195,8 +195,8 @@ fn values(tag_bits: u32, variants: &[Variant]) -> TokenStream {
         gen_tokens!(#tag => __gm::Ok(Self::#ident { #(#members,)* #(#skipped,)* }))
     });
     gen_tokens! {
-        fn marshal(&self, __w: &mut __gm::BitWriter) { match self { #(#marshal)* } }
-        fn unmarshal(__r: &mut __gm::BitReader<'_>) -> __gm::Read<Self> {
+        fn marshal(&self, __w: &mut impl __gm::Sink) { match self { #(#marshal)* } }
+        fn unmarshal(__r: &mut impl __gm::Source) -> __gm::Read<Self> {
             match __r.bits(#tag_bits)? {
                 #(#unmarshal,)*
                 _ => __gm::Err(__gm::WireError::Invalid),

@@ -33,17 +33,12 @@ fn chunk_items(input: &DeriveInput) -> Option<TokenStream> {
         gen_tokens! {
             impl __gm::ReplicaChunk for #ident {
                 type Snapshot = ();
-                const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__gm::ChunkDescriptor {
-                    name: "",
-                    migratable: false,
-                    priority: __gm::Priority::NORMAL,
-                    datasets: &[],
-                };
+                const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__gm::ChunkDescriptor::new("", &[]);
                 const RPCS: &'static [__gm::RpcDescriptor<Self>] = &[];
                 fn snapshot(&self) {}
                 fn capture(&self, _: &mut ()) {}
-                fn encode(_: &(), _: &(), _: &mut __gm::BitWriter) {}
-                fn decode(_: &mut (), _: &mut __gm::BitReader<'_>) -> __gm::Read { __gm::Ok(()) }
+                fn encode(_: __gm::Change<'_, ()>, _: &mut impl __gm::Sink) {}
+                fn decode(_: &mut (), _: __gm::Past<'_, ()>, _: &mut impl __gm::Source) -> __gm::Read { __gm::Ok(()) }
                 fn apply(&mut self, _: &(), _: &()) {}
             }
         }
@@ -63,8 +58,8 @@ pub(crate) fn stub_marshal(input: &DeriveInput, container: &Container) -> TokenS
             fn shape() -> __gm::Shape { loop {} }
             fn to_repr(&self) {}
             fn from_repr(_: &()) -> Self { loop {} }
-            fn encode(_: &(), _: &mut __gm::BitWriter) {}
-            fn decode(_: &mut __gm::BitReader<'_>) -> __gm::Read { __gm::Ok(()) }
+            fn encode(_: &(), _: &mut impl __gm::Sink) {}
+            fn decode(_: &mut impl __gm::Source) -> __gm::Read { __gm::Ok(()) }
         }
     };
     block(&container.krate, items)

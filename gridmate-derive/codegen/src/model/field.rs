@@ -61,7 +61,14 @@ impl Field {
 }
 
 /// How a value travels.
-pub(crate) enum Codec {
+pub(crate) struct Codec {
+    pub(crate) way: Way,
+    /// `predict = Linear`.
+    pub(crate) predict: bool,
+}
+
+/// How a value travels when it is not guessed.
+pub(crate) enum Way {
     /// As its type says.
     Native,
     /// As a codec says, by the codec's type and value.
@@ -79,27 +86,39 @@ pub(crate) enum Codec {
 impl Codec {
     /// The codec asked for; nothing if the field is skipped. `check` has seen to it that at most one key was given.
     pub(crate) fn of(at: CodecAttr) -> Option<Self> {
-        if at.skip.is_some() {
-            return None;
-        }
+        let predict = at.predict.is_some();
+        if at.skip.is_some() { None } else { Some(Self { way: Way::of(at), predict }) }
+    }
+
+    fn map(&self, f: impl Fn(&TokenStream) -> TokenStream) -> Self {
+        Self { way: self.way.map(f), predict: self.predict }
+    }
+
+    fn any(&self, f: impl Fn(&TokenStream) -> bool) -> bool {
+        self.way.any(f)
+    }
+}
+
+impl Way {
+    fn of(at: CodecAttr) -> Self {
         if let Some(with) = at.with {
-            return Some(Self::With { ty: with.value.ty, value: with.value.value });
+            return Self::With { ty: with.value.ty, value: with.value.value };
         }
         if let Some(quantize) = at.quantize {
             let Quantize { lo, hi, by } = quantize.value;
             let (lo, hi) = (as_f64(&lo), as_f64(&hi));
-            return Some(match by {
+            return match by {
                 By::Step(step) => Self::Step { lo, hi, step: as_f64(&step) },
                 By::Bits(bits) => Self::Bits { lo, hi, bits: as_u32(&bits) },
-            });
+            };
         }
         if let Some(bits) = at.bits {
-            return Some(Self::Narrow(const_argument(&bits.value)));
+            return Self::Narrow(const_argument(&bits.value));
         }
         if let Some(max_len) = at.max_len {
-            return Some(Self::Short(const_argument(&max_len.value)));
+            return Self::Short(const_argument(&max_len.value));
         }
-        Some(Self::Native)
+        Self::Native
     }
 
     fn map(&self, f: impl Fn(&TokenStream) -> TokenStream) -> Self {

@@ -8,7 +8,7 @@ mod rpc;
 
 pub(crate) use chunk::{Binding, Chunk, Dataset};
 pub(crate) use container::{Body, Container, Fields, Skipped, Variant};
-pub(crate) use field::{Codec, Field};
+pub(crate) use field::{Codec, Field, Way};
 pub(crate) use impl_block::{Arg, Item, Method, without_helpers};
 pub(crate) use rpc::{MayCall, Rpc, Rpcs};
 

@@ -1,7 +1,9 @@
 //! Integers that never use all of their type.
 
+use super::Predictable;
+use super::predict::along_lines;
 use crate::wire::ladder::{Ladder, low_mask, signed};
-use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
+use crate::wire::{Codec, Shape, Sink, Source, WireError};
 
 /// An integer in `N` bits: 0 to 2^N - 1 if unsigned, -2^(N-1) to 2^(N-1) - 1 if signed.
 ///
@@ -44,25 +46,27 @@ macro_rules! unsigned {
             }
 
             #[inline]
-            fn encode(&self, repr: &$int, w: &mut BitWriter) {
+            fn encode(&self, repr: &$int, w: &mut impl Sink) {
                 w.bits(*repr as u64, N);
             }
 
             #[inline]
-            fn decode(&self, r: &mut BitReader<'_>) -> Result<$int, WireError> {
+            fn decode(&self, r: &mut impl Source) -> Result<$int, WireError> {
                 $int::try_from(r.bits(N)?).map_err(|_| WireError::Invalid)
             }
 
             #[inline]
-            fn encode_delta(&self, repr: &$int, base: &$int, w: &mut BitWriter) {
+            fn encode_delta(&self, repr: &$int, base: &$int, w: &mut impl Sink) {
                 Self::DELTA.write(*repr as u64, *base as u64, w);
             }
 
             #[inline]
-            fn decode_delta(&self, repr: &mut $int, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(&self, repr: &mut $int, r: &mut impl Source) -> Result<(), WireError> {
                 *repr = $int::try_from(Self::DELTA.read(*repr as u64, r)?).map_err(|_| WireError::Invalid)?;
                 Ok(())
             }
+
+            along_lines!($int: one, |codec| N, |_repr| Ok(()));
         }
     )*};
 }
@@ -88,32 +92,41 @@ macro_rules! signed {
             }
 
             #[inline]
-            fn encode(&self, repr: &$int, w: &mut BitWriter) {
+            fn encode(&self, repr: &$int, w: &mut impl Sink) {
                 w.bits(pattern::<N>(*repr as i64), N);
             }
 
             #[inline]
-            fn decode(&self, r: &mut BitReader<'_>) -> Result<$int, WireError> {
+            fn decode(&self, r: &mut impl Source) -> Result<$int, WireError> {
                 $int::try_from(signed(r.bits(N)?, N)).map_err(|_| WireError::Invalid)
             }
 
             #[inline]
-            fn encode_delta(&self, repr: &$int, base: &$int, w: &mut BitWriter) {
+            fn encode_delta(&self, repr: &$int, base: &$int, w: &mut impl Sink) {
                 Self::DELTA.write(pattern::<N>(*repr as i64), pattern::<N>(*base as i64), w);
             }
 
             #[inline]
-            fn decode_delta(&self, repr: &mut $int, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(&self, repr: &mut $int, r: &mut impl Source) -> Result<(), WireError> {
                 let bits = Self::DELTA.read(pattern::<N>(*repr as i64), r)?;
                 *repr = $int::try_from(signed(bits, N)).map_err(|_| WireError::Invalid)?;
                 Ok(())
             }
+
+            along_lines!($int: one, |codec| N, |_repr| Ok(()));
         }
     )*};
 }
 
 unsigned!(u8 u16 u32 u64 usize);
 signed!(i8 i16 i32 i64 isize);
+
+impl<const N: u32> Predictable<u8> for Bits<N> {}
+impl<const N: u32> Predictable<u16> for Bits<N> {}
+impl<const N: u32> Predictable<u32> for Bits<N> {}
+impl<const N: u32> Predictable<i8> for Bits<N> {}
+impl<const N: u32> Predictable<i16> for Bits<N> {}
+impl<const N: u32> Predictable<i32> for Bits<N> {}
 
 /// Two's complement in `N` bits.
 #[inline]

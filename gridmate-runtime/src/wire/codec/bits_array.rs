@@ -1,8 +1,9 @@
 //! Several narrow integers that change together.
 
-use super::Bits;
+use super::predict::along_lines;
+use super::{Bits, Predictable};
 use crate::wire::lanes::Lanes;
-use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
+use crate::wire::{Codec, Shape, Sink, Source, WireError};
 
 macro_rules! arrays {
     ($($int:ident)*) => {$(
@@ -26,12 +27,12 @@ macro_rules! arrays {
             }
 
             #[inline]
-            fn encode(&self, repr: &[$int; K], w: &mut BitWriter) {
+            fn encode(&self, repr: &[$int; K], w: &mut impl Sink) {
                 repr.iter().for_each(|int| w.bits(u64::from(*int), N));
             }
 
             #[inline]
-            fn decode(&self, r: &mut BitReader<'_>) -> Result<[$int; K], WireError> {
+            fn decode(&self, r: &mut impl Source) -> Result<[$int; K], WireError> {
                 let mut repr = [0; K];
                 for int in &mut repr {
                     *int = Codec::<$int>::decode(self, r)?;
@@ -40,15 +41,19 @@ macro_rules! arrays {
             }
 
             #[inline]
-            fn encode_delta(&self, repr: &[$int; K], base: &[$int; K], w: &mut BitWriter) {
+            fn encode_delta(&self, repr: &[$int; K], base: &[$int; K], w: &mut impl Sink) {
                 const { Lanes::even(N) }.write(repr, base, w);
             }
 
             #[inline]
-            fn decode_delta(&self, repr: &mut [$int; K], r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(&self, repr: &mut [$int; K], r: &mut impl Source) -> Result<(), WireError> {
                 const { Lanes::even(N) }.read(repr, r)
             }
+
+            along_lines!([$int; K]: more, |codec| N, |_repr| Ok(()));
         }
+
+        impl<const N: u32, const K: usize> Predictable<[$int; K]> for Bits<N> {}
     )*};
 }
 

@@ -5,7 +5,7 @@
 
 use crate::wire::ladder::Ladder;
 use crate::wire::lanes::Lanes;
-use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
+use crate::wire::{Codec, Shape, Sink, Source, WireError};
 
 const SCALAR: Ladder = Ladder::even(16);
 const VECTOR: Lanes = Lanes::even(16);
@@ -53,22 +53,22 @@ impl Codec<f32> for Half {
     }
 
     #[inline]
-    fn encode(&self, repr: &u16, w: &mut BitWriter) {
+    fn encode(&self, repr: &u16, w: &mut impl Sink) {
         w.bits((*repr).into(), 16);
     }
 
     #[inline]
-    fn decode(&self, r: &mut BitReader<'_>) -> Result<u16, WireError> {
+    fn decode(&self, r: &mut impl Source) -> Result<u16, WireError> {
         checked(r.bits(16)?)
     }
 
     #[inline]
-    fn encode_delta(&self, repr: &u16, base: &u16, w: &mut BitWriter) {
+    fn encode_delta(&self, repr: &u16, base: &u16, w: &mut impl Sink) {
         SCALAR.write((*repr).into(), (*base).into(), w);
     }
 
     #[inline]
-    fn decode_delta(&self, repr: &mut u16, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(&self, repr: &mut u16, r: &mut impl Source) -> Result<(), WireError> {
         *repr = checked(SCALAR.read((*repr).into(), r)?)?;
         Ok(())
     }
@@ -96,14 +96,14 @@ macro_rules! vector {
             }
 
             #[inline]
-            fn encode(&self, repr: &Self::Repr, w: &mut BitWriter) {
+            fn encode(&self, repr: &Self::Repr, w: &mut impl Sink) {
                 for component in repr {
                     w.bits((*component).into(), 16);
                 }
             }
 
             #[inline]
-            fn decode(&self, r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+            fn decode(&self, r: &mut impl Source) -> Result<Self::Repr, WireError> {
                 let mut repr = [0; $n];
                 for component in &mut repr {
                     *component = checked(r.bits(16)?)?;
@@ -112,12 +112,12 @@ macro_rules! vector {
             }
 
             #[inline]
-            fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+            fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
                 VECTOR.write(repr, base, w);
             }
 
             #[inline]
-            fn decode_delta(&self, repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(&self, repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
                 VECTOR.read(repr, r)?;
                 repr.iter().try_for_each(|component| checked((*component).into()).map(drop))
             }

@@ -7,7 +7,7 @@ use crate::wire::containers::{
     extend, fits, read_entries, read_list_change, read_map_change, read_text, read_text_change, write_entries,
     write_list_change, write_map_change, write_text_change,
 };
-use crate::wire::{BitReader, BitWriter, Codec, Marshal, Shape, WireError};
+use crate::wire::{Codec, Marshal, Shape, Sink, Source, WireError};
 
 /// A `String` of at most `N` bytes, or a `Vec`, `VecDeque`, map or set of at most `N` elements; `N` is 1 to 2^24, anything
 /// else a compile error.
@@ -38,7 +38,7 @@ impl<const N: usize> MaxLen<N> {
 
     /// False, with the fault noted, when the length is above its limit.
     #[inline]
-    fn write_len(len: usize, w: &mut BitWriter) -> bool {
+    fn write_len(len: usize, w: &mut impl Sink) -> bool {
         let fits = fits(len, N, w);
         if fits {
             w.bits(len as u64, Self::WIDTH);
@@ -47,11 +47,11 @@ impl<const N: usize> MaxLen<N> {
     }
 
     #[inline]
-    fn read_len(r: &mut BitReader<'_>) -> Result<usize, WireError> {
+    fn read_len(r: &mut impl Source) -> Result<usize, WireError> {
         usize::try_from(r.bits(Self::WIDTH)?).ok().filter(|len| *len <= N).ok_or(WireError::TooLong)
     }
 
-    fn write_text(text: &str, w: &mut BitWriter) {
+    fn write_text(text: &str, w: &mut impl Sink) {
         if Self::write_len(text.len(), w) {
             w.bytes(text.as_bytes());
         }
@@ -81,28 +81,28 @@ impl<const N: usize> Codec<String> for MaxLen<N> {
         value.clone_from(repr);
     }
 
-    fn encode(&self, repr: &String, w: &mut BitWriter) {
+    fn encode(&self, repr: &String, w: &mut impl Sink) {
         Self::write_text(repr, w);
     }
 
-    fn decode(&self, r: &mut BitReader<'_>) -> Result<String, WireError> {
+    fn decode(&self, r: &mut impl Source) -> Result<String, WireError> {
         let len = Self::read_len(r)?;
         read_text(len, r)
     }
 
-    fn encode_delta(&self, repr: &String, base: &String, w: &mut BitWriter) {
+    fn encode_delta(&self, repr: &String, base: &String, w: &mut impl Sink) {
         write_text_change(repr, base, N, w);
     }
 
-    fn decode_delta(&self, repr: &mut String, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(&self, repr: &mut String, r: &mut impl Source) -> Result<(), WireError> {
         read_text_change(repr, N, r)
     }
 
-    fn marshal(&self, value: &String, w: &mut BitWriter) {
+    fn marshal(&self, value: &String, w: &mut impl Sink) {
         Self::write_text(value, w);
     }
 
-    fn unmarshal(&self, r: &mut BitReader<'_>) -> Result<String, WireError> {
+    fn unmarshal(&self, r: &mut impl Source) -> Result<String, WireError> {
         let len = Self::read_len(r)?;
         read_text(len, r)
     }
@@ -131,26 +131,26 @@ impl<T: Marshal, const N: usize> Codec<Vec<T>> for MaxLen<N> {
         value.assign(repr);
     }
 
-    fn encode(&self, repr: &Self::Repr, w: &mut BitWriter) {
+    fn encode(&self, repr: &Self::Repr, w: &mut impl Sink) {
         if Self::write_len(repr.len(), w) {
             write_list::<T>(repr, w);
         }
     }
 
-    fn decode(&self, r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+    fn decode(&self, r: &mut impl Source) -> Result<Self::Repr, WireError> {
         let len = Self::read_len(r)?;
         read_list::<T>(len, r)
     }
 
-    fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         write_list_change::<T>(repr, base, N, w);
     }
 
-    fn decode_delta(&self, repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(&self, repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         read_list_change::<T>(repr, N, r)
     }
 
-    fn marshal(&self, value: &Vec<T>, w: &mut BitWriter) {
+    fn marshal(&self, value: &Vec<T>, w: &mut impl Sink) {
         if Self::write_len(value.len(), w) {
             for value in value {
                 value.marshal(w);
@@ -158,7 +158,7 @@ impl<T: Marshal, const N: usize> Codec<Vec<T>> for MaxLen<N> {
         }
     }
 
-    fn unmarshal(&self, r: &mut BitReader<'_>) -> Result<Vec<T>, WireError> {
+    fn unmarshal(&self, r: &mut impl Source) -> Result<Vec<T>, WireError> {
         let len = Self::read_len(r)?;
         let mut values = Vec::new();
         extend(&mut values, len, r, T::unmarshal)?;
@@ -193,22 +193,22 @@ macro_rules! collection {
                 value.assign(repr);
             }
 
-            fn encode(&self, repr: &Self::Repr, w: &mut BitWriter) {
+            fn encode(&self, repr: &Self::Repr, w: &mut impl Sink) {
                 if Self::write_len(repr.len(), w) {
                     $write::<$($entry)*>(repr, w);
                 }
             }
 
-            fn decode(&self, r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+            fn decode(&self, r: &mut impl Source) -> Result<Self::Repr, WireError> {
                 let len = Self::read_len(r)?;
                 $read::<$($entry)*>(len, r)
             }
 
-            fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+            fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
                 $write_change::<$($change)*>(repr, base, N, w);
             }
 
-            fn decode_delta(&self, repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(&self, repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
                 $read_change::<$($change)*>(repr, N, r)
             }
         }
@@ -228,13 +228,13 @@ collection! {
         write_entries, read_entries, write_map_change, read_map_change (T, ()) (T, (), false);
 }
 
-fn write_list<T: Marshal>(reprs: &[T::Repr], w: &mut BitWriter) {
+fn write_list<T: Marshal>(reprs: &[T::Repr], w: &mut impl Sink) {
     for repr in reprs {
         T::encode(repr, w);
     }
 }
 
-fn read_list<T: Marshal>(len: usize, r: &mut BitReader<'_>) -> Result<Vec<T::Repr>, WireError> {
+fn read_list<T: Marshal>(len: usize, r: &mut impl Source) -> Result<Vec<T::Repr>, WireError> {
     let mut reprs = Vec::new();
     extend(&mut reprs, len, r, T::decode)?;
     Ok(reprs)

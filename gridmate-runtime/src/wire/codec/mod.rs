@@ -23,6 +23,7 @@ mod bits_array;
 mod half;
 mod max_len;
 mod native;
+pub(in crate::wire) mod predict;
 mod quantize;
 #[cfg(feature = "glam")]
 mod quat;
@@ -39,6 +40,7 @@ pub use bits::Bits;
 pub use half::Half;
 pub use max_len::MaxLen;
 pub use native::Native;
+pub use predict::{Predict, Predictable};
 pub use quantize::Quantize;
 #[cfg(feature = "glam")]
 pub use quat::{SmallestThree, SmallestThreeRepr};

@@ -1,6 +1,6 @@
 //! The codec of fields that name none.
 
-use crate::wire::{BitReader, BitWriter, Codec, Marshal, Shape, WireError};
+use crate::wire::{Codec, Marshal, Past, Shape, Sink, Source, WireError};
 
 /// A type's own marshaling.
 #[derive(Clone, Copy, Debug, Default)]
@@ -34,32 +34,47 @@ impl<T: Marshal> Codec<T> for Native {
     }
 
     #[inline]
-    fn encode(&self, repr: &Self::Repr, w: &mut BitWriter) {
+    fn encode(&self, repr: &Self::Repr, w: &mut impl Sink) {
         T::encode(repr, w);
     }
 
     #[inline]
-    fn decode(&self, r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+    fn decode(&self, r: &mut impl Source) -> Result<Self::Repr, WireError> {
         T::decode(r)
     }
 
     #[inline]
-    fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         T::encode_delta(repr, base, w);
     }
 
     #[inline]
-    fn decode_delta(&self, repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(&self, repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         T::decode_delta(repr, r)
     }
 
     #[inline]
-    fn marshal(&self, value: &T, w: &mut BitWriter) {
+    fn encode_ahead(&self, repr: &Self::Repr, base: &Self::Repr, past: Past<'_, Self::Repr>, w: &mut impl Sink) {
+        T::encode_ahead(repr, base, past, w);
+    }
+
+    #[inline]
+    fn decode_ahead(
+        &self,
+        repr: &mut Self::Repr,
+        past: Past<'_, Self::Repr>,
+        r: &mut impl Source,
+    ) -> Result<(), WireError> {
+        T::decode_ahead(repr, past, r)
+    }
+
+    #[inline]
+    fn marshal(&self, value: &T, w: &mut impl Sink) {
         value.marshal(w);
     }
 
     #[inline]
-    fn unmarshal(&self, r: &mut BitReader<'_>) -> Result<T, WireError> {
+    fn unmarshal(&self, r: &mut impl Source) -> Result<T, WireError> {
         T::unmarshal(r)
     }
 }

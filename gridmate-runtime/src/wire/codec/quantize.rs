@@ -9,9 +9,11 @@
 //! bit for each, three bits for *k*, then each component that differs in ⌊width × (k + 1) / 8⌋ bits, for *k* = 7 the
 //! values themselves.
 
+use super::Predictable;
+use super::predict::along_lines;
 use crate::wire::ladder::Ladder;
 use crate::wire::lanes::Lanes;
-use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
+use crate::wire::{Codec, Shape, Sink, Source, WireError};
 
 /// The nearest of evenly spaced values in a range: for `f32`, `f64`, arrays and vectors of them.
 ///
@@ -169,7 +171,7 @@ impl Quantize {
     }
 
     #[inline]
-    fn read(&self, r: &mut BitReader<'_>) -> Result<u32, WireError> {
+    fn read(&self, r: &mut impl Source) -> Result<u32, WireError> {
         self.narrow(r.bits(self.width)?)
     }
 
@@ -199,26 +201,30 @@ macro_rules! scalar {
             }
 
             #[inline]
-            fn encode(&self, repr: &u32, w: &mut BitWriter) {
+            fn encode(&self, repr: &u32, w: &mut impl Sink) {
                 w.bits((*repr).into(), self.width);
             }
 
             #[inline]
-            fn decode(&self, r: &mut BitReader<'_>) -> Result<u32, WireError> {
+            fn decode(&self, r: &mut impl Source) -> Result<u32, WireError> {
                 self.read(r)
             }
 
             #[inline]
-            fn encode_delta(&self, repr: &u32, base: &u32, w: &mut BitWriter) {
+            fn encode_delta(&self, repr: &u32, base: &u32, w: &mut impl Sink) {
                 self.scalar.write((*repr).into(), (*base).into(), w);
             }
 
             #[inline]
-            fn decode_delta(&self, repr: &mut u32, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(&self, repr: &mut u32, r: &mut impl Source) -> Result<(), WireError> {
                 *repr = self.narrow(self.scalar.read((*repr).into(), r)?)?;
                 Ok(())
             }
+
+            along_lines!($float: one, |codec| codec.width, |repr| codec.checked(*repr).map(drop));
         }
+
+        impl Predictable<$float> for Quantize {}
     )*};
 }
 
@@ -251,14 +257,14 @@ macro_rules! vector {
             }
 
             #[inline]
-            fn encode(&self, repr: &Self::Repr, w: &mut BitWriter) {
+            fn encode(&self, repr: &Self::Repr, w: &mut impl Sink) {
                 for component in repr {
                     w.bits((*component).into(), self.width);
                 }
             }
 
             #[inline]
-            fn decode(&self, r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+            fn decode(&self, r: &mut impl Source) -> Result<Self::Repr, WireError> {
                 let mut repr = [0; $n];
                 for component in &mut repr {
                     *component = self.read(r)?;
@@ -267,16 +273,22 @@ macro_rules! vector {
             }
 
             #[inline]
-            fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+            fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
                 self.vector.write(repr, base, w);
             }
 
             #[inline]
-            fn decode_delta(&self, repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(&self, repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
                 self.vector.read(repr, r)?;
                 repr.iter().try_for_each(|component| self.checked(*component).map(drop))
             }
+
+            along_lines!($type: more, |codec| codec.width, |repr| {
+                repr.iter().try_for_each(|component| codec.checked(*component).map(drop))
+            });
         }
+
+        impl<$($generic)*> Predictable<$type> for Quantize {}
     )*};
 }
 

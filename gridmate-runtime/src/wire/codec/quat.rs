@@ -13,8 +13,10 @@ use core::f64::consts::SQRT_2;
 
 use glam::Quat;
 
+use super::Predictable;
 use crate::wire::lanes::Lanes;
-use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
+use crate::wire::residual::{self, Guess};
+use crate::wire::{Ahead, Codec, Past, Shape, Sink, Source, WireError};
 
 /// A rotation in 2 + 3 × `BITS` bits; `BITS` is 2..=20, anything else a compile error.
 ///
@@ -142,13 +144,13 @@ impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
     }
 
     #[inline]
-    fn encode(&self, repr: &SmallestThreeRepr, w: &mut BitWriter) {
+    fn encode(&self, repr: &SmallestThreeRepr, w: &mut impl Sink) {
         let [a, b, c] = repr.others.map(u64::from);
         w.bits(u64::from(repr.largest) | a << 2 | b << (2 + BITS) | c << (2 + 2 * BITS), 2 + 3 * BITS);
     }
 
     #[inline]
-    fn decode(&self, r: &mut BitReader<'_>) -> Result<SmallestThreeRepr, WireError> {
+    fn decode(&self, r: &mut impl Source) -> Result<SmallestThreeRepr, WireError> {
         let bits = r.bits(2 + 3 * BITS)?;
         #[expect(clippy::cast_possible_truncation, reason = "masked to at most 20 bits")]
         let field = |from: u32, width: u32| (bits >> from) as u32 & ((1 << width) - 1);
@@ -159,7 +161,7 @@ impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
     }
 
     #[inline]
-    fn encode_delta(&self, repr: &SmallestThreeRepr, base: &SmallestThreeRepr, w: &mut BitWriter) {
+    fn encode_delta(&self, repr: &SmallestThreeRepr, base: &SmallestThreeRepr, w: &mut impl Sink) {
         let same = repr.largest == base.largest;
         w.bool(same);
         if same {
@@ -170,7 +172,7 @@ impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
     }
 
     #[inline]
-    fn decode_delta(&self, repr: &mut SmallestThreeRepr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(&self, repr: &mut SmallestThreeRepr, r: &mut impl Source) -> Result<(), WireError> {
         if r.bool()? {
             Self::DELTA.read(&mut repr.others, r)?;
             *repr = Self::checked(*repr)?;
@@ -178,6 +180,94 @@ impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
             *repr = self.decode(r)?;
         }
         Ok(())
+    }
+
+    fn encode_ahead(
+        &self,
+        repr: &SmallestThreeRepr,
+        base: &SmallestThreeRepr,
+        past: Past<'_, SmallestThreeRepr>,
+        w: &mut impl Sink,
+    ) {
+        let Some((past, ahead)) = past.guess() else { return self.encode_delta(repr, base, w) };
+        let (largest, guesses) = Self::guess(base, past, ahead);
+        let same = repr.largest == largest;
+        w.bool(same);
+        if same {
+            residual::write(repr.others.map(u64::from), guesses, BITS, w);
+        } else {
+            self.encode(repr, w);
+        }
+    }
+
+    fn decode_ahead(
+        &self,
+        repr: &mut SmallestThreeRepr,
+        past: Past<'_, SmallestThreeRepr>,
+        r: &mut impl Source,
+    ) -> Result<(), WireError> {
+        let Some((past, ahead)) = past.guess() else { return self.decode_delta(repr, r) };
+        let (largest, guesses) = Self::guess(repr, past, ahead);
+        if !r.bool()? {
+            *repr = self.decode(r)?;
+            return Ok(());
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "at most 20 bits")]
+        let others = residual::read(guesses, BITS, r)?.map(|code| code as u32);
+        *repr = Self::checked(SmallestThreeRepr { largest, others })?;
+        Ok(())
+    }
+}
+
+impl<const BITS: u32> Predictable<Quat> for SmallestThree<BITS> {}
+
+impl<const BITS: u32> SmallestThree<BITS> {
+    /// Where the chord from `past` through `base` leads, scaled to length 1 as it is written.
+    fn guess(base: &SmallestThreeRepr, past: &SmallestThreeRepr, ahead: Ahead) -> (u8, [Guess; 3]) {
+        let still = |repr: &SmallestThreeRepr| {
+            let codes = repr.others.map(u64::from);
+            (repr.largest, codes.map(|value| Guess { value, motion: 0 }))
+        };
+        if base == past || ahead.factor() == 0.0 {
+            return still(base);
+        }
+        let [from, to] = [past, base].map(|repr| Self::wide(repr.largest, Self::codes(repr)));
+        let along: f64 = from.iter().zip(to).map(|(a, b)| a * b).sum();
+        let sign = if along < 0.0 { -1.0 } else { 1.0 };
+        let next: [f64; 4] = core::array::from_fn(|i| to[i] + (to[i] - from[i] * sign) * ahead.factor());
+        // Never short: the base has length 1, and the step from the past is at most a right angle.
+        let length = next.iter().map(|c| c * c).sum::<f64>().sqrt();
+        let mut largest = usize::from(base.largest);
+        for (i, component) in next.iter().enumerate() {
+            // Without a clear winner the one of the base stays.
+            if component.abs() > next[largest].abs() * 1.01 {
+                largest = i;
+            }
+        }
+        let scale = (SQRT_2 * f64::from(Self::MAX) / length).copysign(next[largest]);
+        let code = |component: f64| {
+            let scaled = component * scale;
+            #[expect(clippy::cast_possible_truncation, reason = "clamped")]
+            let nearest = (scaled + 0.5f64.copysign(scaled)) as i32;
+            i64::from(nearest.clamp(-Self::MAX, Self::MAX) + Self::MAX).cast_unsigned()
+        };
+        let before = to[largest].signum();
+        let others = (0..4).filter(|i| *i != largest);
+        let mut guesses = [Guess::default(); 3];
+        for (guess, i) in guesses.iter_mut().zip(others) {
+            let value = code(next[i]);
+            #[expect(clippy::cast_possible_truncation, reason = "within a few times MAX")]
+            let stayed = (to[i] * before * SQRT_2 * f64::from(Self::MAX)) as i64 + i64::from(Self::MAX);
+            *guess = Guess { value, motion: value.abs_diff(stayed.max(0).cast_unsigned()) };
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "below four")]
+        (largest as u8, guesses)
+    }
+
+    /// The components that integers stand for, in double precision.
+    #[inline]
+    fn wide(largest: u8, codes: [i32; 3]) -> [f64; 4] {
+        Self::components(largest, codes).map(f64::from)
     }
 }
 

@@ -1,7 +1,9 @@
 //! Integers between two ends.
 
+use super::Predictable;
+use super::predict::along_lines;
 use crate::wire::ladder::Ladder;
-use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
+use crate::wire::{Codec, Shape, Sink, Source, WireError};
 
 /// An integer from `LOW` to `HIGH`, both included, in the fewest bits that hold `HIGH` - `LOW`.
 ///
@@ -66,27 +68,36 @@ macro_rules! integer {
             }
 
             #[inline]
-            fn encode(&self, repr: &u64, w: &mut BitWriter) {
+            fn encode(&self, repr: &u64, w: &mut impl Sink) {
                 w.bits(*repr, Self::WIDTH);
             }
 
             #[inline]
-            fn decode(&self, r: &mut BitReader<'_>) -> Result<u64, WireError> {
+            fn decode(&self, r: &mut impl Source) -> Result<u64, WireError> {
                 Self::checked(r.bits(Self::WIDTH)?)
             }
 
             #[inline]
-            fn encode_delta(&self, repr: &u64, base: &u64, w: &mut BitWriter) {
+            fn encode_delta(&self, repr: &u64, base: &u64, w: &mut impl Sink) {
                 Self::DELTA.write(*repr, *base, w);
             }
 
             #[inline]
-            fn decode_delta(&self, repr: &mut u64, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(&self, repr: &mut u64, r: &mut impl Source) -> Result<(), WireError> {
                 *repr = Self::checked(Self::DELTA.read(*repr, r)?)?;
                 Ok(())
             }
+
+            along_lines!($int: one, |codec| Self::WIDTH, |repr| Self::checked(*repr).map(drop));
         }
     )*};
 }
 
 integer!(u8 u16 u32 u64 usize i8 i16 i32 i64 isize);
+
+impl<const LOW: i64, const HIGH: i64> Predictable<u8> for Range<LOW, HIGH> {}
+impl<const LOW: i64, const HIGH: i64> Predictable<u16> for Range<LOW, HIGH> {}
+impl<const LOW: i64, const HIGH: i64> Predictable<u32> for Range<LOW, HIGH> {}
+impl<const LOW: i64, const HIGH: i64> Predictable<i8> for Range<LOW, HIGH> {}
+impl<const LOW: i64, const HIGH: i64> Predictable<i16> for Range<LOW, HIGH> {}
+impl<const LOW: i64, const HIGH: i64> Predictable<i32> for Range<LOW, HIGH> {}

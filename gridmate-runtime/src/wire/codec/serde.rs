@@ -5,7 +5,7 @@ use serde::de::DeserializeOwned;
 
 use crate::limits::ELEMENTS;
 use crate::wire::containers::{fits, read_bytes_change, read_len, write_bytes_change, write_len};
-use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
+use crate::wire::{Codec, Shape, Sink, Source, WireError};
 
 /// Any type that serde writes and reads, as the bytes that [postcard](https://docs.rs/postcard) makes of it.
 ///
@@ -79,7 +79,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Serde {
         }
     }
 
-    fn encode(&self, repr: &SerdeRepr, w: &mut BitWriter) {
+    fn encode(&self, repr: &SerdeRepr, w: &mut impl Sink) {
         match repr.sound::<T>() {
             Ok(bytes) => {
                 if write_len(bytes.len(), w) {
@@ -90,7 +90,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Serde {
         }
     }
 
-    fn decode(&self, r: &mut BitReader<'_>) -> Result<SerdeRepr, WireError> {
+    fn decode(&self, r: &mut impl Source) -> Result<SerdeRepr, WireError> {
         let len = read_len(r)?;
         if r.remaining() < len * 8 {
             return Err(WireError::UnexpectedEnd);
@@ -102,7 +102,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Serde {
         Ok(repr)
     }
 
-    fn encode_delta(&self, repr: &SerdeRepr, base: &SerdeRepr, w: &mut BitWriter) {
+    fn encode_delta(&self, repr: &SerdeRepr, base: &SerdeRepr, w: &mut impl Sink) {
         match repr.sound::<T>() {
             Ok(bytes) => {
                 if fits(bytes.len(), ELEMENTS, w) {
@@ -113,7 +113,7 @@ impl<T: Serialize + DeserializeOwned> Codec<T> for Serde {
         }
     }
 
-    fn decode_delta(&self, repr: &mut SerdeRepr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(&self, repr: &mut SerdeRepr, r: &mut impl Source) -> Result<(), WireError> {
         read_bytes_change(repr.0.get_or_insert_default(), ELEMENTS, r)?;
         repr.sound::<T>().map(drop)
     }

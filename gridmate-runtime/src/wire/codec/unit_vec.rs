@@ -4,7 +4,7 @@ use glam::{Vec3, Vec3A};
 
 use crate::wire::ladder::low_mask;
 use crate::wire::lanes::Lanes;
-use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
+use crate::wire::{Codec, Shape, Sink, Source, WireError};
 
 /// A direction as a point of an octahedron folded open into a square, of which each side has `BITS` bits, 2 to 16.
 ///
@@ -109,25 +109,25 @@ macro_rules! vector {
             }
 
             #[inline]
-            fn encode(&self, repr: &[u16; 2], w: &mut BitWriter) {
+            fn encode(&self, repr: &[u16; 2], w: &mut impl Sink) {
                 let [u, v] = repr.map(u64::from);
                 w.bits(u | v << BITS, 2 * BITS);
             }
 
             #[inline]
-            fn decode(&self, r: &mut BitReader<'_>) -> Result<[u16; 2], WireError> {
+            fn decode(&self, r: &mut impl Source) -> Result<[u16; 2], WireError> {
                 let bits = r.bits(2 * BITS)?;
                 #[expect(clippy::cast_possible_truncation, reason = "masked to at most 16 bits")]
                 Self::checked([(bits & low_mask(BITS)) as u16, (bits >> BITS) as u16])
             }
 
             #[inline]
-            fn encode_delta(&self, repr: &[u16; 2], base: &[u16; 2], w: &mut BitWriter) {
+            fn encode_delta(&self, repr: &[u16; 2], base: &[u16; 2], w: &mut impl Sink) {
                 Self::DELTA.write(repr, base, w);
             }
 
             #[inline]
-            fn decode_delta(&self, repr: &mut [u16; 2], r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(&self, repr: &mut [u16; 2], r: &mut impl Source) -> Result<(), WireError> {
                 Self::DELTA.read(repr, r)?;
                 *repr = Self::checked(*repr)?;
                 Ok(())

@@ -1,7 +1,7 @@
 //! Integers of no known size that are usually small.
 
 use crate::wire::ladder::{low_mask, signed, unzigzag, zigzag};
-use crate::wire::{BitReader, BitWriter, Codec, Shape, WireError};
+use crate::wire::{Codec, Shape, Sink, Source, WireError};
 
 /// An integer in groups of seven bits, each followed by a bit "more": 8 bits below 128, 16 below 16,384, and so on.
 ///
@@ -42,25 +42,25 @@ macro_rules! integer {
             }
 
             #[inline]
-            fn encode(&self, repr: &$int, w: &mut BitWriter) {
+            fn encode(&self, repr: &$int, w: &mut impl Sink) {
                 let $value = *repr;
                 w.varint($to);
             }
 
             #[inline]
-            fn decode(&self, r: &mut BitReader<'_>) -> Result<$int, WireError> {
+            fn decode(&self, r: &mut impl Source) -> Result<$int, WireError> {
                 let $bits = r.varint()?;
                 $int::try_from($from).map_err(|_| WireError::Invalid)
             }
 
             #[inline]
-            fn encode_delta(&self, repr: &$int, base: &$int, w: &mut BitWriter) {
+            fn encode_delta(&self, repr: &$int, base: &$int, w: &mut impl Sink) {
                 let difference = (*repr as u64).wrapping_sub(*base as u64);
                 w.varint(zigzag(signed(difference, $width)));
             }
 
             #[inline]
-            fn decode_delta(&self, repr: &mut $int, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(&self, repr: &mut $int, r: &mut impl Source) -> Result<(), WireError> {
                 let folded = r.varint()?;
                 if folded > low_mask($width) {
                     return Err(WireError::Invalid);

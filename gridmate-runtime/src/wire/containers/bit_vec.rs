@@ -9,7 +9,7 @@ use bitvec::vec::BitVec;
 use super::list::{fits, read_len, write_len};
 use super::splice::Splice;
 use crate::limits::ELEMENTS;
-use crate::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
+use crate::wire::{Marshal, Shape, Sink, Source, WireError};
 
 /// Length in bits as a varint, then the bits; a change is a splice of bits. What store and order the program chose does not
 /// matter. One flag of a thousand costs at most 24 bits.
@@ -38,20 +38,20 @@ impl<T: BitStore, O: BitOrder> Marshal for BitVec<T, O> {
         self.extend(repr.iter().by_vals());
     }
 
-    fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+    fn encode(repr: &Self::Repr, w: &mut impl Sink) {
         if write_len(repr.len(), w) {
             write(repr, w);
         }
     }
 
-    fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+    fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
         let len = read_len(r)?;
         let mut repr = BitVec::new();
         append(&mut repr, len, r)?;
         Ok(repr)
     }
 
-    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         if fits(repr.len(), ELEMENTS, w) {
             let splice = Splice::between(base.len(), repr.len(), |old, new| base[old] == repr[new]);
             splice.write(base.len(), w);
@@ -59,7 +59,7 @@ impl<T: BitStore, O: BitOrder> Marshal for BitVec<T, O> {
         }
     }
 
-    fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         let Splice { at, removed, inserted } = Splice::read(repr.len(), ELEMENTS, r)?;
         repr.drain(at..at + removed);
         append(repr, inserted, r)?;
@@ -68,14 +68,14 @@ impl<T: BitStore, O: BitOrder> Marshal for BitVec<T, O> {
     }
 }
 
-fn write(bits: &BitSlice<u8, Lsb0>, w: &mut BitWriter) {
+fn write(bits: &BitSlice<u8, Lsb0>, w: &mut impl Sink) {
     for word in bits.chunks(64) {
         #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
         w.bits(word.load_le(), word.len() as u32);
     }
 }
 
-fn append(bits: &mut BitVec<u8, Lsb0>, count: usize, r: &mut BitReader<'_>) -> Result<(), WireError> {
+fn append(bits: &mut BitVec<u8, Lsb0>, count: usize, r: &mut impl Source) -> Result<(), WireError> {
     if r.remaining() < count {
         return Err(WireError::UnexpectedEnd);
     }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use super::splice::{Splice, read_bytes_change, write_bytes_change};
 use super::{read_change, write_change};
 use crate::limits::ELEMENTS;
-use crate::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
+use crate::wire::{Marshal, Shape, Sink, Source, WireError};
 
 impl<T: Marshal> Marshal for Vec<T> {
     type Repr = Vec<T::Repr>;
@@ -40,7 +40,7 @@ impl<T: Marshal> Marshal for Vec<T> {
         self.extend(new.iter().map(T::from_repr));
     }
 
-    fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+    fn encode(repr: &Self::Repr, w: &mut impl Sink) {
         if write_len(repr.len(), w) {
             for repr in repr {
                 T::encode(repr, w);
@@ -48,22 +48,22 @@ impl<T: Marshal> Marshal for Vec<T> {
         }
     }
 
-    fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+    fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
         let len = read_len(r)?;
         let mut reprs = Self::Repr::new();
         extend(&mut reprs, len, r, T::decode)?;
         Ok(reprs)
     }
 
-    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         write_list_change::<T>(repr, base, ELEMENTS, w);
     }
 
-    fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         read_list_change::<T>(repr, ELEMENTS, r)
     }
 
-    fn marshal(&self, w: &mut BitWriter) {
+    fn marshal(&self, w: &mut impl Sink) {
         if write_len(self.len(), w) {
             for value in self {
                 value.marshal(w);
@@ -71,7 +71,7 @@ impl<T: Marshal> Marshal for Vec<T> {
         }
     }
 
-    fn unmarshal(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    fn unmarshal(r: &mut impl Source) -> Result<Self, WireError> {
         let len = read_len(r)?;
         let mut values = Self::new();
         extend(&mut values, len, r, T::unmarshal)?;
@@ -112,19 +112,19 @@ impl<T: Marshal> Marshal for VecDeque<T> {
         self.extend(new.iter().map(T::from_repr));
     }
 
-    fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+    fn encode(repr: &Self::Repr, w: &mut impl Sink) {
         Vec::<T>::encode(repr, w);
     }
 
-    fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+    fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
         Vec::<T>::decode(r)
     }
 
-    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         Vec::<T>::encode_delta(repr, base, w);
     }
 
-    fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         Vec::<T>::decode_delta(repr, r)
     }
 }
@@ -152,37 +152,37 @@ impl Marshal for String {
         self.clone_from(repr);
     }
 
-    fn encode(repr: &Self, w: &mut BitWriter) {
+    fn encode(repr: &Self, w: &mut impl Sink) {
         if write_len(repr.len(), w) {
             w.bytes(repr.as_bytes());
         }
     }
 
-    fn decode(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    fn decode(r: &mut impl Source) -> Result<Self, WireError> {
         let len = read_len(r)?;
         read_text(len, r)
     }
 
-    fn encode_delta(repr: &Self, base: &Self, w: &mut BitWriter) {
+    fn encode_delta(repr: &Self, base: &Self, w: &mut impl Sink) {
         write_text_change(repr, base, ELEMENTS, w);
     }
 
-    fn decode_delta(repr: &mut Self, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut Self, r: &mut impl Source) -> Result<(), WireError> {
         read_text_change(repr, ELEMENTS, r)
     }
 
-    fn marshal(&self, w: &mut BitWriter) {
+    fn marshal(&self, w: &mut impl Sink) {
         Self::encode(self, w);
     }
 
-    fn unmarshal(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    fn unmarshal(r: &mut impl Source) -> Result<Self, WireError> {
         Self::decode(r)
     }
 }
 
 /// False, with the fault noted, when the length is above its limit.
 #[inline]
-pub(in crate::wire) fn write_len(len: usize, w: &mut BitWriter) -> bool {
+pub(in crate::wire) fn write_len(len: usize, w: &mut impl Sink) -> bool {
     let fits = fits(len, ELEMENTS, w);
     if fits {
         w.varint(len as u64);
@@ -192,7 +192,7 @@ pub(in crate::wire) fn write_len(len: usize, w: &mut BitWriter) -> bool {
 
 /// False, with the fault noted, when the length is above its limit.
 #[inline]
-pub(in crate::wire) fn fits(len: usize, limit: usize, w: &mut BitWriter) -> bool {
+pub(in crate::wire) fn fits(len: usize, limit: usize, w: &mut impl Sink) -> bool {
     if len > limit {
         w.fail(WireError::TooLong);
     }
@@ -200,7 +200,7 @@ pub(in crate::wire) fn fits(len: usize, limit: usize, w: &mut BitWriter) -> bool
 }
 
 #[inline]
-pub(in crate::wire) fn read_len(r: &mut BitReader<'_>) -> Result<usize, WireError> {
+pub(in crate::wire) fn read_len(r: &mut impl Source) -> Result<usize, WireError> {
     usize::try_from(r.varint()?).ok().filter(|len| *len <= ELEMENTS).ok_or(WireError::TooLong)
 }
 
@@ -213,7 +213,7 @@ pub(in crate::wire) fn write_list_change<T: Marshal>(
     list: &[T::Repr],
     base: &[T::Repr],
     limit: usize,
-    w: &mut BitWriter,
+    w: &mut impl Sink,
 ) {
     if !fits(list.len(), limit, w) {
         return;
@@ -240,7 +240,7 @@ pub(in crate::wire) fn write_list_change<T: Marshal>(
 pub(in crate::wire) fn read_list_change<T: Marshal>(
     list: &mut Vec<T::Repr>,
     limit: usize,
-    r: &mut BitReader<'_>,
+    r: &mut impl Source,
 ) -> Result<(), WireError> {
     if r.bool()? {
         return list.iter_mut().try_for_each(|repr| read_change::<T>(repr, r));
@@ -258,7 +258,7 @@ pub(in crate::wire) fn read_list_change<T: Marshal>(
 }
 
 /// Reads `len` bytes of text.
-pub(in crate::wire) fn read_text(len: usize, r: &mut BitReader<'_>) -> Result<String, WireError> {
+pub(in crate::wire) fn read_text(len: usize, r: &mut impl Source) -> Result<String, WireError> {
     if r.remaining() < len * 8 {
         return Err(WireError::UnexpectedEnd);
     }
@@ -268,18 +268,14 @@ pub(in crate::wire) fn read_text(len: usize, r: &mut BitReader<'_>) -> Result<St
 }
 
 /// Writes text of which the reader has an older state: a splice of its bytes.
-pub(in crate::wire) fn write_text_change(text: &str, base: &str, limit: usize, w: &mut BitWriter) {
+pub(in crate::wire) fn write_text_change(text: &str, base: &str, limit: usize, w: &mut impl Sink) {
     if fits(text.len(), limit, w) {
         write_bytes_change(text.as_bytes(), base.as_bytes(), w);
     }
 }
 
 /// Reads what [`write_text_change`] wrote, in the memory of the older state.
-pub(in crate::wire) fn read_text_change(
-    text: &mut String,
-    limit: usize,
-    r: &mut BitReader<'_>,
-) -> Result<(), WireError> {
+pub(in crate::wire) fn read_text_change(text: &mut String, limit: usize, r: &mut impl Source) -> Result<(), WireError> {
     let mut bytes = core::mem::take(text).into_bytes();
     read_bytes_change(&mut bytes, limit, r)?;
     *text = String::from_utf8(bytes).map_err(|_| WireError::NotUtf8)?;
@@ -288,11 +284,11 @@ pub(in crate::wire) fn read_text_change(
 
 /// Reads elements until there are `len`. Reserves a byte per bit that is left, whatever `len` claims.
 #[inline]
-pub(in crate::wire) fn extend<E>(
+pub(in crate::wire) fn extend<E, R: Source>(
     list: &mut Vec<E>,
     len: usize,
-    r: &mut BitReader<'_>,
-    read: impl Fn(&mut BitReader<'_>) -> Result<E, WireError>,
+    r: &mut R,
+    read: impl Fn(&mut R) -> Result<E, WireError>,
 ) -> Result<(), WireError> {
     let missing = len.saturating_sub(list.len());
     list.reserve(missing.min(r.remaining() / size_of::<E>().max(1)));
@@ -305,6 +301,7 @@ pub(in crate::wire) fn extend<E>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::BitReader;
 
     #[test]
     fn a_length_reserves_no_more_than_the_input_pays_for() {

@@ -10,7 +10,7 @@ use std::hash::{BuildHasher, Hash};
 use super::list::{extend, fits, read_len, write_len};
 use super::splice::{gamma_cost, read_count, read_up_to, width, write_count};
 use crate::limits::ELEMENTS;
-use crate::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
+use crate::wire::{Marshal, Shape, Sink, Source, WireError};
 
 /// What a map's entries are as reprs; those of a set have `()` for a value.
 type Entry<K, V> = (<K as Marshal>::Repr, <V as Marshal>::Repr);
@@ -49,22 +49,22 @@ macro_rules! map {
                 }));
             }
 
-            fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+            fn encode(repr: &Self::Repr, w: &mut impl Sink) {
                 if write_len(repr.len(), w) {
                     write_entries::<K, V>(repr, w);
                 }
             }
 
-            fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+            fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
                 let len = read_len(r)?;
                 read_entries::<K, V>(len, r)
             }
 
-            fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+            fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
                 write_map_change::<K, V, true>(repr, base, ELEMENTS, w);
             }
 
-            fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
                 read_map_change::<K, V, true>(repr, ELEMENTS, r)
             }
         }
@@ -103,22 +103,22 @@ macro_rules! set {
                 }));
             }
 
-            fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+            fn encode(repr: &Self::Repr, w: &mut impl Sink) {
                 if write_len(repr.len(), w) {
                     write_entries::<K, ()>(repr, w);
                 }
             }
 
-            fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+            fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
                 let len = read_len(r)?;
                 read_entries::<K, ()>(len, r)
             }
 
-            fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+            fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
                 write_map_change::<K, (), false>(repr, base, ELEMENTS, w);
             }
 
-            fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
                 read_map_change::<K, (), false>(repr, ELEMENTS, r)
             }
         }
@@ -165,7 +165,7 @@ fn capture<'a, K: Marshal + 'a, V: Marshal + 'a>(
     into.dedup_by(|next, first| next.0 == first.0);
 }
 
-pub(in crate::wire) fn write_entries<K: Marshal, V: Marshal>(entries: &[Entry<K, V>], w: &mut BitWriter) {
+pub(in crate::wire) fn write_entries<K: Marshal, V: Marshal>(entries: &[Entry<K, V>], w: &mut impl Sink) {
     for (key, value) in entries {
         K::encode(key, w);
         V::encode(value, w);
@@ -175,7 +175,7 @@ pub(in crate::wire) fn write_entries<K: Marshal, V: Marshal>(entries: &[Entry<K,
 /// Reads `len` entries and refuses keys that do not ascend.
 pub(in crate::wire) fn read_entries<K: Marshal + Ord, V: Marshal>(
     len: usize,
-    r: &mut BitReader<'_>,
+    r: &mut impl Source,
 ) -> Result<Vec<Entry<K, V>>, WireError> {
     let mut entries = Vec::new();
     extend(&mut entries, len, r, |r| Ok((K::decode(r)?, V::decode(r)?)))?;
@@ -193,7 +193,7 @@ pub(in crate::wire) fn write_map_change<K: Marshal + Ord, V: Marshal, const VALU
     entries: &[Entry<K, V>],
     base: &[Entry<K, V>],
     limit: usize,
-    w: &mut BitWriter,
+    w: &mut impl Sink,
 ) {
     if !fits(entries.len(), limit, w) {
         return;
@@ -245,41 +245,33 @@ pub(in crate::wire) fn write_map_change<K: Marshal + Ord, V: Marshal, const VALU
 pub(in crate::wire) fn read_map_change<K: Marshal + Ord, V: Marshal, const VALUED: bool>(
     entries: &mut Vec<Entry<K, V>>,
     limit: usize,
-    r: &mut BitReader<'_>,
+    r: &mut impl Source,
 ) -> Result<(), WireError> {
     let len = entries.len();
     let mut kept = 0;
     // What is kept moves up to `kept`; what is gone ends behind it.
-    let mut touch = |entries: &mut Vec<Entry<K, V>>, at: usize, touched: bool, r: &mut BitReader<'_>| {
-        let gone = touched && (!VALUED || r.bool()?);
-        if touched && !gone {
-            V::decode_delta(&mut entries[at].1, r)?;
-        }
-        if !gone {
-            entries.swap(kept, at);
-            kept += 1;
-        }
-        Ok(())
+    let mut keep = |entries: &mut Vec<Entry<K, V>>, at: usize| {
+        entries.swap(kept, at);
+        kept += 1;
     };
     if r.bool()? {
         for at in 0..len {
-            let touched = r.bool()?;
-            touch(entries, at, touched, r)?;
+            if !r.bool()? || !read_touch::<K, V, VALUED>(entries, at, r)? {
+                keep(entries, at);
+            }
         }
     } else {
         let mut next = 0;
         for _ in 0..read_count(r)? {
             let last = len.checked_sub(next + 1).ok_or(WireError::Invalid)?;
             let at = next + read_up_to(last, r)?;
-            for stays in next..at {
-                touch(entries, stays, false, r)?;
+            (next..at).for_each(|stays| keep(entries, stays));
+            if !read_touch::<K, V, VALUED>(entries, at, r)? {
+                keep(entries, at);
             }
-            touch(entries, at, true, r)?;
             next = at + 1;
         }
-        for stays in next..len {
-            touch(entries, stays, false, r)?;
-        }
+        (next..len).for_each(|stays| keep(entries, stays));
     }
     entries.truncate(kept);
     let added = read_count(r)?;
@@ -291,6 +283,19 @@ pub(in crate::wire) fn read_map_change<K: Marshal + Ord, V: Marshal, const VALUE
     }
     let added = read_entries::<K, V>(added, r)?;
     merge::<K, V>(entries, added)
+}
+
+/// Reads what became of an entry that is touched; true if it is gone.
+fn read_touch<K: Marshal, V: Marshal, const VALUED: bool>(
+    entries: &mut [Entry<K, V>],
+    at: usize,
+    r: &mut impl Source,
+) -> Result<bool, WireError> {
+    let gone = !VALUED || r.bool()?;
+    if !gone {
+        V::decode_delta(&mut entries[at].1, r)?;
+    }
+    Ok(gone)
 }
 
 /// Puts entries among others, all by their keys, which must differ.

@@ -72,7 +72,7 @@ pub(super) use map::{read_entries, read_map_change, write_entries, write_map_cha
 #[cfg(feature = "serde")]
 pub(super) use splice::{read_bytes_change, write_bytes_change};
 
-use super::{BitReader, BitWriter, Marshal, Shape, WireError};
+use super::{Marshal, Past, Shape, Sink, Source, WireError};
 
 impl<T: Marshal> Marshal for Option<T> {
     type Repr = Option<T::Repr>;
@@ -108,7 +108,7 @@ impl<T: Marshal> Marshal for Option<T> {
     }
 
     #[inline]
-    fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+    fn encode(repr: &Self::Repr, w: &mut impl Sink) {
         w.bool(repr.is_some());
         if let Some(repr) = repr {
             T::encode(repr, w);
@@ -116,12 +116,12 @@ impl<T: Marshal> Marshal for Option<T> {
     }
 
     #[inline]
-    fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+    fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
         if r.bool()? { T::decode(r).map(Some) } else { Ok(None) }
     }
 
     #[inline]
-    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         w.bool(repr.is_some());
         match (repr, base) {
             (Some(repr), Some(base)) => T::encode_delta(repr, base, w),
@@ -131,7 +131,7 @@ impl<T: Marshal> Marshal for Option<T> {
     }
 
     #[inline]
-    fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         match (r.bool()?, repr) {
             (true, Some(repr)) => T::decode_delta(repr, r)?,
             (true, repr) => *repr = Some(T::decode(r)?),
@@ -141,7 +141,7 @@ impl<T: Marshal> Marshal for Option<T> {
     }
 
     #[inline]
-    fn marshal(&self, w: &mut BitWriter) {
+    fn marshal(&self, w: &mut impl Sink) {
         w.bool(self.is_some());
         if let Some(value) = self {
             value.marshal(w);
@@ -149,7 +149,7 @@ impl<T: Marshal> Marshal for Option<T> {
     }
 
     #[inline]
-    fn unmarshal(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    fn unmarshal(r: &mut impl Source) -> Result<Self, WireError> {
         if r.bool()? { T::unmarshal(r).map(Some) } else { Ok(None) }
     }
 }
@@ -186,38 +186,59 @@ impl<T: Marshal, const N: usize> Marshal for [T; N] {
     }
 
     #[inline]
-    fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+    fn encode(repr: &Self::Repr, w: &mut impl Sink) {
         for repr in repr {
             T::encode(repr, w);
         }
     }
 
     #[inline]
-    fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+    fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
         read_array(|| T::decode(r))
     }
 
     #[inline]
-    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         for (repr, base) in repr.iter().zip(base) {
             write_change::<T>(repr, base, w);
         }
     }
 
     #[inline]
-    fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         repr.iter_mut().try_for_each(|repr| read_change::<T>(repr, r))
     }
 
     #[inline]
-    fn marshal(&self, w: &mut BitWriter) {
+    fn encode_ahead(repr: &Self::Repr, base: &Self::Repr, past: Past<'_, Self::Repr>, w: &mut impl Sink) {
+        for (i, (repr, base)) in repr.iter().zip(base).enumerate() {
+            let differs = repr != base;
+            w.bool(differs);
+            if differs {
+                T::encode_ahead(repr, base, past.element(|past| &past[i]), w);
+            }
+        }
+    }
+
+    #[inline]
+    fn decode_ahead(repr: &mut Self::Repr, past: Past<'_, Self::Repr>, r: &mut impl Source) -> Result<(), WireError> {
+        for (i, repr) in repr.iter_mut().enumerate() {
+            if r.bool()? {
+                T::decode_ahead(repr, past.element(|past| &past[i]), r)?;
+            }
+        }
+        Ok(())
+    }
+
+    #[inline]
+    fn marshal(&self, w: &mut impl Sink) {
         for value in self {
             value.marshal(w);
         }
     }
 
     #[inline]
-    fn unmarshal(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    fn unmarshal(r: &mut impl Source) -> Result<Self, WireError> {
         read_array(|| T::unmarshal(r))
     }
 }
@@ -250,38 +271,38 @@ impl<T: Marshal> Marshal for Box<T> {
     }
 
     #[inline]
-    fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+    fn encode(repr: &Self::Repr, w: &mut impl Sink) {
         T::encode(repr, w);
     }
 
     #[inline]
-    fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+    fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
         T::decode(r)
     }
 
     #[inline]
-    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         T::encode_delta(repr, base, w);
     }
 
     #[inline]
-    fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         T::decode_delta(repr, r)
     }
 
     #[inline]
-    fn marshal(&self, w: &mut BitWriter) {
+    fn marshal(&self, w: &mut impl Sink) {
         T::marshal(self, w);
     }
 
     #[inline]
-    fn unmarshal(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    fn unmarshal(r: &mut impl Source) -> Result<Self, WireError> {
         T::unmarshal(r).map(Self::new)
     }
 }
 
 #[inline]
-fn write_change<T: Marshal>(repr: &T::Repr, base: &T::Repr, w: &mut BitWriter) {
+fn write_change<T: Marshal>(repr: &T::Repr, base: &T::Repr, w: &mut impl Sink) {
     let differs = repr != base;
     w.bool(differs);
     if differs {
@@ -290,7 +311,7 @@ fn write_change<T: Marshal>(repr: &T::Repr, base: &T::Repr, w: &mut BitWriter) {
 }
 
 #[inline]
-fn read_change<T: Marshal>(repr: &mut T::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+fn read_change<T: Marshal>(repr: &mut T::Repr, r: &mut impl Source) -> Result<(), WireError> {
     if r.bool()? { T::decode_delta(repr, r) } else { Ok(()) }
 }
 

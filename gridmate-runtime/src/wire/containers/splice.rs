@@ -4,7 +4,7 @@
 //! front, in the fewest bits that hold *n*; how many then go, in the fewest bits that hold what is left of *n*; the number of
 //! those that come in their place, plus one, as a gamma code. What stays behind them follows from the rest.
 
-use crate::wire::{BitReader, BitWriter, WireError};
+use crate::wire::{Sink, Source, WireError};
 
 /// `removed` elements from `at` on make room for `inserted` others.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,7 +31,7 @@ impl Splice {
     }
 
     #[inline]
-    pub(in crate::wire) fn write(self, old: usize, w: &mut BitWriter) {
+    pub(in crate::wire) fn write(self, old: usize, w: &mut impl Sink) {
         w.bits(self.at as u64, width(old));
         w.bits(self.removed as u64, width(old - self.at));
         write_count(self.inserted, w);
@@ -39,7 +39,7 @@ impl Splice {
 
     /// Reads a splice of `old` elements that leaves at most `limit`.
     #[inline]
-    pub(in crate::wire) fn read(old: usize, limit: usize, r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    pub(in crate::wire) fn read(old: usize, limit: usize, r: &mut impl Source) -> Result<Self, WireError> {
         let at = read_up_to(old, r)?;
         let removed = read_up_to(old - at, r)?;
         let inserted = read_count(r)?;
@@ -55,13 +55,13 @@ pub(in crate::wire) const fn width(max: usize) -> u32 {
 
 /// Reads a number written in the fewest bits that hold `max`.
 #[inline]
-pub(in crate::wire) fn read_up_to(max: usize, r: &mut BitReader<'_>) -> Result<usize, WireError> {
+pub(in crate::wire) fn read_up_to(max: usize, r: &mut impl Source) -> Result<usize, WireError> {
     usize::try_from(r.bits(width(max))?).ok().filter(|value| *value <= max).ok_or(WireError::Invalid)
 }
 
 /// Writes a number that is usually small: one more as a gamma code.
 #[inline]
-pub(in crate::wire) fn write_count(count: usize, w: &mut BitWriter) {
+pub(in crate::wire) fn write_count(count: usize, w: &mut impl Sink) {
     match u32::try_from(count + 1) {
         Ok(next) => w.gamma(next),
         Err(_) => w.fail(WireError::TooLong),
@@ -70,7 +70,7 @@ pub(in crate::wire) fn write_count(count: usize, w: &mut BitWriter) {
 
 /// Reads what [`write_count`] wrote.
 #[inline]
-pub(in crate::wire) fn read_count(r: &mut BitReader<'_>) -> Result<usize, WireError> {
+pub(in crate::wire) fn read_count(r: &mut impl Source) -> Result<usize, WireError> {
     usize::try_from(r.gamma()? - 1).map_err(|_| WireError::TooLong)
 }
 
@@ -81,7 +81,7 @@ pub(in crate::wire) const fn gamma_cost(count: usize) -> usize {
 }
 
 /// Writes bytes of which the reader has an older state.
-pub(in crate::wire) fn write_bytes_change(bytes: &[u8], base: &[u8], w: &mut BitWriter) {
+pub(in crate::wire) fn write_bytes_change(bytes: &[u8], base: &[u8], w: &mut impl Sink) {
     let splice = Splice::between(base.len(), bytes.len(), |old, new| base[old] == bytes[new]);
     splice.write(base.len(), w);
     w.bytes(&bytes[splice.at..][..splice.inserted]);
@@ -91,7 +91,7 @@ pub(in crate::wire) fn write_bytes_change(bytes: &[u8], base: &[u8], w: &mut Bit
 pub(in crate::wire) fn read_bytes_change(
     bytes: &mut Vec<u8>,
     limit: usize,
-    r: &mut BitReader<'_>,
+    r: &mut impl Source,
 ) -> Result<(), WireError> {
     let Splice { at, removed, inserted } = Splice::read(bytes.len(), limit, r)?;
     if r.remaining() < inserted * 8 {
@@ -108,6 +108,7 @@ pub(in crate::wire) fn read_bytes_change(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::wire::{BitReader, BitWriter};
 
     #[test]
     fn a_splice_is_the_shortest_stretch() {

@@ -1,7 +1,7 @@
 //! Tuples of up to twelve.
 
 use super::{read_change, write_change};
-use crate::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
+use crate::wire::{Marshal, Shape, Sink, Source, WireError};
 
 macro_rules! tuple {
     ($($type:ident $index:tt),+) => {
@@ -33,33 +33,33 @@ macro_rules! tuple {
             }
 
             #[inline]
-            fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+            fn encode(repr: &Self::Repr, w: &mut impl Sink) {
                 $($type::encode(&repr.$index, w);)+
             }
 
             #[inline]
-            fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+            fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
                 Ok(($($type::decode(r)?,)+))
             }
 
             #[inline]
-            fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+            fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
                 $(write_change::<$type>(&repr.$index, &base.$index, w);)+
             }
 
             #[inline]
-            fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
                 $(read_change::<$type>(&mut repr.$index, r)?;)+
                 Ok(())
             }
 
             #[inline]
-            fn marshal(&self, w: &mut BitWriter) {
+            fn marshal(&self, w: &mut impl Sink) {
                 $(self.$index.marshal(w);)+
             }
 
             #[inline]
-            fn unmarshal(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+            fn unmarshal(r: &mut impl Source) -> Result<Self, WireError> {
                 Ok(($($type::unmarshal(r)?,)+))
             }
         }

@@ -19,7 +19,7 @@ use std::num::{Saturating, Wrapping};
 use std::rc::Rc;
 use std::sync::Arc;
 
-use crate::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
+use crate::wire::{Marshal, Shape, Sink, Source, WireError};
 
 /// How to get to the other type, as a place, and back.
 macro_rules! wraps {
@@ -50,22 +50,22 @@ macro_rules! wraps {
             }
 
             #[inline]
-            fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+            fn encode(repr: &Self::Repr, w: &mut impl Sink) {
                 <$wire>::encode(repr, w);
             }
 
             #[inline]
-            fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+            fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
                 <$wire>::decode(r)
             }
 
             #[inline]
-            fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+            fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
                 <$wire>::encode_delta(repr, base, w);
             }
 
             #[inline]
-            fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
                 <$wire>::decode_delta(repr, r)
             }
         }
@@ -119,19 +119,19 @@ macro_rules! text {
                 $from
             }
 
-            fn encode(repr: &String, w: &mut BitWriter) {
+            fn encode(repr: &String, w: &mut impl Sink) {
                 String::encode(repr, w);
             }
 
-            fn decode(r: &mut BitReader<'_>) -> Result<String, WireError> {
+            fn decode(r: &mut impl Source) -> Result<String, WireError> {
                 String::decode(r)
             }
 
-            fn encode_delta(repr: &String, base: &String, w: &mut BitWriter) {
+            fn encode_delta(repr: &String, base: &String, w: &mut impl Sink) {
                 String::encode_delta(repr, base, w);
             }
 
-            fn decode_delta(repr: &mut String, r: &mut BitReader<'_>) -> Result<(), WireError> {
+            fn decode_delta(repr: &mut String, r: &mut impl Source) -> Result<(), WireError> {
                 String::decode_delta(repr, r)
             }
         }
@@ -182,7 +182,7 @@ impl<T: Marshal, E: Marshal> Marshal for Result<T, E> {
     }
 
     #[inline]
-    fn encode(repr: &Self::Repr, w: &mut BitWriter) {
+    fn encode(repr: &Self::Repr, w: &mut impl Sink) {
         w.bool(repr.is_ok());
         match repr {
             Ok(repr) => T::encode(repr, w),
@@ -191,12 +191,12 @@ impl<T: Marshal, E: Marshal> Marshal for Result<T, E> {
     }
 
     #[inline]
-    fn decode(r: &mut BitReader<'_>) -> Result<Self::Repr, WireError> {
+    fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
         if r.bool()? { T::decode(r).map(Ok) } else { E::decode(r).map(Err) }
     }
 
     #[inline]
-    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut BitWriter) {
+    fn encode_delta(repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         w.bool(repr.is_ok());
         match (repr, base) {
             (Ok(repr), Ok(base)) => T::encode_delta(repr, base, w),
@@ -207,7 +207,7 @@ impl<T: Marshal, E: Marshal> Marshal for Result<T, E> {
     }
 
     #[inline]
-    fn decode_delta(repr: &mut Self::Repr, r: &mut BitReader<'_>) -> Result<(), WireError> {
+    fn decode_delta(repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         match (r.bool()?, repr) {
             (true, Ok(repr)) => T::decode_delta(repr, r)?,
             (false, Err(repr)) => E::decode_delta(repr, r)?,

@@ -1,0 +1,131 @@
+//! What a value was before its base, and how far to look ahead from there.
+
+/// The most times that the stretch from past to base may fit into the one ahead. Beyond it the base says more than a guess.
+const FARTHEST: u32 = 64;
+
+/// How far ahead of its base a value is, measured by the time that lies between past and base: in units of 1/65,536.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Ahead(u32);
+
+impl Ahead {
+    /// `ahead` ticks from the base to the value, `behind` from the past to the base. Not at all, so that the base itself is
+    /// the guess, if `behind` is zero or `ahead` more than 64 times as much.
+    ///
+    /// ```
+    /// use gridmate_runtime::wire::Ahead;
+    ///
+    /// assert_eq!(Ahead::new(6, 2).scale(-5), -15);
+    /// assert_eq!(Ahead::new(1, 2).scale(5), 3, "to the nearest, halves up");
+    /// assert_eq!(Ahead::new(6, 0).scale(5), 0);
+    /// ```
+    pub const fn new(ahead: u32, behind: u32) -> Self {
+        if behind == 0 || ahead / behind > FARTHEST {
+            return Self(0);
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "at most 65 times 2^16")]
+        let ratio = (((ahead as u64) << 16) / behind as u64) as u32;
+        Self(ratio)
+    }
+
+    /// How much changes ahead if `step` did behind: to the nearest integer, halves up. `step` has at most 34 bits.
+    #[inline]
+    pub const fn scale(self, step: i64) -> i64 {
+        (step * self.0 as i64 + (1 << 15)) >> 16
+    }
+
+    /// The same as a factor, exact in double precision.
+    #[inline]
+    pub fn factor(self) -> f64 {
+        f64::from(self.0) / 65_536.0
+    }
+}
+
+/// What a part of a snapshot was at some time before its base, if both ends know.
+#[derive(Debug)]
+pub struct Past<'a, R> {
+    repr: Option<&'a R>,
+    ahead: Ahead,
+    guess: bool,
+}
+
+impl<R> Clone for Past<'_, R> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<R> Copy for Past<'_, R> {}
+
+impl<'a, R> Past<'a, R> {
+    /// Nothing is known but the base.
+    pub const UNKNOWN: Self = Self { repr: None, ahead: Ahead(0), guess: false };
+
+    /// It was `repr`, and the value is this far ahead of the base.
+    pub const fn new(repr: &'a R, ahead: Ahead) -> Self {
+        Self { repr: Some(repr), ahead, guess: false }
+    }
+
+    /// The past of a part of it.
+    #[inline]
+    pub fn part<P>(self, part: impl FnOnce(&'a R) -> &'a P) -> Past<'a, P> {
+        Past { repr: self.repr.map(part), ahead: self.ahead, guess: false }
+    }
+
+    /// The past of an element of it, guessed if the whole is.
+    #[inline]
+    pub fn element<P>(self, part: impl FnOnce(&'a R) -> &'a P) -> Past<'a, P> {
+        Past { guess: self.guess, ..self.part(part) }
+    }
+
+    /// The same, as the ground for a guess: see [`Predict`](super::codec::Predict).
+    #[inline]
+    pub const fn guessing(self) -> Self {
+        Self { guess: true, ..self }
+    }
+
+    /// What to guess from, if that is asked for and known.
+    #[inline]
+    pub const fn guess(self) -> Option<(&'a R, Ahead)> {
+        match self.repr {
+            Some(repr) if self.guess => Some((repr, self.ahead)),
+            _ => None,
+        }
+    }
+
+    /// What it was.
+    #[inline]
+    pub const fn repr(self) -> Option<&'a R> {
+        self.repr
+    }
+}
+
+/// A snapshot to be written: what it is now, what it is written against, and what that was before.
+#[derive(Debug)]
+pub struct Change<'a, S> {
+    /// What is written.
+    pub now: &'a S,
+    /// What the reader has.
+    pub base: &'a S,
+    /// What that was before, if the reader has that too.
+    pub past: Past<'a, S>,
+}
+
+impl<S> Clone for Change<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Change<'_, S> {}
+
+impl<'a, S> Change<'a, S> {
+    /// A change of which the past is not known.
+    pub const fn new(now: &'a S, base: &'a S) -> Self {
+        Self { now, base, past: Past::UNKNOWN }
+    }
+
+    /// With what the base was before.
+    pub const fn with_past(self, past: Past<'a, S>) -> Self {
+        Self { past, ..self }
+    }
+}

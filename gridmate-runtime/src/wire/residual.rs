@@ -1,0 +1,217 @@
+//! Guesses from motion, and by how much they are wrong.
+//!
+//! A number that was *p*, then *b*, is expected to go on as it did. What travels is the difference from that guess, each
+//! component with a code for its size. How large it will be is guessed as well: a fast mover strays farther than a slow one,
+//! and when one component has just gone astray, the others will have too.
+
+use super::ladder::{low_mask, signed};
+use super::{Ahead, Sink, Source, WireError};
+
+/// Writes integers of `width` bits, at most 32, by their distance from where the lines from `past` through `base` lead.
+#[inline]
+pub(super) fn write_lines<I: Integer, const N: usize>(
+    values: &[I; N],
+    base: &[I; N],
+    past: &[I; N],
+    width: u32,
+    ahead: Ahead,
+    w: &mut impl Sink,
+) {
+    write(values.map(I::pattern), lines(base, past, width, ahead), width, w);
+}
+
+/// Reads what [`write_lines`] wrote; `values` holds the base before and the values after.
+#[inline]
+pub(super) fn read_lines<I: Integer, const N: usize>(
+    values: &mut [I; N],
+    past: &[I; N],
+    width: u32,
+    ahead: Ahead,
+    r: &mut impl Source,
+) -> Result<(), WireError> {
+    let read = read(lines(values, past, width, ahead), width, r)?;
+    for (value, bits) in values.iter_mut().zip(read) {
+        *value = I::from_pattern(bits, width).ok_or(WireError::Invalid)?;
+    }
+    Ok(())
+}
+
+/// Writes the patterns of floats, guessed as numbers.
+#[inline]
+pub(super) fn write_floats<const N: usize>(
+    values: &[u32; N],
+    base: &[u32; N],
+    past: &[u32; N],
+    ahead: Ahead,
+    w: &mut impl Sink,
+) {
+    write(values.map(|bits| u64::from(ordered(bits))), float_lines(base, past, ahead), 32, w);
+}
+
+/// Reads what [`write_floats`] wrote; `values` holds the base before and the values after.
+#[inline]
+pub(super) fn read_floats<const N: usize>(
+    values: &mut [u32; N],
+    past: &[u32; N],
+    ahead: Ahead,
+    r: &mut impl Source,
+) -> Result<(), WireError> {
+    let read = read(float_lines(values, past, ahead), 32, r)?;
+    for (value, order) in values.iter_mut().zip(read) {
+        *value = disordered(u32::try_from(order).map_err(|_| WireError::Invalid)?);
+    }
+    Ok(())
+}
+
+/// What is expected of a component: its value, and how far that is from the base.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Guess {
+    pub(super) value: u64,
+    pub(super) motion: u64,
+}
+
+/// Writes numbers of `width` bits, at most 32, by their distance from the guesses.
+#[inline]
+pub(super) fn write<const N: usize>(values: [u64; N], guesses: [Guess; N], width: u32, w: &mut impl Sink) {
+    let mut expectation = Expectation::of(&guesses);
+    for (value, guess) in values.into_iter().zip(guesses) {
+        let residual = signed(value.wrapping_sub(guess.value), width);
+        w.residual(residual, expectation.size(guess));
+        expectation.learn(residual);
+    }
+}
+
+/// Reads what [`write`] wrote.
+#[inline]
+pub(super) fn read<const N: usize>(
+    guesses: [Guess; N],
+    width: u32,
+    r: &mut impl Source,
+) -> Result<[u64; N], WireError> {
+    let mut expectation = Expectation::of(&guesses);
+    let mut values = [0; N];
+    for (value, guess) in values.iter_mut().zip(guesses) {
+        let residual = r.residual(expectation.size(guess))?;
+        if signed(residual.cast_unsigned(), width) != residual {
+            return Err(WireError::Invalid);
+        }
+        *value = guess.value.wrapping_add(residual.cast_unsigned()) & low_mask(width);
+        expectation.learn(residual);
+    }
+    Ok(values)
+}
+
+#[inline]
+fn lines<I: Integer, const N: usize>(base: &[I; N], past: &[I; N], width: u32, ahead: Ahead) -> [Guess; N] {
+    core::array::from_fn(|i| {
+        let base = base[i].pattern();
+        let motion = ahead.scale(signed(base.wrapping_sub(past[i].pattern()), width));
+        Guess { value: base.wrapping_add(motion.cast_unsigned()), motion: motion.unsigned_abs() }
+    })
+}
+
+#[inline]
+fn float_lines<const N: usize>(base: &[u32; N], past: &[u32; N], ahead: Ahead) -> [Guess; N] {
+    core::array::from_fn(|i| {
+        let (base, past) = (f32::from_bits(base[i]), f32::from_bits(past[i]));
+        #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest float")]
+        let guess = (f64::from(base) + (f64::from(base) - f64::from(past)) * ahead.factor()) as f32;
+        // Which NaN comes out of a computation is not the same everywhere.
+        let guess = ordered(if guess.is_nan() { base } else { guess }.to_bits());
+        Guess { value: guess.into(), motion: guess.abs_diff(ordered(base.to_bits())).into() }
+    })
+}
+
+/// The pattern of a float as a number that is larger where the float is.
+#[inline]
+const fn ordered(bits: u32) -> u32 {
+    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
+}
+
+#[inline]
+const fn disordered(order: u32) -> u32 {
+    if order >> 31 == 1 { order & !(1 << 31) } else { !order }
+}
+
+/// How far off a component may be, given its own motion, the largest of all, and the largest error so far.
+struct Expectation {
+    most: u64,
+    error: u64,
+}
+
+impl Expectation {
+    #[inline]
+    fn of<const N: usize>(guesses: &[Guess; N]) -> Self {
+        Self { most: guesses.iter().map(|guess| guess.motion).max().unwrap_or(0), error: 0 }
+    }
+
+    #[inline]
+    const fn size(&self, guess: Guess) -> u64 {
+        guess.motion / 4 + self.most / 8 + self.error
+    }
+
+    #[inline]
+    const fn learn(&mut self, residual: i64) {
+        let error = residual.unsigned_abs();
+        if error > self.error {
+            self.error = error;
+        }
+    }
+}
+
+/// An integer as a pattern of bits, of which only the low ones of its width count.
+pub(super) trait Integer: Copy {
+    fn pattern(self) -> u64;
+    fn from_pattern(bits: u64, width: u32) -> Option<Self>;
+}
+
+macro_rules! integers {
+    ($($int:ident $from:ident;)*) => {$(
+        impl Integer for $int {
+            #[inline]
+            fn pattern(self) -> u64 {
+                self as u64
+            }
+
+            #[inline]
+            fn from_pattern(bits: u64, width: u32) -> Option<Self> {
+                Self::try_from($from(bits, width)).ok()
+            }
+        }
+    )*};
+}
+
+integers! {
+    u8 low; u16 low; u32 low; u64 low; usize low;
+    i8 signed; i16 signed; i32 signed; i64 signed; isize signed;
+}
+
+#[inline]
+const fn low(bits: u64, width: u32) -> u64 {
+    bits & low_mask(width)
+}
+
+/// A repr as an array of integers: one, or what it is.
+pub(super) mod view {
+    pub(in crate::wire) mod one {
+        pub(in crate::wire) use core::array::{from_mut as exclusive, from_ref as shared};
+    }
+
+    pub(in crate::wire) mod more {
+        pub(in crate::wire) use core::convert::{identity as exclusive, identity as shared};
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_floats_is_that_of_their_numbers() {
+        let floats = [f32::NEG_INFINITY, -2.0, -1.0, -0.0, 0.0, 1e-30, 1.0, f32::INFINITY];
+        assert!(floats.map(|float| ordered(float.to_bits())).is_sorted());
+        for float in floats.into_iter().chain([f32::NAN]) {
+            assert_eq!(disordered(ordered(float.to_bits())), float.to_bits());
+        }
+    }
+}

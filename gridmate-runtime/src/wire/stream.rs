@@ -1,0 +1,243 @@
+//! Where values are written to and read from: the seam between what a codec says and how it becomes bits.
+//!
+//! A codec does not know its coder. It says what it has to say in a handful of words (bits, a flag, a number that is probably
+//! small), and the stream it says it to decides what each costs: [`BitWriter`] gives every word a fixed code and can stand at
+//! any bit; the entropy coder asks a model how likely each answer was. So both are written from one declaration.
+
+use super::ladder::{low_mask, unzigzag, zigzag};
+use super::{BitReader, BitWriter, WireError};
+
+/// What values are written to: a [`BitWriter`], or a stream that models what it is told.
+///
+/// ```
+/// use gridmate_runtime::wire::{BitWriter, Sink};
+///
+/// fn three(w: &mut impl Sink) {
+///     w.bits(0b101, 3);
+///     w.residual(-2, 1); // Probably about 1 in size.
+/// }
+///
+/// let mut w = BitWriter::new();
+/// three(&mut w);
+/// assert_eq!(w.len(), 3 + 4);
+/// ```
+pub trait Sink {
+    /// Whether this stream wants to know what is likely: codecs then say more, and in other words.
+    const MODELLED: bool = false;
+
+    /// Writes the low `count` bits of `value`; `count` is 0..=64 and the bits above must be zero.
+    fn bits(&mut self, value: u64, count: u32);
+
+    /// Writes a flag.
+    fn bool(&mut self, value: bool);
+
+    /// Writes whether something differs from its base; `moved` says whether that differed from what it was before, if that
+    /// is known. Takes one bit where nothing is modelled.
+    #[inline]
+    fn differs(&mut self, differs: bool, moved: Option<bool>) {
+        let _ = moved;
+        self.bool(differs);
+    }
+
+    /// Writes `value >= 1` in 2⌊log₂ value⌋ + 1 bits.
+    fn gamma(&mut self, value: u32);
+
+    /// Writes `value` in groups of seven bits, each followed by a bit that says whether another comes.
+    fn varint(&mut self, value: u64);
+
+    /// Writes whole bytes, at any position.
+    fn bytes(&mut self, bytes: &[u8]);
+
+    /// Marks what was written as unfit to send; the first fault stays.
+    fn fail(&mut self, error: WireError);
+
+    /// Writes by how much a guess was wrong: a number of which both ends expect about `expected` in size, between -2^31 and
+    /// 2^31. Without a model that is an exponential Golomb code: with *k* as the bit length of `expected` and the number
+    /// folded (0, -1, 1, -2, … as 0, 1, 2, 3, …), the bits above the low *k* plus one as a gamma code, then the low *k*.
+    #[inline]
+    fn residual(&mut self, value: i64, expected: u64) {
+        let folded = zigzag(value);
+        let low = golomb_parameter(expected);
+        let high = (folded >> low) + 1;
+        let tail = high.ilog2();
+        self.bits(1 << tail, tail + 1);
+        self.bits(high & low_mask(tail) | (folded & low_mask(low)) << tail, tail + low);
+    }
+}
+
+/// What values are read from: the counterpart of [`Sink`]. Whatever the input, nothing panics.
+pub trait Source {
+    /// As [`Sink::MODELLED`].
+    const MODELLED: bool = false;
+
+    /// Reads `count` bits, 0..=64.
+    ///
+    /// # Errors
+    /// [`WireError::UnexpectedEnd`] when fewer are left.
+    fn bits(&mut self, count: u32) -> Result<u64, WireError>;
+
+    /// Reads a flag.
+    ///
+    /// # Errors
+    /// [`WireError::UnexpectedEnd`].
+    fn bool(&mut self) -> Result<bool, WireError>;
+
+    /// Reads what [`Sink::differs`] wrote.
+    ///
+    /// # Errors
+    /// [`WireError::UnexpectedEnd`].
+    #[inline]
+    fn differs(&mut self, moved: Option<bool>) -> Result<bool, WireError> {
+        let _ = moved;
+        self.bool()
+    }
+
+    /// Reads what [`Sink::gamma`] wrote.
+    ///
+    /// # Errors
+    /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for more than 32 bits.
+    fn gamma(&mut self) -> Result<u32, WireError>;
+
+    /// Reads what [`Sink::varint`] wrote.
+    ///
+    /// # Errors
+    /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for a padded form or more than 64 bits.
+    fn varint(&mut self) -> Result<u64, WireError>;
+
+    /// Reads `out.len()` whole bytes.
+    ///
+    /// # Errors
+    /// [`WireError::UnexpectedEnd`] when fewer are left.
+    fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError>;
+
+    /// How many bits the rest could hold at most: what a length may claim.
+    fn remaining(&self) -> usize;
+
+    /// Reads what [`Sink::residual`] wrote.
+    ///
+    /// # Errors
+    /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for a number out of range.
+    fn residual(&mut self, expected: u64) -> Result<i64, WireError>;
+}
+
+/// How many low bits of a residual are written as they are.
+#[inline]
+pub(super) const fn golomb_parameter(expected: u64) -> u32 {
+    let bits = u64::BITS - expected.leading_zeros();
+    if bits > 31 { 31 } else { bits }
+}
+
+impl Sink for BitWriter {
+    #[inline]
+    fn bits(&mut self, value: u64, count: u32) {
+        Self::bits(self, value, count);
+    }
+
+    #[inline]
+    fn bool(&mut self, value: bool) {
+        Self::bool(self, value);
+    }
+
+    #[inline]
+    fn gamma(&mut self, value: u32) {
+        Self::gamma(self, value);
+    }
+
+    #[inline]
+    fn varint(&mut self, value: u64) {
+        Self::varint(self, value);
+    }
+
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) {
+        Self::bytes(self, bytes);
+    }
+
+    #[inline]
+    fn fail(&mut self, error: WireError) {
+        Self::fail(self, error);
+    }
+}
+
+impl Source for BitReader<'_> {
+    #[inline]
+    fn bits(&mut self, count: u32) -> Result<u64, WireError> {
+        Self::bits(self, count)
+    }
+
+    #[inline]
+    fn bool(&mut self) -> Result<bool, WireError> {
+        Self::bool(self)
+    }
+
+    #[inline]
+    fn gamma(&mut self) -> Result<u32, WireError> {
+        Self::gamma(self)
+    }
+
+    #[inline]
+    fn varint(&mut self) -> Result<u64, WireError> {
+        Self::varint(self)
+    }
+
+    #[inline]
+    fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError> {
+        Self::bytes(self, out)
+    }
+
+    #[inline]
+    fn remaining(&self) -> usize {
+        Self::remaining(self)
+    }
+
+    #[inline]
+    fn residual(&mut self, expected: u64) -> Result<i64, WireError> {
+        let low = golomb_parameter(expected);
+        let tail = self.zeros(32)?;
+        let rest = Self::bits(self, tail + low)?;
+        let high = (1 << tail | rest & low_mask(tail)) - 1;
+        let folded = high << low | rest >> tail;
+        if folded > u32::MAX.into() { Err(WireError::Invalid) } else { Ok(unzigzag(folded).cast_signed()) }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    #[test]
+    fn what_is_expected_is_cheap() {
+        for (value, expected, bits) in
+            [(0, 0, 1), (-1, 0, 3), (1, 0, 3), (0, 1, 2), (-1, 1, 2), (1, 1, 4), (100, 100, 10), (-100, 0, 15)]
+        {
+            let mut w = BitWriter::new();
+            Sink::residual(&mut w, value, expected);
+            assert_eq!(w.len(), bits, "{value} where about {expected} was expected");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn residuals_come_back(value in any::<i32>(), shift in 0u32..32, expected in any::<u64>(), less in 0u32..64) {
+            let (value, expected) = (i64::from(value >> shift), expected >> less);
+            let mut w = BitWriter::new();
+            Sink::residual(&mut w, value, expected);
+            let bits = w.len();
+            let bytes = w.finish();
+            let mut r = BitReader::new(bytes);
+            prop_assert_eq!(Source::residual(&mut r, expected), Ok(value));
+            prop_assert_eq!(r.position(), bits);
+            for cut in 0..bytes.len() {
+                prop_assert_eq!(Source::residual(&mut BitReader::new(&bytes[..cut]), expected), Err(WireError::UnexpectedEnd));
+            }
+        }
+
+        #[test]
+        fn no_bits_panic(bytes in prop::collection::vec(any::<u8>(), 0..20), expected in any::<u64>()) {
+            let mut r = BitReader::new(&bytes);
+            while Source::residual(&mut r, expected).is_ok() {}
+        }
+    }
+}

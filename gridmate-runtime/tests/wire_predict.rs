@@ -1,0 +1,137 @@
+//! Guesses from motion: their bytes, their costs, and that they are never wrong about the value.
+
+mod laws;
+
+use gridmate_runtime::wire::codec::{Bits, Native, Predict, Predictable, Quantize, Range};
+use gridmate_runtime::wire::{Ahead, BitWriter, Codec, Past};
+use laws::{garbage, laws};
+use proptest::prelude::*;
+
+const POSITION: Predict<Quantize> = Predict::new(Quantize::step(-256.0, 256.0, 0.002));
+
+/// The bits of `now` where it was `past` and then `base`, and what they are.
+fn moved<T, C: Codec<T>>(codec: &C, [past, base, now]: [T; 3], ahead: Ahead) -> (usize, Vec<u8>) {
+    let [past, base, now] = [past, base, now].map(|value| codec.to_repr(&value));
+    let mut w = BitWriter::new();
+    codec.encode_ahead(&now, &base, Past::new(&past, ahead), &mut w);
+    (w.len(), w.finish().to_vec())
+}
+
+#[test]
+fn what_keeps_its_pace_costs_little() {
+    let at = |x: f32| [x, 2.0 * x, -x];
+    let steady = moved(&POSITION, [1.0, 1.1, 1.7].map(at), Ahead::new(6, 1));
+    // 300, 600 and 300 steps; expected within 150, 225 and 150 of them: 8 bits each and one for the size.
+    assert_eq!(steady, (27, vec![0x01, 0x02, 0x04, 0x00]));
+    let turned = moved(&POSITION, [1.0, 1.1, 1.0].map(at), Ahead::new(6, 1)).0;
+    let without = moved(&POSITION, [1.1, 1.1, 1.0].map(at), Ahead::new(6, 1)).0;
+    assert!(turned > steady.0 && without > steady.0, "{turned} and {without} bits");
+}
+
+#[test]
+fn golden_residuals() {
+    assert_eq!(moved(&Predict::new(Native), [10_u16, 12, 20], Ahead::new(3, 1)), (4, vec![0x06]));
+    assert_eq!(moved(&Predict::new(Native), [250_u8, 254, 2], Ahead::new(1, 1)), (2, vec![0x01]), "across the wrap");
+    assert_eq!(moved(&Predict::new(Bits::<5>), [3_i8, 5, 7], Ahead::new(2, 2)), (1, vec![0x01]));
+    assert_eq!(moved(&Predict::new(Range::<-10, 10>), [-3_i16, -3, 4], Ahead::new(1, 1)), (7, vec![0x78]));
+    assert_eq!(moved(&Predict::new(Native), [1.0_f32, 2.0, 4.0], Ahead::new(2, 1)), (23, vec![0x01, 0x00, 0x00]));
+}
+
+#[test]
+fn a_guess_too_far_ahead_is_none() {
+    let codec = Predict::new(Native);
+    let near = moved(&codec, [0_u32, 10, 10 + 640], Ahead::new(64, 1)).0;
+    let far = moved(&codec, [0_u32, 10, 10 + 660], Ahead::new(66, 1)).0;
+    assert!(near < 12 && far > 18, "{near} and {far} bits");
+}
+
+#[test]
+fn nan_and_infinity_are_values_like_others() {
+    for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY, f32::MIN, f32::MAX, -0.0] {
+        laws(&Predict::new(Native), &value, &1.0);
+        laws(&Predict::new(Native), &1.0, &value);
+        laws(&Predict::new(Native), &value, &value);
+    }
+}
+
+fn check<T, C: Predictable<T> + Copy>(codec: C, [a, b]: [T; 2], bytes: &[u8])
+where
+    C::Repr: core::fmt::Debug,
+{
+    laws(&Predict::new(codec), &a, &b);
+    garbage(&Predict::new(codec), &a, bytes);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(200))]
+
+    #[test]
+    fn predicted_numbers_keep_the_laws(
+        a in any::<[u32; 3]>(), b in any::<[u32; 3]>(), shift in 0u32..32, bytes in prop::collection::vec(any::<u8>(), 0..40),
+    ) {
+        let b = [0, 1, 2].map(|i| a[i].wrapping_add(b[i] >> shift));
+        #[expect(clippy::cast_possible_truncation, reason = "any narrow integer will do")]
+        let (narrow, short) = ([a[0] as u8, b[0] as u8], [a[1] as i16, b[1] as i16]);
+        check(Native, narrow, &bytes);
+        check(Native, short, &bytes);
+        check(Native, [a, b], &bytes);
+        check(Native, [a[2].cast_signed(), b[2].cast_signed()], &bytes);
+        check(Bits::<7>, narrow, &bytes);
+        check(Bits::<11>, [a.map(|x| x >> 21), b.map(|x| x >> 21)], &bytes);
+        check(Range::<-1000, 1000>, short, &bytes);
+        check(Native, [a, b].map(|v| f32::from_bits(v[0])), &bytes);
+        check(Native, [a, b].map(|v| v.map(f32::from_bits)), &bytes);
+        check(Quantize::step(-256.0, 256.0, 0.002), [a, b].map(|v| v.map(|x| (x >> 8) as f32 / 32768.0 - 256.0)), &bytes);
+        check(Quantize::bits(0.0, 1.0, 9), [a, b].map(|v| f64::from(v[0]) / 4e9), &bytes);
+    }
+}
+
+#[cfg(feature = "glam")]
+mod rotations {
+    use glam::{Quat, Vec3};
+    use gridmate_runtime::wire::codec::SmallestThree;
+
+    use super::*;
+
+    #[test]
+    fn a_body_that_spins_on_costs_little() {
+        let at = |angle: f32| Quat::from_axis_angle(Vec3::new(0.6, 0.0, 0.8), angle);
+        let codec = Predict::new(SmallestThree::<10>);
+        let (steady, _) = moved(&codec, [1.0, 1.02, 1.12].map(at), Ahead::new(5, 1));
+        let (stopped, _) = moved(&codec, [1.0, 1.02, 1.02].map(at), Ahead::new(5, 1));
+        assert!(steady <= 1 + 3 * 7 && stopped > steady, "{steady} and {stopped} bits");
+    }
+
+    #[test]
+    fn the_largest_component_may_change() {
+        let at = |angle: f32| Quat::from_rotation_x(angle);
+        for start in [1.4_f32, 1.5, 1.55, 1.6] {
+            let codec = Predict::new(SmallestThree::<9>);
+            let [past, base, now] = [start, start + 0.05, start + 0.1].map(|angle| codec.to_repr(&at(angle)));
+            let mut w = BitWriter::new();
+            codec.encode_ahead(&now, &base, Past::new(&past, Ahead::new(1, 1)), &mut w);
+            let mut read = base;
+            let mut r = gridmate_runtime::wire::BitReader::new(w.finish());
+            codec.decode_ahead(&mut read, Past::new(&past, Ahead::new(1, 1)), &mut r).unwrap();
+            assert_eq!(read, now);
+        }
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(200))]
+
+        #[test]
+        fn predicted_rotations_and_vectors_keep_the_laws(
+            a in any::<[i16; 4]>(), b in any::<[i16; 4]>(), bytes in prop::collection::vec(any::<u8>(), 0..40),
+        ) {
+            let quat = |v: [i16; 4]| Quat::from_array(v.map(f32::from));
+            check(SmallestThree::<10>, [quat(a), quat(b)], &bytes);
+            check(SmallestThree::<2>, [quat(a), quat(b)], &bytes);
+            check(SmallestThree::<20>, [quat(a), quat(b)], &bytes);
+            check(Native, [quat(a), quat(b)], &bytes);
+            let vec3 = |v: [i16; 4]| Vec3::new(v[0].into(), v[1].into(), v[2].into());
+            check(Native, [vec3(a), vec3(b)], &bytes);
+            check(Quantize::bits(-1e4, 1e4, 16), [vec3(a), vec3(b)], &bytes);
+        }
+    }
+}
