@@ -15,6 +15,12 @@ const FIELD_LINES: usize = 14;
 /// What a throttle may cost besides, lines.
 const THROTTLE_LINES: usize = 4;
 
+/// What an interpolator may cost besides, lines.
+const INTERPOLATE_LINES: usize = 2;
+
+/// What a chunk with interpolators costs for the first of them besides, lines.
+const INTERPOLATED_LINES: usize = 3;
+
 /// Up to how many lines any chunk has before its first field; small ones have nothing to spread them over.
 const EMPTY_LINES: usize = 34;
 
@@ -35,9 +41,9 @@ fn a_typical_chunk_keeps_the_budget() {
     let lines = lines(quote! {
         #[chunk(name = "ship", migratable, priority = Priority::HIGH)]
         pub struct Ship {
-            #[dataset(quantize(-256.0..=256.0, step = 0.002))]
+            #[dataset(quantize(-256.0..=256.0, step = 0.002), interpolate = Linear)]
             pub position: Vec3,
-            #[dataset(with = SmallestThree::<10>)]
+            #[dataset(with = SmallestThree::<10>, interpolate = Slerp)]
             pub rotation: Quat,
             #[dataset(on_change = Self::on_health)]
             pub health: u8,
@@ -47,7 +53,8 @@ fn a_typical_chunk_keeps_the_budget() {
             pub exhaust: ParticleHandle,
         }
     });
-    assert!(lines <= CHUNK_LINES + 5 * FIELD_LINES, "{lines} lines for 5 datasets");
+    let interpolated = INTERPOLATED_LINES + 2 * INTERPOLATE_LINES;
+    assert!(lines <= CHUNK_LINES + 5 * FIELD_LINES + interpolated, "{lines} lines for 5 datasets");
 }
 
 #[test]
@@ -58,12 +65,14 @@ fn every_kind_of_field_keeps_the_budget() {
         |name: &Ident| quote!(#[dataset(with = SmallestThree::<10>, on_change = Self::on_change)] #name: Quat);
     let watched_here = |name: &Ident| quote!(#[dataset(on_change(Self::on_change, everywhere))] #name: u8);
     let throttled = |name: &Ident| quote!(#[dataset(throttle = Epsilon(0.02))] #name: f32);
-    let kinds: [Kind<'_>; 5] = [
+    let interpolated = |name: &Ident| quote!(#[dataset(interpolate = Linear)] #name: f32);
+    let kinds: [Kind<'_>; 6] = [
         (&plain, FIELD_LINES),
         (&quantized, FIELD_LINES),
         (&watched, FIELD_LINES),
         (&watched_here, FIELD_LINES),
         (&throttled, FIELD_LINES + THROTTLE_LINES),
+        (&interpolated, FIELD_LINES + INTERPOLATE_LINES),
     ];
 
     let empty = chunk_of(&plain, 0);

@@ -39,6 +39,11 @@ impl<S: Clone, const CAPACITY: usize> History<S, CAPACITY> {
         self.entries.iter().rev().find(|(v, _)| *v <= version).map(|(_, snapshot)| snapshot)
     }
 
+    /// All of them, oldest first.
+    pub(super) const fn entries(&self) -> &VecDeque<(u32, S)> {
+        &self.entries
+    }
+
     /// The newest entry.
     pub(crate) fn newest(&self) -> Option<&S> {
         self.entries.back().map(|(_, snapshot)| snapshot)
