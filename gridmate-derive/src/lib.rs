@@ -18,7 +18,7 @@ use proc_macro::TokenStream;
 /// #[derive(Default, ReplicaChunk)]
 /// #[chunk(name = "ship", migratable, priority = Priority::HIGH)]
 /// pub struct Ship {
-///     #[dataset(quantize(-256.0..=256.0, step = 0.002), throttle = Epsilon(0.05))]
+///     #[dataset(quantize(-256.0..=256.0, step = 0.002), throttle = Epsilon(0.05), interpolate = Linear)]
 ///     pub altitude: f32,
 ///     #[dataset(max_len = 24)]
 ///     pub name: String,
@@ -56,6 +56,7 @@ use proc_macro::TokenStream;
 /// | `predict = Linear` | none | changes are written against where the value was heading; see [below](#motion) |
 /// | `on_change = path` | none | `fn(&mut Self, &TimeContext)`, run on proxies after a new value is stored |
 /// | `on_change(path, everywhere)` | none | the same, and run on the primary too; see [below](#change-handlers) |
+/// | `interpolate = EXPR` | none | what proxies show between two values; see [below](#interpolators) |
 /// | `throttle = EXPR` | `Exact` | when a change is worth sending; see [below](#throttles) |
 ///
 /// A field takes one of `with`, `quantize` and `max_len`, and may have the other keys besides. An attribute may be repeated; a
@@ -99,6 +100,22 @@ use proc_macro::TokenStream;
 /// | any other | when its `Throttle<FieldType>` says so |
 ///
 /// A chunk with something withheld is looked at in every tick until it is sent. Chunks without throttles keep and check nothing.
+///
+/// # Interpolators
+///
+/// A proxy holds the newest values. `ReplicaManager::display(now, delay)` shows them as they were a moment before, and datasets with
+/// an interpolator between the value before that moment and the one after it; the others as they are. The expression is a constant.
+///
+/// | interpolator | for | shows |
+/// |---|---|---|
+/// | `Linear` | floats, arrays of them, glam's vectors, what is `Lerp` | a straight line |
+/// | `Slerp` | glam's quaternions (feature `glam`) | the shorter turn |
+/// | `Angle::DEGREES`, `Angle::RADIANS`, `Angle::per_turn(x)` | floats | the shorter way round |
+/// | `Point` | what is `Clone` | the value before |
+/// | any other | | what its `Interpolator<FieldType>` says |
+///
+/// These are values in scope, from the prelude or the program. At rest the exact value is shown. Chunks without interpolators keep
+/// nothing for it.
 #[proc_macro_derive(ReplicaChunk, attributes(chunk, dataset))]
 pub fn replica_chunk(input: TokenStream) -> TokenStream {
     gridmate_codegen::expand_replica_chunk(input.into(), &Root::Runtime).into()

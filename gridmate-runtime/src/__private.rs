@@ -12,7 +12,7 @@ pub use std::vec::Vec;
 
 pub use crate::chunk::field::{Field, Read, Repr, arg, dataset, enum_shape, field_shape, struct_shape, variant_shape};
 pub use crate::chunk::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,
+    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, Moment, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,
     RpcError, RpcFlags, RpcPort, ThrottleMark, TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, DatasetDescriptor, Priority};

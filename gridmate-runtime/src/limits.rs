@@ -50,7 +50,8 @@ pub const REPLICAS_PER_MEMBER: usize = 262_144;
 pub const REPLICAS: usize = 4 << 20;
 
 /// Past snapshots kept per chunk to encode against, count. At 60 ticks a second half a second of round trip is covered;
-/// a peer that acknowledges later than that gets whole values.
+/// a peer that acknowledges later than that gets whole values, and a program that shows interpolated proxies can show them as
+/// they were that long ago.
 pub const HISTORY: usize = 32;
 
 /// Destroyed replicas remembered per peer, so that no late datagram brings one back, count. More of them within

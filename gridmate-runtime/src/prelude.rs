@@ -1,6 +1,10 @@
 //! One import for a program without a world: `use gridmate_runtime::prelude::*;`.
 
-pub use crate::chunk::{AtMost, Epsilon, Exact, HasRpcs, Propagate, RpcContext, RpcError, TimeContext};
+#[cfg(feature = "glam")]
+pub use crate::chunk::Slerp;
+pub use crate::chunk::{
+    Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, Point, Propagate, RpcContext, RpcError, TimeContext,
+};
 #[cfg(feature = "udp")]
 pub use crate::driver::UdpDriver;
 #[cfg(not(target_family = "wasm"))]

@@ -15,6 +15,8 @@ use core::time::Duration;
 /// let start = Instant::from_micros(1_000);
 /// assert_eq!((start + Duration::from_millis(2)).as_micros(), 3_000);
 /// assert_eq!(start.saturating_since(start + Duration::from_secs(1)), Duration::ZERO);
+/// assert_eq!(start.saturating_sub(Duration::from_micros(400)).as_micros(), 600);
+/// assert_eq!(start.saturating_sub(Duration::from_secs(1)), Instant::ZERO);
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Instant(u64);
@@ -41,6 +43,12 @@ impl Instant {
     /// How long `earlier` was before `self`; zero when it was not.
     pub const fn saturating_since(self, earlier: Self) -> Duration {
         Duration::from_micros(self.0.saturating_sub(earlier.0))
+    }
+
+    /// The moment `span` before this one; the origin if that is later.
+    #[must_use]
+    pub fn saturating_sub(self, span: Duration) -> Self {
+        Self(self.0.saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
     }
 }
 

@@ -1,6 +1,10 @@
 //! One import for a program with a world: `use netbinding::prelude::*;`.
 
-pub use gridmate_runtime::chunk::{AtMost, Epsilon, Exact, HasRpcs, Propagate, RpcContext, RpcError, TimeContext};
+#[cfg(feature = "glam")]
+pub use gridmate_runtime::chunk::Slerp;
+pub use gridmate_runtime::chunk::{
+    Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, Point, Propagate, RpcContext, RpcError, TimeContext,
+};
 #[cfg(feature = "udp")]
 pub use gridmate_runtime::driver::UdpDriver;
 #[cfg(not(target_family = "wasm"))]

@@ -15,6 +15,9 @@ const FIELD_LINES: usize = 14;
 /// What a throttle may cost besides, lines.
 const THROTTLE_LINES: usize = 4;
 
+/// What an interpolator may cost besides, lines.
+const INTERPOLATE_LINES: usize = 2;
+
 /// Up to how many lines any chunk has before its first field; small ones have nothing to spread them over.
 const EMPTY_LINES: usize = 34;
 
@@ -58,12 +61,14 @@ fn every_kind_of_field_keeps_the_budget() {
         |name: &Ident| quote!(#[dataset(with = SmallestThree::<10>, on_change = Self::on_change)] #name: Quat);
     let watched_here = |name: &Ident| quote!(#[dataset(on_change(Self::on_change, everywhere))] #name: u8);
     let throttled = |name: &Ident| quote!(#[dataset(throttle = Epsilon(0.02))] #name: f32);
-    let kinds: [Kind<'_>; 5] = [
+    let interpolated = |name: &Ident| quote!(#[dataset(interpolate = Linear)] #name: f32);
+    let kinds: [Kind<'_>; 6] = [
         (&plain, FIELD_LINES),
         (&quantized, FIELD_LINES),
         (&watched, FIELD_LINES),
         (&watched_here, FIELD_LINES),
         (&throttled, FIELD_LINES + THROTTLE_LINES),
+        (&interpolated, FIELD_LINES + INTERPOLATE_LINES),
     ];
 
     let empty = chunk_of(&plain, 0);

@@ -102,6 +102,15 @@ cases! { replica_chunk;
             heat: f32,
         }
     }
+    interpolate {
+        struct Ship {
+            #[dataset(interpolate = Linear, quantize(-256.0..=256.0, step = 0.002))]
+            position: Vec3,
+            health: u8,
+            #[dataset(interpolate = crate::blend::Gentle::over(Self::WAY), throttle = Epsilon(0.5))]
+            r#loop: f32,
+        }
+    }
     name_migratable_priority {
         #[chunk(name = "ship", migratable)]
         #[chunk(priority = Priority::HIGH)]

@@ -162,12 +162,18 @@ pub struct Ship {
     skipped: u8,
     #[dataset(skip)]
     heard: u8,
-    #[dataset(with = Half as Half)]
+    #[dataset(with = Half as Half, interpolate = ::renamed::chunk::Point)]
     half: u16,
+    #[dataset(interpolate = ::renamed::chunk::Linear)]
+    __past: f32,
+    #[dataset(interpolate = Self::WAY)]
+    __between: [f64; 1],
+    __s: u8,
 }
 
 impl Ship {
     const LETTERS: usize = 4;
+    const WAY: ::renamed::chunk::Linear = ::renamed::chunk::Linear;
     const SLOW: ::renamed::chunk::AtMost = ::renamed::chunk::AtMost(3);
 
     fn on_now(&mut self, _ctx: &TimeContext) {
@@ -247,7 +253,7 @@ fn chunk_round_trip() {
     assert_eq!((proxy.skipped, proxy.half), (0, 10));
     assert_eq!(Ship::DESCRIPTOR.name, "ship");
     assert_eq!(Ship::DESCRIPTOR.datasets[1].name, "type");
-    assert_eq!((Ship::DESCRIPTOR.datasets.len(), Ship::DESCRIPTOR.migratable), (7, true));
+    assert_eq!((Ship::DESCRIPTOR.datasets.len(), Ship::DESCRIPTOR.migratable), (10, true));
 }
 
 #[test]

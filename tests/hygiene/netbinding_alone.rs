@@ -19,7 +19,7 @@ struct Chunk {
 #[derive(Default, NetBindable)]
 #[chunk(name = "ship")]
 struct Ship {
-    #[dataset(quantize(0..=1, bits = 1), on_change(Self::on_health, everywhere))]
+    #[dataset(quantize(0..=1, bits = 1), on_change(Self::on_health, everywhere), interpolate = ::netbinding::prelude::Linear)]
     health: f32,
     #[dataset(max_len = 3)]
     crew: ::std::vec::Vec<u8>,

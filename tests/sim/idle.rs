@@ -81,6 +81,44 @@ fn a_busy_tick_allocates_nothing_once_warmed_up() {
 }
 
 #[test]
+fn showing_proxies_between_their_values_allocates_nothing() {
+    #[derive(Clone, Default, ReplicaChunk)]
+    struct Leaf {
+        #[dataset(interpolate = Linear)]
+        height: f32,
+        #[dataset(interpolate = Point)]
+        falls: [u32; 4],
+    }
+
+    let registry = Registry::builder().chunk::<Leaf>().build().unwrap();
+    let (mut world, nodes) = session(1, 2, LinkConfig::perfect(), &registry);
+    let leaf = Leaf { height: 90.0, falls: [7; 4] };
+    let ids: Vec<_> = (0..100).map(|_| world.replicas(nodes[0]).add(leaf.clone()).unwrap()).collect();
+    let mut shown = vec![Leaf::default(); ids.len()];
+    let mut step = |world: &mut World| {
+        for id in &ids {
+            let mut leaf = world.replicas(nodes[0]).primary_mut::<Leaf>(*id).unwrap();
+            leaf.height -= 0.1;
+            leaf.falls[0] += 1;
+        }
+        world.step();
+        let now = world.now();
+        let display = world.replicas(nodes[1]).display(now, Duration::from_millis(100));
+        ids.iter().zip(&mut shown).map(|(id, leaf)| usize::from(display.write(*id, leaf) == Ok(true))).sum::<usize>()
+    };
+    for _ in 0..100 {
+        step(&mut world);
+    }
+    let before = allocations();
+    let written: usize = (0..100).map(|_| step(&mut world)).sum();
+    assert_eq!(allocations() - before, 0, "in 100 ticks of 100 changing replicas and 2 peers");
+    assert_eq!(written, 100 * ids.len());
+    for leaf in shown {
+        assert!(leaf.height > 70.0 && leaf.height < 71.0 && leaf.falls[0] > 190, "{}, {:?}", leaf.height, leaf.falls);
+    }
+}
+
+#[test]
 fn an_idle_tick_costs_the_same_for_a_hundred_and_ten_thousand_replicas() {
     #[expect(clippy::disallowed_methods, reason = "this test measures time")]
     fn median_tick(world: &mut World, host: NodeKey) -> Duration {

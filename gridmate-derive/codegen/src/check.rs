@@ -42,7 +42,11 @@ pub(crate) fn dataset(at: &DatasetAttr, errors: &mut Errors) {
     if at.codec.skip.is_none() {
         return;
     }
-    let others = [at.on_change.as_ref().map(|given| &given.key), at.throttle.as_ref().map(|given| &given.key)];
+    let others = [
+        at.on_change.as_ref().map(|given| &given.key),
+        at.throttle.as_ref().map(|given| &given.key),
+        at.interpolate.as_ref().map(|given| &given.key),
+    ];
     for other in others.into_iter().flatten() {
         errors.at(other, format_args!("a field with `skip` is never on the wire, so `{other}` means nothing"));
     }

@@ -44,6 +44,11 @@ impl<S: Clone, const CAPACITY: usize> History<S, CAPACITY> {
         self.entries.iter().rev().map(|(v, _)| *v).find(|v| *v <= version)
     }
 
+    /// All of them, oldest first.
+    pub(super) const fn entries(&self) -> &VecDeque<(u32, S)> {
+        &self.entries
+    }
+
     /// The newest entry.
     pub(crate) fn newest(&self) -> Option<&S> {
         self.entries.back().map(|(_, snapshot)| snapshot)

@@ -14,12 +14,16 @@
 
 pub(crate) mod field;
 mod history;
+mod interpolate;
 mod registry;
 mod rpc;
 mod store;
 mod throttle;
 
 pub use field::Field;
+#[cfg(feature = "glam")]
+pub use interpolate::Slerp;
+pub use interpolate::{Angle, Between, Interpolator, Lerp, Linear, Moment, Point};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use rpc::{
     ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
@@ -75,6 +79,16 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
     ) -> bool {
         let _ = (now, before, sent, marks);
         false
+    }
+
+    /// How many datasets have an interpolator. A type that has any keeps what it has received for longer.
+    const INTERPOLATES: usize = 0;
+
+    /// Stores in `self` what every dataset with an interpolator shows at a `moment`; the others stay as they are.
+    ///
+    /// A line for each: `Field::interpolate`, between what [`Moment::between`] finds.
+    fn interpolate(&mut self, moment: &Moment<'_, Self::Snapshot>) {
+        let _ = moment;
     }
 
     /// Writes a snapshot against another: for each dataset a bit that says whether it differs, then the difference.

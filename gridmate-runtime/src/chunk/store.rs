@@ -8,7 +8,7 @@ use core::any::Any;
 
 use super::history::{Received, Sent};
 use super::throttle::Throttles;
-use crate::chunk::{Propagate, ReplicaChunk, RpcContext, RpcFlags, TimeContext};
+use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TimeContext};
 use crate::schema::ChunkDescriptor;
 use crate::wire::{Ahead, BitReader, BitWriter, Change, Past, WireError};
 
@@ -46,6 +46,9 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>);
     /// Forgets what only a proxy needs: the owner is here now.
     fn promote(&mut self, slot: u32);
+
+    /// Whether what it has received is ever shown between what arrived.
+    fn interpolates(&self) -> bool;
 
     fn rpc(&self, index: u8) -> Option<RpcFlags>;
     /// Runs a handler. A primary it ran on counts as touched.
@@ -160,6 +163,12 @@ impl<T: ReplicaChunk> TypedStore<T> {
     pub(crate) fn value_mut(&mut self, slot: u32) -> &mut T {
         self.touch(slot);
         &mut self.slots[slot as usize].value
+    }
+
+    /// What was received of a proxy, at the sender's tick `tick`, so many ticks `behind` the newest there could be. None where
+    /// the primary is.
+    pub(crate) fn moment(&self, slot: u32, tick: f64, behind: f64) -> Option<Moment<'_, T::Snapshot>> {
+        Moment::new(self.slots[slot as usize].received.entries(), tick, behind)
     }
 
     /// Takes over every dataset of `from` that differs from what was last captured.
@@ -345,9 +354,11 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError> {
         self.decode(slot, arrival, r)?;
         let s = &mut self.slots[slot as usize];
-        // Whatever comes after this names nothing older.
-        let Basis { base, past } = arrival.basis;
-        s.received.forget_before(if past == 0 { base } else { past });
+        if T::INTERPOLATES == 0 {
+            // Whatever comes after this names nothing older.
+            let Basis { base, past } = arrival.basis;
+            s.received.forget_before(if past == 0 { base } else { past });
+        }
         if s.received.newest() != Some(&self.scratch) {
             s.received.push(arrival.version, &self.scratch);
         }
@@ -393,6 +404,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         s.received.clear();
         self.throttles.reset(slot, &s.current);
         self.touch(slot);
+    }
+
+    fn interpolates(&self) -> bool {
+        T::INTERPOLATES > 0
     }
 
     fn rpc(&self, index: u8) -> Option<RpcFlags> {

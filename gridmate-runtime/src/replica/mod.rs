@@ -13,11 +13,15 @@
 //! 4. **prepare** captures what was touched, finds what differs, and addresses calls.
 //! 5. **marshal** fills messages for each peer, each with all it still lacks.
 //!
+//! Between ticks, **display** answers what there is to see: proxies as they were a moment ago, on the way from one value to the
+//! next. `timeline` knows which tick of a peer that moment was.
+//!
 //! State is repeated from its newest values until a message that carried it is acknowledged; the acknowledged version is the
 //! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding. `record` has the
 //! bits, `target` the bookkeeping per peer.
 
 mod digest;
+mod display;
 mod entry;
 mod error;
 mod event;
@@ -33,11 +37,13 @@ mod prepare;
 mod record;
 mod spawn;
 mod target;
+mod timeline;
 mod unmarshal;
 mod update;
 
 use std::collections::{BTreeMap, VecDeque};
 
+pub use display::Display;
 pub use entry::ReplicaInfo;
 pub use error::{AddError, PeerFault, ReplicaError};
 pub use event::ReplicaEvent;

@@ -9,6 +9,7 @@ impl ReplicaManager {
     pub fn add_peer(&mut self, member: MemberId, role: PeerRole) -> PeerId {
         let mut peer = Peer::new(member, role);
         peer.owed.resize(self.entries.len());
+        peer.timeline = self.new_timeline();
         for (place, entry) in (0..).zip(&self.entries) {
             // What was never captured becomes pending when it is.
             if entry.live && !entry.dying && entry.version != 0 {

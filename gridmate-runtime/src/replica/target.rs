@@ -4,6 +4,7 @@ use super::graves::{Graves, Spent};
 use super::hold::Held;
 use super::in_flight::InFlight;
 use super::owed::Owed;
+use super::timeline::Timeline;
 use crate::ids::{MemberId, ReplicaId};
 
 /// A direct peer of this node's replica manager.
@@ -45,6 +46,8 @@ pub(super) struct Peer {
     pub(super) doomed: Vec<Doomed>,
     /// Reliable RPC messages received.
     pub(super) rpcs_received: u32,
+    /// Which tick it is at, for those who show what it sends between what arrived; none when nobody does.
+    pub(super) timeline: Option<Box<Timeline>>,
 }
 
 /// A destruction that a peer has announced.
@@ -87,6 +90,7 @@ impl Peer {
             forwarded: 0,
             doomed: Vec::new(),
             rpcs_received: 0,
+            timeline: None,
         }
     }
 

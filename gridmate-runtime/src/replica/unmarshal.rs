@@ -81,6 +81,7 @@ impl ReplicaManager {
 
     fn read_state(&mut self, peer: PeerId, r: &mut BitReader<'_>) -> Result<(), Stop> {
         let header = Header::read(r)?;
+        self.hear(peer, header.tick);
         let mut cursor = Cursor::START;
         while !at_end(r) {
             let id = cursor.read(r)?;

@@ -16,6 +16,7 @@ impl ReplicaManager {
     ///
     /// `faults` is told of peers whose calls do not follow the protocol.
     pub fn update(&mut self, now: Instant, mut faults: impl FnMut(PeerId, PeerFault)) {
+        self.follow_ticks(now);
         self.now = now;
         for peer in self.hopeless.drain(..) {
             faults(peer, PeerFault::Limit("unacknowledged destructions"));

@@ -7,18 +7,25 @@ use syn::{Attribute, Expr, Path, Token, parenthesized};
 use super::{CodecAttr, Given, Keys, set, set_constant};
 use crate::errors::Errors;
 
-const KEYS: Keys =
-    Keys { attr: "dataset", known: &["max_len", "on_change", "predict", "quantize", "skip", "throttle", "with"] };
+const KEYS: Keys = Keys {
+    attr: "dataset",
+    known: &["interpolate", "max_len", "on_change", "predict", "quantize", "skip", "throttle", "with"],
+};
 
 /// What may follow `throttle =`.
 const THROTTLE: &str =
     "`throttle = EXPR`: `Exact`, `Epsilon(distance)`, `AtMost(ticks)` or a constant of a type that is `Throttle`";
+
+/// What may follow `interpolate =`.
+const INTERPOLATE: &str =
+    "`interpolate = EXPR`: `Linear`, `Slerp`, `Angle::DEGREES`, `Point` or a constant of a type that is `Interpolator`";
 
 #[derive(Default)]
 pub(crate) struct DatasetAttr {
     pub(crate) codec: CodecAttr,
     pub(crate) on_change: Option<Given<OnChange>>,
     pub(crate) throttle: Option<Given<Expr>>,
+    pub(crate) interpolate: Option<Given<Expr>>,
 }
 
 impl DatasetAttr {
@@ -30,6 +37,7 @@ impl DatasetAttr {
                 set(&mut at.on_change, key, value)
             }
             "throttle" => set_constant(&mut at.throttle, key, THROTTLE, input),
+            "interpolate" => set_constant(&mut at.interpolate, key, INTERPOLATE, input),
             _ => at.codec.read_key(name, key, input),
         });
         at

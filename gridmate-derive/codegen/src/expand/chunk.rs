@@ -1,10 +1,11 @@
 //! `ReplicaChunk` for a struct: straight-line code, one line per field and method.
 
-use proc_macro2::{Ident, Span, TokenStream};
+use proc_macro2::{Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 
-use super::{block, gen_tokens};
+use super::interpolate::interpolate;
+use super::{block, gen_tokens, this};
 use crate::attr::OnChange;
 use crate::model::{Chunk, Dataset, Field};
 
@@ -27,6 +28,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
         quote!(#slot: #repr)
     });
     let (descriptor, state, throttle, notify) = (descriptor(chunk), state(chunk), throttle(chunk), notify(chunk));
+    let interpolate = interpolate(chunk);
     gen_tokens! {
         use __gm::NoRpcs as _;
         #(#constants)*
@@ -38,6 +40,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
             #descriptor
             #state
             #throttle
+            #interpolate
             #notify
         }
     }
@@ -174,9 +177,4 @@ fn notify(chunk: &Chunk) -> Option<TokenStream> {
         #on_primary
         fn notify(&mut self, __now: &__S, __before: &__S, __ctx: &__gm::TimeContext) { #(#calls)* }
     })
-}
-
-/// `self`, which must be of the same making as the receiver whatever the span around it.
-fn this() -> Ident {
-    Ident::new("self", Span::mixed_site())
 }

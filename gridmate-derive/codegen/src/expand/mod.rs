@@ -7,6 +7,7 @@
 mod bind;
 mod chunk;
 mod field;
+mod interpolate;
 mod marshal;
 mod marshal_enum;
 mod rpcs;
@@ -18,7 +19,7 @@ pub(crate) use marshal::marshal;
 pub(crate) use rpcs::rpcs;
 pub(crate) use stub::{stub_binding, stub_chunk, stub_marshal, stub_rpcs};
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::ToTokens;
 
 use crate::model::Crate;
@@ -44,4 +45,9 @@ fn block(krate: &Crate, items: impl ToTokens) -> TokenStream {
             #items
         };
     }
+}
+
+/// `self`, which must be of the same making as the receiver whatever the span around it.
+fn this() -> Ident {
+    Ident::new("self", Span::mixed_site())
 }

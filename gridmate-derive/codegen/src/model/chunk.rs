@@ -28,6 +28,7 @@ pub(crate) struct Dataset {
     pub(crate) field: Field,
     pub(crate) on_change: Option<OnChange>,
     pub(crate) throttle: Option<Expr>,
+    pub(crate) interpolate: Option<Expr>,
 }
 
 impl Chunk {
@@ -62,6 +63,7 @@ impl Dataset {
             field,
             on_change: at.on_change.map(|on_change| on_change.value),
             throttle: at.throttle.map(|throttle| throttle.value),
+            interpolate: at.interpolate.map(|interpolate| interpolate.value),
         })
     }
 }

@@ -1,0 +1,183 @@
+//! What a node shows of a ship that another one flies, over links that are late, lossy and out of order.
+
+use core::time::Duration;
+
+use gridmate_runtime::prelude::*;
+use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
+
+use super::{foul, session};
+
+/// Between two pictures: eight to a tick.
+const FRAME: Duration = Duration::from_micros(4_167);
+
+/// How fast the ship goes, and how far that is in a tick and in a frame.
+const SPEED: f64 = 10.0;
+const TICK: f64 = SPEED / 30.0;
+const STEP: f64 = TICK / 8.0;
+
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "glider")]
+struct Glider {
+    #[dataset(quantize(-500.0..=500.0, step = 0.001), interpolate = Linear)]
+    along: f64,
+    #[dataset(interpolate = Linear)]
+    swing: [f32; 1],
+    #[dataset(interpolate = Point)]
+    lap: f32,
+    name: String,
+}
+
+/// Where a ship is that has flown for so long: ahead at a steady speed, and from side to side as fast.
+#[expect(clippy::cast_possible_truncation, reason = "near enough")]
+fn path(seconds: f64) -> Glider {
+    Glider {
+        along: seconds * SPEED,
+        swing: [((seconds * 2.0).sin() * SPEED / 2.0) as f32],
+        lap: (seconds * SPEED / 5.0).floor() as f32,
+        name: "albatross".to_owned(),
+    }
+}
+
+/// A ship, who flies it, and who looks at it.
+struct Flight {
+    world: World,
+    pilot: NodeKey,
+    watcher: NodeKey,
+    id: ReplicaId,
+    delay: Duration,
+    start: Instant,
+}
+
+/// Off by how much all that was shown was, sorted; and how many frames it stood still or leaped in.
+#[derive(Default)]
+struct Errors {
+    off: Vec<f64>,
+    hitches: usize,
+}
+
+impl Errors {
+    /// What all but one in `many` are less than.
+    fn all_but_one_in(&self, many: usize) -> f64 {
+        self.off[self.off.len() - 1 - self.off.len() / many]
+    }
+}
+
+impl Flight {
+    /// Among a host and two clients, 0 to 2. Two seconds into the flight.
+    fn new(seed: u64, link: LinkConfig, [pilot, watcher]: [usize; 2], delay: Duration) -> Self {
+        let registry = Registry::builder().chunk::<Glider>().build().unwrap();
+        let (mut world, nodes) = session(seed, 2, link, &registry);
+        let id = world.replicas(nodes[pilot]).add(path(0.0)).unwrap();
+        let start = world.now();
+        let mut flight = Self { world, pilot: nodes[pilot], watcher: nodes[watcher], id, delay, start };
+        flight.fly(Duration::from_secs(2), |_, _| {});
+        flight
+    }
+
+    /// `each` sees what is shown in every frame, and when.
+    fn fly(&mut self, span: Duration, mut each: impl FnMut(Instant, Glider)) {
+        let end = self.world.now() + span;
+        while self.world.now() < end {
+            let seconds = (self.world.now() - self.start).as_secs_f64();
+            *self.world.replicas(self.pilot).primary_mut::<Glider>(self.id).unwrap() = path(seconds);
+            self.step(&mut each);
+        }
+    }
+
+    fn step(&mut self, each: &mut impl FnMut(Instant, Glider)) {
+        let mut frame = self.world.now();
+        self.world.step();
+        while frame < self.world.now() {
+            if let Ok(glider) = self.world.replicas(self.watcher).display(frame, self.delay).get(self.id) {
+                each(frame, glider);
+            }
+            frame += FRAME;
+        }
+    }
+
+    /// Flies on for ten seconds and compares what is shown with the path as it was. That is late by the delay, and by what the
+    /// fastest datagram takes until the watcher ticks: so many ticks.
+    fn errors(&mut self, fastest: u32) -> Errors {
+        let (start, late) = (self.start, self.delay + self.world.interval() * fastest);
+        let mut errors = Errors::default();
+        let mut last: Option<Glider> = None;
+        self.fly(Duration::from_secs(10), |now, shown| {
+            let there = path((now.saturating_sub(late) - start).as_secs_f64());
+            errors.off.push((shown.along - there.along).abs());
+            errors.off.push(f64::from(shown.swing[0] - there.swing[0]).abs());
+            let lead = f64::from(shown.lap) * 5.0 - shown.along;
+            assert!(lead <= 0.001, "a lap is counted when it is flown: {shown:?}");
+            if let Some(last) = last.replace(shown.clone()) {
+                let step = shown.along - last.along;
+                assert!(step >= 0.0, "back by {step} after {last:?}");
+                errors.hitches += usize::from(!(STEP / 6.0..STEP * 6.0).contains(&step));
+                assert!(shown.lap >= last.lap);
+            }
+        });
+        errors.off.sort_by(f64::total_cmp);
+        errors
+    }
+
+    /// Stops, and waits until the watcher shows exactly what the pilot has.
+    fn rest(&mut self) -> Duration {
+        let (watcher, delay, id) = (self.watcher, self.delay, self.id);
+        let there = path((self.world.now() - self.start).as_secs_f64());
+        let mut here = self.world.replicas(self.pilot).primary_mut::<Glider>(id).unwrap();
+        *here = there;
+        self.world.step();
+        let shown = |world: &mut World| {
+            let now = world.now();
+            world.replicas(watcher).display(now, delay).get::<Glider>(id).unwrap()
+        };
+        let pilot = self.pilot;
+        let took = self.world.run_until(Duration::from_secs(3), |world| {
+            let here = world.replicas(pilot).get::<Glider>(id).unwrap().clone();
+            // `along` is quantised.
+            world.agree() && Glider { along: here.along, ..shown(world) } == here
+        });
+        self.world.run_for(delay);
+        let newest = self.world.replicas(watcher).get::<Glider>(id).unwrap().clone();
+        assert_eq!(shown(&mut self.world), newest, "at rest it is exact");
+        assert!((newest.along - self.world.replicas(pilot).get::<Glider>(id).unwrap().along).abs() <= 0.0005);
+        took.expect("it comes to rest")
+    }
+}
+
+#[test]
+fn a_perfect_link_shows_the_path_itself() {
+    // A host's datagrams are there in the tick that they are sent in; those of clients in the next.
+    for (who, fastest) in [([0, 1], 0), ([1, 0], 1), ([1, 2], 1)] {
+        let mut flight = Flight::new(1, LinkConfig::perfect(), who, Duration::from_millis(100));
+        let errors = flight.errors(fastest);
+        // All that is left is what a bend has that a straight line has not.
+        let worst = errors.all_but_one_in(usize::MAX);
+        assert!(worst < 0.01 && errors.hitches == 0, "{who:?}: {worst}, {}", errors.hitches);
+        flight.rest();
+    }
+}
+
+#[test]
+fn a_ship_over_foul_links_flies_smoothly_where_it_was() {
+    let mut all = Errors::default();
+    for seed in 0..40 {
+        // Links pass on what they hold when the sender ticks: a third of it after one tick, and as above.
+        for (who, fastest) in [([0, 1], 1), ([1, 0], 2)] {
+            let mut flight = Flight::new(seed, foul(), who, Duration::from_millis(300));
+            let Errors { off, hitches } = flight.errors(fastest);
+            all.off.extend(off);
+            all.hitches += hitches;
+            flight.rest();
+        }
+    }
+    all.off.sort_by(f64::total_cmp);
+    let [half, most, nearly_all, worst] = [2, 100, 1_000, usize::MAX].map(|many| all.all_but_one_in(many) / TICK);
+    let frames = all.off.len() / 2;
+    eprintln!(
+        "shown over foul links, in ticks: half off by less than {half:.2}, all but 1 % {most:.2}, all but 1 ‰ {nearly_all:.2}, \
+         all {worst:.2}; {} hitches in {frames} frames",
+        all.hitches
+    );
+    // As it comes, it would be off by a tick half of the time and leap in every eighth frame.
+    assert!(half < 0.25 && most < 1.5 && nearly_all < 2.5, "{half}, {most}, {nearly_all}");
+    assert!(all.hitches * 500 < frames, "{} in {frames}", all.hitches);
+}
