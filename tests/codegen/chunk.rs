@@ -1,25 +1,33 @@
 //! `#[derive(ReplicaChunk)]` and `#[derive(NetBindable)]`.
 
-use crate::{cases, net_bindable, replica_chunk};
+#![expect(
+    dead_code,
+    non_camel_case_types,
+    unreachable_pub,
+    unused_imports,
+    reason = "the cases are declared as programs would, and not used"
+)]
+
+use crate::cases;
 
 cases! { replica_chunk;
-    unit { struct Marker; }
-    no_fields { struct Empty {} }
-    one_field { pub struct Counter { value: u32 } }
-    skip {
+    unit as Marker { struct Marker; }
+    no_fields as Empty { struct Empty {} }
+    one_field as Counter { pub struct Counter { value: u32 } }
+    skip as Ship {
         struct Ship {
             health: u8,
             #[dataset(skip)]
             exhaust: Vec<f32>,
         }
     }
-    quantize_step {
+    quantize_step as Ship {
         struct Ship {
             #[dataset(quantize(-256.0..=256.0, step = 0.002))]
             position: Vec3,
         }
     }
-    quantize_bits {
+    quantize_bits as Ship {
         struct Ship {
             #[dataset(quantize(-LIMIT..=2 * LIMIT, bits = WIDTH))]
             heading: f32,
@@ -27,7 +35,7 @@ cases! { replica_chunk;
             throttle: f32,
         }
     }
-    predict {
+    predict as Ship {
         struct Ship {
             #[dataset(quantize(-256.0..=256.0, step = 0.002), predict = Linear)]
             position: Vec3,
@@ -35,7 +43,7 @@ cases! { replica_chunk;
             clock: u32,
         }
     }
-    with_unit_struct {
+    with_unit_struct as Ship {
         struct Ship {
             #[dataset(with = Half)]
             shield: f32,
@@ -43,39 +51,52 @@ cases! { replica_chunk;
             rotation: Quat,
         }
     }
-    with_constructor {
+    with_constructor as Ship {
         struct Ship {
             #[dataset(with = Fixed::<i16>::with_bits(8))]
             shield: f32,
         }
+    }, given {
+        use crate::given::fixed::Fixed;
     }
-    with_tuple_struct {
+    with_tuple_struct as Ship {
         struct Ship {
             #[dataset(with = Fixed(8))]
             shield: f32,
         }
+    }, given {
+        use crate::given::fixed::tuple::Fixed;
     }
-    with_struct {
+    with_struct as Ship {
         struct Ship {
             #[dataset(with = Fixed { bits: 8 })]
             shield: f32,
         }
+    }, given {
+        use crate::given::fixed::named::Fixed;
     }
-    with_cast {
+    with_cast as Ship {
         struct Ship {
             #[dataset(with = SHIELD_CODEC as Fixed<i16>)]
             shield: f32,
         }
+    }, given {
+        use crate::given::fixed::{Fixed, SHIELD_CODEC};
     }
-    on_change {
+    on_change as Ship {
         struct Ship {
             #[dataset(on_change = Self::on_health)]
             health: u8,
             #[dataset(on_change = crate::effects::explode, with = Half)]
             heat: f32,
         }
+    }, given {
+        use gridmate_runtime::TimeContext;
+        impl Ship {
+            fn on_health(&mut self, _ctx: &TimeContext) {}
+        }
     }
-    on_change_everywhere {
+    on_change_everywhere as Ship {
         struct Ship {
             #[dataset(on_change(Self::on_health, everywhere))]
             health: u8,
@@ -84,8 +105,14 @@ cases! { replica_chunk;
             #[dataset(on_change(crate::effects::explode, everywhere), with = Half)]
             hull: f32,
         }
+    }, given {
+        use gridmate_runtime::TimeContext;
+        impl Ship {
+            fn on_health(&mut self, _ctx: &TimeContext) {}
+            fn on_heat(&mut self, _ctx: &TimeContext) {}
+        }
     }
-    max_len {
+    max_len as Ship {
         struct Ship {
             #[dataset(max_len = 24)]
             name: String,
@@ -93,7 +120,7 @@ cases! { replica_chunk;
             crew: Vec<u16>,
         }
     }
-    throttle {
+    throttle as Ship {
         struct Ship {
             #[dataset(throttle = Epsilon(0.02), quantize(-256.0..=256.0, step = 0.002))]
             position: Vec3,
@@ -101,8 +128,14 @@ cases! { replica_chunk;
             #[dataset(throttle = Self::THRIFTY.settle(4), on_change(Self::on_heat, everywhere))]
             heat: f32,
         }
+    }, given {
+        use gridmate_runtime::TimeContext;
+        impl Ship {
+            const THRIFTY: Epsilon = Epsilon(1.5);
+            fn on_heat(&mut self, _ctx: &TimeContext) {}
+        }
     }
-    interpolate {
+    interpolate as Ship {
         struct Ship {
             #[dataset(interpolate = Linear, quantize(-256.0..=256.0, step = 0.002))]
             position: Vec3,
@@ -110,23 +143,31 @@ cases! { replica_chunk;
             #[dataset(interpolate = crate::blend::Gentle::over(Self::WAY), throttle = Epsilon(0.5))]
             r#loop: f32,
         }
+    }, given {
+        impl Ship {
+            const WAY: f32 = 2.0;
+        }
     }
-    name_migratable_priority {
+    name_migratable_priority as Ship {
         #[chunk(name = "ship", migratable)]
         #[chunk(priority = Priority::HIGH)]
         pub struct Ship { health: u8 }
     }
-    raw_identifiers {
+    raw_identifiers as r#struct {
         struct r#struct { r#type: u8 }
     }
-    renamed_crate {
+    renamed_crate as Ship {
         #[chunk(crate = engine::net)]
         struct Ship { health: u8 }
+    }, given {
+        mod engine {
+            pub(super) use gridmate_runtime as net;
+        }
     }
-    names_itself {
+    names_itself as Tree {
         struct Tree { parent: Option<Handle<Self>> }
     }
-    mistake {
+    mistake, never "an attribute that does not exist" {
         /// Both errors are reported, and the stub is all that is left of the chunk.
         #[chunk(nmae = "ship")]
         struct Ship {
@@ -134,20 +175,20 @@ cases! { replica_chunk;
             health: u8,
         }
     }
-    mistake_in_kind {
+    mistake_in_kind, never "an enum is no chunk" {
         enum Ship { Sunk }
     }
 }
 
-mod bind {
+pub(crate) mod bind {
     use super::*;
 
     cases! { net_bindable;
-        bindable {
+        bindable as Ship {
             #[chunk(name = "ship")]
             struct Ship { health: u8 }
         }
-        mistake {
+        mistake, never "a key that `bind` does not take" {
             #[bind(entity)]
             struct Ship { health: u8 }
         }

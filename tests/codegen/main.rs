@@ -5,28 +5,56 @@
 mod budget;
 mod chunk;
 mod documented;
+mod given;
 mod marshal;
 mod rpcs;
+mod twin;
 mod your_own;
 
+use given::at_root::{blend, effects};
 use gridmate_codegen::Root;
 use proc_macro2::TokenStream;
 use quote::quote;
 
-/// One test per case: its name, the macro that is under test, the input.
+/// Two tests per case, of its name and of the function that the macro under test is written as: what it writes for the input,
+/// and, in a module of that name, what the real one makes of it. Either `as` tells the type there, and `given` what it needs
+/// besides; or `never` tells why it cannot be compiled.
 macro_rules! cases {
-    ($expand:path; $($(#[$meta:meta])* $name:ident { $($input:tt)* })*) => {$(
-        $(#[$meta])*
-        #[test]
-        fn $name() {
-            let input = ::quote::quote!($($input)*);
-            ::insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => true }, {
-                ::insta::assert_snapshot!($expand(input));
-            });
-        }
-    )*};
+    ($expand:ident; $(
+        $name:ident $(as $type:ty)? $(, never $reason:literal)? { $($input:tt)* } $(, given { $($given:item)* })?
+    )*) => {
+        pub(crate) const CASES: &[$crate::twin::Case] = &[$($crate::twin::Case {
+            module: module_path!(),
+            name: stringify!($name),
+            twin: $crate::case!(kind [$($type)?] [$($reason)?]),
+        }),*];
+        $(
+            #[test]
+            fn $name() {
+                let input = ::quote::quote!($($input)*);
+                ::insta::with_settings!({ omit_expression => true, prepend_module_to_snapshot => true }, {
+                    ::insta::assert_snapshot!($crate::$expand(input));
+                });
+            }
+            $crate::case!(item $expand $name [$($type)?] [$($reason)?] { $($input)* } { $($($given)*)? });
+        )*
+    };
 }
 use cases;
+
+macro_rules! case {
+    (kind [$type:ty] []) => { $crate::twin::Twin::Compiled };
+    (kind [] [$reason:literal]) => { $crate::twin::Twin::Never($reason) };
+    (item $expand:ident $name:ident [$type:ty] [] $input:tt $given:tt) => {
+        mod $name {
+            use $crate::given::*;
+
+            $crate::twin::twin!($expand $type, $input $given);
+        }
+    };
+    (item $expand:ident $name:ident [] [$reason:literal] $input:tt {}) => {};
+}
+use case;
 
 fn replica_chunk(input: TokenStream) -> String {
     render(input.clone(), gridmate_codegen::expand_replica_chunk(input, &Root::Runtime))

@@ -1,9 +1,17 @@
 //! `#[derive(Marshal)]`.
 
-use crate::{cases, marshal};
+#![expect(
+    dead_code,
+    non_camel_case_types,
+    unreachable_pub,
+    unused_imports,
+    reason = "the cases are declared as programs would, and not used"
+)]
+
+use crate::cases;
 
 cases! { marshal;
-    named {
+    named as Loadout {
         pub struct Loadout {
             #[marshal(bits = 5)]
             slots: u8,
@@ -12,7 +20,7 @@ cases! { marshal;
             weight: f32,
         }
     }
-    max_len {
+    max_len as Loadout<5> {
         struct Loadout<const N: usize> {
             #[marshal(max_len = 8)]
             ammo: Vec<u16>,
@@ -20,12 +28,12 @@ cases! { marshal;
             name: String,
         }
     }
-    newtype { struct Cents(i64); }
-    tuple {
+    newtype as Cents { struct Cents(i64); }
+    tuple as Sample {
         struct Sample(#[marshal(quantize(0.0..=1.0, bits = 8))] f32, #[marshal(skip)] u8, #[marshal(bits = BITS)] u16);
     }
-    unit { struct Nothing; }
-    generic {
+    unit as Nothing { struct Nothing; }
+    generic as Pair<u16, String> {
         struct Pair<A: Copy = u8, B = u8>
         where
             B: Debug,
@@ -38,7 +46,7 @@ cases! { marshal;
             marker: PhantomData<B>,
         }
     }
-    generic_codec {
+    generic_codec as Boxed<u8, 3> {
         struct Boxed<T, const N: u32> {
             #[marshal(with = Packed::<N>)]
             value: T,
@@ -46,27 +54,34 @@ cases! { marshal;
             count: u32,
         }
     }
-    generic_self {
+    generic_self as Slot<u16> {
         struct Slot<T> {
             #[marshal(with = Self::CODEC as Packed<Self>)]
             value: T,
         }
+    }, given {
+        use crate::given::PackedFor as Packed;
+        impl<T> Slot<T> {
+            const CODEC: Packed<Self> = Packed(PhantomData);
+        }
     }
-    explicit_bound {
+    explicit_bound as Slot<Thing> {
         #[marshal(bound = "T: Item, <T as Item>::Key: Marshal", crate = engine)]
         struct Slot<T: Item> { key: <T as Item>::Key }
+    }, given {
+        use gridmate_runtime as engine;
     }
-    lifetime_and_const {
+    lifetime_and_const as Window<'static, 3> {
         struct Window<'a, const N: usize> {
             bytes: [u8; N],
             #[marshal(skip)]
             source: Option<&'a [u8]>,
         }
     }
-    enum_of_units {
+    enum_of_units as Team {
         enum Team { Red, Green, Blue }
     }
-    enum_with_fields {
+    enum_with_fields as Weapon {
         #[marshal(tag_bits = 3)]
         pub enum Weapon {
             Idle,
@@ -76,16 +91,16 @@ cases! { marshal;
             Broken,
         }
     }
-    enum_of_one {
+    enum_of_one as Only {
         enum Only { This(u8) }
     }
-    generic_enum {
+    generic_enum as Either<u8, String> {
         enum Either<L, R> { Left(L), Right { value: R }, Neither }
     }
-    raw_identifiers {
+    raw_identifiers as r#enum {
         enum r#enum { r#type { r#match: u8 } }
     }
-    mistake {
+    mistake, never "a key that is not for structs" {
         struct Pair<T> { #[marshal(tag = 3)] value: T }
     }
 }
