@@ -299,3 +299,32 @@ fn a_datagram_from_before_the_end_brings_nothing_back() {
     assert_eq!(mesh.give_state(0, 1, &overtaken), Ok(Verdict::TooLate));
     assert!(mesh.managers[1].is_empty());
 }
+
+#[test]
+fn a_call_that_cannot_be_read_is_not_blamed_on_the_host_that_passed_it_on() {
+    let (mut mesh, id) = journal(2);
+    let call = request(id, NOTE, None, 7);
+    let (short, long) = (call[..call.len() - 3].to_vec(), [&call[..], &[0xFF; 4]].concat());
+    // What is behind the arguments is of no use, and no harm.
+    for (bad, runs) in [(&short, 0), (&long, 1)] {
+        mesh.give_call(1, 0, bad).unwrap();
+        assert_eq!(mesh.update(0), [], "arguments are for the owner to read");
+        mesh.managers[0].prepare();
+        let passed_on = mesh.take_calls(0, 2);
+        assert_eq!(passed_on.len(), 1);
+        let before = mesh.managers[2].stats();
+        mesh.give_call(0, 2, &passed_on[0].1).unwrap();
+        assert_eq!(mesh.update(2), []);
+        let after = mesh.managers[2].stats();
+        assert_eq!((after.rpcs_run - before.rpcs_run, after.rpcs_dropped - before.rpcs_dropped), (runs, 1 - runs));
+    }
+    mesh.settle();
+    for node in 0..3 {
+        assert_eq!(ran(&mesh, node, id), [(MemberId(2), 7)], "at {node}");
+    }
+    // Who makes such a call itself is another matter.
+    for bad in [&short, &long] {
+        mesh.give_call(0, 2, bad).unwrap();
+        assert!(matches!(mesh.update(2)[..], [PeerFault::Malformed(_)]));
+    }
+}

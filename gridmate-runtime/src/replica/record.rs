@@ -249,6 +249,12 @@ pub(super) enum Route {
 }
 
 impl Call {
+    /// Whether it is a request that the sender has from another. It vouches for who that was, and cannot read the arguments:
+    /// only the primary runs requests.
+    pub(super) const fn is_passed_on(&self) -> bool {
+        matches!(self.route, Route::Request { source: Some(_) })
+    }
+
     pub(super) fn write(self, w: &mut BitWriter) {
         w.gamma(self.replica.creator.0);
         w.gamma(self.replica.serial);

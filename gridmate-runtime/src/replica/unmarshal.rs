@@ -72,7 +72,7 @@ impl ReplicaManager {
         if r.remaining() > limit * 8 + 7 {
             return Err(WireError::TooLong.into());
         }
-        if matches!(call.route, Route::Request { source: Some(_) }) && peer.role != PeerRole::Host {
+        if call.is_passed_on() && peer.role != PeerRole::Host {
             return Err(PeerFault::NotOwner);
         }
         peer.rpcs_received = peer.rpcs_received.wrapping_add(u32::from(reliable));

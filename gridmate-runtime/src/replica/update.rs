@@ -133,7 +133,13 @@ impl ReplicaManager {
                         self.forward_request(upstream, call, source, *reliable, &mut r);
                         Ok(())
                     }
-                    None => self.run_on_primary(place, call, flags, source, r),
+                    None => match self.run_on_primary(place, call, flags, source, r) {
+                        Err(PeerFault::Malformed(_)) if call.is_passed_on() => {
+                            self.stats.rpcs_dropped += 1;
+                            Ok(())
+                        }
+                        result => result,
+                    },
                 }
             }
         }
@@ -152,7 +158,8 @@ impl ReplicaManager {
         let context = RpcContext::new(source, self.local, call.replica, true, self.now);
         let answer = self.stores[usize::from(chunk.class)].invoke(chunk.slot, call.rpc, &context, &mut r)?;
         self.stats.rpcs_run += 1;
-        let bits = read_of(&r)? - args.position();
+        let end = if call.is_passed_on() { r.position() } else { read_of(&r)? };
+        let bits = end - args.position();
         if answer == Propagate::ToProxies {
             let mut w = core::mem::take(&mut self.encoder.scratch);
             w.clear();
