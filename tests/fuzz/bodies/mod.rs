@@ -1,0 +1,26 @@
+//! What is done with an input, for each target: a plain function that panics when it has found something.
+//!
+//! Two programs share these files by path: the fuzzer's in `fuzz/`, and the test that replays what the fuzzer has found.
+
+mod bit_reader;
+mod collections;
+mod kitchen_sink;
+mod pair;
+mod round_trip;
+mod rpc_message;
+mod schema_json;
+mod script;
+mod sink;
+mod state_message;
+
+/// A target by the name of its program and of the folder with its corpus.
+pub(crate) type Target = (&'static str, fn(&[u8]));
+
+pub(crate) const TARGETS: &[Target] = &[
+    ("bit_reader", bit_reader::run),
+    ("collections", collections::run),
+    ("kitchen_sink", kitchen_sink::run),
+    ("rpc_message", rpc_message::run),
+    ("schema_json", schema_json::run),
+    ("state_message", state_message::run),
+];
