@@ -35,7 +35,7 @@
 
 use crate::chunk::Basis;
 use crate::ids::{MemberId, ReplicaId};
-use crate::wire::{BitReader, BitWriter, WireError};
+use crate::wire::{BitReader, BitWriter, Sink, Source, WireError};
 
 /// What opens a state message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +64,11 @@ pub(super) struct Cursor(ReplicaId);
 impl Header {
     pub(super) fn write(self, w: &mut BitWriter) {
         w.bits(u64::from(self.tick), 32);
+        self.write_common(w);
+    }
+
+    /// Everything but the tick.
+    pub(super) fn write_common(self, w: &mut impl Sink) {
         if self.common.base == 0 {
             w.gamma(1);
         } else {
@@ -74,6 +79,11 @@ impl Header {
 
     pub(super) fn read(r: &mut BitReader<'_>) -> Result<Self, WireError> {
         let tick = bits32(r)?;
+        Self::read_common(tick, r)
+    }
+
+    /// Reads everything but the tick.
+    pub(super) fn read_common(tick: u32, r: &mut impl Source) -> Result<Self, WireError> {
         let common = match r.gamma()? {
             1 => Basis::DEFAULTS,
             d => read_basis(tick, d - 1, r)?,
@@ -164,22 +174,25 @@ impl Kind {
 }
 
 #[inline]
-fn write_past(basis: Basis, w: &mut BitWriter) {
+fn write_past(basis: Basis, w: &mut impl Sink) {
     w.gamma(if basis.past == 0 { 1 } else { basis.base - basis.past + 1 });
 }
 
 #[inline]
-fn read_basis(tick: u32, back: u32, r: &mut BitReader<'_>) -> Result<Basis, WireError> {
-    let base = tick.checked_sub(back).filter(|base| *base != 0).ok_or(WireError::Invalid)?;
-    let past = match r.gamma()? {
-        1 => 0,
-        d => base.checked_sub(d - 1).filter(|past| *past != 0).ok_or(WireError::Invalid)?,
-    };
-    Ok(Basis { base, past })
+fn read_basis(tick: u32, back: u32, r: &mut impl Source) -> Result<Basis, WireError> {
+    let further = r.gamma()? - 1;
+    basis(tick, back, further)
+}
+
+/// So many ticks back, and so many further to the past, if any.
+pub(super) fn basis(tick: u32, back: u32, further: u32) -> Result<Basis, WireError> {
+    let before = |of: u32, ticks| of.checked_sub(ticks).filter(|tick| *tick != 0).ok_or(WireError::Invalid);
+    let base = before(tick, back)?;
+    Ok(Basis { base, past: if further == 0 { 0 } else { before(base, further)? } })
 }
 
 #[inline]
-pub(super) fn write_version(version: u32, tick: u32, w: &mut BitWriter) {
+pub(super) fn write_version(version: u32, tick: u32, w: &mut impl Sink) {
     if version == tick {
         w.bool(true);
     } else {
@@ -189,7 +202,7 @@ pub(super) fn write_version(version: u32, tick: u32, w: &mut BitWriter) {
 }
 
 #[inline]
-pub(super) fn read_version(tick: u32, r: &mut BitReader<'_>) -> Result<u32, WireError> {
+pub(super) fn read_version(tick: u32, r: &mut impl Source) -> Result<u32, WireError> {
     let version = if r.bool()? { tick } else { tick.checked_sub(r.gamma()?).ok_or(WireError::Invalid)? };
     // Version 0 is "never sent"; no sender uses it.
     if version == 0 { Err(WireError::Invalid) } else { Ok(version) }
@@ -215,7 +228,7 @@ pub(super) struct Ownership {
 }
 
 impl Ownership {
-    pub(super) fn write(self, w: &mut BitWriter) {
+    pub(super) fn write(self, w: &mut impl Sink) {
         w.gamma(self.owner.0);
         w.bool(self.assigned == self.owner);
         if self.assigned != self.owner {
@@ -224,7 +237,7 @@ impl Ownership {
         w.bool(self.migratable);
     }
 
-    pub(super) fn read(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    pub(super) fn read(r: &mut impl Source) -> Result<Self, WireError> {
         let owner = MemberId(r.gamma()?);
         let assigned = if r.bool()? { owner } else { MemberId(r.gamma()?) };
         Ok(Self { owner, assigned, migratable: r.bool()? })

@@ -16,6 +16,7 @@
 mod bits;
 pub mod codec;
 mod containers;
+pub(crate) mod entropy;
 mod error;
 mod ladder;
 mod lanes;

@@ -17,7 +17,7 @@ pub(super) fn write_lines<I: Integer, const N: usize>(
     ahead: Ahead,
     w: &mut impl Sink,
 ) {
-    write(values.map(I::pattern), lines(base, past, width, ahead), width, w);
+    write(values.map(I::pattern), lines(base, past, width, ahead), width, 0, w);
 }
 
 /// Reads what [`write_lines`] wrote; `values` holds the base before and the values after.
@@ -29,7 +29,7 @@ pub(super) fn read_lines<I: Integer, const N: usize>(
     ahead: Ahead,
     r: &mut impl Source,
 ) -> Result<(), WireError> {
-    let read = read(lines(values, past, width, ahead), width, r)?;
+    let read = read(lines(values, past, width, ahead), width, 0, r)?;
     for (value, bits) in values.iter_mut().zip(read) {
         *value = I::from_pattern(bits, width).ok_or(WireError::Invalid)?;
     }
@@ -45,7 +45,7 @@ pub(super) fn write_floats<const N: usize>(
     ahead: Ahead,
     w: &mut impl Sink,
 ) {
-    write(values.map(|bits| u64::from(ordered(bits))), float_lines(base, past, ahead), 32, w);
+    write(values.map(|bits| u64::from(ordered(bits))), float_lines(base, past, ahead), 32, 0, w);
 }
 
 /// Reads what [`write_floats`] wrote; `values` holds the base before and the values after.
@@ -56,7 +56,7 @@ pub(super) fn read_floats<const N: usize>(
     ahead: Ahead,
     r: &mut impl Source,
 ) -> Result<(), WireError> {
-    let read = read(float_lines(values, past, ahead), 32, r)?;
+    let read = read(float_lines(values, past, ahead), 32, 0, r)?;
     for (value, order) in values.iter_mut().zip(read) {
         *value = disordered(u32::try_from(order).map_err(|_| WireError::Invalid)?);
     }
@@ -70,10 +70,17 @@ pub(super) struct Guess {
     pub(super) motion: u64,
 }
 
-/// Writes numbers of `width` bits, at most 32, by their distance from the guesses.
+/// Writes numbers of `width` bits, at most 32, by their distance from the guesses, of which the first is expected to be no
+/// less than `floor`.
 #[inline]
-pub(super) fn write<const N: usize>(values: [u64; N], guesses: [Guess; N], width: u32, w: &mut impl Sink) {
-    let mut expectation = Expectation::of(&guesses);
+pub(super) fn write<const N: usize>(
+    values: [u64; N],
+    guesses: [Guess; N],
+    width: u32,
+    floor: u64,
+    w: &mut impl Sink,
+) {
+    let mut expectation = Expectation::of(&guesses, floor);
     for (value, guess) in values.into_iter().zip(guesses) {
         let residual = signed(value.wrapping_sub(guess.value), width);
         w.residual(residual, expectation.size(guess));
@@ -86,9 +93,10 @@ pub(super) fn write<const N: usize>(values: [u64; N], guesses: [Guess; N], width
 pub(super) fn read<const N: usize>(
     guesses: [Guess; N],
     width: u32,
+    floor: u64,
     r: &mut impl Source,
 ) -> Result<[u64; N], WireError> {
-    let mut expectation = Expectation::of(&guesses);
+    let mut expectation = Expectation::of(&guesses, floor);
     let mut values = [0; N];
     for (value, guess) in values.iter_mut().zip(guesses) {
         let residual = r.residual(expectation.size(guess))?;
@@ -141,8 +149,8 @@ struct Expectation {
 
 impl Expectation {
     #[inline]
-    fn of<const N: usize>(guesses: &[Guess; N]) -> Self {
-        Self { most: guesses.iter().map(|guess| guess.motion).max().unwrap_or(0), error: 0 }
+    fn of<const N: usize>(guesses: &[Guess; N], floor: u64) -> Self {
+        Self { most: guesses.iter().map(|guess| guess.motion).max().unwrap_or(0), error: floor }
     }
 
     #[inline]

@@ -194,7 +194,7 @@ impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
         let same = repr.largest == largest;
         w.bool(same);
         if same {
-            residual::write(repr.others.map(u64::from), guesses, BITS, w);
+            residual::write(repr.others.map(u64::from), guesses, BITS, 0, w);
         } else {
             self.encode(repr, w);
         }
@@ -213,7 +213,7 @@ impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
             return Ok(());
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most 20 bits")]
-        let others = residual::read(guesses, BITS, r)?.map(|code| code as u32);
+        let others = residual::read(guesses, BITS, 0, r)?.map(|code| code as u32);
         *repr = Self::checked(SmallestThreeRepr { largest, others })?;
         Ok(())
     }
