@@ -14,6 +14,7 @@ use glam::{IVec3, Vec3};
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::PeerRole;
 use gridmate_runtime::schema::Coder;
+use gridmate_runtime::wire::PackedRotation;
 
 /// Numbers of a cube in the recording: eight 32-bit integers.
 const NUMBERS: usize = 8;
@@ -27,17 +28,9 @@ struct Cube {
     /// Metres; the recording has steps of 1/512.
     #[dataset(quantize(-256.0..=256.0, step = 0.001_953_125), predict = Linear)]
     position: Vec3,
-    rotation: Rotation,
+    #[dataset(predict = Linear)]
+    rotation: PackedRotation<9>,
     interacting: bool,
-}
-
-/// A quaternion without its largest component.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Marshal)]
-struct Rotation {
-    #[marshal(bits = 2)]
-    largest: u8,
-    #[marshal(bits = 9, predict = Linear)]
-    rest: [u16; 3],
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
@@ -136,7 +129,7 @@ fn read(path: &std::path::Path) -> Result<Vec<Vec<Cube>>, Box<dyn Error>> {
     }
     let cube = |n: &[i32]| -> Result<Cube, std::num::TryFromIntError> {
         let rotation =
-            Rotation { largest: n[0].try_into()?, rest: [n[1].try_into()?, n[2].try_into()?, n[3].try_into()?] };
+            PackedRotation::new(n[0].try_into()?, [n[1].try_into()?, n[2].try_into()?, n[3].try_into()?]);
         Ok(Cube { position: IVec3::new(n[4], n[5], n[6]).as_vec3() / 512.0, rotation, interacting: n[7] != 0 })
     };
     let frames = numbers.chunks_exact(CUBES * NUMBERS);
