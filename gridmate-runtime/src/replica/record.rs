@@ -173,6 +173,9 @@ impl Kind {
     }
 }
 
+/// Ticks that a version is expected to be old, when it is not of this tick.
+const USUAL_AGE: u64 = 3;
+
 #[inline]
 fn write_past(basis: Basis, w: &mut impl Sink) {
     w.gamma(if basis.past == 0 { 1 } else { basis.base - basis.past + 1 });
@@ -193,17 +196,21 @@ pub(super) fn basis(tick: u32, back: u32, further: u32) -> Result<Basis, WireErr
 
 #[inline]
 pub(super) fn write_version(version: u32, tick: u32, w: &mut impl Sink) {
-    if version == tick {
-        w.bool(true);
-    } else {
-        w.bool(false);
-        w.gamma(tick.wrapping_sub(version));
+    w.bool(version == tick);
+    if version != tick {
+        let age = tick.wrapping_sub(version);
+        if w.is_modelled() { w.residual(age.into(), USUAL_AGE) } else { w.gamma(age) }
     }
 }
 
 #[inline]
 pub(super) fn read_version(tick: u32, r: &mut impl Source) -> Result<u32, WireError> {
-    let version = if r.bool()? { tick } else { tick.checked_sub(r.gamma()?).ok_or(WireError::Invalid)? };
+    let age = match r.bool()? {
+        true => 0,
+        false if r.is_modelled() => u32::try_from(r.residual(USUAL_AGE)?).map_err(|_| WireError::Invalid)?,
+        false => r.gamma()?,
+    };
+    let version = tick.checked_sub(age).ok_or(WireError::Invalid)?;
     // Version 0 is "never sent"; no sender uses it.
     if version == 0 { Err(WireError::Invalid) } else { Ok(version) }
 }

@@ -155,7 +155,7 @@ impl Expectation {
 
     #[inline]
     const fn size(&self, guess: Guess) -> u64 {
-        guess.motion / 4 + self.most / 8 + self.error
+        (guess.motion * 6 + self.most + self.error * 12) / 32
     }
 
     #[inline]

@@ -31,82 +31,98 @@ fn components((largest, codes): Codes, max: u32) -> [f64; 4] {
     }
 }
 
-/// Where the chord from `past` through `base` leads, scaled to length 1.
-pub(super) fn guess(base: Codes, past: Codes, max: u32, ahead: Ahead) -> (u8, [Guess; 3]) {
-    let still = || (base.0, base.1.map(|code| Guess { value: code.into(), motion: 0 }));
-    if base == past || ahead.factor() == 0.0 {
-        return still();
-    }
-    let (from, to) = (components(past, max), components(base, max));
-    let along: f64 = from.iter().zip(to).map(|(a, b)| a * b).sum();
-    let sign = if along < 0.0 { -1.0 } else { 1.0 };
-    let next: [f64; 4] = core::array::from_fn(|i| to[i] + (to[i] - from[i] * sign) * ahead.factor());
-    let square: f64 = next.iter().map(|component| component * component).sum();
-    if square < 0.01 {
-        return still(); // Only of codes that are no rotations.
-    }
-    let mut largest = usize::from(base.0 & 3);
-    for (i, component) in next.iter().enumerate() {
-        if component.abs() > next[largest].abs() * CLEARLY {
-            largest = i;
-        }
-    }
-    let code = |component: f64, scale: f64| {
-        let scaled = (component * scale + f64::from(max)) * 0.5;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
-        let nearest = (scaled + 0.5).clamp(0.0, max.into()) as u64;
-        nearest
-    };
-    let unit = SQRT_2 * f64::from(max);
-    let (ahead_scale, here_scale) = ((unit / square.sqrt()).copysign(next[largest]), unit.copysign(to[largest]));
-    let mut others = (0..4).filter(|i| *i != largest);
-    let guesses = core::array::from_fn(|_| {
-        let i = others.next().unwrap_or(3);
-        let value = code(next[i], ahead_scale);
-        Guess { value, motion: value.abs_diff(code(to[i], here_scale)) }
-    });
-    #[expect(clippy::cast_possible_truncation, reason = "below four")]
-    (largest as u8, guesses)
+/// Where a rotation is expected: on the chord from `past` through `base`, scaled to length 1.
+struct Outlook {
+    next: [f64; 4],
+    here: [f64; 4],
+    max: u32,
 }
 
-/// Writes a rotation that was `past` before it was `base`: whether it leaves out what the guess does, then residuals, or it alone.
+impl Outlook {
+    fn new(base: Codes, past: Codes, max: u32, ahead: Ahead) -> Self {
+        let (from, here) = (components(past, max), components(base, max));
+        let along: f64 = from.iter().zip(here).map(|(a, b)| a * b).sum();
+        let factor = if base == past { 0.0 } else { ahead.factor() };
+        let sign = if along < 0.0 { -1.0 } else { 1.0 };
+        let mut next: [f64; 4] = core::array::from_fn(|i| here[i] + (here[i] - from[i] * sign) * factor);
+        let square: f64 = next.iter().map(|component| component * component).sum();
+        if square < 0.01 {
+            next = here; // Only of codes that are no rotations.
+        } else if factor != 0.0 {
+            let length = square.sqrt();
+            next = next.map(|component| component / length);
+        }
+        Self { next, here, max }
+    }
+
+    /// The component that will be left out: that of the base, unless another is clearly larger.
+    fn largest(&self, of_base: u8) -> u8 {
+        let mut largest = of_base & 3;
+        for (i, component) in (0..4).zip(self.next) {
+            if component.abs() > self.next[usize::from(largest)].abs() * CLEARLY {
+                largest = i;
+            }
+        }
+        largest
+    }
+
+    /// The codes of the others when this one is left out.
+    fn guesses(&self, largest: u8) -> [Guess; 3] {
+        let unit = SQRT_2 * f64::from(self.max);
+        let at = usize::from(largest);
+        let (next_unit, here_unit) = (unit.copysign(self.next[at]), unit.copysign(self.here[at]));
+        let code = |component: f64| {
+            let scaled = (component + f64::from(self.max)) * 0.5 + 0.5;
+            #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
+            let nearest = scaled.clamp(0.0, self.max.into()) as u64;
+            nearest
+        };
+        let mut others = (0..4).filter(|i| *i != at);
+        core::array::from_fn(|_| {
+            let i = others.next().unwrap_or(3);
+            let value = code(self.next[i] * next_unit);
+            Guess { value, motion: value.abs_diff(code(self.here[i] * here_unit)) }
+        })
+    }
+}
+
+/// Writes a rotation that was `past` before it was `base`: whether the component left out is the one expected, else which one,
+/// and residuals.
 pub(super) fn write_guessed(
     now: Codes,
     base: Codes,
-    past: (Codes, Ahead),
+    (past, ahead): (Codes, Ahead),
     [bits, max]: [u32; 2],
     w: &mut impl Sink,
-) -> bool {
-    let (largest, guesses) = guess(base, past.0, max, past.1);
-    let same = now.0 == largest;
+) {
+    let outlook = Outlook::new(base, past, max, ahead);
+    let same = now.0 == outlook.largest(base.0);
     w.bool(same);
-    if same {
-        residual::write(now.1.map(u64::from), guesses, bits, 0, w);
+    if !same {
+        w.bits(now.0.into(), 2);
     }
-    same
+    residual::write(now.1.map(u64::from), outlook.guesses(now.0), bits, 0, w);
 }
 
-/// Reads what [`write_guessed`] wrote; none if it is there alone.
+/// Reads what [`write_guessed`] wrote.
 pub(super) fn read_guessed(
     base: Codes,
-    past: (Codes, Ahead),
+    (past, ahead): (Codes, Ahead),
     [bits, max]: [u32; 2],
     r: &mut impl Source,
-) -> Result<Option<Codes>, WireError> {
-    let (largest, guesses) = guess(base, past.0, max, past.1);
-    if !r.bool()? {
-        return Ok(None);
-    }
+) -> Result<Codes, WireError> {
+    let outlook = Outlook::new(base, past, max, ahead);
+    let largest = if r.bool()? { outlook.largest(base.0) } else { r.bits(2)?.to_le_bytes()[0] };
     #[expect(clippy::cast_possible_truncation, reason = "at most 20 bits")]
-    let codes = residual::read(guesses, bits, 0, r)?.map(|code| code as u32);
-    Ok(Some((largest, codes)))
+    let codes = residual::read(outlook.guesses(largest), bits, 0, r)?.map(|code| code as u32);
+    Ok((largest, codes))
 }
 
 /// A rotation that a program keeps as it travels: which component is left out in two bits, the others in `BITS` each, 2 to 16.
 ///
 /// For simulations that snap their bodies to what others will see, and for recordings. It is 2 + 3 × `BITS` bits alone. A
 /// change is a bit that says whether the same component is left out, then each of the others by its distance, or all of it
-/// alone; with `predict = Linear`, distances are from where it would be had it turned on. Every pattern of bits is a value and
+/// alone; with `predict = Linear`, distances are always written, from where it would be had it turned on. Every pattern of bits is a value and
 /// arrives as it is, also where another component would be larger; a quaternion in full precision is better served by the
 /// codec `SmallestThree`, which has an exact identity.
 ///
@@ -252,17 +268,12 @@ impl<const BITS: u32> Marshal for PackedRotation<BITS> {
 
     fn encode_ahead(repr: &Self, base: &Self, past: Past<'_, Self>, w: &mut impl Sink) {
         let Some((past, ahead)) = past.guess() else { return Self::encode_delta(repr, base, w) };
-        if !write_guessed(repr.wide(), base.wide(), (past.wide(), ahead), Self::SIZES, w) {
-            Self::encode(repr, w);
-        }
+        write_guessed(repr.wide(), base.wide(), (past.wide(), ahead), Self::SIZES, w);
     }
 
     fn decode_ahead(repr: &mut Self, past: Past<'_, Self>, r: &mut impl Source) -> Result<(), WireError> {
         let Some((past, ahead)) = past.guess() else { return Self::decode_delta(repr, r) };
-        *repr = match read_guessed(repr.wide(), (past.wide(), ahead), Self::SIZES, r)? {
-            Some(codes) => Self::narrow(codes),
-            None => Self::decode(r)?,
-        };
+        *repr = Self::narrow(read_guessed(repr.wide(), (past.wide(), ahead), Self::SIZES, r)?);
         Ok(())
     }
 }

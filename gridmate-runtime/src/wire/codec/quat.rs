@@ -198,9 +198,7 @@ impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
         w: &mut impl Sink,
     ) {
         let Some((past, ahead)) = past.guess() else { return self.encode_delta(repr, base, w) };
-        if !rotation::write_guessed(repr.codes(), base.codes(), (past.codes(), ahead), Self::SIZES, w) {
-            self.encode(repr, w);
-        }
+        rotation::write_guessed(repr.codes(), base.codes(), (past.codes(), ahead), Self::SIZES, w);
     }
 
     fn decode_ahead(
@@ -210,10 +208,8 @@ impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
         r: &mut impl Source,
     ) -> Result<(), WireError> {
         let Some((past, ahead)) = past.guess() else { return self.decode_delta(repr, r) };
-        *repr = match rotation::read_guessed(repr.codes(), (past.codes(), ahead), Self::SIZES, r)? {
-            Some((largest, others)) => Self::checked(SmallestThreeRepr { largest, others })?,
-            None => self.decode(r)?,
-        };
+        let (largest, others) = rotation::read_guessed(repr.codes(), (past.codes(), ahead), Self::SIZES, r)?;
+        *repr = Self::checked(SmallestThreeRepr { largest, others })?;
         Ok(())
     }
 }

@@ -34,14 +34,16 @@ mod contexts {
     pub(super) const FLAGS: u16 = 0;
     /// Places of flags that are told apart.
     pub(super) const FLAG_PLACES: u16 = 256;
-    /// Sizes of residuals, by what was expected.
+    /// Sizes of residuals, by place and by what was expected.
     pub(super) const SIZES: u16 = FLAGS + 3 * FLAG_PLACES;
+    /// Places of residuals that are told apart.
+    pub(super) const SIZE_PLACES: u16 = 4;
     /// Classes of expectation.
     pub(super) const EXPECTATIONS: u16 = 28;
     /// Nodes of the tree that a size is found in.
     pub(super) const NODES: u16 = 32;
     /// Flags and sizes about records rather than values.
-    pub(super) const RECORDS: u16 = SIZES + EXPECTATIONS * NODES;
+    pub(super) const RECORDS: u16 = SIZES + SIZE_PLACES * EXPECTATIONS * NODES;
     /// Places of those that are told apart.
     pub(super) const RECORD_PLACES: u16 = 16;
     /// Sizes of steps between ids.

@@ -1,6 +1,6 @@
 //! What is likely before a message has said anything.
 
-use super::contexts::{COUNT, EXPECTATIONS, FLAG_PLACES, FLAGS, NODES, RECORDS, SIZES, STEPS};
+use super::contexts::{COUNT, EXPECTATIONS, FLAG_PLACES, FLAGS, NODES, RECORDS, SIZE_PLACES, SIZES, STEPS};
 use super::model::Model;
 use super::{LARGE, class_start};
 
@@ -26,7 +26,12 @@ pub(super) const TABLE: [Model; COUNT] = {
     let mut expected = 0;
     while expected < EXPECTATIONS {
         let (size, bits) = class_start(expected);
-        sizes(&mut table, SIZES + expected * NODES, size as f64 + ((1_u64 << bits) - 1) as f64 / 2.0, SIZES_SEEN);
+        let mut place = 0;
+        while place < SIZE_PLACES {
+            let base = SIZES + (place * EXPECTATIONS + expected) * NODES;
+            sizes(&mut table, base, size as f64 + ((1_u64 << bits) - 1) as f64 / 2.0, SIZES_SEEN);
+            place += 1;
+        }
         expected += 1;
     }
     sizes(&mut table, STEPS, 4.0, RECORDS_SEEN);

@@ -3,7 +3,7 @@
 use super::contexts::{RECORD_PLACES, RECORDS, STEPS};
 use super::model::Models;
 use super::range::Decoder;
-use super::recorder::{FlagPlace, size_tree};
+use super::recorder::FlagPlace;
 use super::{LARGE, class_start};
 use crate::wire::ladder::low_mask;
 use crate::wire::stream::read_golomb;
@@ -121,7 +121,7 @@ impl Source for Reader<'_> {
         if !self.modelled {
             return read_golomb(expected, self);
         }
-        let class = self.tree(size_tree(expected))?;
+        let class = self.tree(self.place.size_tree(expected))?;
         let size = self.size(class)?;
         let size = size & low_mask(32);
         let negative = size != 0 && self.bits(1)? != 0;

@@ -1,6 +1,6 @@
 //! What a codec says, as symbols: decisions with the names of their models.
 
-use super::contexts::{EXPECTATIONS, FLAG_PLACES, FLAGS, NODES, SIZES};
+use super::contexts::{EXPECTATIONS, FLAG_PLACES, FLAGS, NODES, SIZE_PLACES, SIZES};
 use super::{LARGE, class, expectation};
 use crate::wire::ladder::low_mask;
 use crate::wire::stream::write_golomb;
@@ -65,6 +65,12 @@ impl FlagPlace {
         Self { class, next: 0 }
     }
 
+    /// The context of the root of the tree for the next size.
+    #[inline]
+    pub(super) const fn size_tree(self, expected: u64) -> u16 {
+        SIZES + (self.next % SIZE_PLACES * EXPECTATIONS + expectation(expected)) * NODES
+    }
+
     /// The context of the next flag.
     #[inline]
     pub(super) const fn next(&mut self, moved: Option<bool>) -> u16 {
@@ -91,12 +97,6 @@ pub(super) fn parts(value: u64, count: u32) -> impl Iterator<Item = (u32, u32)> 
     })
 }
 
-/// The context of the root of the tree for a size.
-#[inline]
-pub(super) const fn size_tree(expected: u64) -> u16 {
-    debug_assert!(expectation(expected) < EXPECTATIONS);
-    SIZES + expectation(expected) * NODES
-}
 
 impl Recorder {
     /// The next chunk is of this class, and under models or not.
@@ -186,7 +186,7 @@ impl Sink for Recorder {
         }
         let size = value.unsigned_abs();
         let (class, bits) = class(size);
-        self.tree(size_tree(expected), class);
+        self.tree(self.place.size_tree(expected), class);
         if class == LARGE {
             self.bits(size, 32);
         } else {
