@@ -9,7 +9,7 @@ use super::entry::Entry;
 use super::in_flight::{InFlight, Sent};
 use super::message::{Message, Modelled, Packed};
 use super::owed::{Owed, Target};
-use super::record::{Header, Kind, write_version};
+use super::record::{Header, Kind};
 use super::target::Peer;
 use super::{PeerId, ReplicaEvent, ReplicaManager};
 use crate::chunk::coder::Collect;
@@ -148,27 +148,25 @@ fn encode_delta(
     stores: &[Box<dyn ChunkStore>],
 ) -> bool {
     to.rewind(start);
-    write_version(entry.version, tick, to);
     if let [chunk] = entry.chunks[..] {
-        return stores[usize::from(chunk.class)].encode(chunk.slot, basis, entry.version, to.out());
+        return stores[usize::from(chunk.class)].encode(chunk.slot, basis, tick, to.out());
     }
     entry.chunks.iter().all(|chunk| {
         let store = &stores[usize::from(chunk.class)];
         let differs = store.differs(chunk.slot, basis.base);
         to.bool(differs);
-        !differs || store.encode(chunk.slot, basis, entry.version, to.out())
+        !differs || store.encode(chunk.slot, basis, tick, to.out())
     })
 }
 
 fn encode_full(to: &mut impl Collect, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) {
-    write_version(entry.version, tick, to);
     entry.ownership().write(to);
     to.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
     for chunk in &entry.chunks {
         to.gamma(u32::from(chunk.class) + 1);
     }
     for chunk in &entry.chunks {
-        stores[usize::from(chunk.class)].encode(chunk.slot, Basis::DEFAULTS, entry.version, to.out());
+        stores[usize::from(chunk.class)].encode(chunk.slot, Basis::DEFAULTS, tick, to.out());
     }
 }
 
@@ -381,7 +379,7 @@ impl Pass<'_> {
         if entry.version > header.tick {
             return State::Later;
         }
-        if target.acked == entry.version {
+        if target.acked >= entry.version {
             target.again = false;
             return State::Nothing; // The receipt came while it waited for its turn.
         }
@@ -398,9 +396,9 @@ impl Pass<'_> {
         let kind = if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } };
         let again = core::mem::take(&mut target.again);
         target.kept = target.kept.max(if basis.past == 0 { basis.base } else { basis.past });
-        target.sent = entry.version;
+        target.sent = header.tick;
         #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
-        State::Record(kind, body, Sent::State { place: place as u32, version: entry.version, again })
+        State::Record(kind, body, Sent::State { place: place as u32, version: header.tick, again })
     }
 
     #[inline]

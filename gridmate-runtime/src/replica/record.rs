@@ -14,11 +14,9 @@
 //!         | 01 d:gamma past  body-delta             against the sender's version tick - d, and its past
 //!         | 001              body-full              against the defaults; creates the replica
 //!         | 0001 rpcs        destroy                rpcs = 0 | 1 count:32
-//! body-delta = version chunk*    chunk = encoding, preceded by a "differs" bit when the replica has several
-//! body-full  = version owner migratable:1 count:gamma (class + 1):gamma* encoding*
+//! body-delta = chunk*            chunk = encoding, preceded by a "differs" bit when the replica has several
+//! body-full  = owner migratable:1 count:gamma (class + 1):gamma* encoding*
 //! past    = 1 (none) | (p + 1):gamma                the sender's version base - p
-//! version = 1                                       changed in this very tick
-//!         | 0 age:gamma                             changed at tick - age
 //! owner   = owner:gamma assigned                    assigned = 1 (to the owner) | 0 member:gamma
 //! ```
 //!
@@ -173,9 +171,6 @@ impl Kind {
     }
 }
 
-/// Ticks that a version is expected to be old, when it is not of this tick.
-const USUAL_AGE: u64 = 3;
-
 #[inline]
 fn write_past(basis: Basis, w: &mut impl Sink) {
     w.gamma(if basis.past == 0 { 1 } else { basis.base - basis.past + 1 });
@@ -192,27 +187,6 @@ pub(super) fn basis(tick: u32, back: u32, further: u32) -> Result<Basis, WireErr
     let before = |of: u32, ticks| of.checked_sub(ticks).filter(|tick| *tick != 0).ok_or(WireError::Invalid);
     let base = before(tick, back)?;
     Ok(Basis { base, past: if further == 0 { 0 } else { before(base, further)? } })
-}
-
-#[inline]
-pub(super) fn write_version(version: u32, tick: u32, w: &mut impl Sink) {
-    w.bool(version == tick);
-    if version != tick {
-        let age = tick.wrapping_sub(version);
-        if w.is_modelled() { w.residual(age.into(), USUAL_AGE) } else { w.gamma(age) }
-    }
-}
-
-#[inline]
-pub(super) fn read_version(tick: u32, r: &mut impl Source) -> Result<u32, WireError> {
-    let age = match r.bool()? {
-        true => 0,
-        false if r.is_modelled() => u32::try_from(r.residual(USUAL_AGE)?).map_err(|_| WireError::Invalid)?,
-        false => r.gamma()?,
-    };
-    let version = tick.checked_sub(age).ok_or(WireError::Invalid)?;
-    // Version 0 is "never sent"; no sender uses it.
-    if version == 0 { Err(WireError::Invalid) } else { Ok(version) }
 }
 
 /// Whether nothing but padding is left of a message.
@@ -353,7 +327,6 @@ mod tests {
             for &(id, k, n) in &ids {
                 cursor.write(id, &mut w);
                 kind(k, n).write(header, &mut w);
-                write_version(tick, tick, &mut w);
             }
             let bytes = w.finish().to_vec();
             let mut r = BitReader::new(&bytes);
@@ -363,7 +336,6 @@ mod tests {
                 prop_assert!(!at_end(&r));
                 prop_assert_eq!(cursor.read(&mut r), Ok(id));
                 prop_assert_eq!(Kind::read(header, &mut r), Ok(kind(k, n)));
-                prop_assert_eq!(read_version(tick, &mut r), Ok(tick));
             }
             prop_assert!(at_end(&r));
         }
@@ -389,7 +361,7 @@ mod tests {
             if let Ok(header) = Header::read(&mut r) {
                 let mut cursor = Cursor::START;
                 while !at_end(&r) {
-                    if cursor.read(&mut r).and_then(|_| Kind::read(header, &mut r)).and_then(|_| read_version(header.tick, &mut r)).is_err() {
+                    if cursor.read(&mut r).and_then(|_| Kind::read(header, &mut r)).is_err() {
                         break;
                     }
                 }

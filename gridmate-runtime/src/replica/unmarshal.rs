@@ -3,7 +3,7 @@
 use smallvec::SmallVec;
 
 use super::entry::ChunkRef;
-use super::record::{Call, Kind, Ownership, Route, read_version};
+use super::record::{Call, Kind, Ownership, Route};
 use super::records::{ModelledRecords, PackedRecords, Records};
 use super::target::{Doomed, Peer, PeerId, PeerRole};
 use super::{PeerFault, ReplicaEvent, ReplicaManager};
@@ -117,11 +117,10 @@ impl ReplicaManager {
         peer: PeerId,
         id: ReplicaId,
         basis: Basis,
-        tick: u32,
+        version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
-        let version = read_version(tick, r)?;
-        if basis.base > version {
+        if basis.base >= version {
             return Err(WireError::Invalid.into());
         }
         let Some(&place) = self.index.get(&id) else {
@@ -143,10 +142,9 @@ impl ReplicaManager {
         &mut self,
         peer: PeerId,
         id: ReplicaId,
-        tick: u32,
+        version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
-        let version = read_version(tick, r)?;
         let ownership = Ownership::read(r)?;
         let count = r.gamma()? as usize;
         if count > limits::CHUNKS_PER_REPLICA {

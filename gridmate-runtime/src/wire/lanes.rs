@@ -106,7 +106,7 @@ impl Lanes {
 /// Under models, components are told by their distance from where they were.
 #[inline]
 fn still<L: Lane>(value: L) -> Guess {
-    Guess { value: value.into(), motion: 0 }
+    Guess { value: value.into(), ..Guess::default() }
 }
 
 #[cfg(test)]

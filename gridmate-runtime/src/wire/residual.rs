@@ -68,6 +68,16 @@ pub(super) fn read_floats<const N: usize>(
 pub(super) struct Guess {
     pub(super) value: u64,
     pub(super) motion: u64,
+    /// The motion is towards smaller numbers.
+    pub(super) back: bool,
+}
+
+impl Guess {
+    /// An error as seen in the direction of the motion, and the other way round.
+    #[inline]
+    const fn along(self, residual: i64) -> i64 {
+        if self.back { -residual } else { residual }
+    }
 }
 
 /// Writes numbers of `width` bits, at most 32, by their distance from the guesses, of which the first is expected to be no
@@ -83,7 +93,7 @@ pub(super) fn write<const N: usize>(
     let mut expectation = Expectation::of(&guesses, floor);
     for (value, guess) in values.into_iter().zip(guesses) {
         let residual = signed(value.wrapping_sub(guess.value), width);
-        w.residual(residual, expectation.size(guess));
+        w.residual(guess.along(residual), expectation.size(guess));
         expectation.learn(residual);
     }
 }
@@ -99,7 +109,7 @@ pub(super) fn read<const N: usize>(
     let mut expectation = Expectation::of(&guesses, floor);
     let mut values = [0; N];
     for (value, guess) in values.iter_mut().zip(guesses) {
-        let residual = r.residual(expectation.size(guess))?;
+        let residual = guess.along(r.residual(expectation.size(guess))?);
         if signed(residual.cast_unsigned(), width) != residual {
             return Err(WireError::Invalid);
         }
@@ -114,7 +124,7 @@ fn lines<I: Integer, const N: usize>(base: &[I; N], past: &[I; N], width: u32, a
     core::array::from_fn(|i| {
         let base = base[i].pattern();
         let motion = ahead.scale(signed(base.wrapping_sub(past[i].pattern()), width));
-        Guess { value: base.wrapping_add(motion.cast_unsigned()), motion: motion.unsigned_abs() }
+        Guess { value: base.wrapping_add(motion.cast_unsigned()), motion: motion.unsigned_abs(), back: motion < 0 }
     })
 }
 
@@ -126,7 +136,8 @@ fn float_lines<const N: usize>(base: &[u32; N], past: &[u32; N], ahead: Ahead) -
         let guess = (f64::from(base) + (f64::from(base) - f64::from(past)) * ahead.factor()) as f32;
         // Which NaN comes out of a computation is not the same everywhere.
         let guess = ordered(if guess.is_nan() { base } else { guess }.to_bits());
-        Guess { value: guess.into(), motion: guess.abs_diff(ordered(base.to_bits())).into() }
+        let base = ordered(base.to_bits());
+        Guess { value: guess.into(), motion: guess.abs_diff(base).into(), back: guess < base }
     })
 }
 

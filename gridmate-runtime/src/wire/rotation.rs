@@ -80,8 +80,8 @@ impl Outlook {
         let mut others = (0..4).filter(|i| *i != at);
         core::array::from_fn(|_| {
             let i = others.next().unwrap_or(3);
-            let value = code(self.next[i] * next_unit);
-            Guess { value, motion: value.abs_diff(code(self.here[i] * here_unit)) }
+            let (value, here) = (code(self.next[i] * next_unit), code(self.here[i] * here_unit));
+            Guess { value, motion: value.abs_diff(here), back: value < here }
         })
     }
 }

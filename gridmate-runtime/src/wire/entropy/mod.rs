@@ -42,8 +42,10 @@ mod contexts {
     pub(super) const EXPECTATIONS: u16 = 28;
     /// Nodes of the tree that a size is found in.
     pub(super) const NODES: u16 = 32;
+    /// Whether errors are along the motion, by place.
+    pub(super) const SIGNS: u16 = SIZES + SIZE_PLACES * EXPECTATIONS * NODES;
     /// Flags and sizes about records rather than values.
-    pub(super) const RECORDS: u16 = SIZES + SIZE_PLACES * EXPECTATIONS * NODES;
+    pub(super) const RECORDS: u16 = SIGNS + SIZE_PLACES;
     /// Places of those that are told apart.
     pub(super) const RECORD_PLACES: u16 = 16;
     /// Sizes of steps between ids.

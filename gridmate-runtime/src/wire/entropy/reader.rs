@@ -124,7 +124,7 @@ impl Source for Reader<'_> {
         let class = self.tree(self.place.size_tree(expected))?;
         let size = self.size(class)?;
         let size = size & low_mask(32);
-        let negative = size != 0 && self.bits(1)? != 0;
+        let negative = size != 0 && self.decision(self.place.sign())?;
         let size = size.cast_signed();
         Ok(if negative { -size } else { size })
     }

@@ -1,6 +1,6 @@
 //! What a codec says, as symbols: decisions with the names of their models.
 
-use super::contexts::{EXPECTATIONS, FLAG_PLACES, FLAGS, NODES, SIZE_PLACES, SIZES};
+use super::contexts::{EXPECTATIONS, FLAG_PLACES, FLAGS, NODES, SIGNS, SIZE_PLACES, SIZES};
 use super::{LARGE, class, expectation};
 use crate::wire::ladder::low_mask;
 use crate::wire::stream::write_golomb;
@@ -69,6 +69,12 @@ impl FlagPlace {
     #[inline]
     pub(super) const fn size_tree(self, expected: u64) -> u16 {
         SIZES + (self.next % SIZE_PLACES * EXPECTATIONS + expectation(expected)) * NODES
+    }
+
+    /// The context of the sign of the next size.
+    #[inline]
+    pub(super) const fn sign(self) -> u16 {
+        SIGNS + self.next % SIZE_PLACES
     }
 
     /// The context of the next flag.
@@ -193,7 +199,7 @@ impl Sink for Recorder {
             self.bits(size & ((1 << bits) - 1), bits);
         }
         if size != 0 {
-            self.bits((value < 0).into(), 1);
+            self.push(Symbol::decision(self.place.sign(), value < 0));
         }
     }
 }
