@@ -16,6 +16,7 @@
 mod bits;
 pub mod codec;
 mod containers;
+pub(crate) mod entropy;
 mod error;
 mod ladder;
 mod lanes;
@@ -24,12 +25,14 @@ mod math;
 mod past;
 mod primitives;
 mod residual;
+mod rotation;
 mod shape;
 mod stream;
 
 pub use bits::{BitReader, BitWriter};
 pub use error::WireError;
 pub use past::{Ahead, Change, Past};
+pub use rotation::PackedRotation;
 pub use shape::{FieldShape, Shape, VariantShape};
 pub use stream::{Sink, Source};
 
