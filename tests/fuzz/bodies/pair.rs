@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::{PeerFault, PeerId, PeerRole, Verdict};
+use gridmate_runtime::schema::Coder;
 use gridmate_runtime::wire::Past;
 
 use super::kitchen_sink;
@@ -18,6 +19,7 @@ const SETTLED: usize = 12;
 pub(crate) struct Pair {
     pub(crate) host: Side,
     pub(crate) client: Side,
+    coder: Coder,
     now: Instant,
 }
 
@@ -48,10 +50,10 @@ impl Message {
 }
 
 impl Pair {
-    pub(crate) fn new() -> Self {
-        let host = Side::new(MemberId::HOST, MemberId(2), PeerRole::Client);
-        let client = Side::new(MemberId(2), MemberId::HOST, PeerRole::Host);
-        let mut pair = Self { host, client, now: Instant::from_millis(1) };
+    pub(crate) fn new(coder: Coder) -> Self {
+        let host = Side::new(coder, MemberId::HOST, MemberId(2), PeerRole::Client);
+        let client = Side::new(coder, MemberId(2), MemberId::HOST, PeerRole::Host);
+        let mut pair = Self { host, client, coder, now: Instant::from_millis(1) };
         pair.settle();
         pair
     }
@@ -92,16 +94,16 @@ impl Pair {
     pub(crate) fn still_works(mut self) {
         self.client.replicas.remove_peer(self.client.peer, false);
         // Under another number: the same ids would be other replicas.
-        let fresh = Side::new(MemberId(9), MemberId(2), PeerRole::Client);
+        let fresh = Side::new(self.coder, MemberId(9), MemberId(2), PeerRole::Client);
         self.client.meet(MemberId(9), PeerRole::Host);
-        let mut pair = Self { host: fresh, client: self.client, now: self.now };
+        let mut pair = Self { host: fresh, client: self.client, ..self };
         pair.settle();
         pair.call();
 
         // The host keeps the replicas of the one that is gone, as those of any client: the stranger is told of them too.
-        let fresh = Side::new(MemberId(3), MemberId::HOST, PeerRole::Host);
+        let fresh = Side::new(self.coder, MemberId(3), MemberId::HOST, PeerRole::Host);
         self.host.meet(MemberId(3), PeerRole::Client);
-        let mut pair = Self { host: self.host, client: fresh, now: self.now };
+        let mut pair = Self { host: self.host, client: fresh, ..self };
         pair.settle();
         pair.call();
     }
@@ -124,10 +126,13 @@ impl Pair {
 }
 
 impl Side {
-    fn new(member: MemberId, other: MemberId, role: PeerRole) -> Self {
-        static REGISTRY: OnceLock<Registry> = OnceLock::new();
-        let types = || Registry::builder().chunk::<KitchenSink>().chunk::<Counter>().build().expect("two names");
-        let mut replicas = ReplicaManager::new(REGISTRY.get_or_init(types).clone(), member.0.into());
+    fn new(coder: Coder, member: MemberId, other: MemberId, role: PeerRole) -> Self {
+        static REGISTRIES: [OnceLock<Registry>; 2] = [const { OnceLock::new() }; 2];
+        let registry = REGISTRIES[usize::from(coder == Coder::Entropy)].get_or_init(|| {
+            let types = Registry::builder().chunk::<KitchenSink>().chunk::<Counter>();
+            types.coder(coder).build().expect("two names")
+        });
+        let mut replicas = ReplicaManager::new(registry.clone(), member.0.into());
         replicas.set_local_member(member);
         let peer = replicas.add_peer(other, role);
         let first = replicas.spawn().with(KitchenSink::default()).with(Counter::default()).add().expect("room");

@@ -2,6 +2,7 @@
 
 use gridmate_runtime::ReplicaId;
 use gridmate_runtime::chunk::ReplicaChunk as _;
+use gridmate_runtime::schema::Coder;
 use gridmate_runtime::wire::{BitWriter, Past};
 
 use super::kitchen_sink;
@@ -14,7 +15,8 @@ const STEPS: usize = 24;
 
 pub(crate) fn run(input: &[u8]) {
     let mut script = Script::new(input);
-    let mut pair = Pair::new();
+    let coder = if script.byte().is_multiple_of(2) { Coder::Packed } else { Coder::Entropy };
+    let mut pair = Pair::new(coder);
     for _ in 0..STEPS {
         if script.is_empty() {
             break;

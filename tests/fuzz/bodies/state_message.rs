@@ -1,5 +1,7 @@
 //! State messages that no correct node sends, to a host and to a client.
 
+use gridmate_runtime::schema::Coder;
+
 use super::pair::{Message, Pair, damage};
 use super::script::Script;
 
@@ -8,7 +10,8 @@ const STEPS: usize = 24;
 
 pub(crate) fn run(input: &[u8]) {
     let mut script = Script::new(input);
-    let mut pair = Pair::new();
+    let coder = if script.byte().is_multiple_of(2) { Coder::Packed } else { Coder::Entropy };
+    let mut pair = Pair::new(coder);
     let (mut bits, before) = (0, pair.host.replicas.len() + pair.client.replicas.len());
     for _ in 0..STEPS {
         if script.is_empty() {
