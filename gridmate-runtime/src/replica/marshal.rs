@@ -116,13 +116,7 @@ impl Encoder {
     }
 }
 
-fn encode(
-    to: &mut impl Collect,
-    asked: Basis,
-    entry: &Entry,
-    tick: u32,
-    stores: &[Box<dyn ChunkStore>],
-) -> Encoding {
+fn encode(to: &mut impl Collect, asked: Basis, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
     let start = to.mark();
     let mut basis = asked;
     if basis.past != 0 && !encode_delta(to, start, basis, entry, tick, stores) {
