@@ -35,6 +35,12 @@ cases! { replica_chunk;
             throttle: f32,
         }
     }
+    coder as Ship {
+        #[chunk(coder = Entropy)]
+        struct Ship {
+            x: f32,
+        }
+    }
     predict as Ship {
         struct Ship {
             #[dataset(quantize(-256.0..=256.0, step = 0.002), predict = Linear)]
