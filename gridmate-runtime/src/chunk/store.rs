@@ -69,13 +69,20 @@ pub(crate) struct Basis {
     pub(crate) base: u32,
     /// The one in force then, before `base`, says what was on the move; 0 if none does.
     pub(crate) past: u32,
+    /// How calm what moves is; see [`Ahead::with_calm`].
+    pub(crate) calm: u8,
 }
 
 impl Basis {
-    pub(crate) const DEFAULTS: Self = Self { base: 0, past: 0 };
+    pub(crate) const DEFAULTS: Self = Self { base: 0, past: 0, calm: 0 };
+
+    /// Without a past nothing moves.
+    pub(crate) const fn without_past(self) -> Self {
+        Self { base: self.base, past: 0, calm: 0 }
+    }
 
     const fn ahead(self, version: u32) -> Ahead {
-        Ahead::new(version.saturating_sub(self.base), self.base.saturating_sub(self.past))
+        Ahead::new(version.saturating_sub(self.base), self.base.saturating_sub(self.past)).with_calm(self.calm)
     }
 }
 
@@ -378,7 +385,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         let s = &mut self.slots[slot as usize];
         if T::INTERPOLATES == 0 {
             // Whatever comes after this names nothing older.
-            let Basis { base, past } = arrival.basis;
+            let Basis { base, past, .. } = arrival.basis;
             s.received.forget_before(if past == 0 { base } else { past });
         }
         if s.received.newest() != Some(&self.scratch) {

@@ -17,7 +17,7 @@ use crate::chunk::{Basis, ChunkStore};
 use crate::limits;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
-use crate::wire::entropy::{Recorder, Writer};
+use crate::wire::entropy::{Recorder, Symbols, Writer};
 
 /// A state message is ready: send it unreliably, and report its fate to
 /// [`handle_receipt`](ReplicaManager::handle_receipt) exactly once.
@@ -116,11 +116,35 @@ impl Encoder {
     }
 }
 
+/// The bits that a body would take, about; nothing of it is kept.
+pub(super) fn trial(
+    encoder: &mut Encoder,
+    basis: Basis,
+    entry: &Entry,
+    tick: u32,
+    stores: &[Box<dyn ChunkStore>],
+) -> usize {
+    if !entry.live || entry.version > tick {
+        return 0;
+    }
+    let Encoder { arena, recorder, writer, modelled, .. } = encoder;
+    if *modelled {
+        let body = encode(recorder, basis, entry, tick, stores);
+        let cost = writer.cost(recorder, Symbols { start: body.start, len: body.length });
+        recorder.truncate(body.start);
+        cost
+    } else {
+        let body = encode(arena, basis, entry, tick, stores);
+        arena.rewind(body.start);
+        body.length
+    }
+}
+
 fn encode(to: &mut impl Collect, asked: Basis, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
     let start = to.mark();
     let mut basis = asked;
     if basis.past != 0 && !encode_delta(to, start, basis, entry, tick, stores) {
-        basis.past = 0;
+        basis = basis.without_past();
     }
     if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, basis, entry, tick, stores)) {
         basis = Basis::DEFAULTS;
@@ -174,12 +198,12 @@ impl ReplicaManager {
     /// needs more. `None` when it lacks nothing. Call after [`prepare`](Self::prepare), until `None` or out of budget: what is
     /// left goes out in a later tick, with the values of then.
     pub fn marshal(&mut self, peer: PeerId, max_bytes: usize, out: &mut Vec<u8>) -> Option<StateMessage> {
-        let Self { entries, stores, peers, encoder, stats, tick, levels, .. } = self;
+        let Self { entries, stores, peers, encoder, stats, tick, levels, reach, .. } = self;
         let peer = peers.get_mut(peer.0 as usize)?.as_mut()?;
         if !peer.owed.has_pending && !peer.owed.has_tombs() {
             return None;
         }
-        let header = Header { tick: *tick, common: peer.owed.common_basis() };
+        let header = Header { tick: *tick, common: peer.owed.common_basis(*reach) };
         // The most important first. Nearly always there is one level, and one walk.
         let several = levels.len() > 1;
         let mut pass = Pass { entries, stores, encoder, records: 0 };
@@ -237,7 +261,7 @@ impl ReplicaManager {
             if let Some(tick) = sent_in {
                 company.resolve(tick, delivered);
                 if delivered {
-                    owed.note_tick(tick);
+                    owed.ticks.note(tick);
                 }
             }
         }
@@ -432,17 +456,21 @@ impl Target {
         };
         let base_is_common = common.base != 0 && in_force(self.acked, common.base);
         if !entry.predicts {
-            let own = Basis { base: self.acked, past: 0 };
+            let own = Basis { base: self.acked, ..Basis::DEFAULTS };
             return (own, if base_is_common { common } else { own });
         }
         if base_is_common && common.past != 0 && common.past >= self.kept {
-            let past_is_common = common.past >= self.acked || self.before != 0 && in_force(self.before, common.past);
+            let known = self.ticks().up_to(common.past);
+            let past_is_common = common.past >= self.acked || known.is_some_and(|known| in_force(known, common.past));
             if past_is_common {
                 return (common, common);
             }
         }
-        let past = if self.before >= self.kept { self.before } else { 0 };
-        let own = Basis { base: self.acked, past };
+        // As near to the common past as this peer may still know it, so that the two meet again.
+        let ticks = self.ticks();
+        let near = [common.past.max(self.kept).min(self.acked - 1), self.acked - 1].map(|tick| ticks.up_to(tick));
+        let past = near.into_iter().flatten().find(|past| *past >= self.kept).unwrap_or(0);
+        let own = Basis { base: self.acked, past, calm: if past == 0 { 0 } else { header.common.calm } };
         (own, own)
     }
 }

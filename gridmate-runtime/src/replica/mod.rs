@@ -36,6 +36,7 @@ mod message;
 mod owed;
 mod peers;
 mod prepare;
+mod reach;
 mod record;
 mod records;
 mod spawn;
@@ -59,6 +60,7 @@ pub use unmarshal::Verdict;
 use self::entry::{ChunkRef, Entry};
 use self::index::{IdHash, Index};
 use self::marshal::Encoder;
+use self::reach::Reach;
 use self::target::Peer;
 use crate::chunk::{ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
@@ -105,6 +107,8 @@ pub struct ReplicaManager {
     now: Instant,
     outbox: RpcOutbox,
     encoder: Encoder,
+    /// How far back guesses look.
+    reach: Reach,
     /// For reading messages under models.
     models: ReaderModels,
     /// Places whose version is the current tick.
@@ -164,6 +168,7 @@ impl ReplicaManager {
             now: Instant::ZERO,
             outbox: RpcOutbox::default(),
             encoder: Encoder::new(modelled),
+            reach: Reach::default(),
             models: ReaderModels::default(),
             changed: Vec::new(),
             relayed: Vec::new(),

@@ -18,6 +18,7 @@ impl ReplicaManager {
         self.address_calls();
         self.bury_the_dying();
         self.encoder.start_tick(self.entries.len());
+        self.try_reach();
     }
 
     fn capture(&mut self) {
