@@ -13,7 +13,7 @@ pub use std::vec::Vec;
 pub use crate::chunk::field::{Field, Read, Repr, arg, dataset, enum_shape, field_shape, struct_shape, variant_shape};
 pub use crate::chunk::{
     ArgDescriptor, HasRpcs, IntoPropagate, MayCall, Moment, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,
-    RpcError, RpcFlags, RpcPort, ThrottleMark, TimeContext,
+    RpcError, RpcFlags, RpcPort, TargetPeer, ThrottleMark, TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor, Priority};
 pub use crate::wire::codec::{Bits, MaxLen, Native, Predict, Predictable, Quantize};

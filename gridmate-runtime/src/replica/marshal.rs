@@ -11,9 +11,10 @@ use super::message::{Message, Modelled, Packed};
 use super::owed::{Owed, Target};
 use super::record::{Header, Kind};
 use super::target::Peer;
-use super::{PeerId, ReplicaEvent, ReplicaManager};
+use super::{PeerId, PeerRole, ReplicaEvent, ReplicaManager};
 use crate::chunk::coder::Collect;
 use crate::chunk::{Basis, ChunkStore};
+use crate::ids::MemberId;
 use crate::limits;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
@@ -54,11 +55,13 @@ struct Encodings {
     list: SmallVec<[Encoding; 2]>,
 }
 
-/// One body: where it is, and against what.
+/// One body: where it is, of which chunks, and against what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Encoding {
     /// What was asked for; without a base, the whole.
     asked: Basis,
+    /// The chunks, a bit for each, that are hidden from those it is for.
+    hidden: u64,
     /// What it came out as: without a past that has been forgotten, or whole.
     basis: Basis,
     /// Bytes and bits, or symbols.
@@ -82,12 +85,12 @@ impl Encoder {
         }
     }
 
-    /// The body of `entry` against `basis`, made now unless a peer before has asked for it; `None` when it is too large.
+    /// The body of `entry` against `basis` without the chunks that are `hidden`, made now unless a peer before has asked for it; `None` when it is too large.
     #[inline]
     fn body(
         &mut self,
         place: usize,
-        basis: Basis,
+        (basis, hidden): (Basis, u64),
         entry: &Entry,
         tick: u32,
         stores: &[Box<dyn ChunkStore>],
@@ -98,13 +101,13 @@ impl Encoder {
             encodings.generation = self.generation;
             encodings.list.clear();
         }
-        if let Some(known) = encodings.list.iter().find(|e| e.asked == basis) {
+        if let Some(known) = encodings.list.iter().find(|e| e.asked == basis && e.hidden == hidden) {
             return (!known.oversized).then_some(*known);
         }
         let body = if self.modelled {
-            encode(&mut self.recorder, basis, entry, tick, stores)
+            encode(&mut self.recorder, (basis, hidden), entry, tick, stores)
         } else {
-            encode(&mut self.arena, basis, entry, tick, stores)
+            encode(&mut self.arena, (basis, hidden), entry, tick, stores)
         };
         encodings.list.push(body);
         self.made += 1;
@@ -118,55 +121,65 @@ impl Encoder {
 
 fn encode(
     to: &mut impl Collect,
-    asked: Basis,
+    (asked, hidden): (Basis, u64),
     entry: &Entry,
     tick: u32,
     stores: &[Box<dyn ChunkStore>],
 ) -> Encoding {
     let start = to.mark();
     let mut basis = asked;
-    if basis.past != 0 && !encode_delta(to, start, basis, entry, tick, stores) {
+    if basis.past != 0 && !encode_delta(to, start, (basis, hidden), entry, tick, stores) {
         basis.past = 0;
     }
-    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, basis, entry, tick, stores)) {
+    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, (basis, hidden), entry, tick, stores)) {
         basis = Basis::DEFAULTS;
         to.rewind(start);
-        encode_full(to, entry, tick, stores);
+        encode_full(to, hidden, entry, tick, stores);
     }
     let length = to.length(start);
     // What breaks a length limit of its own is as unfit to be sent as what is too large.
     let oversized = to.take_fault() | (to.size(start) > limits::RECORD_BYTES * 8);
-    Encoding { asked, basis, start, length, oversized }
+    Encoding { asked, hidden, basis, start, length, oversized }
 }
 
 fn encode_delta(
     to: &mut impl Collect,
     start: usize,
-    basis: Basis,
+    (basis, hidden): (Basis, u64),
     entry: &Entry,
     tick: u32,
     stores: &[Box<dyn ChunkStore>],
 ) -> bool {
     to.rewind(start);
     if let [chunk] = entry.chunks[..] {
-        return stores[usize::from(chunk.class)].encode(chunk.slot, basis, tick, to.out());
-    }
-    entry.chunks.iter().all(|chunk| {
         let store = &stores[usize::from(chunk.class)];
-        let differs = store.differs(chunk.slot, basis.base);
+        if hidden != 0 {
+            store.encode_hidden(basis, tick, to.out());
+            return true;
+        }
+        return store.encode(chunk.slot, basis, tick, to.out());
+    }
+    entry.chunks.iter().enumerate().all(|(i, chunk)| {
+        let store = &stores[usize::from(chunk.class)];
+        let differs = hidden >> i & 1 == 0 && store.differs(chunk.slot, basis.base);
         to.bool(differs);
         !differs || store.encode(chunk.slot, basis, tick, to.out())
     })
 }
 
-fn encode_full(to: &mut impl Collect, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) {
+fn encode_full(to: &mut impl Collect, hidden: u64, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) {
     entry.ownership().write(to);
     to.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
     for chunk in &entry.chunks {
         to.gamma(u32::from(chunk.class) + 1);
     }
-    for chunk in &entry.chunks {
-        stores[usize::from(chunk.class)].encode(chunk.slot, Basis::DEFAULTS, tick, to.out());
+    for (i, chunk) in entry.chunks.iter().enumerate() {
+        let store = &stores[usize::from(chunk.class)];
+        if hidden >> i & 1 == 0 {
+            store.encode(chunk.slot, Basis::DEFAULTS, tick, to.out());
+        } else {
+            store.encode_hidden(Basis::DEFAULTS, tick, to.out());
+        }
     }
 }
 
@@ -188,7 +201,7 @@ impl ReplicaManager {
         let header = Header { tick: *tick, common: peer.owed.common_basis() };
         // The most important first. Nearly always there is one level, and one walk.
         let several = levels.len() > 1;
-        let mut pass = Pass { entries, stores, encoder, records: 0 };
+        let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, records: 0 };
         out.clear();
         if pass.encoder.modelled {
             let Peer { owed, in_flight, company, .. } = &mut *peer;
@@ -252,6 +265,8 @@ impl ReplicaManager {
 
 /// One message being filled.
 struct Pass<'a> {
+    /// Who the peer is.
+    to: (MemberId, PeerRole),
     entries: &'a [Entry],
     stores: &'a [Box<dyn ChunkStore>],
     encoder: &'a mut Encoder,
@@ -374,17 +389,19 @@ impl Pass<'_> {
     #[inline]
     fn state(&mut self, message: &impl Message, place: usize, owed: &mut Owed) -> State {
         let header = message.header();
-        let (entry, target) = (&self.entries[place], &mut owed.targets[place]);
+        let entry = &self.entries[place];
         // What arrived since the last `prepare` has a version that is not open yet.
         if entry.version > header.tick {
             return State::Later;
         }
+        let hidden = if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores) };
+        let target = &mut owed.targets[place];
         if target.acked >= entry.version {
             target.again = false;
             return State::Nothing; // The receipt came while it waited for its turn.
         }
         let (asked, named) = target.basis(header, entry, self.stores);
-        let Some(body) = self.encoder.body(place, asked, entry, header.tick, self.stores) else {
+        let Some(body) = self.encoder.body(place, (asked, hidden), entry, header.tick, self.stores) else {
             target.again = false;
             return State::Nothing;
         };

@@ -105,12 +105,7 @@ pub(super) struct Modelled<'a> {
 
 impl<'a> Modelled<'a> {
     /// With what was in the messages of the common base, if the peer has all of them.
-    pub(super) fn new(
-        w: &'a mut Writer,
-        header: Header,
-        expected: Option<&'a [Expected]>,
-        max_bytes: usize,
-    ) -> Self {
+    pub(super) fn new(w: &'a mut Writer, header: Header, expected: Option<&'a [Expected]>, max_bytes: usize) -> Self {
         w.start(&header.tick.to_le_bytes());
         header.write_common(w);
         w.flag(flags::EXPECTED, expected.is_some());

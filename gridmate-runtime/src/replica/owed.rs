@@ -31,6 +31,8 @@ pub(super) struct Target {
 pub(super) struct Owed {
     /// By place in the replica table.
     pub(super) targets: Vec<Target>,
+    /// By audience number: a bit for each chunk of the replica that is hidden from the peer. As long as it has to be.
+    pub(super) hidden: Vec<u64>,
     /// Places whose newest version is neither sent nor on its way.
     pub(super) pending: BitVec,
     pub(super) has_pending: bool,
@@ -54,7 +56,9 @@ pub(super) struct Tomb {
 
 impl Target {
     const fn delivered(&mut self, version: u32) {
-        if version > self.acked {
+        if version < self.kept {
+            // Too old to be named, or from when the peer was to have other chunks of it.
+        } else if version > self.acked {
             self.before = self.acked;
             self.acked = version;
         } else if version > self.before && version < self.acked {

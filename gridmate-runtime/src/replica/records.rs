@@ -107,10 +107,7 @@ impl<'b> ModelledRecords<'b> {
             let ahead = self.r.flag(flags::AHEAD)?;
             let step = self.r.step()?;
             let serial = self.last.serial;
-            ReplicaId {
-                serial: if ahead { serial.wrapping_add(step) } else { serial.wrapping_sub(step) },
-                ..self.last
-            }
+            ReplicaId { serial: if ahead { serial.wrapping_add(step) } else { serial.wrapping_sub(step) }, ..self.last }
         } else {
             let [creator, serial] = [self.number()?, self.number()?];
             ReplicaId { creator: MemberId(creator), serial }

@@ -5,8 +5,8 @@ use smallvec::SmallVec;
 use super::entry::ChunkRef;
 use super::record::{Call, Kind, Ownership, Route};
 use super::records::{ModelledRecords, PackedRecords, Records};
-use super::target::{Doomed, Peer, PeerId, PeerRole};
-use super::{PeerFault, ReplicaEvent, ReplicaManager};
+use super::target::{Doomed, Peer, PeerId};
+use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
 use crate::chunk::coder::Supply;
 use crate::chunk::{Arrival, Basis, ReceiveError};
 use crate::ids::ReplicaId;
@@ -86,7 +86,8 @@ impl ReplicaManager {
             return self.read_state(peer, &mut PackedRecords::new(message)?);
         }
         let mut models = core::mem::take(&mut self.models);
-        let mut heard = self.peers[peer.0 as usize].as_mut().map(|peer| core::mem::take(&mut peer.heard)).unwrap_or_default();
+        let mut heard =
+            self.peers[peer.0 as usize].as_mut().map(|peer| core::mem::take(&mut peer.heard)).unwrap_or_default();
         let result = ModelledRecords::new(&mut models, &mut heard, message).and_then(|mut records| {
             self.read_state(peer, &mut records)?;
             Ok(records.done())
@@ -302,13 +303,7 @@ impl ReplicaManager {
     /// Reads past what is here already, to get at the records behind it. What is *older* than what is here makes the message
     /// late: to accept it would offer a version as a baseline that was never stored. No sender is stuck with that, because
     /// it sends nothing but its newest version.
-    fn skip_chunks<'b>(
-        &mut self,
-        place: u32,
-        basis: Basis,
-        version: u32,
-        r: &mut impl Supply<'b>,
-    ) -> Result<(), Stop> {
+    fn skip_chunks<'b>(&mut self, place: u32, basis: Basis, version: u32, r: &mut impl Supply<'b>) -> Result<(), Stop> {
         let Self { entries, stores, .. } = self;
         let entry = &entries[place as usize];
         if version < entry.received {

@@ -83,13 +83,7 @@ impl Guess {
 /// Writes numbers of `width` bits, at most 32, by their distance from the guesses, of which the first is expected to be no
 /// less than `floor`.
 #[inline]
-pub(super) fn write<const N: usize>(
-    values: [u64; N],
-    guesses: [Guess; N],
-    width: u32,
-    floor: u64,
-    w: &mut impl Sink,
-) {
+pub(super) fn write<const N: usize>(values: [u64; N], guesses: [Guess; N], width: u32, floor: u64, w: &mut impl Sink) {
     let mut expectation = Expectation::of(&guesses, floor);
     for (value, guess) in values.into_iter().zip(guesses) {
         let residual = signed(value.wrapping_sub(guess.value), width);

@@ -28,7 +28,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
         quote!(#slot: #repr)
     });
     let (descriptor, state, throttle, notify) = (descriptor(chunk), state(chunk), throttle(chunk), notify(chunk));
-    let interpolate = interpolate(chunk);
+    let (interpolate, send_to) = (interpolate(chunk), send_to(chunk));
     gen_tokens! {
         use __gm::NoRpcs as _;
         #(#constants)*
@@ -41,6 +41,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
             #state
             #throttle
             #interpolate
+            #send_to
             #notify
         }
     }
@@ -150,6 +151,17 @@ fn throttle(chunk: &Chunk) -> Option<TokenStream> {
                 __held
             }
         }
+    })
+}
+
+// const SELECTIVE: bool = true;
+// fn sends_to(&self, __peer: &__gm::TargetPeer) -> bool { Self::is_for(self, __peer) }
+fn send_to(chunk: &Chunk) -> Option<TokenStream> {
+    let (path, this) = (chunk.send_to.as_ref()?, this());
+    let answer = quote_spanned!(Span::mixed_site().located_at(path.span())=> #path(#this, __peer));
+    Some(gen_tokens! {
+        const SELECTIVE: ::core::primitive::bool = true;
+        fn sends_to(&self, __peer: &__gm::TargetPeer) -> ::core::primitive::bool { #answer }
     })
 }
 

@@ -111,7 +111,8 @@ mod tests {
 
     fn word() -> impl Strategy<Value = Word> {
         prop_oneof![
-            (any::<u64>(), 0u32..=64).prop_map(|(bits, count)| Word::Bits(bits & crate::wire::ladder::low_mask(count), count)),
+            (any::<u64>(), 0u32..=64)
+                .prop_map(|(bits, count)| Word::Bits(bits & crate::wire::ladder::low_mask(count), count)),
             (any::<bool>(), any::<Option<bool>>()).prop_map(|(flag, moved)| Word::Flag(flag, moved)),
             (any::<i32>(), 0u32..32, any::<u64>(), 0u32..64)
                 .prop_map(|(value, shift, expected, less)| Word::Residual((value >> shift).into(), expected >> less)),

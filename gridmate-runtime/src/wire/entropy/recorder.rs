@@ -103,7 +103,6 @@ pub(super) fn parts(value: u64, count: u32) -> impl Iterator<Item = (u32, u32)> 
     })
 }
 
-
 impl Recorder {
     /// The next chunk is of this class, and under models or not.
     pub(crate) const fn begin(&mut self, class: u16, modelled: bool) {
