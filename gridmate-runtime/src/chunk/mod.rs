@@ -14,6 +14,7 @@
 
 pub(crate) mod coder;
 pub(crate) mod field;
+pub(crate) mod fit;
 mod history;
 mod interpolate;
 mod registry;
