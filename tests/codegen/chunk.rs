@@ -27,6 +27,12 @@ cases! { replica_chunk;
             throttle: f32,
         }
     }
+    coder {
+        #[chunk(coder = Entropy)]
+        struct Ship {
+            x: f32,
+        }
+    }
     predict {
         struct Ship {
             #[dataset(quantize(-256.0..=256.0, step = 0.002), predict = Linear)]

@@ -1,5 +1,6 @@
 //! What the keys of the attributes do when a program runs: two managers, no carrier, no loss.
 
+mod coder;
 mod interpolate;
 mod limits;
 mod max_len;

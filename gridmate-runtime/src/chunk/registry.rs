@@ -146,7 +146,7 @@ impl RegistryBuilder {
     ///
     /// let small = Registry::builder().coder(Coder::Entropy).chunk::<Door>().build()?;
     /// assert_ne!(small.fingerprint(), Registry::builder().chunk::<Door>().build()?.fingerprint());
-    /// # Ok::<(), RegistryError>(())
+    /// # Ok::<(), gridmate_runtime::RegistryError>(())
     /// ```
     #[must_use]
     pub const fn coder(mut self, coder: Coder) -> Self {

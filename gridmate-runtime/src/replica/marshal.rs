@@ -55,13 +55,19 @@ struct Encodings {
     list: SmallVec<[Encoding; 2]>,
 }
 
-/// One body: where it is, of which chunks, and against what.
+/// What peers on one baseline, who may have the same chunks, are told of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    /// Without a base, the whole.
+    basis: Basis,
+    /// A bit for each chunk that is hidden from them.
+    hidden: u64,
+}
+
+/// One body: where it is, and against what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Encoding {
-    /// What was asked for; without a base, the whole.
-    asked: Basis,
-    /// The chunks, a bit for each, that are hidden from those it is for.
-    hidden: u64,
+    asked: Asked,
     /// What it came out as: without a past that has been forgotten, or whole.
     basis: Basis,
     /// Bytes and bits, or symbols.
@@ -85,12 +91,12 @@ impl Encoder {
         }
     }
 
-    /// The body of `entry` against `basis` without the chunks that are `hidden`, made now unless a peer before has asked for it; `None` when it is too large.
+    /// The body of `entry` that is `asked` for, made now unless it was for a peer before; `None` when it is too large.
     #[inline]
     fn body(
         &mut self,
         place: usize,
-        (basis, hidden): (Basis, u64),
+        asked: Asked,
         entry: &Entry,
         tick: u32,
         stores: &[Box<dyn ChunkStore>],
@@ -101,13 +107,13 @@ impl Encoder {
             encodings.generation = self.generation;
             encodings.list.clear();
         }
-        if let Some(known) = encodings.list.iter().find(|e| e.asked == basis && e.hidden == hidden) {
+        if let Some(known) = encodings.list.iter().find(|e| e.asked == asked) {
             return (!known.oversized).then_some(*known);
         }
         let body = if self.modelled {
-            encode(&mut self.recorder, (basis, hidden), entry, tick, stores)
+            encode(&mut self.recorder, asked, entry, tick, stores)
         } else {
-            encode(&mut self.arena, (basis, hidden), entry, tick, stores)
+            encode(&mut self.arena, asked, entry, tick, stores)
         };
         encodings.list.push(body);
         self.made += 1;
@@ -119,19 +125,13 @@ impl Encoder {
     }
 }
 
-fn encode(
-    to: &mut impl Collect,
-    (asked, hidden): (Basis, u64),
-    entry: &Entry,
-    tick: u32,
-    stores: &[Box<dyn ChunkStore>],
-) -> Encoding {
+fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
     let start = to.mark();
-    let mut basis = asked;
-    if basis.past != 0 && !encode_delta(to, start, (basis, hidden), entry, tick, stores) {
+    let Asked { mut basis, hidden } = asked;
+    if basis.past != 0 && !encode_delta(to, start, Asked { basis, hidden }, entry, tick, stores) {
         basis.past = 0;
     }
-    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, (basis, hidden), entry, tick, stores)) {
+    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, Asked { basis, hidden }, entry, tick, stores)) {
         basis = Basis::DEFAULTS;
         to.rewind(start);
         encode_full(to, hidden, entry, tick, stores);
@@ -139,13 +139,13 @@ fn encode(
     let length = to.length(start);
     // What breaks a length limit of its own is as unfit to be sent as what is too large.
     let oversized = to.take_fault() | (to.size(start) > limits::RECORD_BYTES * 8);
-    Encoding { asked, hidden, basis, start, length, oversized }
+    Encoding { asked, basis, start, length, oversized }
 }
 
 fn encode_delta(
     to: &mut impl Collect,
     start: usize,
-    (basis, hidden): (Basis, u64),
+    Asked { basis, hidden }: Asked,
     entry: &Entry,
     tick: u32,
     stores: &[Box<dyn ChunkStore>],
@@ -400,8 +400,9 @@ impl Pass<'_> {
             target.again = false;
             return State::Nothing; // The receipt came while it waited for its turn.
         }
-        let (asked, named) = target.basis(header, entry, self.stores);
-        let Some(body) = self.encoder.body(place, (asked, hidden), entry, header.tick, self.stores) else {
+        let (basis, named) = target.basis(header, entry, self.stores);
+        let asked = Asked { basis, hidden };
+        let Some(body) = self.encoder.body(place, asked, entry, header.tick, self.stores) else {
             target.again = false;
             return State::Nothing;
         };
@@ -409,7 +410,7 @@ impl Pass<'_> {
             return State::Full;
         }
         // What names the common basis may still have to do without its past.
-        let basis = if body.basis == asked { named } else { body.basis };
+        let basis = if body.basis == basis { named } else { body.basis };
         let kind = if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } };
         let again = core::mem::take(&mut target.again);
         target.kept = target.kept.max(if basis.past == 0 { basis.base } else { basis.past });

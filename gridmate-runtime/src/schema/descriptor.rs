@@ -31,7 +31,7 @@ pub struct ChunkDescriptor {
 ///
 /// let registry = Registry::builder().chunk::<Cube>().build()?;
 /// assert_eq!(registry.to_string(), "chunk Cube\n  height: entropy<linear<f32>>\n");
-/// # Ok::<(), RegistryError>(())
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
 /// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 #[non_exhaustive]

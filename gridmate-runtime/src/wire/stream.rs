@@ -34,8 +34,7 @@ pub trait Sink {
         true
     }
 
-    /// Writes the low `count` bits of `value`; `count` is 0..=64 and the bits above must be zero. They are read by as many at
-    /// once as they were written.
+    /// Writes the low `count` bits of `value`; `count` is 0..=64 and the bits above must be zero.
     fn bits(&mut self, value: u64, count: u32);
 
     /// Writes a flag.
@@ -57,7 +56,7 @@ pub trait Sink {
     fn gamma(&mut self, value: u32) {
         let value = u64::from(value.max(1));
         let tail = value.ilog2();
-        write_zeros(tail, self);
+        self.bits(1 << tail, tail + 1);
         self.bits(value & low_mask(tail), tail);
     }
 
@@ -191,7 +190,7 @@ pub(super) fn write_golomb(value: i64, expected: u64, w: &mut (impl Sink + ?Size
     let low = golomb_parameter(expected);
     let high = (folded >> low) + 1;
     let tail = high.ilog2();
-    write_zeros(tail, w);
+    w.bits(1 << tail, tail + 1);
     w.bits(high & low_mask(tail) | (folded & low_mask(low)) << tail, tail + low);
 }
 
@@ -200,13 +199,6 @@ pub(super) fn read_golomb(expected: u64, r: &mut (impl Source + ?Sized)) -> Resu
     let low = golomb_parameter(expected);
     let tail = read_zeros(32, r)?;
     golomb_value(r.bits(tail + low)?, tail, low)
-}
-
-/// Writes zeros and a one behind them. One by one: where bits are not copied, what is read must be what was written.
-#[inline]
-fn write_zeros(count: u32, w: &mut (impl Sink + ?Sized)) {
-    (0..count).for_each(|_| w.bits(0, 1));
-    w.bits(1, 1);
 }
 
 /// Reads zeros and the one behind them, and counts the zeros, at most `most`.
@@ -265,16 +257,6 @@ impl Sink for BitWriter {
     #[inline]
     fn fail(&mut self, error: WireError) {
         Self::fail(self, error);
-    }
-
-    #[inline]
-    fn residual(&mut self, value: i64, expected: u64) {
-        let folded = zigzag(value);
-        let low = golomb_parameter(expected);
-        let high = (folded >> low) + 1;
-        let tail = high.ilog2();
-        Self::bits(self, 1 << tail, tail + 1);
-        Self::bits(self, high & low_mask(tail) | (folded & low_mask(low)) << tail, tail + low);
     }
 }
 

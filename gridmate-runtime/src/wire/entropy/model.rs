@@ -12,8 +12,10 @@ pub(super) struct Model {
 
 /// Decisions after which a model learns no slower.
 const SETTLED: u8 = 60;
-/// No chance is below this, nor above 65,536 less this: so no decision costs more than 11 bits.
-const UNLIKELY: u16 = 40;
+/// No chance is below this, nor above 65,536 less this: so no decision costs more than 7 bits, nor less than a 90th of one.
+const UNLIKELY: u16 = 512;
+/// Decisions that a bit can hold at most, with something to spare.
+pub(super) const DECISIONS_PER_BIT: usize = 96;
 
 impl Model {
     pub(super) const fn new(chance: u16, seen: u8) -> Self {
@@ -27,7 +29,7 @@ impl Model {
         let chance = u32::from(self.chance);
         let next = if value { chance + ((65_536 - chance) * rate >> 16) } else { chance - (chance * rate >> 16) };
         #[expect(clippy::cast_possible_truncation, reason = "clamped to 16 bits")]
-        let next = next.clamp(UNLIKELY.into(), (65_536 - u32::from(UNLIKELY)).min(65_535)) as u16;
+        let next = next.clamp(UNLIKELY.into(), 65_536 - u32::from(UNLIKELY)) as u16;
         self.chance = next;
         self.seen = (self.seen + 1).min(SETTLED);
     }

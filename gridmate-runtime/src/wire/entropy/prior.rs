@@ -56,17 +56,15 @@ const fn sizes(table: &mut [Model; COUNT], base: u16, expected: f64, seen: u8) {
     while node > 0 {
         let (zero, one) = (weights[2 * node], weights[2 * node + 1]);
         weights[node] = zero + one;
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 40 and 65,496")]
-        let chance = (one / (zero + one) * 65_456.0 + 40.0) as u16;
+        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "between 512 and 65,024")]
+        let chance = (one / (zero + one) * 64_512.0 + 512.0) as u16;
         table[base as usize + node] = Model::new(chance, seen);
         node -= 1;
     }
 }
 
 const fn weight(class: u16, scale: f64) -> f64 {
-    let (start, bits) = if class == LARGE { class_start(LARGE) } else { class_start(class) };
-    let above = |x: f64| 0.0 * x;
-    let _ = above;
+    let (start, bits) = class_start(class);
     let from = start as f64 - if class == 0 { 0.0 } else { 0.5 };
     let to = if class == LARGE { 1e12 } else { start as f64 + (1_u64 << bits) as f64 - 0.5 };
     let (from, to) = (from / scale, to / scale);

@@ -47,14 +47,6 @@ impl Encoder {
         self.widen();
     }
 
-    /// `count` bits, at most 16, any of which are as likely as others.
-    #[inline]
-    pub(super) fn bits(&mut self, value: u32, count: u32) {
-        self.range >>= count;
-        self.low += u64::from(self.range) * u64::from(value);
-        self.widen();
-    }
-
     #[inline]
     fn widen(&mut self) {
         while self.range < LOWEST {
@@ -86,8 +78,8 @@ impl Encoder {
         self.out.len() + self.pending + usize::from(self.begun) + 4
     }
 
-    /// Ends the number and shows all bytes.
-    pub(super) fn finish(&mut self) -> &[u8] {
+    /// Ends the number and shows all bytes, to be added to.
+    pub(super) fn finish(&mut self) -> &mut Vec<u8> {
         let mut bytes = 0;
         for spare in [24_u32, 16, 8, 0] {
             bytes += 1;
@@ -102,8 +94,7 @@ impl Encoder {
         for _ in 0..=bytes {
             self.shift();
         }
-        // What that left behind it would be read anyway.
-        &self.out
+        &mut self.out
     }
 }
 
@@ -140,18 +131,6 @@ impl<'a> Decoder<'a> {
     }
 
     #[inline]
-    pub(super) fn bits(&mut self, count: u32) -> Result<u32, WireError> {
-        self.range >>= count;
-        let value = self.code / self.range;
-        if value >> count != 0 {
-            return Err(WireError::Invalid);
-        }
-        self.code -= value * self.range;
-        self.widen()?;
-        Ok(value)
-    }
-
-    #[inline]
     fn widen(&mut self) -> Result<(), WireError> {
         while self.range < LOWEST {
             self.range <<= 8;
@@ -175,10 +154,5 @@ impl<'a> Decoder<'a> {
                 0
             }
         }
-    }
-
-    /// Bytes not looked at yet.
-    pub(super) const fn remaining(&self) -> usize {
-        self.rest.len() + AHEAD
     }
 }

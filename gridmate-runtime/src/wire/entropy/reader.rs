@@ -1,37 +1,54 @@
 //! Decisions, read under the same models.
 
 use super::contexts::{RECORD_PLACES, RECORDS, STEPS};
-use super::model::Models;
+use super::model::{DECISIONS_PER_BIT, Models};
 use super::range::Decoder;
 use super::recorder::FlagPlace;
 use super::{LARGE, class_start};
 use crate::wire::ladder::low_mask;
-use crate::wire::stream::read_golomb;
-use crate::wire::{Source, WireError};
+use crate::wire::{BitReader, Source, WireError};
 
 /// Reads one message. Never panics, whatever the bytes.
 #[derive(Debug)]
 pub(crate) struct Reader<'a> {
-    models: &'a mut ReaderModels,
+    models: &'a mut Models,
     decoder: Decoder<'a>,
+    /// Bits without a model.
+    raw: BitReader<'a>,
+    /// Decisions that the input can still hold: whoever claims more has made it up.
+    left: usize,
     place: FlagPlace,
     modelled: bool,
 }
 
 /// The memory of a [`Reader`], kept from message to message.
 #[derive(Debug)]
-pub(crate) struct ReaderModels(Models);
+pub(crate) struct ReaderModels {
+    models: Models,
+    /// The message from its end on.
+    reversed: Vec<u8>,
+}
 
 impl Default for ReaderModels {
     fn default() -> Self {
-        Self(Models::new())
+        Self { models: Models::new(), reversed: Vec::new() }
     }
 }
 
 impl<'a> Reader<'a> {
-    pub(crate) fn new(models: &'a mut ReaderModels, bytes: &'a [u8]) -> Self {
-        models.0.reset();
-        Self { models, decoder: Decoder::new(bytes), place: FlagPlace::default(), modelled: false }
+    pub(crate) fn new(memory: &'a mut ReaderModels, bytes: &'a [u8]) -> Self {
+        let ReaderModels { models, reversed } = memory;
+        models.reset();
+        reversed.clear();
+        reversed.extend(bytes.iter().rev());
+        Self {
+            models,
+            decoder: Decoder::new(bytes),
+            raw: BitReader::new(reversed),
+            left: DECISIONS_PER_BIT * 8 * (bytes.len() + 8),
+            place: FlagPlace::default(),
+            modelled: false,
+        }
     }
 
     /// As [`Recorder::begin`](super::Recorder::begin).
@@ -55,7 +72,8 @@ impl<'a> Reader<'a> {
 
     #[inline]
     fn decision(&mut self, context: u16) -> Result<bool, WireError> {
-        let model = self.models.0.of(context);
+        self.left = self.left.checked_sub(1).ok_or(WireError::TooLong)?;
+        let model = self.models.of(context);
         let value = self.decoder.decision(model.chance)?;
         model.learn(value);
         Ok(value)
@@ -87,13 +105,15 @@ impl Source for Reader<'_> {
     }
 
     fn bits(&mut self, count: u32) -> Result<u64, WireError> {
-        let (mut value, mut have) = (0, 0);
-        while have < count {
-            let take = (count - have).min(16);
-            value |= u64::from(self.decoder.bits(take)?) << have;
-            have += take;
-        }
-        Ok(value)
+        self.raw.bits(count)
+    }
+
+    fn gamma(&mut self) -> Result<u32, WireError> {
+        self.raw.gamma()
+    }
+
+    fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError> {
+        self.raw.bytes(out)
     }
 
     #[inline]
@@ -111,15 +131,15 @@ impl Source for Reader<'_> {
         }
     }
 
-    /// Bits without a model take as many; what a length announces always has some of its own.
+    /// More may come of decisions; but what a length announces is reserved only as far as this goes.
     fn remaining(&self) -> usize {
-        self.decoder.remaining() * 8
+        self.raw.remaining()
     }
 
     #[inline]
     fn residual(&mut self, expected: u64) -> Result<i64, WireError> {
         if !self.modelled {
-            return read_golomb(expected, self);
+            return self.raw.residual(expected);
         }
         let class = self.tree(self.place.size_tree(expected))?;
         let size = self.size(class)?;

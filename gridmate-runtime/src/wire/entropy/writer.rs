@@ -3,21 +3,23 @@
 use super::contexts::{RECORD_PLACES, RECORDS, STEPS};
 use super::model::Models;
 use super::range::Encoder;
-use super::recorder::{Recorder, Symbols, parts};
+use super::recorder::{Recorder, Symbols};
 use super::{LARGE, class};
 use crate::wire::ladder::low_mask;
-use crate::wire::{Sink, WireError};
+use crate::wire::{BitWriter, Sink, WireError};
 
 /// Writes one message at a time.
 #[derive(Debug)]
 pub(crate) struct Writer {
     models: Models,
     encoder: Encoder,
+    /// Bits without a model.
+    raw: BitWriter,
 }
 
 impl Default for Writer {
     fn default() -> Self {
-        Self { models: Models::new(), encoder: Encoder::new() }
+        Self { models: Models::new(), encoder: Encoder::new(), raw: BitWriter::new() }
     }
 }
 
@@ -25,6 +27,7 @@ impl Writer {
     /// Starts a message with bytes that are written as they are.
     pub(crate) fn start(&mut self, head: &[u8]) {
         self.models.reset();
+        self.raw.clear();
         self.encoder.start(head);
     }
 
@@ -33,7 +36,7 @@ impl Writer {
         for symbol in recorder.symbols(symbols) {
             match symbol.parts() {
                 Ok((context, value)) => self.decision(context, value),
-                Err((value, count)) => self.encoder.bits(value, count),
+                Err((value, count)) => self.raw.bits(value.into(), count),
             }
         }
     }
@@ -74,12 +77,14 @@ impl Writer {
 
     /// Bytes so far, and those it takes to end.
     pub(crate) fn len(&self) -> usize {
-        self.encoder.len()
+        self.encoder.len() + self.raw.len().div_ceil(8)
     }
 
     /// Ends the message and shows its bytes.
     pub(crate) fn finish(&mut self) -> &[u8] {
-        self.encoder.finish()
+        let out = self.encoder.finish();
+        out.extend(self.raw.finish().iter().rev());
+        out
     }
 
     #[inline]
@@ -93,9 +98,7 @@ impl Writer {
 /// Without models, as it stands at the head of a message.
 impl Sink for Writer {
     fn bits(&mut self, value: u64, count: u32) {
-        for (part, count) in parts(value, count) {
-            self.encoder.bits(part, count);
-        }
+        self.raw.bits(value, count);
     }
 
     fn fail(&mut self, error: WireError) {
