@@ -94,8 +94,8 @@ impl Plot {
             vaults.push(manager.add(Vault::default()).unwrap());
             let three = manager.spawn().with(Secret::default()).with(Mover::default()).with(Vault::default()).add();
             let two = manager.spawn().with(Mover::default()).with(Secret::default()).add();
-            movers.extend([three.clone().unwrap(), two.clone().unwrap()]);
-            vaults.push(three.clone().unwrap());
+            movers.extend([three.unwrap(), two.unwrap()]);
+            vaults.push(three.unwrap());
             secrets.extend([three.unwrap(), two.unwrap()]);
         }
         Self {
