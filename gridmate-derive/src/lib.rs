@@ -45,6 +45,7 @@ use proc_macro::TokenStream;
 /// | `migratable` | off | another node may take over when the owner is lost |
 /// | `priority = EXPR` | `Priority::NORMAL` | how much it matters when bytes are short; a constant `Priority` |
 /// | `coder = Packed`, `coder = Entropy` | `Packed` | how values become bits: fixed codes, or codes by what is likely; see `Coder` |
+/// | `send_to = path` | every peer | `fn(&Self, &TargetPeer) -> bool`: which peers may have the chunk; see [below](#who-gets-a-chunk) |
 /// | `crate = path` | `::gridmate_runtime` | where the runtime is |
 ///
 /// | `#[dataset(…)]` on a field | default | meaning |
@@ -62,6 +63,29 @@ use proc_macro::TokenStream;
 ///
 /// A field takes one of `with`, `quantize` and `max_len`, and may have the other keys besides. An attribute may be repeated; a
 /// key may not.
+///
+/// # What is too large
+///
+/// A chunk with a dataset that could not be sent even if it were the only thing to say does not compile, and neither does one
+/// whose datasets together come to more than a record of state has (`limits::RECORD_BYTES`): the error is at the field that brings
+/// it there. Only what is certain counts: the width of numbers, `n` elements under `max_len = n`, the largest variant of an enum.
+/// Text and lists without `max_len`, maps and sets count nothing; when they grow too large, `ReplicaEvent::TooLarge` says so. There is
+/// no limit to the number of datasets.
+///
+/// # Who gets a chunk
+///
+/// With `send_to` a chunk goes to those peers for which the function says so. Others have the replica, its other chunks and of this
+/// one the default values; nothing else of it is ever sent to them, and no echoes of calls on it. They may call its RPCs as the
+/// RPCs say. When the answer changes, what becomes visible arrives whole, and what becomes hidden falls back to the default
+/// values; the peer keeps nothing that it may not see.
+///
+/// The answer is asked for where there is something of the replica to send, so after every change of its datasets, its owner or
+/// its assignment. When it depends on anything else, say so: `ReplicaManager::refresh_targets`. `TargetPeer` says which member the peer
+/// is, what its role is, and whether it owns the replica or has it assigned.
+///
+/// It is the sender that asks, for the peers it sends to. The owner of a replica on a client decides about the host, and the host,
+/// by what it got and what fields with `skip` have by default, about the others: what the host may not have, nobody gets. Who is in the
+/// session sees that the replica is there, which chunks it has, and when something of it changes.
 ///
 /// # How a codec is written
 ///
@@ -194,6 +218,9 @@ pub fn marshal(input: TokenStream) -> TokenStream {
 /// |---|---|
 /// | `bits = n`, `max_len = n` | as for [`Marshal`](macro@Marshal) |
 /// | `with = CODEC`, `quantize(…)` | as for [`ReplicaChunk`](macro@ReplicaChunk#how-a-codec-is-written) |
+///
+/// Arguments that cannot all fit a call do not compile: 8 KiB (`limits::RPC_BYTES`), unreliable ones 1 KiB
+/// (`limits::UNRELIABLE_RPC_BYTES`). What counts is [what counts for datasets](macro@ReplicaChunk#what-is-too-large).
 ///
 /// The block takes `#[rpcs(crate = path)]`, where the runtime is if not at `::gridmate_runtime`. A type has one such block and at most 256 RPCs.
 #[proc_macro_attribute]

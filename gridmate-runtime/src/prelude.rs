@@ -3,7 +3,8 @@
 #[cfg(feature = "glam")]
 pub use crate::chunk::Slerp;
 pub use crate::chunk::{
-    Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, Point, Propagate, RpcContext, RpcError, TimeContext,
+    Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, PeerRole, Point, Propagate, RpcContext, RpcError, TargetPeer,
+    TimeContext,
 };
 #[cfg(feature = "udp")]
 pub use crate::driver::UdpDriver;

@@ -41,6 +41,12 @@ cases! { replica_chunk;
             clock: u32,
         }
     }
+    send_to {
+        #[chunk(send_to = Self::is_for)]
+        struct Hand {
+            cards: u64,
+        }
+    }
     with_unit_struct {
         struct Ship {
             #[dataset(with = Half)]

@@ -9,7 +9,7 @@ use core::any::Any;
 use super::coder::{In, Out};
 use super::history::{Received, Sent};
 use super::throttle::Throttles;
-use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TimeContext};
+use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::schema::{ChunkDescriptor, Coder};
 use crate::wire::{Ahead, BitReader, Change, Past, WireError};
 
@@ -34,8 +34,15 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Writes the current snapshot, which is of `version`, against a basis. False, with nothing written, when that has been
     /// forgotten.
     fn encode(&self, slot: u32, basis: Basis, version: u32, out: Out<'_>) -> bool;
+    /// Writes that nothing differs from a basis of defaults, as for a peer that has had nothing else.
+    fn encode_hidden(&self, basis: Basis, version: u32, out: Out<'_>);
     /// Whether the current snapshot differs from the one in force at version `base`.
     fn differs(&self, slot: u32, base: u32) -> bool;
+
+    /// Whether some peers may not have every chunk of the type.
+    fn selective(&self) -> bool;
+    /// Whether a peer may have this one.
+    fn sends_to(&self, slot: u32, peer: &TargetPeer) -> bool;
 
     /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`].
     fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError>;
@@ -235,6 +242,16 @@ impl<T: ReplicaChunk> TypedStore<T> {
         .map_err(ReceiveError::Wire)
     }
 
+    fn write(&self, change: Change<'_, T::Snapshot>, out: Out<'_>) {
+        match out {
+            Out::Packed(w) => T::encode(change, w),
+            Out::Modelled(w) => {
+                w.begin(self.class, self.modelled);
+                T::encode(change, w);
+            }
+        }
+    }
+
     pub(crate) fn mark_updated(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
         if self.watched && !s.updated {
@@ -364,15 +381,25 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         let past = if self.predicts && basis.past != 0 { s.at(basis.past).map(Some) } else { Some(None) };
         let (Some(base), Some(past)) = (base, past) else { return false };
         let past = past.map_or(Past::UNKNOWN, |past| Past::new(past, basis.ahead(version)));
-        let change = Change::new(&s.current, base).with_past(past);
-        match out {
-            Out::Packed(w) => T::encode(change, w),
-            Out::Modelled(w) => {
-                w.begin(self.class, self.modelled);
-                T::encode(change, w);
-            }
-        }
+        self.write(Change::new(&s.current, base).with_past(past), out);
         true
+    }
+
+    fn encode_hidden(&self, basis: Basis, version: u32, out: Out<'_>) {
+        let past = if self.predicts && basis.past != 0 {
+            Past::new(&self.defaults, basis.ahead(version))
+        } else {
+            Past::UNKNOWN
+        };
+        self.write(Change::new(&self.defaults, &self.defaults).with_past(past), out);
+    }
+
+    fn selective(&self) -> bool {
+        T::SELECTIVE
+    }
+
+    fn sends_to(&self, slot: u32, peer: &TargetPeer) -> bool {
+        self.slots[slot as usize].value.sends_to(peer)
     }
 
     fn differs(&self, slot: u32, base: u32) -> bool {

@@ -20,6 +20,7 @@
 //! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding. `record` has the
 //! bits, `target` the bookkeeping per peer.
 
+mod audience;
 mod digest;
 mod display;
 mod entry;
@@ -54,8 +55,10 @@ pub use event::ReplicaEvent;
 pub use guard::{PrimaryMut, Proxy};
 pub use marshal::StateMessage;
 pub use spawn::ReplicaBuilder;
-pub use target::{PeerId, PeerRole};
+pub use target::PeerId;
 pub use unmarshal::Verdict;
+
+pub use crate::chunk::PeerRole;
 
 use self::entry::{ChunkRef, Entry};
 use self::index::{IdHash, Index};
@@ -106,6 +109,8 @@ pub struct ReplicaManager {
     tick: u32,
     now: Instant,
     outbox: RpcOutbox,
+    /// Numbers that replicas with a `send_to` had, to be given out again, and the highest ever given.
+    audiences: (Vec<u32>, u32),
     encoder: Encoder,
     /// How far back guesses look.
     reach: Reach,
@@ -167,6 +172,7 @@ impl ReplicaManager {
             tick: 0,
             now: Instant::ZERO,
             outbox: RpcOutbox::default(),
+            audiences: (Vec::new(), 0),
             encoder: Encoder::new(modelled),
             reach: Reach::default(),
             models: ReaderModels::default(),

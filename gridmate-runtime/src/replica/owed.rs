@@ -32,6 +32,8 @@ pub(super) struct Target {
 pub(super) struct Owed {
     /// By place in the replica table.
     pub(super) targets: Vec<Target>,
+    /// By audience number: a bit for each chunk of the replica that is hidden from the peer. As long as it has to be.
+    pub(super) hidden: Vec<u64>,
     /// Places whose newest version is neither sent nor on its way.
     pub(super) pending: BitVec,
     pub(super) has_pending: bool,
@@ -82,6 +84,9 @@ impl AckedTicks {
 
 impl Target {
     fn delivered(&mut self, version: u32) {
+        if version < self.kept {
+            return; // Too old to be named, or from when the peer was to have other chunks of it.
+        }
         let mut ticks = self.ticks();
         ticks.note(version);
         (self.acked, self.seen) = (ticks.newest, ticks.seen);

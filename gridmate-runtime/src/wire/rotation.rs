@@ -241,6 +241,7 @@ impl<const BITS: u32> Default for PackedRotation<BITS> {
 
 impl<const BITS: u32> Marshal for PackedRotation<BITS> {
     type Repr = Self;
+    const LARGEST_BITS: usize = 2 + 3 * BITS as usize;
 
     fn shape() -> Shape {
         Shape::leaf(format!("packed_rotation({BITS})"))

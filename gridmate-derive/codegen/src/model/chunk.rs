@@ -3,7 +3,7 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::ext::IdentExt as _;
-use syn::{Data, DeriveInput, Expr, Fields, Generics, Member};
+use syn::{Data, DeriveInput, Expr, Fields, Generics, Member, Path};
 
 use super::{Codec, Crate, Field};
 use crate::Root;
@@ -21,6 +21,8 @@ pub(crate) struct Chunk {
     pub(crate) migratable: bool,
     pub(crate) priority: Option<Expr>,
     pub(crate) coder: Coder,
+    /// Says which peers may have it.
+    pub(crate) send_to: Option<Path>,
     pub(crate) datasets: Vec<Dataset>,
 }
 
@@ -45,6 +47,7 @@ impl Chunk {
             migratable: at.migratable.is_some(),
             priority: at.priority.map(|priority| priority.value),
             coder: at.coder.map_or(Coder::Packed, |coder| coder.value),
+            send_to: at.send_to.map(|send_to| send_to.value),
             datasets: fields(ident, data, errors)
                 .into_iter()
                 .flatten()
