@@ -202,12 +202,39 @@ pub fn rpcs(attr: TokenStream, item: TokenStream) -> TokenStream {
 
 /// [`ReplicaChunk`](macro@ReplicaChunk) and the binding of the chunk to entities of a world.
 ///
-/// Takes the same `#[chunk(…)]` and `#[dataset(…)]`; derive one of the two, not both.
+/// Takes the same `#[chunk(…)]` and `#[dataset(…)]`, only that `#[chunk(crate = path)]` says where netbinding is and is
+/// `::netbinding` by default. Derive one of the two, not both.
 ///
-/// | attribute | difference |
-/// |---|---|
-/// | `#[chunk(crate = path)]` | where netbinding is; default `::netbinding` |
-/// | `#[bind(…)]` on the struct or a field | takes no keys; the name is reserved |
+/// | `#[bind(…)]` on the struct | default | meaning |
+/// |---|---|---|
+/// | `requires = TYPE` | nothing | a component that an entity with this one also has: its `Default`, if it has none when this one is bound |
+/// | `requires(TYPE, …)` | nothing | the same, several of them |
+/// | `on_bound = path` | none | `fn(&mut Self, &BoundContext)`, called once on each node when the component has been bound to an entity there |
+///
+/// What is required is `Default` and may be any component that the world holds, whether it replicates or not. `BoundContext`
+/// has the order in which things happen; handlers named by `on_bound` run before any that is named by `on_change`. On fields the name
+/// `bind` is reserved.
+///
+/// ```
+/// use netbinding::prelude::*;
+///
+/// #[derive(Default)]
+/// pub struct Exhaust {
+///     particles: Vec<f32>,
+/// }
+///
+/// #[derive(Default, NetBindable)]
+/// #[bind(requires = Exhaust, on_bound = Self::on_bound)]
+/// pub struct Ship {
+///     health: u8,
+/// }
+///
+/// impl Ship {
+///     fn on_bound(&mut self, ctx: &BoundContext) {
+///         if ctx.primary { /* this node owns it */ }
+///     }
+/// }
+/// ```
 #[proc_macro_derive(NetBindable, attributes(chunk, dataset, bind))]
 pub fn net_bindable(input: TokenStream) -> TokenStream {
     gridmate_codegen::expand_net_bindable(input.into(), &Root::Netbinding).into()

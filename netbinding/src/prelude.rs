@@ -15,4 +15,4 @@ pub use gridmate_runtime::session::{JoinError, LeaveReason, SessionEvent};
 pub use gridmate_runtime::wire::codec::*;
 pub use gridmate_runtime::{Instant, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaId};
 
-pub use crate::{BindError, Binding, Holds, Marshal, NetBindable, PlainWorld, ReplicaChunk, World, rpcs};
+pub use crate::{BindError, Binding, BoundContext, Holds, Marshal, NetBindable, PlainWorld, ReplicaChunk, World, rpcs};

@@ -147,6 +147,14 @@ mod bind {
             #[chunk(name = "ship")]
             struct Ship { health: u8 }
         }
+        requires {
+            #[bind(requires = Hull)]
+            struct Ship { health: u8 }
+        }
+        requires_several_and_on_bound {
+            #[bind(requires(Hull, engine::Engine<f32>), on_bound = Self::on_bound)]
+            struct Ship { health: u8 }
+        }
         mistake {
             #[bind(entity)]
             struct Ship { health: u8 }

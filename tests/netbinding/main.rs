@@ -1,5 +1,7 @@
 //! Worlds bound to nodes: entities appear, follow, and vanish everywhere.
 
+mod bound;
+
 use gridmate_runtime::sim::LinkConfig;
 use netbinding::prelude::*;
 use netbinding::{Entity, PlainWorld};

@@ -1,6 +1,10 @@
 //! Rules that look at more than one key, field or method. Rules about one key are where the key is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use proc_macro2::Ident;
+use quote::ToTokens as _;
+use syn::Type;
 
 use crate::attr::{CodecAttr, DatasetAttr, RpcAttr};
 use crate::errors::Errors;
@@ -49,6 +53,19 @@ pub(crate) fn dataset(at: &DatasetAttr, errors: &mut Errors) {
     ];
     for other in others.into_iter().flatten() {
         errors.at(other, format_args!("a field with `skip` is never on the wire, so `{other}` means nothing"));
+    }
+}
+
+/// A component requires others, each once.
+pub(crate) fn requires(ident: &Ident, requires: &[Type], errors: &mut Errors) {
+    let mut known = BTreeSet::new();
+    for ty in requires {
+        let name = ty.to_token_stream().to_string();
+        if name == "Self" || *ident == name {
+            errors.at(ty, "a component does not require itself");
+        } else if !known.insert(name) {
+            errors.at(ty, "required twice");
+        }
     }
 }
 
