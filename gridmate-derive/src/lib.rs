@@ -53,13 +53,14 @@ use proc_macro::TokenStream;
 /// | `quantize(lo..=hi, step = s)` | – | a number in a range, in steps of `s` |
 /// | `quantize(lo..=hi, bits = n)` | – | the same, in as many steps as `n` bits can tell apart |
 /// | `max_len = n` | – | a `String` of at most `n` bytes, a collection of at most `n` elements: `with = MaxLen::<n>` |
+/// | `entity` | – | a reference to an entity, as the id of its replica: an `EntityRef` or an `Option` of one, which must say so |
 /// | `predict = Linear` | none | changes are written against where the value was heading; see [below](#motion) |
 /// | `on_change = path` | none | `fn(&mut Self, &TimeContext)`, run on proxies after a new value is stored |
 /// | `on_change(path, everywhere)` | none | the same, and run on the primary too; see [below](#change-handlers) |
 /// | `interpolate = EXPR` | none | what proxies show between two values; see [below](#interpolators) |
 /// | `throttle = EXPR` | `Exact` | when a change is worth sending; see [below](#throttles) |
 ///
-/// A field takes one of `with`, `quantize` and `max_len`, and may have the other keys besides. An attribute may be repeated; a
+/// A field takes one of `with`, `quantize`, `max_len` and `entity`, and may have the other keys besides. An attribute may be repeated; a
 /// key may not.
 ///
 /// # How a codec is written
@@ -146,6 +147,7 @@ pub fn replica_chunk(input: TokenStream) -> TokenStream {
 /// | `tag = n` | variant | pins the tag; others count up from the variant before, from 0 (`= n` in Rust plays no part) |
 /// | `skip` | field | never on the wire; rebuilt with `Default` |
 /// | `bits = n` | field | an integer in `n` bits, 1 to 64 |
+/// | `entity` | field | a reference to an entity: an `EntityRef` or an `Option` of one |
 /// | `predict = Linear` | field of a struct | changes are written against where the value was heading, if the struct is a dataset or part of one |
 /// | `max_len = n` | field | a `String` of at most `n` bytes, a collection of at most `n` elements |
 /// | `with = CODEC`, `quantize(…)` | field | as for [`ReplicaChunk`](macro@ReplicaChunk#how-a-codec-is-written) |
@@ -191,7 +193,7 @@ pub fn marshal(input: TokenStream) -> TokenStream {
 ///
 /// | `#[marshal(…)]` on an argument | meaning |
 /// |---|---|
-/// | `bits = n`, `max_len = n` | as for [`Marshal`](macro@Marshal) |
+/// | `bits = n`, `entity`, `max_len = n` | as for [`Marshal`](macro@Marshal) |
 /// | `with = CODEC`, `quantize(…)` | as for [`ReplicaChunk`](macro@ReplicaChunk#how-a-codec-is-written) |
 ///
 /// The block takes `#[rpcs(crate = path)]`, where the runtime is if not at `::gridmate_runtime`. A type has one such block and at most 256 RPCs.

@@ -16,7 +16,7 @@ pub use crate::chunk::{
     RpcError, RpcFlags, RpcPort, ThrottleMark, TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, DatasetDescriptor, Priority};
-pub use crate::wire::codec::{Bits, MaxLen, Native, Predict, Predictable, Quantize};
+pub use crate::wire::codec::{Bits, ByReplica, MaxLen, Native, Predict, Predictable, Quantize};
 pub use crate::wire::{
     BitReader, BitWriter, Change, Codec, FieldShape, Marshal, Past, Shape, Sink, Source, VariantShape, WireError,
 };

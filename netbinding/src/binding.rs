@@ -4,7 +4,7 @@ use core::any::TypeId;
 use std::collections::BTreeMap;
 
 use gridmate_runtime::replica::{AddError, ReplicaBuilder, ReplicaEvent, ReplicaManager};
-use gridmate_runtime::{NodeEvent, Registry, RegistryBuilder, RegistryError, ReplicaChunk, ReplicaId};
+use gridmate_runtime::{EntityRef, NodeEvent, Registry, RegistryBuilder, RegistryError, ReplicaChunk, ReplicaId};
 
 use crate::bound::{BoundContext, HoldsAll, NetBindable};
 use crate::world::{Holds, World};
@@ -174,6 +174,36 @@ impl<W: World> Binding<W> {
     /// The replica of an entity: its identity on every node.
     pub fn replica(&self, entity: W::Entity) -> Option<ReplicaId> {
         self.replicas.get(&entity).copied()
+    }
+
+    /// A reference to an entity of this world, for components to keep: every node finds its own entity from it. None when
+    /// the entity is not bound.
+    pub fn entity_ref(&self, entity: W::Entity) -> Option<EntityRef> {
+        self.replica(entity).map(EntityRef::new)
+    }
+
+    /// The entity of this world that a reference is to. None while its replica is not here yet, when it is gone, and for a
+    /// reference to nothing; so ask when the entity is needed, and do not keep the answer.
+    ///
+    /// ```
+    /// use netbinding::{Binding, Entity, PlainWorld, prelude::*};
+    ///
+    /// #[derive(Default, NetBindable)]
+    /// struct Missile {
+    ///     #[dataset(entity)]
+    ///     target: Option<EntityRef>,
+    /// }
+    ///
+    /// fn aim(missile: &mut Missile, net: &Binding<PlainWorld>, at: Entity) {
+    ///     missile.target = net.entity_ref(at);
+    /// }
+    ///
+    /// fn target_of(missile: &Missile, net: &Binding<PlainWorld>) -> Option<Entity> {
+    ///     net.resolve(missile.target)
+    /// }
+    /// ```
+    pub fn resolve(&self, to: impl Into<EntityRef>) -> Option<W::Entity> {
+        to.into().replica().and_then(|id| self.entity(id))
     }
 
     /// How many entities are bound, ours and others'.

@@ -58,6 +58,6 @@ pub use gridmate_derive::{
 };
 pub use gridmate_runtime::chunk::ReplicaChunk;
 pub use gridmate_runtime::wire::Marshal;
-pub use gridmate_runtime::{Priority, Propagate, RpcContext, TimeContext};
+pub use gridmate_runtime::{EntityRef, Priority, Propagate, RpcContext, TimeContext};
 pub use plain::{Component, Entity, PlainWorld};
 pub use world::{Holds, World};

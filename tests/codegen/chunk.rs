@@ -93,6 +93,14 @@ cases! { replica_chunk;
             crew: Vec<u16>,
         }
     }
+    entity {
+        struct Missile {
+            #[dataset(entity)]
+            target: Option<EntityRef>,
+            #[dataset(entity, on_change = Self::on_owner)]
+            owner: EntityRef,
+        }
+    }
     throttle {
         struct Ship {
             #[dataset(throttle = Epsilon(0.02), quantize(-256.0..=256.0, step = 0.002))]

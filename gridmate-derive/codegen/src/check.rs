@@ -21,6 +21,7 @@ pub(crate) fn codec(at: &CodecAttr, errors: &mut Errors) {
         at.quantize.as_ref().map(|given| &given.key),
         at.bits.as_ref().map(|given| &given.key),
         at.max_len.as_ref().map(|given| &given.key),
+        at.entity.as_ref().map(|given| &given.key),
     ];
     let mut ways = ways.into_iter().flatten();
     let first = ways.next();
@@ -35,6 +36,8 @@ pub(crate) fn codec(at: &CodecAttr, errors: &mut Errors) {
     let Some(predict) = &at.predict else { return };
     if at.skip.is_some() {
         errors.at(&predict.key, "a field with `skip` is never on the wire, so `predict` means nothing");
+    } else if at.entity.is_some() {
+        errors.at(&predict.key, "a reference to an entity has no motion to predict");
     } else if let Some(max_len) = &at.max_len {
         errors.at(&predict.key, format_args!("what has a `{}` has no motion to predict", max_len.key));
     }
