@@ -26,6 +26,7 @@ mod primitives;
 mod residual;
 mod shape;
 mod stream;
+pub mod types;
 
 pub use bits::{BitReader, BitWriter};
 pub use error::WireError;
