@@ -44,6 +44,7 @@ use proc_macro::TokenStream;
 /// | `name = "…"` | the struct's name | the type's name on the wire; not empty, and no other type's in the registry |
 /// | `migratable` | off | another node may take over when the owner is lost |
 /// | `priority = EXPR` | `Priority::NORMAL` | how much it matters when bytes are short; a constant `Priority` |
+/// | `coder = Packed`, `coder = Entropy` | `Packed` | how values become bits: fixed codes, or codes by what is likely; see `Coder` |
 /// | `crate = path` | `::gridmate_runtime` | where the runtime is |
 ///
 /// | `#[dataset(…)]` on a field | default | meaning |

@@ -15,7 +15,7 @@ pub use crate::chunk::{
     ArgDescriptor, HasRpcs, IntoPropagate, MayCall, Moment, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,
     RpcError, RpcFlags, RpcPort, ThrottleMark, TimeContext,
 };
-pub use crate::schema::{ChunkDescriptor, DatasetDescriptor, Priority};
+pub use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor, Priority};
 pub use crate::wire::codec::{Bits, ByReplica, MaxLen, Native, Predict, Predictable, Quantize};
 pub use crate::wire::{
     BitReader, BitWriter, Change, Codec, FieldShape, Marshal, Past, Shape, Sink, Source, VariantShape, WireError,

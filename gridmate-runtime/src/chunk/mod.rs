@@ -12,6 +12,7 @@
 //!
 //! A **snapshot** is the struct as reprs, one per dataset. It is what is compared, kept as a baseline and agreed upon.
 
+pub(crate) mod coder;
 pub(crate) mod field;
 mod history;
 mod interpolate;

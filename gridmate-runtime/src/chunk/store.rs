@@ -6,11 +6,12 @@
 
 use core::any::Any;
 
+use super::coder::{In, Out};
 use super::history::{Received, Sent};
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TimeContext};
-use crate::schema::ChunkDescriptor;
-use crate::wire::{Ahead, BitReader, BitWriter, Change, Past, WireError};
+use crate::schema::{ChunkDescriptor, Coder};
+use crate::wire::{Ahead, BitReader, Change, Past, WireError};
 
 /// A [`TypedStore`] with its type forgotten: one dynamic call per chunk and phase, none per dataset.
 pub(crate) trait ChunkStore: Send + Sync {
@@ -32,14 +33,14 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn in_force(&self, slot: u32, at: u32) -> Option<u32>;
     /// Writes the current snapshot, which is of `version`, against a basis. False, with nothing written, when that has been
     /// forgotten.
-    fn encode(&self, slot: u32, basis: Basis, version: u32, w: &mut BitWriter) -> bool;
+    fn encode(&self, slot: u32, basis: Basis, version: u32, out: Out<'_>) -> bool;
     /// Whether the current snapshot differs from the one in force at version `base`.
     fn differs(&self, slot: u32, base: u32) -> bool;
 
     /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`].
-    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError>;
+    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError>;
     /// Reads past an encoding of something that is here already.
-    fn skip(&mut self, slot: u32, arrival: Arrival, r: &mut BitReader<'_>) -> Result<(), ReceiveError>;
+    fn skip(&mut self, slot: u32, arrival: Arrival, r: In<'_, '_>) -> Result<(), ReceiveError>;
     /// Runs the change handlers for everything received since the last call.
     ///
     /// `context` says of a replica when and whose it is, and whether its primary is here.
@@ -111,6 +112,9 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     /// Whether the handlers of a new proxy wait for `mark_bound`.
     waits: bool,
     throttles: Throttles<T>,
+    /// The type's number, and whether its values are under models in messages that have any.
+    class: u16,
+    modelled: bool,
     /// Whether a dataset is guessed from its past.
     predicts: bool,
     defaults: T::Snapshot,
@@ -135,7 +139,7 @@ struct Slot<T: ReplicaChunk> {
 }
 
 impl<T: ReplicaChunk> TypedStore<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(class: u16, coder: Coder) -> Self {
         let defaults = T::default().snapshot();
         let scratch = defaults.clone();
         Self {
@@ -148,15 +152,19 @@ impl<T: ReplicaChunk> TypedStore<T> {
             changed: Vec::new(),
             waits: false,
             throttles: Throttles::new(),
-            predicts: T::DESCRIPTOR.datasets.iter().any(|dataset| (dataset.shape)().predicts()),
+            class,
+            modelled: coder == Coder::Entropy,
+            // Models ask what was on the move, whether or not a guess is made of it.
+            predicts: coder == Coder::Entropy
+                || T::DESCRIPTOR.datasets.iter().any(|dataset| (dataset.shape)().predicts()),
             defaults,
             scratch,
         }
     }
 
     /// One in which the change handlers of a new proxy wait until it is [`mark_bound`](ChunkStore::mark_bound).
-    pub(crate) fn waiting() -> Self {
-        Self { waits: true, ..Self::new() }
+    pub(crate) fn waiting(class: u16, coder: Coder) -> Self {
+        Self { waits: true, ..Self::new(class, coder) }
     }
 
     /// Makes a chunk that holds `value`, touched.
@@ -212,7 +220,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
     }
 
     /// Leaves the snapshot that `r` encodes in `scratch`.
-    fn decode(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<(), ReceiveError> {
+    fn decode(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<(), ReceiveError> {
         let (basis, received) = (arrival.basis, &self.slots[slot as usize].received);
         let at = |version| received.at(version).ok_or(ReceiveError::MissingBaseline);
         self.scratch.clone_from(if basis.base == 0 { &self.defaults } else { at(basis.base)? });
@@ -222,7 +230,14 @@ impl<T: ReplicaChunk> TypedStore<T> {
         } else {
             Past::UNKNOWN
         };
-        T::decode(&mut self.scratch, past, r).map_err(ReceiveError::Wire)
+        match r {
+            In::Packed(r) => T::decode(&mut self.scratch, past, r),
+            In::Modelled(r) => {
+                r.begin(self.class, self.modelled);
+                T::decode(&mut self.scratch, past, r)
+            }
+        }
+        .map_err(ReceiveError::Wire)
     }
 
     pub(crate) fn mark_updated(&mut self, slot: u32) {
@@ -355,13 +370,20 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         if s.version <= at { Some(s.version) } else { s.sent.version_at(at) }
     }
 
-    fn encode(&self, slot: u32, basis: Basis, version: u32, w: &mut BitWriter) -> bool {
+    fn encode(&self, slot: u32, basis: Basis, version: u32, out: Out<'_>) -> bool {
         let s = &self.slots[slot as usize];
         let base = if basis.base == 0 { Some(&self.defaults) } else { s.at(basis.base) };
         let past = if self.predicts && basis.past != 0 { s.at(basis.past).map(Some) } else { Some(None) };
         let (Some(base), Some(past)) = (base, past) else { return false };
         let past = past.map_or(Past::UNKNOWN, |past| Past::new(past, basis.ahead(version)));
-        T::encode(Change::new(&s.current, base).with_past(past), w);
+        let change = Change::new(&s.current, base).with_past(past);
+        match out {
+            Out::Packed(w) => T::encode(change, w),
+            Out::Modelled(w) => {
+                w.begin(self.class, self.modelled);
+                T::encode(change, w);
+            }
+        }
         true
     }
 
@@ -370,7 +392,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         s.at(base).is_none_or(|base| *base != s.current)
     }
 
-    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError> {
+    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError> {
         self.decode(slot, arrival, r)?;
         let s = &mut self.slots[slot as usize];
         if T::INTERPOLATES == 0 {
@@ -401,7 +423,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         Ok(true)
     }
 
-    fn skip(&mut self, slot: u32, arrival: Arrival, r: &mut BitReader<'_>) -> Result<(), ReceiveError> {
+    fn skip(&mut self, slot: u32, arrival: Arrival, r: In<'_, '_>) -> Result<(), ReceiveError> {
         self.decode(slot, arrival, Some(r))
     }
 

@@ -25,16 +25,19 @@ mod display;
 mod entry;
 mod error;
 mod event;
+mod expected;
 mod graves;
 mod guard;
 mod hold;
 mod in_flight;
 mod index;
 mod marshal;
+mod message;
 mod owed;
 mod peers;
 mod prepare;
 mod record;
+mod records;
 mod spawn;
 mod target;
 mod timeline;
@@ -62,6 +65,7 @@ use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::schema::Priority;
 use crate::time::Instant;
+use crate::wire::entropy::ReaderModels;
 
 /// Holds every replica of a node. See the [module](self) for how it works; a [`Node`](crate::Node) drives it.
 ///
@@ -101,6 +105,8 @@ pub struct ReplicaManager {
     now: Instant,
     outbox: RpcOutbox,
     encoder: Encoder,
+    /// For reading messages under models.
+    models: ReaderModels,
     /// Places whose version is the current tick.
     changed: Vec<u32>,
     /// Places that changed by what a peer sent, to be passed on in this tick.
@@ -141,7 +147,8 @@ impl ReplicaManager {
     /// A manager on its own: its replicas are primaries and its member is [`MemberId::HOST`], until a session says otherwise.
     /// `seed` keys hash tables; it changes nothing that can be observed.
     pub fn new(registry: Registry, seed: u64) -> Self {
-        let stores = registry.types().iter().map(|t| t.make_store()).collect();
+        let modelled = registry.is_modelled();
+        let stores = (0..).zip(registry.types()).map(|(class, t)| t.make_store(class)).collect();
         Self {
             registry,
             stores,
@@ -156,7 +163,8 @@ impl ReplicaManager {
             tick: 0,
             now: Instant::ZERO,
             outbox: RpcOutbox::default(),
-            encoder: Encoder::default(),
+            encoder: Encoder::new(modelled),
+            models: ReaderModels::default(),
             changed: Vec::new(),
             relayed: Vec::new(),
             pass: 0,

@@ -1,5 +1,6 @@
 //! A direct peer: what it is owed, what is under way to it, and what it has sent us.
 
+use super::expected::Company;
 use super::graves::{Graves, Spent};
 use super::hold::Held;
 use super::in_flight::InFlight;
@@ -28,6 +29,8 @@ pub(super) struct Peer {
     // What goes to it.
     pub(super) owed: Owed,
     pub(super) in_flight: InFlight,
+    /// Who was in messages to it; only under models.
+    pub(super) company: Company,
     /// Ticks after which a state message that nothing was heard of is taken for lost.
     pub(super) patience: u32,
     /// RPC messages for the carrier.
@@ -36,6 +39,8 @@ pub(super) struct Peer {
     pub(super) rpcs_sent: u32,
 
     // What comes from it.
+    /// Who was in messages from it; only under models.
+    pub(super) heard: Company,
     pub(super) proxies: usize,
     pub(super) graves: Graves,
     pub(super) spent: Spent,
@@ -80,6 +85,8 @@ impl Peer {
             role,
             owed: Owed::default(),
             in_flight: InFlight::default(),
+            company: Company::default(),
+            heard: Company::default(),
             patience: PATIENCE,
             calls: Calls::default(),
             rpcs_sent: 0,

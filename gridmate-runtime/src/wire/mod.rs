@@ -16,6 +16,7 @@
 mod bits;
 pub mod codec;
 mod containers;
+pub(crate) mod entropy;
 mod error;
 mod ladder;
 mod lanes;
@@ -24,6 +25,7 @@ mod math;
 mod past;
 mod primitives;
 mod residual;
+mod rotation;
 mod shape;
 mod stream;
 pub mod types;
@@ -31,6 +33,7 @@ pub mod types;
 pub use bits::{BitReader, BitWriter};
 pub use error::WireError;
 pub use past::{Ahead, Change, Past};
+pub use rotation::PackedRotation;
 pub use shape::{FieldShape, Shape, VariantShape};
 pub use stream::{Sink, Source};
 

@@ -6,7 +6,7 @@ use syn::spanned::Spanned as _;
 
 use super::interpolate::interpolate;
 use super::{block, gen_tokens, this};
-use crate::attr::OnChange;
+use crate::attr::{Coder, OnChange};
 use crate::model::{Chunk, Dataset, Field};
 
 pub(crate) fn chunk(chunk: &Chunk) -> TokenStream {
@@ -49,19 +49,21 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
 // const DESCRIPTOR: &'static __gm::ChunkDescriptor =
 //     &__gm::ChunkDescriptor::new("ship", &[__gm::dataset("position", || __F_position.shape())])
 //         .migratable()
-//         .with_priority(Priority::HIGH);
+//         .with_priority(Priority::HIGH)
+//         .with_coder(__gm::Coder::Entropy);
 // const RPCS: &'static [__gm::RpcDescriptor<Self>] = Ship::__RPCS;
 fn descriptor(chunk: &Chunk) -> TokenStream {
     let Chunk { ident, name, .. } = chunk;
     let migratable = chunk.migratable.then(|| gen_tokens!(.migratable()));
     let priority = chunk.priority.as_ref().map(|priority| gen_tokens!(.with_priority(#priority)));
+    let coder = matches!(chunk.coder, Coder::Entropy).then(|| gen_tokens!(.with_coder(__gm::Coder::Entropy)));
     let datasets = chunk.datasets.iter().map(|Dataset { field, .. }| {
         let Field { name, handle, span, .. } = field;
         quote_spanned!(*span=> __gm::dataset(#name, || #handle.shape()))
     });
     gen_tokens! {
         const DESCRIPTOR: &'static __gm::ChunkDescriptor =
-            &__gm::ChunkDescriptor::new(#name, &[#(#datasets,)*]) #migratable #priority;
+            &__gm::ChunkDescriptor::new(#name, &[#(#datasets,)*]) #migratable #priority #coder;
         const RPCS: &'static [__gm::RpcDescriptor<Self>] = #ident::__RPCS;
     }
 }

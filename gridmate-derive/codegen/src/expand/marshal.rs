@@ -178,10 +178,10 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
 // }
 // fn encode_ahead(__now: &Self::Repr, __base: &Self::Repr, __past: __gm::Past<'_, Self::Repr>, __w: &mut impl __gm::Sink) {
 //     let __c = __gm::Change::new(__now, __base).with_past(__past);
-//     __c.write(&__F_slots, |__s| &__s.slots, __w);
+//     __c.field(&__F_slots, |__s| &__s.slots, __w);
 // }
 // fn decode_ahead(__repr: &mut Self::Repr, __past: __gm::Past<'_, Self::Repr>, __r: &mut impl __gm::Source) -> __gm::Read {
-//     __past.read(&__F_slots, &mut __repr.slots, |__s| &__s.slots, __r)?;
+//     __past.field(&__F_slots, &mut __repr.slots, |__s| &__s.slots, __r)?;
 //     __gm::Ok(())
 // }
 fn struct_deltas(fields: &Fields) -> TokenStream {
@@ -192,7 +192,7 @@ fn struct_deltas(fields: &Fields) -> TokenStream {
         if one {
             quote_spanned!(*span=> #codec.encode_ahead(&__now.#slot, &__base.#slot, __past.part(|__s| &__s.#slot), __w);)
         } else {
-            quote_spanned!(*span=> __c.write(&#codec, |__s| &__s.#slot, __w);)
+            quote_spanned!(*span=> __c.field(&#codec, |__s| &__s.#slot, __w);)
         }
     });
     let decode = fields.wire.iter().map(|field| {
@@ -200,7 +200,7 @@ fn struct_deltas(fields: &Fields) -> TokenStream {
         if one {
             quote_spanned!(*span=> #codec.decode_ahead(&mut __repr.#slot, __past.part(|__s| &__s.#slot), __r)?;)
         } else {
-            quote_spanned!(*span=> __past.read(&#codec, &mut __repr.#slot, |__s| &__s.#slot, __r)?;)
+            quote_spanned!(*span=> __past.field(&#codec, &mut __repr.#slot, |__s| &__s.#slot, __r)?;)
         }
     });
     gen_tokens! {

@@ -7,7 +7,7 @@ use syn::{Data, DeriveInput, Expr, Fields, Generics, Member, Path, Type};
 
 use super::{Codec, Crate, Field};
 use crate::Root;
-use crate::attr::{BindAttr, ChunkAttr, DatasetAttr, OnChange};
+use crate::attr::{BindAttr, ChunkAttr, Coder, DatasetAttr, OnChange};
 use crate::check;
 use crate::errors::Errors;
 use crate::generics::Params;
@@ -20,6 +20,7 @@ pub(crate) struct Chunk {
     pub(crate) name: String,
     pub(crate) migratable: bool,
     pub(crate) priority: Option<Expr>,
+    pub(crate) coder: Coder,
     pub(crate) datasets: Vec<Dataset>,
 }
 
@@ -43,6 +44,7 @@ impl Chunk {
             name: at.name.map_or_else(|| ident.unraw().to_string(), |name| name.value.value()),
             migratable: at.migratable.is_some(),
             priority: at.priority.map(|priority| priority.value),
+            coder: at.coder.map_or(Coder::Packed, |coder| coder.value),
             datasets: fields(ident, data, errors)
                 .into_iter()
                 .flatten()
