@@ -17,7 +17,7 @@ pub use crate::chunk::{
     RpcError, RpcFlags, RpcPort, TargetPeer, ThrottleMark, TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor, Priority};
-pub use crate::wire::codec::{Bits, MaxLen, Native, Predict, Predictable, Quantize};
+pub use crate::wire::codec::{Bits, ByReplica, MaxLen, Native, Predict, Predictable, Quantize};
 pub use crate::wire::{
     BitReader, BitWriter, Change, Codec, FieldShape, Marshal, Past, Shape, Sink, Source, VariantShape, WireError,
 };

@@ -88,7 +88,7 @@ pub use chunk::{
 };
 #[cfg(feature = "derive")]
 pub use gridmate_derive::{Marshal, ReplicaChunk, rpcs};
-pub use ids::{MemberId, ReplicaId};
+pub use ids::{EntityRef, MemberId, ReplicaId};
 pub use node::{Node, NodeConfig, NodeError, NodeEvent, NodeStats, PeerStats};
 pub use replica::{ReplicaEvent, ReplicaManager};
 pub use rng::Rng;

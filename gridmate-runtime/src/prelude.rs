@@ -16,4 +16,6 @@ pub use crate::replica::{ReplicaError, ReplicaEvent, ReplicaManager};
 pub use crate::rpcs;
 pub use crate::session::{JoinError, LeaveReason, SessionEvent};
 pub use crate::wire::codec::*;
-pub use crate::{Instant, Marshal, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaChunk, ReplicaId};
+pub use crate::{
+    EntityRef, Instant, Marshal, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaChunk, ReplicaId,
+};

@@ -52,6 +52,8 @@ pub(crate) trait ChunkStore: Send + Sync {
     ///
     /// `context` says of a replica when and whose it is, and whether its primary is here.
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>);
+    /// From now on the change handlers of this one run; see [`TypedStore::waiting`].
+    fn mark_bound(&mut self, slot: u32);
     /// Forgets what only a proxy needs: the owner is here now.
     fn promote(&mut self, slot: u32);
 
@@ -121,6 +123,8 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     watched: bool,
     /// Slots with something to notify.
     changed: Vec<u32>,
+    /// Whether the handlers of a new proxy wait for `mark_bound`.
+    waits: bool,
     throttles: Throttles<T>,
     /// The type's number, and whether its values are under models in messages that have any.
     class: u16,
@@ -143,6 +147,8 @@ struct Slot<T: ReplicaChunk> {
     updated: bool,
     /// What it held before the changes that nobody was notified of yet.
     before: Option<T::Snapshot>,
+    /// Nobody is to be notified yet.
+    waits: bool,
     live: bool,
 }
 
@@ -158,6 +164,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             updated: Vec::new(),
             watched: false,
             changed: Vec::new(),
+            waits: false,
             throttles: Throttles::new(),
             class,
             modelled: coder == Coder::Entropy,
@@ -167,6 +174,11 @@ impl<T: ReplicaChunk> TypedStore<T> {
             defaults,
             scratch,
         }
+    }
+
+    /// One in which the change handlers of a new proxy wait until it is [`mark_bound`](ChunkStore::mark_bound).
+    pub(crate) fn waiting(class: u16, coder: Coder) -> Self {
+        Self { waits: true, ..Self::new(class, coder) }
     }
 
     /// Makes a chunk that holds `value`, touched.
@@ -285,6 +297,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             touched: false,
             updated: false,
             before: None,
+            waits: false,
             live: true,
         };
         if let Some(index) = self.free.pop() {
@@ -314,11 +327,17 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn insert_default(&mut self, replica: u32) -> u32 {
-        self.allocate(T::default(), replica)
+        let slot = self.allocate(T::default(), replica);
+        self.slots[slot as usize].waits = self.waits;
+        slot
     }
 
     fn remove(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
+        if s.waits && s.before.is_some() {
+            // Only those that wait stay listed for longer than a tick.
+            self.changed.retain(|changed| *changed != slot);
+        }
         s.value = T::default();
         s.sent = Sent::new();
         s.received = Received::new();
@@ -443,16 +462,25 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
-        for slot in self.changed.drain(..) {
-            let s = &mut self.slots[slot as usize];
-            let Some(before) = s.before.take() else { continue };
-            if let Some((context, primary)) = context(s.replica) {
+        self.changed.retain(|slot| {
+            let s = &mut self.slots[*slot as usize];
+            if s.waits && s.before.is_some() {
+                return true;
+            }
+            if let Some(before) = s.before.take()
+                && let Some((context, primary)) = context(s.replica)
+            {
                 s.value.notify(&s.current, &before, &context);
                 if !primary {
                     s.follow(&mut self.scratch);
                 }
             }
-        }
+            false
+        });
+    }
+
+    fn mark_bound(&mut self, slot: u32) {
+        self.slots[slot as usize].waits = false;
     }
 
     fn promote(&mut self, slot: u32) {

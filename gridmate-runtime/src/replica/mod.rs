@@ -257,6 +257,16 @@ impl ReplicaManager {
         })
     }
 
+    /// Says that the program has made what a replica stands for, so that its change handlers may run, from the next tick on:
+    /// those of [`bound_chunk`](crate::RegistryBuilder::bound_chunk) types wait for it. Unknown ids are ignored.
+    pub fn mark_bound(&mut self, id: ReplicaId) {
+        if let Some(&place) = self.index.get(&id) {
+            for chunk in &self.entries[place as usize].chunks {
+                self.stores[usize::from(chunk.class)].mark_bound(chunk.slot);
+            }
+        }
+    }
+
     /// Starts noting down what [`drain_updated`](Self::drain_updated) visits.
     pub fn watch<T: ReplicaChunk>(&mut self) {
         if let Some(class) = self.class_of::<T>() {

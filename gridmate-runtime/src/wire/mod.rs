@@ -28,6 +28,7 @@ mod residual;
 mod rotation;
 mod shape;
 mod stream;
+pub mod types;
 
 pub use bits::{BitReader, BitWriter};
 pub use error::WireError;

@@ -105,6 +105,7 @@ impl Way {
             Self::Step { .. } | Self::Bits { .. } => gen_tokens!(__gm::Quantize),
             Self::Narrow(bits) => gen_tokens!(__gm::Bits<#bits>),
             Self::Short(len) => gen_tokens!(__gm::MaxLen<#len>),
+            Self::Entity => gen_tokens!(__gm::ByReplica),
         }
     }
 
@@ -116,6 +117,7 @@ impl Way {
             Self::Bits { lo, hi, bits } => gen_tokens!(__gm::Quantize::bits(#lo, #hi, #bits)),
             Self::Narrow(bits) => gen_tokens!(__gm::Bits::<#bits>),
             Self::Short(len) => gen_tokens!(__gm::MaxLen::<#len>),
+            Self::Entity => gen_tokens!(__gm::ByReplica),
         }
     }
 }
