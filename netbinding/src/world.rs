@@ -19,6 +19,11 @@ pub trait World {
 }
 
 /// A world whose entities can have a component of type `T`.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not hold components of type `{T}`",
+    label = "the entities of this world cannot have a `{T}`",
+    note = "implement `Holds<{T}>` for `{Self}`; a component type is held with all that it requires"
+)]
 pub trait Holds<T>: World {
     /// An entity's component.
     fn get(&self, entity: Self::Entity) -> Option<&T>;

@@ -49,6 +49,18 @@ cases! { replica_chunk;
             clock: u32,
         }
     }
+    send_to as Hand {
+        #[chunk(send_to = Self::is_for)]
+        struct Hand {
+            cards: u64,
+        }
+    }, given {
+        impl Hand {
+            fn is_for(&self, peer: &gridmate_runtime::TargetPeer) -> bool {
+                u64::from(peer.member.0) == self.cards
+            }
+        }
+    }
     with_unit_struct as Ship {
         struct Ship {
             #[dataset(with = Half)]
@@ -126,6 +138,19 @@ cases! { replica_chunk;
             crew: Vec<u16>,
         }
     }
+    entity as Missile {
+        struct Missile {
+            #[dataset(entity)]
+            target: Option<EntityRef>,
+            #[dataset(entity, on_change = Self::on_owner)]
+            owner: EntityRef,
+        }
+    }, given {
+        use gridmate_runtime::TimeContext;
+        impl Missile {
+            fn on_owner(&mut self, _ctx: &TimeContext) {}
+        }
+    }
     throttle as Ship {
         struct Ship {
             #[dataset(throttle = Epsilon(0.02), quantize(-256.0..=256.0, step = 0.002))]
@@ -193,6 +218,21 @@ pub(crate) mod bind {
         bindable as Ship {
             #[chunk(name = "ship")]
             struct Ship { health: u8 }
+        }
+        requires as Ship {
+            #[bind(requires = Hull)]
+            struct Ship { health: u8 }
+        }, given {
+            use crate::given::bound::Hull;
+        }
+        requires_several_and_on_bound as Ship {
+            #[bind(requires(Hull, engine::Engine<f32>), on_bound = Self::on_bound)]
+            struct Ship { health: u8 }
+        }, given {
+            use crate::given::bound::{self as engine, Hull};
+            impl Ship {
+                fn on_bound(&mut self, _ctx: &netbinding::BoundContext) {}
+            }
         }
         mistake, never "a key that `bind` does not take" {
             #[bind(entity)]

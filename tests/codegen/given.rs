@@ -6,7 +6,7 @@ pub(crate) use std::marker::PhantomData;
 
 pub(crate) use glam::{Quat, Vec3};
 pub(crate) use gridmate_runtime::prelude::{
-    Epsilon, Half, Linear, Marshal, Priority, Propagate, ReplicaChunk, RpcContext, UnitVec,
+    EntityRef, Epsilon, Half, Linear, Marshal, Priority, Propagate, ReplicaChunk, RpcContext, UnitVec,
 };
 pub(crate) use gridmate_runtime::wire::codec as codecs;
 use gridmate_runtime::wire::codec::Native;
@@ -47,6 +47,17 @@ pub(crate) struct Packed<const N: u32>;
 /// The same for one type.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct PackedFor<T>(pub(crate) PhantomData<T>);
+
+/// Components that others require.
+pub(crate) mod bound {
+    #[derive(Clone, Debug, Default, netbinding::NetBindable)]
+    pub(crate) struct Hull {
+        plates: u8,
+    }
+
+    #[derive(Clone, Debug, Default)]
+    pub(crate) struct Engine<T>(super::PhantomData<T>);
+}
 
 /// Numbers with so many bits behind the point, in each way that a codec can be made.
 pub(crate) mod fixed {

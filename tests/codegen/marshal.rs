@@ -20,6 +20,9 @@ cases! { marshal;
             weight: f32,
         }
     }
+    entity as Order {
+        struct Order(#[marshal(entity)] EntityRef, u8);
+    }
     max_len as Loadout<5> {
         struct Loadout<const N: usize> {
             #[marshal(max_len = 8)]

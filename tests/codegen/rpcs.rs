@@ -50,6 +50,17 @@ cases! { rpcs;
             health: u8,
         }
     }
+    argument_entity as Ship {
+        impl Ship {
+            #[rpc]
+            fn follow(&mut self, ctx: &RpcContext, #[marshal(entity)] leader: EntityRef) {}
+        }
+    }, given {
+        #[derive(Default, ReplicaChunk)]
+        struct Ship {
+            health: u8,
+        }
+    }
     argument_codecs as Ship {
         impl Ship {
             #[rpc]

@@ -2,6 +2,7 @@
 
 mod coder;
 mod interpolate;
+mod limits;
 mod max_len;
 mod on_change;
 mod predict;

@@ -17,7 +17,7 @@ pub type Read<T = ()> = Result<T, WireError>;
 /// A value of type `T` that travels as the codec `C` says.
 #[derive(Debug)]
 pub struct Field<T, C = Native> {
-    codec: C,
+    pub(super) codec: C,
     value: PhantomData<fn(T) -> T>,
 }
 
@@ -210,12 +210,12 @@ impl<S> Past<'_, S> {
 }
 
 /// A dataset as data.
-pub const fn dataset(name: &'static str, shape: fn() -> Shape) -> DatasetDescriptor {
+pub(super) const fn dataset(name: &'static str, shape: fn() -> Shape) -> DatasetDescriptor {
     DatasetDescriptor { name, shape }
 }
 
 /// An RPC's argument as data.
-pub const fn arg(name: &'static str, shape: fn() -> Shape) -> super::ArgDescriptor {
+pub(super) const fn arg(name: &'static str, shape: fn() -> Shape) -> super::ArgDescriptor {
     super::ArgDescriptor { name, shape }
 }
 

@@ -120,14 +120,25 @@ impl Registry {
 impl RegistryBuilder {
     /// Adds a chunk type. Adding one twice is the same as once.
     #[must_use]
-    pub fn chunk<T: ReplicaChunk>(mut self) -> Self {
+    pub fn chunk<T: ReplicaChunk>(self) -> Self {
+        self.with::<T>(|class, coder| Box::new(TypedStore::<T>::new(class, coder)))
+    }
+
+    /// The same, for programs that give every replica something of their own to stand for, an entity: the change handlers of
+    /// a proxy wait until the program says [`ReplicaManager::mark_bound`](crate::ReplicaManager::mark_bound).
+    #[must_use]
+    pub fn bound_chunk<T: ReplicaChunk>(self) -> Self {
+        self.with::<T>(|class, coder| Box::new(TypedStore::<T>::waiting(class, coder)))
+    }
+
+    fn with<T: ReplicaChunk>(mut self, make_store: fn(u16, Coder) -> Box<dyn ChunkStore>) -> Self {
         if self.types.iter().all(|t| t.type_id != TypeId::of::<T>()) {
             self.types.push(ChunkType {
                 type_id: TypeId::of::<T>(),
                 rust_name: core::any::type_name::<T>(),
                 schema: schema_of::<T>(),
                 coder: T::DESCRIPTOR.coder,
-                make_store: |class, coder| Box::new(TypedStore::<T>::new(class, coder)),
+                make_store,
             });
         }
         self

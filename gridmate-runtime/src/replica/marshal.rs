@@ -11,13 +11,14 @@ use super::message::{Message, Modelled, Packed};
 use super::owed::{Owed, Target};
 use super::record::{Header, Kind};
 use super::target::Peer;
-use super::{PeerId, ReplicaEvent, ReplicaManager};
+use super::{PeerId, PeerRole, ReplicaEvent, ReplicaManager};
 use crate::chunk::coder::Collect;
 use crate::chunk::{Basis, ChunkStore};
+use crate::ids::MemberId;
 use crate::limits;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
-use crate::wire::entropy::{Recorder, Writer};
+use crate::wire::entropy::{Recorder, Symbols, Writer};
 
 /// A state message is ready: send it unreliably, and report its fate to
 /// [`handle_receipt`](ReplicaManager::handle_receipt) exactly once.
@@ -54,11 +55,19 @@ struct Encodings {
     list: SmallVec<[Encoding; 2]>,
 }
 
+/// What peers on one baseline, who may have the same chunks, are told of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    /// Without a base, the whole.
+    basis: Basis,
+    /// A bit for each chunk that is hidden from them.
+    hidden: u64,
+}
+
 /// One body: where it is, and against what.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Encoding {
-    /// What was asked for; without a base, the whole.
-    asked: Basis,
+    asked: Asked,
     /// What it came out as: without a past that has been forgotten, or whole.
     basis: Basis,
     /// Bytes and bits, or symbols.
@@ -82,12 +91,12 @@ impl Encoder {
         }
     }
 
-    /// The body of `entry` against `basis`, made now unless a peer before has asked for it; `None` when it is too large.
+    /// The body of `entry` that is `asked` for, made now unless it was for a peer before; `None` when it is too large.
     #[inline]
     fn body(
         &mut self,
         place: usize,
-        basis: Basis,
+        asked: Asked,
         entry: &Entry,
         tick: u32,
         stores: &[Box<dyn ChunkStore>],
@@ -98,13 +107,13 @@ impl Encoder {
             encodings.generation = self.generation;
             encodings.list.clear();
         }
-        if let Some(known) = encodings.list.iter().find(|e| e.asked == basis) {
+        if let Some(known) = encodings.list.iter().find(|e| e.asked == asked) {
             return (!known.oversized).then_some(*known);
         }
         let body = if self.modelled {
-            encode(&mut self.recorder, basis, entry, tick, stores)
+            encode(&mut self.recorder, asked, entry, tick, stores)
         } else {
-            encode(&mut self.arena, basis, entry, tick, stores)
+            encode(&mut self.arena, asked, entry, tick, stores)
         };
         encodings.list.push(body);
         self.made += 1;
@@ -116,16 +125,40 @@ impl Encoder {
     }
 }
 
-fn encode(to: &mut impl Collect, asked: Basis, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
-    let start = to.mark();
-    let mut basis = asked;
-    if basis.past != 0 && !encode_delta(to, start, basis, entry, tick, stores) {
-        basis.past = 0;
+/// The bits that a body would take, about; nothing of it is kept.
+pub(super) fn trial(
+    encoder: &mut Encoder,
+    basis: Basis,
+    entry: &Entry,
+    tick: u32,
+    stores: &[Box<dyn ChunkStore>],
+) -> usize {
+    if !entry.live || entry.version > tick {
+        return 0;
     }
-    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, basis, entry, tick, stores)) {
+    let Encoder { arena, recorder, writer, modelled, .. } = encoder;
+    if *modelled {
+        let body = encode(recorder, Asked { basis, hidden: 0 }, entry, tick, stores);
+        let cost = writer.cost(recorder, Symbols { start: body.start, len: body.length });
+        recorder.truncate(body.start);
+        cost
+    } else {
+        let body = encode(arena, Asked { basis, hidden: 0 }, entry, tick, stores);
+        arena.rewind(body.start);
+        body.length
+    }
+}
+
+fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
+    let start = to.mark();
+    let Asked { mut basis, hidden } = asked;
+    if basis.past != 0 && !encode_delta(to, start, Asked { basis, hidden }, entry, tick, stores) {
+        basis = basis.without_past();
+    }
+    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, Asked { basis, hidden }, entry, tick, stores)) {
         basis = Basis::DEFAULTS;
         to.rewind(start);
-        encode_full(to, entry, tick, stores);
+        encode_full(to, hidden, entry, tick, stores);
     }
     let length = to.length(start);
     // What breaks a length limit of its own is as unfit to be sent as what is too large.
@@ -136,31 +169,41 @@ fn encode(to: &mut impl Collect, asked: Basis, entry: &Entry, tick: u32, stores:
 fn encode_delta(
     to: &mut impl Collect,
     start: usize,
-    basis: Basis,
+    Asked { basis, hidden }: Asked,
     entry: &Entry,
     tick: u32,
     stores: &[Box<dyn ChunkStore>],
 ) -> bool {
     to.rewind(start);
     if let [chunk] = entry.chunks[..] {
-        return stores[usize::from(chunk.class)].encode(chunk.slot, basis, tick, to.out());
-    }
-    entry.chunks.iter().all(|chunk| {
         let store = &stores[usize::from(chunk.class)];
-        let differs = store.differs(chunk.slot, basis.base);
+        if hidden != 0 {
+            store.encode_hidden(basis, tick, to.out());
+            return true;
+        }
+        return store.encode(chunk.slot, basis, tick, to.out());
+    }
+    entry.chunks.iter().enumerate().all(|(i, chunk)| {
+        let store = &stores[usize::from(chunk.class)];
+        let differs = hidden >> i & 1 == 0 && store.differs(chunk.slot, basis.base);
         to.bool(differs);
         !differs || store.encode(chunk.slot, basis, tick, to.out())
     })
 }
 
-fn encode_full(to: &mut impl Collect, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) {
+fn encode_full(to: &mut impl Collect, hidden: u64, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) {
     entry.ownership().write(to);
     to.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
     for chunk in &entry.chunks {
         to.gamma(u32::from(chunk.class) + 1);
     }
-    for chunk in &entry.chunks {
-        stores[usize::from(chunk.class)].encode(chunk.slot, Basis::DEFAULTS, tick, to.out());
+    for (i, chunk) in entry.chunks.iter().enumerate() {
+        let store = &stores[usize::from(chunk.class)];
+        if hidden >> i & 1 == 0 {
+            store.encode(chunk.slot, Basis::DEFAULTS, tick, to.out());
+        } else {
+            store.encode_hidden(Basis::DEFAULTS, tick, to.out());
+        }
     }
 }
 
@@ -174,15 +217,15 @@ impl ReplicaManager {
     /// needs more. `None` when it lacks nothing. Call after [`prepare`](Self::prepare), until `None` or out of budget: what is
     /// left goes out in a later tick, with the values of then.
     pub fn marshal(&mut self, peer: PeerId, max_bytes: usize, out: &mut Vec<u8>) -> Option<StateMessage> {
-        let Self { entries, stores, peers, encoder, stats, tick, levels, .. } = self;
+        let Self { entries, stores, peers, encoder, stats, tick, levels, reach, .. } = self;
         let peer = peers.get_mut(peer.0 as usize)?.as_mut()?;
         if !peer.owed.has_pending && !peer.owed.has_tombs() {
             return None;
         }
-        let header = Header { tick: *tick, common: peer.owed.common_basis() };
+        let header = Header { tick: *tick, common: peer.owed.common_basis(*reach) };
         // The most important first. Nearly always there is one level, and one walk.
         let several = levels.len() > 1;
-        let mut pass = Pass { entries, stores, encoder, records: 0 };
+        let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, records: 0 };
         out.clear();
         if pass.encoder.modelled {
             let Peer { owed, in_flight, company, .. } = &mut *peer;
@@ -237,7 +280,7 @@ impl ReplicaManager {
             if let Some(tick) = sent_in {
                 company.resolve(tick, delivered);
                 if delivered {
-                    owed.note_tick(tick);
+                    owed.ticks.note(tick);
                 }
             }
         }
@@ -246,6 +289,8 @@ impl ReplicaManager {
 
 /// One message being filled.
 struct Pass<'a> {
+    /// Who the peer is.
+    to: (MemberId, PeerRole),
     entries: &'a [Entry],
     stores: &'a [Box<dyn ChunkStore>],
     encoder: &'a mut Encoder,
@@ -368,16 +413,19 @@ impl Pass<'_> {
     #[inline]
     fn state(&mut self, message: &impl Message, place: usize, owed: &mut Owed) -> State {
         let header = message.header();
-        let (entry, target) = (&self.entries[place], &mut owed.targets[place]);
+        let entry = &self.entries[place];
         // What arrived since the last `prepare` has a version that is not open yet.
         if entry.version > header.tick {
             return State::Later;
         }
+        let hidden = if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores) };
+        let target = &mut owed.targets[place];
         if target.acked >= entry.version {
             target.again = false;
             return State::Nothing; // The receipt came while it waited for its turn.
         }
-        let (asked, named) = target.basis(header, entry, self.stores);
+        let (basis, named) = target.basis(header, entry, self.stores);
+        let asked = Asked { basis, hidden };
         let Some(body) = self.encoder.body(place, asked, entry, header.tick, self.stores) else {
             target.again = false;
             return State::Nothing;
@@ -386,7 +434,7 @@ impl Pass<'_> {
             return State::Full;
         }
         // What names the common basis may still have to do without its past.
-        let basis = if body.basis == asked { named } else { body.basis };
+        let basis = if body.basis == basis { named } else { body.basis };
         let kind = if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } };
         let again = core::mem::take(&mut target.again);
         target.kept = target.kept.max(if basis.past == 0 { basis.base } else { basis.past });
@@ -432,17 +480,21 @@ impl Target {
         };
         let base_is_common = common.base != 0 && in_force(self.acked, common.base);
         if !entry.predicts {
-            let own = Basis { base: self.acked, past: 0 };
+            let own = Basis { base: self.acked, ..Basis::DEFAULTS };
             return (own, if base_is_common { common } else { own });
         }
         if base_is_common && common.past != 0 && common.past >= self.kept {
-            let past_is_common = common.past >= self.acked || self.before != 0 && in_force(self.before, common.past);
+            let known = self.ticks().up_to(common.past);
+            let past_is_common = common.past >= self.acked || known.is_some_and(|known| in_force(known, common.past));
             if past_is_common {
                 return (common, common);
             }
         }
-        let past = if self.before >= self.kept { self.before } else { 0 };
-        let own = Basis { base: self.acked, past };
+        // As near to the common past as this peer may still know it, so that the two meet again.
+        let ticks = self.ticks();
+        let near = [common.past.max(self.kept).min(self.acked - 1), self.acked - 1].map(|tick| ticks.up_to(tick));
+        let past = near.into_iter().flatten().find(|past| *past >= self.kept).unwrap_or(0);
+        let own = Basis { base: self.acked, past, calm: if past == 0 { 0 } else { header.common.calm } };
         (own, own)
     }
 }

@@ -180,6 +180,9 @@ impl<'a> Modelled<'a> {
         if let Kind::Delta { basis } = kind {
             self.w.step(self.header.tick - basis.base);
             self.w.step(if basis.past == 0 { 0 } else { basis.base - basis.past });
+            if basis.past != 0 {
+                self.w.bits(basis.calm.into(), 3);
+            }
             return;
         }
         self.w.flag(flags::FULL, kind == Kind::Full);

@@ -20,6 +20,7 @@
 //! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding. `record` has the
 //! bits, `target` the bookkeeping per peer.
 
+mod audience;
 mod digest;
 mod display;
 mod entry;
@@ -36,6 +37,7 @@ mod message;
 mod owed;
 mod peers;
 mod prepare;
+mod reach;
 mod record;
 mod records;
 mod spawn;
@@ -53,12 +55,15 @@ pub use event::ReplicaEvent;
 pub use guard::{PrimaryMut, Proxy};
 pub use marshal::StateMessage;
 pub use spawn::ReplicaBuilder;
-pub use target::{PeerId, PeerRole};
+pub use target::PeerId;
 pub use unmarshal::Verdict;
+
+pub use crate::chunk::PeerRole;
 
 use self::entry::{ChunkRef, Entry};
 use self::index::{IdHash, Index};
 use self::marshal::Encoder;
+use self::reach::Reach;
 use self::target::Peer;
 use crate::chunk::{ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
@@ -104,7 +109,11 @@ pub struct ReplicaManager {
     tick: u32,
     now: Instant,
     outbox: RpcOutbox,
+    /// Numbers that replicas with a `send_to` had, to be given out again, and the highest ever given.
+    audiences: (Vec<u32>, u32),
     encoder: Encoder,
+    /// How far back guesses look.
+    reach: Reach,
     /// For reading messages under models.
     models: ReaderModels,
     /// Places whose version is the current tick.
@@ -163,7 +172,9 @@ impl ReplicaManager {
             tick: 0,
             now: Instant::ZERO,
             outbox: RpcOutbox::default(),
+            audiences: (Vec::new(), 0),
             encoder: Encoder::new(modelled),
+            reach: Reach::default(),
             models: ReaderModels::default(),
             changed: Vec::new(),
             relayed: Vec::new(),
@@ -244,6 +255,16 @@ impl ReplicaManager {
                 (!entry.dying).then_some((entry.id, value))
             })
         })
+    }
+
+    /// Says that the program has made what a replica stands for, so that its change handlers may run, from the next tick on:
+    /// those of [`bound_chunk`](crate::RegistryBuilder::bound_chunk) types wait for it. Unknown ids are ignored.
+    pub fn mark_bound(&mut self, id: ReplicaId) {
+        if let Some(&place) = self.index.get(&id) {
+            for chunk in &self.entries[place as usize].chunks {
+                self.stores[usize::from(chunk.class)].mark_bound(chunk.slot);
+            }
+        }
     }
 
     /// Starts noting down what [`drain_updated`](Self::drain_updated) visits.

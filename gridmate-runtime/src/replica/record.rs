@@ -16,7 +16,7 @@
 //!         | 0001 rpcs        destroy                rpcs = 0 | 1 count:32
 //! body-delta = chunk*            chunk = encoding, preceded by a "differs" bit when the replica has several
 //! body-full  = owner migratable:1 count:gamma (class + 1):gamma* encoding*
-//! past    = 1 (none) | (p + 1):gamma                the sender's version base - p
+//! past    = 1 (none) | (p + 1):gamma calm:3         the sender's version base - p, and how calm the motion is
 //! owner   = owner:gamma assigned                    assigned = 1 (to the owner) | 0 member:gamma
 //! ```
 //!
@@ -173,20 +173,25 @@ impl Kind {
 
 #[inline]
 fn write_past(basis: Basis, w: &mut impl Sink) {
-    w.gamma(if basis.past == 0 { 1 } else { basis.base - basis.past + 1 });
+    if basis.past == 0 {
+        return w.gamma(1);
+    }
+    w.gamma(basis.base - basis.past + 1);
+    w.bits(basis.calm.into(), 3);
 }
 
 #[inline]
 fn read_basis(tick: u32, back: u32, r: &mut impl Source) -> Result<Basis, WireError> {
     let further = r.gamma()? - 1;
-    basis(tick, back, further)
+    let basis = basis(tick, back, further)?;
+    if further == 0 { Ok(basis) } else { Ok(Basis { calm: r.bits(3)?.to_le_bytes()[0], ..basis }) }
 }
 
 /// So many ticks back, and so many further to the past, if any.
 pub(super) fn basis(tick: u32, back: u32, further: u32) -> Result<Basis, WireError> {
     let before = |of: u32, ticks| of.checked_sub(ticks).filter(|tick| *tick != 0).ok_or(WireError::Invalid);
     let base = before(tick, back)?;
-    Ok(Basis { base, past: if further == 0 { 0 } else { before(base, further)? } })
+    Ok(Basis { base, past: if further == 0 { 0 } else { before(base, further)? }, calm: 0 })
 }
 
 /// Whether nothing but padding is left of a message.
@@ -317,7 +322,8 @@ mod tests {
         ) {
             let basis = |back: u32, further: u32| {
                 let base = tick.saturating_sub(back).max(1);
-                Basis { base, past: if further == 0 { 0 } else { base.saturating_sub(further) } }
+                let past = if further == 0 { 0 } else { base.saturating_sub(further) };
+                Basis { base, past, calm: if past == 0 { 0 } else { 5 } }
             };
             let header = Header { tick, common: back.map_or(Basis::DEFAULTS, |(back, further)| basis(back, further)) };
             let kind = |k: u8, n: u32| match k {

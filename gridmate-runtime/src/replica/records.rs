@@ -126,7 +126,9 @@ impl<'b> ModelledRecords<'b> {
             Kind::Delta { basis: self.header.common }
         } else if self.r.flag(flags::DELTA)? {
             let (back, further) = (self.r.step()?, self.r.step()?);
-            Kind::Delta { basis: basis(self.header.tick, back, further)? }
+            let basis = basis(self.header.tick, back, further)?;
+            let calm = if further == 0 { 0 } else { self.r.bits(3)?.to_le_bytes()[0] };
+            Kind::Delta { basis: Basis { calm, ..basis } }
         } else if self.r.flag(flags::FULL)? {
             Kind::Full
         } else {

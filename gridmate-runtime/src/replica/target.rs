@@ -6,20 +6,12 @@ use super::hold::Held;
 use super::in_flight::InFlight;
 use super::owed::Owed;
 use super::timeline::Timeline;
+use crate::chunk::PeerRole;
 use crate::ids::{MemberId, ReplicaId};
 
 /// A direct peer of this node's replica manager.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub(crate) u32);
-
-/// What a peer may do on others' behalf.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerRole {
-    /// It speaks for itself: it may create and change replicas of its own.
-    Client,
-    /// It forwards for others, and says for whom: the host, seen from a client.
-    Host,
-}
 
 #[derive(Debug)]
 pub(super) struct Peer {

@@ -63,10 +63,11 @@ pub(super) fn read_floats<const N: usize>(
     Ok(())
 }
 
-/// What is expected of a component: its value, and how far that is from the base.
+/// What is expected of a component.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Guess {
     pub(super) value: u64,
+    /// How far that is from the base, as far as it makes errors likely.
     pub(super) motion: u64,
     /// The motion is towards smaller numbers.
     pub(super) back: bool,
@@ -118,7 +119,11 @@ fn lines<I: Integer, const N: usize>(base: &[I; N], past: &[I; N], width: u32, a
     core::array::from_fn(|i| {
         let base = base[i].pattern();
         let motion = ahead.scale(signed(base.wrapping_sub(past[i].pattern()), width));
-        Guess { value: base.wrapping_add(motion.cast_unsigned()), motion: motion.unsigned_abs(), back: motion < 0 }
+        Guess {
+            value: base.wrapping_add(motion.cast_unsigned()),
+            motion: ahead.unrest(motion.unsigned_abs()),
+            back: motion < 0,
+        }
     })
 }
 
@@ -131,7 +136,7 @@ fn float_lines<const N: usize>(base: &[u32; N], past: &[u32; N], ahead: Ahead) -
         // Which NaN comes out of a computation is not the same everywhere.
         let guess = ordered(if guess.is_nan() { base } else { guess }.to_bits());
         let base = ordered(base.to_bits());
-        Guess { value: guess.into(), motion: guess.abs_diff(base).into(), back: guess < base }
+        Guess { value: guess.into(), motion: ahead.unrest(guess.abs_diff(base).into()), back: guess < base }
     })
 }
 

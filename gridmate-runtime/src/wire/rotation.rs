@@ -31,28 +31,20 @@ fn components((largest, codes): Codes, max: u32) -> [f64; 4] {
     }
 }
 
-/// Where a rotation is expected: on the chord from `past` through `base`, scaled to length 1.
+/// Where a rotation is expected, as a quaternion, and where its base is.
 struct Outlook {
     next: [f64; 4],
     here: [f64; 4],
     max: u32,
+    ahead: Ahead,
 }
 
 impl Outlook {
     fn new(base: Codes, past: Codes, max: u32, ahead: Ahead) -> Self {
-        let (from, here) = (components(past, max), components(base, max));
-        let along: f64 = from.iter().zip(here).map(|(a, b)| a * b).sum();
-        let factor = if base == past { 0.0 } else { ahead.factor() };
-        let sign = if along < 0.0 { -1.0 } else { 1.0 };
-        let mut next: [f64; 4] = core::array::from_fn(|i| here[i] + (here[i] - from[i] * sign) * factor);
-        let square: f64 = next.iter().map(|component| component * component).sum();
-        if square < 0.01 {
-            next = here; // Only of codes that are no rotations.
-        } else if factor != 0.0 {
-            let length = square.sqrt();
-            next = next.map(|component| component / length);
-        }
-        Self { next, here, max }
+        let here = components(base, max);
+        let factor = ahead.factor();
+        let next = if base == past || factor == 0.0 { here } else { turned_on(components(past, max), here, factor) };
+        Self { next, here, max, ahead }
     }
 
     /// The component that will be left out: that of the base, unless another is clearly larger.
@@ -81,9 +73,41 @@ impl Outlook {
         core::array::from_fn(|_| {
             let i = others.next().unwrap_or(3);
             let (value, here) = (code(self.next[i] * next_unit), code(self.here[i] * here_unit));
-            Guess { value, motion: value.abs_diff(here), back: value < here }
+            Guess { value, motion: self.ahead.unrest(value.abs_diff(here)), back: value < here }
         })
     }
+}
+
+/// Where the turn from `past` to `here` leads when it goes on for `factor` times as long. Additions, multiplications and square
+/// roots only: those are the same everywhere.
+fn turned_on(past: [f64; 4], here: [f64; 4], factor: f64) -> [f64; 4] {
+    let [x, y, z, w] = past;
+    let turn = product(here, [-x, -y, -z, w]);
+    let sign = if turn[3] < 0.0 { -1.0 } else { 1.0 };
+    let axis = [turn[0] * sign, turn[1] * sign, turn[2] * sign];
+    // Half the angle, by the first terms of the arcsine; and what of the turn is to be added.
+    let sine = axis.iter().map(|component| component * component).sum::<f64>();
+    let half = 1.0 + sine * (1.0 / 6.0 + sine * (3.0 / 40.0 + sine * (5.0 / 112.0 + sine * (35.0 / 1152.0))));
+    let angle = half * factor;
+    let square = angle * angle * sine;
+    if sine > 0.5 || square > 2.5 {
+        return here; // Turns too far for a guess to be worth anything.
+    }
+    let sine_ratio = angle * (1.0 - square / 6.0 * (1.0 - square / 20.0 * (1.0 - square / 42.0)));
+    let cosine = 1.0 - square / 2.0 * (1.0 - square / 12.0 * (1.0 - square / 30.0 * (1.0 - square / 56.0)));
+    let next = product([axis[0] * sine_ratio, axis[1] * sine_ratio, axis[2] * sine_ratio, cosine], here);
+    let length = next.iter().map(|component| component * component).sum::<f64>().sqrt();
+    if length < 0.1 { here } else { next.map(|component| component / length) }
+}
+
+/// One rotation after another, the first on the right.
+fn product([a, b, c, d]: [f64; 4], [x, y, z, w]: [f64; 4]) -> [f64; 4] {
+    [
+        d * x + a * w + b * z - c * y,
+        d * y - a * z + b * w + c * x,
+        d * z + a * y - b * x + c * w,
+        d * w - a * x - b * y - c * z,
+    ]
 }
 
 /// Writes a rotation that was `past` before it was `base`: whether the component left out is the one expected, else which one,
@@ -217,6 +241,7 @@ impl<const BITS: u32> Default for PackedRotation<BITS> {
 
 impl<const BITS: u32> Marshal for PackedRotation<BITS> {
     type Repr = Self;
+    const LARGEST_BITS: usize = 2 + 3 * BITS as usize;
 
     fn shape() -> Shape {
         Shape::leaf(format!("packed_rotation({BITS})"))

@@ -114,6 +114,7 @@ fn with_bounds(container: &Container) -> Generics {
     generics
 }
 
+// const LARGEST_BITS: usize = __gm::sum_bits([__F_slots.bits()]);
 // fn shape() -> __gm::Shape { __gm::struct_shape("Loadout", [__gm::field_shape("slots", __F_slots.shape())]) }
 // fn to_repr(&self) -> Self::Repr { __Repr { slots: __F_slots.to_repr(&self.slots) } }
 // fn capture(&self, __into: &mut Self::Repr) { __F_slots.capture(&self.slots, &mut __into.slots); }
@@ -135,7 +136,7 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
     let each = |line: &dyn Fn(&Field, TokenStream) -> TokenStream| -> Vec<_> {
         fields.wire.iter().map(|field| line(field, field.operand())).collect()
     };
-    let shapes = field_shapes(fields);
+    let (shapes, bits) = (field_shapes(fields), fields.wire.iter().map(Field::bits));
     let to_repr =
         each(&|Field { member, slot, span, .. }, codec| quote_spanned!(*span=> #slot: #codec.to_repr(&#this.#member)));
     let capture = each(
@@ -155,6 +156,7 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
     let skipped = defaults(fields);
     let deltas = struct_deltas(fields);
     gen_tokens! {
+        const LARGEST_BITS: ::core::primitive::usize = __gm::sum_bits([#(#bits,)*]);
         fn shape() -> __gm::Shape { __gm::struct_shape(#name, [#(#shapes,)*]) }
         fn to_repr(&self) -> Self::Repr { __Repr { #(#to_repr,)* } }
         fn capture(&self, __into: &mut Self::Repr) { #(#capture)* }

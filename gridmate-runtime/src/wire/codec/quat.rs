@@ -110,6 +110,7 @@ impl<const BITS: u32> SmallestThree<BITS> {
 
 impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
     type Repr = SmallestThreeRepr;
+    const LARGEST_BITS: usize = 2 + 3 * BITS as usize;
 
     fn shape(&self) -> Shape {
         Shape::leaf(format!("smallest_three({BITS})"))

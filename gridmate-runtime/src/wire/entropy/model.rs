@@ -27,7 +27,7 @@ impl Model {
     pub(super) fn learn(&mut self, value: bool) {
         let rate = RATES[usize::from(self.seen)];
         let chance = u32::from(self.chance);
-        let next = if value { chance + ((65_536 - chance) * rate >> 16) } else { chance - (chance * rate >> 16) };
+        let next = if value { chance + (((65_536 - chance) * rate) >> 16) } else { chance - ((chance * rate) >> 16) };
         #[expect(clippy::cast_possible_truncation, reason = "clamped to 16 bits")]
         let next = next.clamp(UNLIKELY.into(), 65_536 - u32::from(UNLIKELY)) as u16;
         self.chance = next;
@@ -39,9 +39,11 @@ impl Model {
 const RATES: [u32; SETTLED as usize + 1] = {
     let mut rates = [0; SETTLED as usize + 1];
     let mut seen = 0;
+    let mut odd = 3;
     while seen < rates.len() {
-        rates[seen] = (65_536 * 2) / (2 * seen as u32 + 3);
+        rates[seen] = (65_536 * 2) / odd;
         seen += 1;
+        odd += 2;
     }
     rates
 };

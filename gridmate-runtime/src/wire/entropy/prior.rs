@@ -12,7 +12,7 @@ const SIZES_SEEN: u8 = 12;
 const RECORDS_SEEN: u8 = 3;
 
 /// The models that every message starts from.
-pub(super) const TABLE: [Model; COUNT] = {
+pub(super) static TABLE: [Model; COUNT] = {
     let mut table = [Model::new(1 << 15, RECORDS_SEEN); COUNT];
     let mut place = 0;
     while place < FLAG_PLACES {
