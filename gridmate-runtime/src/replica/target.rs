@@ -8,10 +8,36 @@ use super::timeline::Timeline;
 use crate::ids::{MemberId, ReplicaId};
 
 /// A direct peer of this node's replica manager.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::PeerRole;
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().build()?, 1);
+/// let peer = replicas.add_peer(MemberId(2), PeerRole::Client);
+/// assert_eq!(replicas.peer_member(peer), Some(MemberId(2)));
+/// replicas.remove_peer(peer, false);
+/// assert_eq!(replicas.peer_member(peer), None);
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub(crate) u32);
 
 /// What a peer may do on others' behalf.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::PeerRole;
+///
+/// let registry = Registry::builder().build()?;
+/// let (mut host, mut client) = (ReplicaManager::new(registry.clone(), 1), ReplicaManager::new(registry, 2));
+/// client.set_local_member(MemberId(2));
+/// // Each says what the other is.
+/// let there = host.add_peer(MemberId(2), PeerRole::Client);
+/// let back = client.add_peer(MemberId::HOST, PeerRole::Host);
+/// assert_eq!((host.peer_member(there), client.peer_member(back)), (Some(MemberId(2)), Some(MemberId::HOST)));
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerRole {
     /// It speaks for itself: it may create and change replicas of its own.
