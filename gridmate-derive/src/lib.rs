@@ -204,6 +204,22 @@ pub fn rpcs(attr: TokenStream, item: TokenStream) -> TokenStream {
 ///
 /// Takes the same `#[chunk(…)]` and `#[dataset(…)]`; derive one of the two, not both.
 ///
+/// ```
+/// use netbinding::prelude::*;
+///
+/// #[derive(Clone, Default, NetBindable)]
+/// #[chunk(name = "door")]
+/// pub struct Door {
+///     pub open: bool,
+///     #[dataset(skip)]
+///     pub hinge_sound: Option<u32>,
+/// }
+///
+/// let (_net, registry) = Binding::<PlainWorld>::builder().component::<Door>().build()?;
+/// assert_eq!(registry.to_string(), "chunk door\n  open: bool\n");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
+///
 /// | attribute | difference |
 /// |---|---|
 /// | `#[chunk(crate = path)]` | where netbinding is; default `::netbinding` |
