@@ -44,6 +44,8 @@ use proc_macro::TokenStream;
 /// | `name = "…"` | the struct's name | the type's name on the wire; not empty, and no other type's in the registry |
 /// | `migratable` | off | another node may take over when the owner is lost |
 /// | `priority = EXPR` | `Priority::NORMAL` | how much it matters when bytes are short; a constant `Priority` |
+/// | `coder = Packed`, `coder = Entropy` | `Packed` | how values become bits: fixed codes, or codes by what is likely; see `Coder` |
+/// | `send_to = path` | every peer | `fn(&Self, &TargetPeer) -> bool`: which peers may have the chunk; see [below](#who-gets-a-chunk) |
 /// | `crate = path` | `::gridmate_runtime` | where the runtime is |
 ///
 /// | `#[dataset(…)]` on a field | default | meaning |
@@ -53,14 +55,38 @@ use proc_macro::TokenStream;
 /// | `quantize(lo..=hi, step = s)` | – | a number in a range, in steps of `s` |
 /// | `quantize(lo..=hi, bits = n)` | – | the same, in as many steps as `n` bits can tell apart |
 /// | `max_len = n` | – | a `String` of at most `n` bytes, a collection of at most `n` elements: `with = MaxLen::<n>` |
+/// | `entity` | – | a reference to an entity, as the id of its replica: an `EntityRef` or an `Option` of one, which must say so |
 /// | `predict = Linear` | none | changes are written against where the value was heading; see [below](#motion) |
 /// | `on_change = path` | none | `fn(&mut Self, &TimeContext)`, run on proxies after a new value is stored |
 /// | `on_change(path, everywhere)` | none | the same, and run on the primary too; see [below](#change-handlers) |
 /// | `interpolate = EXPR` | none | what proxies show between two values; see [below](#interpolators) |
 /// | `throttle = EXPR` | `Exact` | when a change is worth sending; see [below](#throttles) |
 ///
-/// A field takes one of `with`, `quantize` and `max_len`, and may have the other keys besides. An attribute may be repeated; a
+/// A field takes one of `with`, `quantize`, `max_len` and `entity`, and may have the other keys besides. An attribute may be repeated; a
 /// key may not.
+///
+/// # What is too large
+///
+/// A chunk with a dataset that could not be sent even if it were the only thing to say does not compile, and neither does one
+/// whose datasets together come to more than a record of state has (`limits::RECORD_BYTES`): the error is at the field that brings
+/// it there. Only what is certain counts: the width of numbers, `n` elements under `max_len = n`, the largest variant of an enum.
+/// Text and lists without `max_len`, maps and sets count nothing; when they grow too large, `ReplicaEvent::TooLarge` says so. There is
+/// no limit to the number of datasets.
+///
+/// # Who gets a chunk
+///
+/// With `send_to` a chunk goes to those peers for which the function says so. Others have the replica, its other chunks and of this
+/// one the default values; nothing else of it is ever sent to them, and no echoes of calls on it. They may call its RPCs as the
+/// RPCs say. When the answer changes, what becomes visible arrives whole, and what becomes hidden falls back to the default
+/// values; the peer keeps nothing that it may not see.
+///
+/// The answer is asked for where there is something of the replica to send, so after every change of its datasets, its owner or
+/// its assignment. When it depends on anything else, say so: `ReplicaManager::refresh_targets`. `TargetPeer` says which member the peer
+/// is, what its role is, and whether it owns the replica or has it assigned.
+///
+/// It is the sender that asks, for the peers it sends to. The owner of a replica on a client decides about the host, and the host,
+/// by what it got and what fields with `skip` have by default, about the others: what the host may not have, nobody gets. Who is in the
+/// session sees that the replica is there, which chunks it has, and when something of it changes.
 ///
 /// # How a codec is written
 ///
@@ -146,6 +172,7 @@ pub fn replica_chunk(input: TokenStream) -> TokenStream {
 /// | `tag = n` | variant | pins the tag; others count up from the variant before, from 0 (`= n` in Rust plays no part) |
 /// | `skip` | field | never on the wire; rebuilt with `Default` |
 /// | `bits = n` | field | an integer in `n` bits, 1 to 64 |
+/// | `entity` | field | a reference to an entity: an `EntityRef` or an `Option` of one |
 /// | `predict = Linear` | field of a struct | changes are written against where the value was heading, if the struct is a dataset or part of one |
 /// | `max_len = n` | field | a `String` of at most `n` bytes, a collection of at most `n` elements |
 /// | `with = CODEC`, `quantize(…)` | field | as for [`ReplicaChunk`](macro@ReplicaChunk#how-a-codec-is-written) |
@@ -191,8 +218,11 @@ pub fn marshal(input: TokenStream) -> TokenStream {
 ///
 /// | `#[marshal(…)]` on an argument | meaning |
 /// |---|---|
-/// | `bits = n`, `max_len = n` | as for [`Marshal`](macro@Marshal) |
+/// | `bits = n`, `entity`, `max_len = n` | as for [`Marshal`](macro@Marshal) |
 /// | `with = CODEC`, `quantize(…)` | as for [`ReplicaChunk`](macro@ReplicaChunk#how-a-codec-is-written) |
+///
+/// Arguments that cannot all fit a call do not compile: 8 KiB (`limits::RPC_BYTES`), unreliable ones 1 KiB
+/// (`limits::UNRELIABLE_RPC_BYTES`). What counts is [what counts for datasets](macro@ReplicaChunk#what-is-too-large).
 ///
 /// The block takes `#[rpcs(crate = path)]`, where the runtime is if not at `::gridmate_runtime`. A type has one such block and at most 256 RPCs.
 #[proc_macro_attribute]
@@ -202,28 +232,39 @@ pub fn rpcs(attr: TokenStream, item: TokenStream) -> TokenStream {
 
 /// [`ReplicaChunk`](macro@ReplicaChunk) and the binding of the chunk to entities of a world.
 ///
-/// Takes the same `#[chunk(…)]` and `#[dataset(…)]`; derive one of the two, not both.
+/// Takes the same `#[chunk(…)]` and `#[dataset(…)]`, only that `#[chunk(crate = path)]` says where netbinding is and is
+/// `::netbinding` by default. Derive one of the two, not both.
+///
+/// | `#[bind(…)]` on the struct | default | meaning |
+/// |---|---|---|
+/// | `requires = TYPE` | nothing | a component that an entity with this one also has: its `Default`, if it has none when this one is bound |
+/// | `requires(TYPE, …)` | nothing | the same, several of them |
+/// | `on_bound = path` | none | `fn(&mut Self, &BoundContext)`, called once on each node when the component has been bound to an entity there |
+///
+/// What is required is `Default` and may be any component that the world holds, whether it replicates or not. `BoundContext`
+/// has the order in which things happen; handlers named by `on_bound` run before any that is named by `on_change`. On fields the name
+/// `bind` is reserved.
 ///
 /// ```
 /// use netbinding::prelude::*;
 ///
-/// #[derive(Clone, Default, NetBindable)]
-/// #[chunk(name = "door")]
-/// pub struct Door {
-///     pub open: bool,
-///     #[dataset(skip)]
-///     pub hinge_sound: Option<u32>,
+/// #[derive(Default)]
+/// pub struct Exhaust {
+///     particles: Vec<f32>,
 /// }
 ///
-/// let (_net, registry) = Binding::<PlainWorld>::builder().component::<Door>().build()?;
-/// assert_eq!(registry.to_string(), "chunk door\n  open: bool\n");
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
+/// #[derive(Default, NetBindable)]
+/// #[bind(requires = Exhaust, on_bound = Self::on_bound)]
+/// pub struct Ship {
+///     health: u8,
+/// }
 ///
-/// | attribute | difference |
-/// |---|---|
-/// | `#[chunk(crate = path)]` | where netbinding is; default `::netbinding` |
-/// | `#[bind(…)]` on the struct or a field | takes no keys; the name is reserved |
+/// impl Ship {
+///     fn on_bound(&mut self, ctx: &BoundContext) {
+///         if ctx.primary { /* this node owns it */ }
+///     }
+/// }
+/// ```
 #[proc_macro_derive(NetBindable, attributes(chunk, dataset, bind))]
 pub fn net_bindable(input: TokenStream) -> TokenStream {
     gridmate_codegen::expand_net_bindable(input.into(), &Root::Netbinding).into()

@@ -10,13 +10,14 @@ pub use core::result::Result::{self, Err, Ok};
 pub use std::string::String;
 pub use std::vec::Vec;
 
-pub use crate::chunk::field::{Field, Read, Repr, arg, dataset, enum_shape, field_shape, struct_shape, variant_shape};
+pub use crate::chunk::field::{Field, Read, Repr, enum_shape, field_shape, struct_shape, variant_shape};
+pub use crate::chunk::fit::{Args, Datasets, args, datasets, sum_bits, tagged_bits};
 pub use crate::chunk::{
     ArgDescriptor, HasRpcs, IntoPropagate, MayCall, Moment, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,
-    RpcError, RpcFlags, RpcPort, ThrottleMark, TimeContext,
+    RpcError, RpcFlags, RpcPort, TargetPeer, ThrottleMark, TimeContext,
 };
-pub use crate::schema::{ChunkDescriptor, DatasetDescriptor, Priority};
-pub use crate::wire::codec::{Bits, MaxLen, Native, Predict, Predictable, Quantize};
+pub use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor, Priority};
+pub use crate::wire::codec::{Bits, ByReplica, MaxLen, Native, Predict, Predictable, Quantize};
 pub use crate::wire::{
     BitReader, BitWriter, Change, Codec, FieldShape, Marshal, Past, Shape, Sink, Source, VariantShape, WireError,
 };

@@ -83,11 +83,12 @@ pub mod wire;
 pub mod __private;
 
 pub use chunk::{
-    HasRpcs, Propagate, Registry, RegistryBuilder, RegistryError, ReplicaChunk, RpcContext, RpcError, TimeContext,
+    HasRpcs, PeerRole, Propagate, Registry, RegistryBuilder, RegistryError, ReplicaChunk, RpcContext, RpcError,
+    TargetPeer, TimeContext,
 };
 #[cfg(feature = "derive")]
 pub use gridmate_derive::{Marshal, ReplicaChunk, rpcs};
-pub use ids::{MemberId, ReplicaId};
+pub use ids::{EntityRef, MemberId, ReplicaId};
 pub use node::{Node, NodeConfig, NodeError, NodeEvent, NodeStats, PeerStats};
 pub use replica::{ReplicaEvent, ReplicaManager};
 pub use rng::Rng;

@@ -54,6 +54,10 @@ pub const REPLICAS: usize = 4 << 20;
 /// they were that long ago.
 pub const HISTORY: usize = 32;
 
+/// Replicas of one tick's messages that later ones may count on by order instead of naming them, under the entropy coder. Twelve
+/// bytes each, for as many ticks as there is history.
+pub const EXPECTED: usize = 1_024;
+
 /// Destroyed replicas remembered per peer, so that no late datagram brings one back, count. More of them within
 /// [`PACKET_WINDOW`] datagrams are not acknowledged until there is room.
 pub const TOMBSTONES: usize = 262_144;

@@ -3,7 +3,8 @@
 #[cfg(feature = "glam")]
 pub use crate::chunk::Slerp;
 pub use crate::chunk::{
-    Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, Point, Propagate, RpcContext, RpcError, TimeContext,
+    Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, PeerRole, Point, Propagate, RpcContext, RpcError, TargetPeer,
+    TimeContext,
 };
 #[cfg(feature = "udp")]
 pub use crate::driver::UdpDriver;
@@ -15,4 +16,6 @@ pub use crate::replica::{ReplicaError, ReplicaEvent, ReplicaManager};
 pub use crate::rpcs;
 pub use crate::session::{JoinError, LeaveReason, SessionEvent};
 pub use crate::wire::codec::*;
-pub use crate::{Instant, Marshal, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaChunk, ReplicaId};
+pub use crate::{
+    EntityRef, Instant, Marshal, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaChunk, ReplicaId,
+};

@@ -2,4 +2,7 @@
 
 pub use gridmate_runtime::__private::*;
 
-pub use crate::NetBindable;
+pub use crate::{BoundContext, NetBindable, Required};
+
+/// Asks for a default value, where an error is about the type as it is written.
+pub const fn required<T: Required>() {}

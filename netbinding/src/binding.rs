@@ -4,34 +4,10 @@ use core::any::TypeId;
 use std::collections::BTreeMap;
 
 use gridmate_runtime::replica::{AddError, ReplicaBuilder, ReplicaEvent, ReplicaManager};
-use gridmate_runtime::{NodeEvent, Registry, RegistryBuilder, RegistryError, ReplicaChunk, ReplicaId};
+use gridmate_runtime::{EntityRef, NodeEvent, Registry, RegistryBuilder, RegistryError, ReplicaChunk, ReplicaId};
 
+use crate::bound::{BoundContext, HoldsAll, NetBindable};
 use crate::world::{Holds, World};
-
-/// A component that replicates: a [`ReplicaChunk`] that also lives in a world. `#[derive(NetBindable)]` makes a struct both.
-///
-/// ```
-/// use netbinding::prelude::*;
-///
-/// #[derive(Debug, Default, PartialEq, NetBindable)]
-/// struct Door {
-///     open: bool,
-///     #[dataset(skip)]
-///     hinge_sound: Option<u32>, // of this world only
-/// }
-///
-/// /// What is known of a component type without a value of it.
-/// fn describe<T: NetBindable>() -> String {
-///     format!("{}: {} dataset(s)", T::DESCRIPTOR.name, T::DESCRIPTOR.datasets.len())
-/// }
-///
-/// assert_eq!(describe::<Door>(), "Door: 1 dataset(s)");
-/// ```
-#[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be bound to the network",
-    note = "add `#[derive(Default, NetBindable)]` to `{Self}`"
-)]
-pub trait NetBindable: ReplicaChunk {}
 
 /// Ties the entities of a world to the replicas of a node.
 ///
@@ -59,7 +35,7 @@ pub trait NetBindable: ReplicaChunk {}
 ///
 /// let door = world.create();
 /// world.insert(door, Door { open: false });
-/// let id = net.bind(door, &world, &mut replicas)?;
+/// let id = net.bind(door, &mut world, &mut replicas)?;
 /// assert_eq!((net.entity(id), net.replica(door)), (Some(door), Some(id)));
 ///
 /// world.get_mut::<Door>(door).expect("it has one").open = true;
@@ -116,10 +92,10 @@ pub struct BindingBuilder<W: World> {
 /// let (mut net, registry) = Binding::<PlainWorld>::builder().component::<Door>().build()?;
 /// let (mut world, mut replicas) = (PlainWorld::new(), ReplicaManager::new(registry, 1));
 /// let door = world.create();
-/// assert_eq!(net.bind(door, &world, &mut replicas), Err(BindError::NoComponent));
+/// assert_eq!(net.bind(door, &mut world, &mut replicas), Err(BindError::NoComponent));
 /// world.insert(door, Door::default());
-/// let id = net.bind(door, &world, &mut replicas)?;
-/// assert_eq!(net.bind(door, &world, &mut replicas), Err(BindError::Bound(id)));
+/// let id = net.bind(door, &mut world, &mut replicas)?;
+/// assert_eq!(net.bind(door, &mut world, &mut replicas), Err(BindError::Bound(id)));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -138,9 +114,13 @@ pub enum BindError {
 
 /// What the binding does for one component type, with the type forgotten.
 struct BoundComponent<W: World> {
-    with: for<'a> fn(&W, W::Entity, ReplicaBuilder<'a>) -> (ReplicaBuilder<'a>, bool),
     type_id: TypeId,
-    adopt: fn(&mut W, W::Entity, ReplicaId, &mut ReplicaManager),
+    /// Whether the entity has one; what that requires is there then too.
+    require: fn(&mut W, W::Entity) -> bool,
+    with: for<'a> fn(&W, W::Entity, ReplicaBuilder<'a>) -> ReplicaBuilder<'a>,
+    bound: fn(&mut W, W::Entity, &BoundContext, &mut ReplicaManager),
+    /// Whether the replica has one; the entity has it then too.
+    adopt: fn(&mut W, W::Entity, ReplicaId, &mut ReplicaManager) -> bool,
     pull: fn(&mut W, &BTreeMap<ReplicaId, W::Entity>, &mut ReplicaManager),
     push: fn(&mut W, &BTreeMap<W::Entity, ReplicaId>, &mut ReplicaManager),
 }
@@ -151,34 +131,49 @@ impl<W: World> Binding<W> {
         BindingBuilder { components: Vec::new(), registry: Registry::builder() }
     }
 
-    /// Makes an entity of this world a primary, with every listed component it has now. Components that it gets later do not
-    /// replicate: the chunks of a replica are settled when it is added.
+    /// Makes an entity of this world a primary, with every listed component it has now and those that they require.
+    /// Components that it gets later do not replicate: the chunks of a replica are settled when it is added.
     ///
     /// # Errors
-    /// See [`BindError`].
+    /// See [`BindError`]. What its components require the entity may have got nevertheless.
     pub fn bind(
         &mut self,
         entity: W::Entity,
-        world: &W,
+        world: &mut W,
         replicas: &mut ReplicaManager,
     ) -> Result<ReplicaId, BindError> {
         if let Some(id) = self.replicas.get(&entity) {
             return Err(BindError::Bound(*id));
         }
-        let mut builder = replicas.spawn();
-        let mut any = false;
-        for component in &self.components {
-            let has;
-            (builder, has) = (component.with)(world, entity, builder);
-            any |= has;
-        }
-        if !any {
+        let found = self.settle(entity, world);
+        let found = || self.components.iter().zip(&found).filter_map(|(component, found)| found.then_some(component));
+        if found().next().is_none() {
             return Err(BindError::NoComponent);
         }
+        let builder = found().fold(replicas.spawn(), |builder, component| (component.with)(world, entity, builder));
         let id = builder.add()?;
         self.entities.insert(id, entity);
         self.replicas.insert(entity, id);
+        if let Some(info) = replicas.info(id) {
+            let context = BoundContext::of(&info);
+            found().for_each(|component| (component.bound)(world, entity, &context, replicas));
+        }
         Ok(id)
+    }
+
+    /// Which of the listed components the entity has, once it has all that they require.
+    fn settle(&self, entity: W::Entity, world: &mut W) -> Vec<bool> {
+        let mut found = vec![false; self.components.len()];
+        // What is required may be listed, and require more. Each round finds a component that the one before did not.
+        loop {
+            let before = found.iter().filter(|found| **found).count();
+            for (component, found) in self.components.iter().zip(&mut found) {
+                *found = *found || (component.require)(world, entity);
+            }
+            if found.iter().filter(|found| **found).count() == before {
+                return found;
+            }
+        }
     }
 
     /// Ends an entity's replica and keeps the entity, as one that only this world knows. False when it was not bound, or is
@@ -197,12 +192,7 @@ impl<W: World> Binding<W> {
         match *event {
             // It may be gone again: its end is the next event then.
             NodeEvent::Replica(ReplicaEvent::Added { id, .. }) if replicas.info(id).is_some() => {
-                let entity = world.spawn();
-                for component in &self.components {
-                    (component.adopt)(world, entity, id, replicas);
-                }
-                self.entities.insert(id, entity);
-                self.replicas.insert(entity, id);
+                self.adopt(id, world, replicas);
             }
             // A proxy whose entity the game has despawned is ours now: so that nothing is left that no entity stands for, it ends.
             NodeEvent::Replica(ReplicaEvent::OwnerChanged { id, .. }) if !self.entities.contains_key(&id) => {
@@ -251,6 +241,36 @@ impl<W: World> Binding<W> {
         self.replicas.get(&entity).copied()
     }
 
+    /// A reference to an entity of this world, for components to keep: every node finds its own entity from it. None when
+    /// the entity is not bound.
+    pub fn entity_ref(&self, entity: W::Entity) -> Option<EntityRef> {
+        self.replica(entity).map(EntityRef::new)
+    }
+
+    /// The entity of this world that a reference is to. None while its replica is not here yet, when it is gone, and for a
+    /// reference to nothing; so ask when the entity is needed, and do not keep the answer.
+    ///
+    /// ```
+    /// use netbinding::{Binding, Entity, PlainWorld, prelude::*};
+    ///
+    /// #[derive(Default, NetBindable)]
+    /// struct Missile {
+    ///     #[dataset(entity)]
+    ///     target: Option<EntityRef>,
+    /// }
+    ///
+    /// fn aim(missile: &mut Missile, net: &Binding<PlainWorld>, at: Entity) {
+    ///     missile.target = net.entity_ref(at);
+    /// }
+    ///
+    /// fn target_of(missile: &Missile, net: &Binding<PlainWorld>) -> Option<Entity> {
+    ///     net.resolve(missile.target)
+    /// }
+    /// ```
+    pub fn resolve(&self, to: impl Into<EntityRef>) -> Option<W::Entity> {
+        to.into().replica().and_then(|id| self.entity(id))
+    }
+
     /// How many entities are bound, ours and others'.
     pub fn len(&self) -> usize {
         self.entities.len()
@@ -261,6 +281,23 @@ impl<W: World> Binding<W> {
         self.entities.is_empty()
     }
 
+    fn adopt(&mut self, id: ReplicaId, world: &mut W, replicas: &mut ReplicaManager) {
+        let Some(info) = replicas.info(id) else { return };
+        let entity = world.spawn();
+        let bound: Vec<_> =
+            self.components.iter().filter(|component| (component.adopt)(world, entity, id, replicas)).collect();
+        for component in &bound {
+            (component.require)(world, entity);
+        }
+        self.entities.insert(id, entity);
+        self.replicas.insert(entity, id);
+        let context = BoundContext::of(&info);
+        for component in bound {
+            (component.bound)(world, entity, &context, replicas);
+        }
+        replicas.mark_bound(id);
+    }
+
     fn forget(&mut self, id: ReplicaId) -> Option<W::Entity> {
         let entity = self.entities.remove(&id)?;
         self.replicas.remove(&entity);
@@ -269,20 +306,22 @@ impl<W: World> Binding<W> {
 }
 
 impl<W: World> BindingBuilder<W> {
-    /// Adds a component type. The order means nothing, and twice is the same as once.
+    /// Adds a component type. Twice is the same as once, and the order means nothing but in which `on_bound` handlers run.
     #[must_use]
     pub fn component<T: NetBindable>(mut self) -> Self
     where
-        W: Holds<T>,
+        W: Holds<T> + HoldsAll<T::Requires>,
     {
         let type_id = TypeId::of::<T>();
         if self.components.iter().any(|known| known.type_id == type_id) {
             return self;
         }
-        self.registry = self.registry.chunk::<T>();
+        self.registry = self.registry.bound_chunk::<T>();
         self.components.push(BoundComponent {
             type_id,
+            require: require::<W, T>,
             with: with::<W, T>,
+            bound: bound::<W, T>,
             adopt: adopt::<W, T>,
             pull: pull::<W, T>,
             push: push::<W, T>,
@@ -312,29 +351,51 @@ impl<W: World> core::fmt::Debug for BindingBuilder<W> {
     }
 }
 
+fn require<W: Holds<T> + HoldsAll<T::Requires>, T: NetBindable>(world: &mut W, entity: W::Entity) -> bool {
+    let has = Holds::<T>::get(world, entity).is_some();
+    if has {
+        HoldsAll::<T::Requires>::insert_missing(world, entity);
+    }
+    has
+}
+
 fn with<'a, W: Holds<T>, T: NetBindable>(
     world: &W,
     entity: W::Entity,
     builder: ReplicaBuilder<'a>,
-) -> (ReplicaBuilder<'a>, bool) {
-    match world.get(entity) {
-        None => (builder, false),
-        Some(component) => {
-            let mut chunk = T::default();
-            copy_datasets(component, &mut chunk);
-            (builder.with(chunk), true)
-        }
+) -> ReplicaBuilder<'a> {
+    let Some(component) = world.get(entity) else { return builder };
+    let mut chunk = T::default();
+    copy_datasets(component, &mut chunk);
+    builder.with(chunk)
+}
+
+fn bound<W: Holds<T>, T: NetBindable>(
+    world: &mut W,
+    entity: W::Entity,
+    context: &BoundContext,
+    replicas: &mut ReplicaManager,
+) {
+    let Some(component) = world.get_mut_silent(entity) else { return };
+    component.notify_bound(context);
+    if let Ok(mut chunk) = replicas.primary_mut::<T>(context.replica) {
+        chunk.merge(component);
     }
 }
 
-fn adopt<W: Holds<T>, T: NetBindable>(world: &mut W, entity: W::Entity, id: ReplicaId, replicas: &mut ReplicaManager) {
+fn adopt<W: Holds<T>, T: NetBindable>(
+    world: &mut W,
+    entity: W::Entity,
+    id: ReplicaId,
+    replicas: &mut ReplicaManager,
+) -> bool {
     // From now on `pull` has to hear of every change.
     replicas.watch::<T>();
-    if let Ok(chunk) = replicas.get::<T>(id) {
-        let mut component = T::default();
-        copy_datasets(chunk, &mut component);
-        world.insert_silent(entity, component);
-    }
+    let Ok(chunk) = replicas.get::<T>(id) else { return false };
+    let mut component = T::default();
+    copy_datasets(chunk, &mut component);
+    world.insert_silent(entity, component);
+    true
 }
 
 fn pull<W: Holds<T>, T: NetBindable>(

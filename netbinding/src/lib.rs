@@ -23,7 +23,7 @@
 //!
 //! let door = world_a.create();
 //! world_a.insert(door, Door { open: true });
-//! let id = net_a.bind(door, &world_a, a.replicas())?;
+//! let id = net_a.bind(door, &mut world_a, a.replicas())?;
 //!
 //! for frame in 0..60 {
 //!     let now = Instant::from_millis(frame * 33);
@@ -43,6 +43,7 @@
 #![forbid(unsafe_code)]
 
 mod binding;
+mod bound;
 mod plain;
 pub mod prelude;
 mod world;
@@ -50,12 +51,13 @@ mod world;
 #[doc(hidden)]
 pub mod __private;
 
-pub use binding::{BindError, Binding, BindingBuilder, NetBindable};
+pub use binding::{BindError, Binding, BindingBuilder};
+pub use bound::{BoundContext, HoldsAll, NetBindable, Required};
 pub use gridmate_derive::{
     NetBindable, NetbindingMarshal as Marshal, NetbindingReplicaChunk as ReplicaChunk, netbinding_rpcs as rpcs,
 };
 pub use gridmate_runtime::chunk::ReplicaChunk;
 pub use gridmate_runtime::wire::Marshal;
-pub use gridmate_runtime::{Priority, Propagate, RpcContext, TimeContext};
+pub use gridmate_runtime::{EntityRef, PeerRole, Priority, Propagate, RpcContext, TargetPeer, TimeContext};
 pub use plain::{Component, Entity, PlainWorld};
 pub use world::{Holds, World};

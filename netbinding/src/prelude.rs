@@ -3,7 +3,8 @@
 #[cfg(feature = "glam")]
 pub use gridmate_runtime::chunk::Slerp;
 pub use gridmate_runtime::chunk::{
-    Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, Point, Propagate, RpcContext, RpcError, TimeContext,
+    Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, PeerRole, Point, Propagate, RpcContext, RpcError, TargetPeer,
+    TimeContext,
 };
 #[cfg(feature = "udp")]
 pub use gridmate_runtime::driver::UdpDriver;
@@ -13,6 +14,6 @@ pub use gridmate_runtime::driver::{Conditioned, Driver, MemoryNetwork};
 pub use gridmate_runtime::replica::{ReplicaError, ReplicaEvent, ReplicaManager};
 pub use gridmate_runtime::session::{JoinError, LeaveReason, SessionEvent};
 pub use gridmate_runtime::wire::codec::*;
-pub use gridmate_runtime::{Instant, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaId};
+pub use gridmate_runtime::{EntityRef, Instant, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaId};
 
-pub use crate::{BindError, Binding, Holds, Marshal, NetBindable, PlainWorld, ReplicaChunk, World, rpcs};
+pub use crate::{BindError, Binding, BoundContext, Holds, Marshal, NetBindable, PlainWorld, ReplicaChunk, World, rpcs};

@@ -117,12 +117,17 @@ pub trait World {
 /// let (mut net, registry) = Binding::<Doors>::builder().component::<Door>().build()?;
 /// let (mut world, mut replicas) = (Doors::default(), ReplicaManager::new(registry, 1));
 /// world.set(7, false);
-/// let id = net.bind(7, &world, &mut replicas)?;
+/// let id = net.bind(7, &mut world, &mut replicas)?;
 /// world.set(7, true);
 /// net.push(&mut world, &mut replicas);
 /// assert!(replicas.get::<Door>(id)?.open);
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` does not hold components of type `{T}`",
+    label = "the entities of this world cannot have a `{T}`",
+    note = "implement `Holds<{T}>` for `{Self}`; a component type is held with all that it requires"
+)]
 pub trait Holds<T>: World {
     /// An entity's component.
     fn get(&self, entity: Self::Entity) -> Option<&T>;

@@ -27,12 +27,24 @@ cases! { replica_chunk;
             throttle: f32,
         }
     }
+    coder {
+        #[chunk(coder = Entropy)]
+        struct Ship {
+            x: f32,
+        }
+    }
     predict {
         struct Ship {
             #[dataset(quantize(-256.0..=256.0, step = 0.002), predict = Linear)]
             position: Vec3,
             #[dataset(predict = Linear)]
             clock: u32,
+        }
+    }
+    send_to {
+        #[chunk(send_to = Self::is_for)]
+        struct Hand {
+            cards: u64,
         }
     }
     with_unit_struct {
@@ -93,6 +105,14 @@ cases! { replica_chunk;
             crew: Vec<u16>,
         }
     }
+    entity {
+        struct Missile {
+            #[dataset(entity)]
+            target: Option<EntityRef>,
+            #[dataset(entity, on_change = Self::on_owner)]
+            owner: EntityRef,
+        }
+    }
     throttle {
         struct Ship {
             #[dataset(throttle = Epsilon(0.02), quantize(-256.0..=256.0, step = 0.002))]
@@ -145,6 +165,14 @@ mod bind {
     cases! { net_bindable;
         bindable {
             #[chunk(name = "ship")]
+            struct Ship { health: u8 }
+        }
+        requires {
+            #[bind(requires = Hull)]
+            struct Ship { health: u8 }
+        }
+        requires_several_and_on_bound {
+            #[bind(requires(Hull, engine::Engine<f32>), on_bound = Self::on_bound)]
             struct Ship { health: u8 }
         }
         mistake {

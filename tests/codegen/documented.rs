@@ -54,12 +54,17 @@ fn every_key_is_in_a_table() {
     let mut of_rpcs = offered(&expand_rpcs(quote!(x), rpcs, &Root::Runtime));
     assert!(of_rpcs.remove("crate"), "below the table: it goes on the block");
     assert_eq!(documented("rpcs"), of_rpcs);
-    let bind = offered(&expand_net_bindable(
-        quote!(
+    let bind = quote!(
+        #[bind(x)]
+        struct Ship {}
+    );
+    assert_eq!(documented("net_bindable"), offered(&expand_net_bindable(bind, &Root::Netbinding)));
+    assert!(documented("net_bindable").contains("requires"));
+    let on_field = quote!(
+        struct Ship {
             #[bind(x)]
-            struct Ship {}
-        ),
-        &Root::Netbinding,
-    ));
-    assert_eq!(bind, BTreeSet::new(), "no keys");
+            hull: u8,
+        }
+    );
+    assert_eq!(offered(&expand_net_bindable(on_field, &Root::Netbinding)), BTreeSet::new(), "no keys");
 }

@@ -12,6 +12,9 @@ cases! { marshal;
             weight: f32,
         }
     }
+    entity {
+        struct Order(#[marshal(entity)] EntityRef, u8);
+    }
     max_len {
         struct Loadout<const N: usize> {
             #[marshal(max_len = 8)]

@@ -23,6 +23,12 @@ cases! { rpcs;
             }
         }
     }
+    argument_entity {
+        impl Ship {
+            #[rpc]
+            fn follow(&mut self, ctx: &RpcContext, #[marshal(entity)] leader: EntityRef) {}
+        }
+    }
     argument_codecs {
         impl Ship {
             #[rpc]

@@ -1,6 +1,8 @@
 //! What the keys of the attributes do when a program runs: two managers, no carrier, no loss.
 
+mod coder;
 mod interpolate;
+mod limits;
 mod max_len;
 mod on_change;
 mod predict;

@@ -147,7 +147,7 @@ impl<T: ::core::fmt::Display> ToText for T {
 
 /// Fields called like what generated code uses.
 #[derive(Default, ReplicaChunk)]
-#[chunk(name = "ship", migratable, crate = ::renamed)]
+#[chunk(name = "ship", migratable, crate = ::renamed, send_to = Self::is_for)]
 pub struct Ship {
     #[dataset(on_change = Self::on_health)]
     health: u8,
@@ -172,6 +172,10 @@ pub struct Ship {
 }
 
 impl Ship {
+    fn is_for(&self, _peer: &::renamed::TargetPeer) -> bool {
+        true
+    }
+
     const LETTERS: usize = 4;
     const WAY: ::renamed::chunk::Linear = ::renamed::chunk::Linear;
     const SLOW: ::renamed::chunk::AtMost = ::renamed::chunk::AtMost(3);

@@ -1,5 +1,8 @@
 //! Worlds bound to nodes: entities appear, follow, and vanish everywhere.
 
+mod bound;
+mod refs;
+
 use gridmate_runtime::sim::LinkConfig;
 use netbinding::prelude::*;
 use netbinding::{Entity, PlainWorld};
@@ -50,8 +53,12 @@ impl Game {
         let network = MemoryNetwork::new();
         let mut players: Vec<Player> = Vec::new();
         for seed in 0..3 {
-            let (net, registry) =
-                Binding::<PlainWorld>::builder().component::<Body>().component::<Vitals>().build().unwrap();
+            let (net, registry) = Binding::<PlainWorld>::builder()
+                .component::<Body>()
+                .component::<Vitals>()
+                .component::<refs::Missile>()
+                .build()
+                .unwrap();
             let link = LinkConfig { loss: 0.2, ..LinkConfig::perfect() };
             let driver = Conditioned::new(network.bind_any().unwrap(), link, seed).unwrap();
             let config = NodeConfig::new(registry).seed(seed);

@@ -39,14 +39,14 @@ fn messages_are_what_the_document_says() {
     let mut host = ReplicaManager::new(registry, 1);
     let peer = host.add_peer(MemberId(2), PeerRole::Client);
     let id = host.add(Ship { x: 0.0, health: 100 }).unwrap();
-    assert_eq!(state(&mut host, peer), "01 00 00 00 31 6f 27 03");
+    assert_eq!(state(&mut host, peer), "01 00 00 00 31 b7 93 01");
     host.primary_mut::<Ship>(id).unwrap().x = 1.0;
-    assert_eq!(state(&mut host, peer), "02 00 00 00 8a df 31");
+    assert_eq!(state(&mut host, peer), "02 00 00 00 8a ef 18");
     host.primary_mut::<Ship>(id).unwrap().rpcs().hit(10).unwrap();
     let _ = state(&mut host, peer);
     let mut call = String::new();
     host.drain_calls(peer, |_, bytes| call = hex(bytes));
     assert_eq!(call, "07 f8 00 00 00 80 02");
     host.destroy(id).unwrap();
-    assert_eq!(state(&mut host, peer), "04 00 00 00 12 c6 01 00 00 00");
+    assert_eq!(state(&mut host, peer), "04 00 00 00 12 30 0e 00 00 00 00");
 }

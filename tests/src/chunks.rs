@@ -1,6 +1,7 @@
 //! Sample chunk types: small ones for one mechanism each, and one with everything.
 
 use gridmate_runtime::prelude::*;
+use gridmate_runtime::schema::Coder;
 
 /// A number to compare, and one that is quantised.
 #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
@@ -181,7 +182,16 @@ pub struct Panel {
 /// # Panics
 /// Never: the types have different names.
 pub fn registry() -> Registry {
+    registry_with(Coder::Packed)
+}
+
+/// All of the above, with one coder.
+///
+/// # Panics
+/// Never: the types have different names.
+pub fn registry_with(coder: Coder) -> Registry {
     Registry::builder()
+        .coder(coder)
         .chunk::<Mover>()
         .chunk::<Journal>()
         .chunk::<Gauge>()

@@ -69,9 +69,8 @@ pub fn next_id(w: &mut BitWriter) {
 /// The rest of a record that creates a replica of the classes given, each of them with two datasets as they are by default.
 pub fn full(w: &mut BitWriter, owner: u32, classes: &[u32]) {
     w.bits(0b100, 3);
-    w.bool(true); // Changed in this tick,
     w.gamma(owner);
-    w.bool(true); // assigned to its owner,
+    w.bool(true); // Assigned to its owner,
     w.bool(false); // not to migrate.
     w.gamma(u32::try_from(classes.len()).expect("few chunks"));
     classes.iter().for_each(|class| w.gamma(class + 1));

@@ -51,6 +51,8 @@ pub struct Mesh {
     pub bytes: u64,
     /// The tick.
     pub tick: u64,
+    /// What was sent since this was made empty, by sender and receiver; nothing is noted without.
+    pub overheard: Option<Vec<(usize, usize, Vec<u8>)>>,
     registry: Registry,
     seed: u64,
     /// `peers[a][b]`: how `a` calls `b`.
@@ -82,6 +84,7 @@ impl Mesh {
             messages: 0,
             bytes: 0,
             tick: 0,
+            overheard: None,
             registry: registry.clone(),
             seed,
             peers: vec![BTreeMap::new()],
@@ -269,6 +272,7 @@ impl Mesh {
         let peers: Vec<_> = self.peers[node].iter().map(|(to, peer)| (*to, *peer)).collect();
         for (to, peer) in peers {
             for (reliable, bytes) in self.take_calls(node, to) {
+                self.overhear(node, to, &bytes);
                 if reliable {
                     let due = self.tick + LATENCY + self.weather.latency + self.rng.below(10);
                     self.reliable.entry((node, to)).or_default().push_back((due, bytes));
@@ -281,6 +285,7 @@ impl Mesh {
                 let Some(message) = self.managers[node].marshal(peer, self.weather.bytes, &mut bytes) else { break };
                 self.messages += 1;
                 self.bytes += bytes.len() as u64;
+                self.overhear(node, to, &bytes);
                 if self.rng.chance(self.weather.loss) {
                     // Noticed when later ones have been acknowledged.
                     let noticed = 10 + self.weather.latency;
@@ -290,6 +295,12 @@ impl Mesh {
                     self.fly(node, to, late, What::State { token: message.token, bytes: bytes.clone() });
                 }
             }
+        }
+    }
+
+    fn overhear(&mut self, from: usize, to: usize, bytes: &[u8]) {
+        if let Some(overheard) = &mut self.overheard {
+            overheard.push((from, to, bytes.to_vec()));
         }
     }
 

@@ -5,6 +5,12 @@ use crate::{Report, Tree, is_test};
 /// What programs and their authors read the documentation of.
 const SOURCES: &[&str] = &["gridmate-derive/src/", "gridmate-runtime/src/", "netbinding/src/"];
 
+/// Public for the compiler, and not for programs: the file, the item, and why.
+const UNREACHABLE: &[(&str, &str, &str)] = &[
+    ("gridmate-runtime/src/chunk/fit.rs", "Listed", "generated code names it, by way of `__private`"),
+    ("gridmate-runtime/src/wire/codec/by_replica.rs", "Declared", "a bound that nothing meets, seen in errors only"),
+];
+
 /// Structs, enums, traits and macros that are public have an example in their documentation. What is for the crate alone says
 /// `pub(crate)`; what is for generated code alone is in `__private`, or hidden.
 pub(crate) fn missing(tree: &Tree, report: &mut Report) {
@@ -12,7 +18,8 @@ pub(crate) fn missing(tree: &Tree, report: &mut Report) {
         if is_test(path) || path.contains("__private") {
             continue;
         }
-        for (line, item) in without_example(text) {
+        let listed = |item| UNREACHABLE.iter().any(|(file, name, _)| (*file, *name) == (path, item));
+        for (line, item) in without_example(text).into_iter().filter(|(_, item)| !listed(item)) {
             report.add(path, line, format_args!("`{item}` has no example that compiles in its documentation; add one"));
         }
     }

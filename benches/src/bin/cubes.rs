@@ -13,6 +13,8 @@ use std::time::{Duration, Instant as Clock};
 use glam::{IVec3, Vec3};
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::PeerRole;
+use gridmate_runtime::schema::Coder;
+use gridmate_runtime::wire::PackedRotation;
 
 /// Numbers of a cube in the recording: eight 32-bit integers.
 const NUMBERS: usize = 8;
@@ -26,22 +28,33 @@ struct Cube {
     /// Metres; the recording has steps of 1/512.
     #[dataset(quantize(-256.0..=256.0, step = 0.001_953_125), predict = Linear)]
     position: Vec3,
-    rotation: Rotation,
+    #[dataset(predict = Linear)]
+    rotation: PackedRotation<9>,
     interacting: bool,
-}
-
-/// A quaternion without its largest component.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Marshal)]
-struct Rotation {
-    #[marshal(bits = 2)]
-    largest: u8,
-    #[marshal(bits = 9, predict = Linear)]
-    rest: [u16; 3],
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
     let frames = read(&file_argument()?)?;
-    let registry = Registry::builder().chunk::<Cube>().build()?;
+    let mut table = Vec::new();
+    for (lib, coder) in [("gridmate_packed", Coder::Packed), ("gridmate_entropy", Coder::Entropy)] {
+        let figures = run(&frames, coder)?;
+        for (metric, value) in figures {
+            println!("bench=cubes case=cubes901 lib={lib} metric={metric} value={value:.1}");
+        }
+        table.push((lib, figures));
+    }
+    println!();
+    println!("{:<18} {:>12} {:>10} {:>12} {:>12}", "coder", "bytes/frame", "kbit/s", "encode us", "decode us");
+    for (lib, [(_, bytes), _, (_, encode), (_, decode)]) in table {
+        let (kilobits, encode, decode) = (bytes * 8.0 * 60.0 / 1e3, encode / 1e3, decode / 1e3);
+        println!("{lib:<18} {bytes:>12.1} {kilobits:>10.1} {encode:>12.1} {decode:>12.1}");
+    }
+    Ok(())
+}
+
+/// What one coder makes of all frames.
+fn run(frames: &[Vec<Cube>], coder: Coder) -> Result<[(&'static str, f64); 4], Box<dyn Error>> {
+    let registry = Registry::builder().coder(coder).chunk::<Cube>().build()?;
     let mut host = ReplicaManager::new(registry.clone(), 1);
     let mut client = ReplicaManager::new(registry, 2);
     client.set_local_member(MemberId(2));
@@ -95,20 +108,7 @@ fn main() -> Result<(), Box<dyn Error>> {
         ("encode_ns_per_frame", encoding.as_nanos() as f64 / frames.len() as f64),
         ("decode_ns_per_frame", decoding.as_nanos() as f64 / frames.len() as f64),
     ];
-    for (metric, value) in figures {
-        println!("bench=cubes case=cubes901 lib=gridmate_packed metric={metric} value={value:.1}");
-    }
-    println!();
-    println!("{:<16} {:>12} {:>10} {:>12} {:>12}", "coder", "bytes/frame", "kbit/s", "encode us", "decode us");
-    let [(_, bytes), _, (_, encode), (_, decode)] = figures;
-    println!(
-        "{:<16} {bytes:>12.1} {:>10.1} {:>12.1} {:>12.1}",
-        "packed",
-        bytes * 8.0 * 60.0 / 1e3,
-        encode / 1e3,
-        decode / 1e3
-    );
-    Ok(())
+    Ok(figures)
 }
 
 fn file_argument() -> Result<PathBuf, String> {
@@ -128,8 +128,7 @@ fn read(path: &std::path::Path) -> Result<Vec<Vec<Cube>>, Box<dyn Error>> {
         return Err(format!("{}: not a recording of {CUBES} cubes", path.display()).into());
     }
     let cube = |n: &[i32]| -> Result<Cube, std::num::TryFromIntError> {
-        let rotation =
-            Rotation { largest: n[0].try_into()?, rest: [n[1].try_into()?, n[2].try_into()?, n[3].try_into()?] };
+        let rotation = PackedRotation::new(n[0].try_into()?, [n[1].try_into()?, n[2].try_into()?, n[3].try_into()?]);
         Ok(Cube { position: IVec3::new(n[4], n[5], n[6]).as_vec3() / 512.0, rotation, interacting: n[7] != 0 })
     };
     let frames = numbers.chunks_exact(CUBES * NUMBERS);

@@ -1,6 +1,10 @@
 //! Rules that look at more than one key, field or method. Rules about one key are where the key is read.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+
+use proc_macro2::Ident;
+use quote::ToTokens as _;
+use syn::Type;
 
 use crate::attr::{CodecAttr, DatasetAttr, RpcAttr};
 use crate::errors::Errors;
@@ -17,6 +21,7 @@ pub(crate) fn codec(at: &CodecAttr, errors: &mut Errors) {
         at.quantize.as_ref().map(|given| &given.key),
         at.bits.as_ref().map(|given| &given.key),
         at.max_len.as_ref().map(|given| &given.key),
+        at.entity.as_ref().map(|given| &given.key),
     ];
     let mut ways = ways.into_iter().flatten();
     let first = ways.next();
@@ -31,6 +36,8 @@ pub(crate) fn codec(at: &CodecAttr, errors: &mut Errors) {
     let Some(predict) = &at.predict else { return };
     if at.skip.is_some() {
         errors.at(&predict.key, "a field with `skip` is never on the wire, so `predict` means nothing");
+    } else if at.entity.is_some() {
+        errors.at(&predict.key, "a reference to an entity has no motion to predict");
     } else if let Some(max_len) = &at.max_len {
         errors.at(&predict.key, format_args!("what has a `{}` has no motion to predict", max_len.key));
     }
@@ -49,6 +56,19 @@ pub(crate) fn dataset(at: &DatasetAttr, errors: &mut Errors) {
     ];
     for other in others.into_iter().flatten() {
         errors.at(other, format_args!("a field with `skip` is never on the wire, so `{other}` means nothing"));
+    }
+}
+
+/// A component requires others, each once.
+pub(crate) fn requires(ident: &Ident, requires: &[Type], errors: &mut Errors) {
+    let mut known = BTreeSet::new();
+    for ty in requires {
+        let name = ty.to_token_stream().to_string();
+        if name == "Self" || *ident == name {
+            errors.at(ty, "a component does not require itself");
+        } else if !known.insert(name) {
+            errors.at(ty, "required twice");
+        }
     }
 }
 

@@ -35,7 +35,7 @@ pub type Read<T = ()> = Result<T, WireError>;
 /// ```
 #[derive(Debug)]
 pub struct Field<T, C = Native> {
-    codec: C,
+    pub(super) codec: C,
     value: PhantomData<fn(T) -> T>,
 }
 
@@ -145,12 +145,12 @@ impl<T, C> Field<T, C> {
 
     /// Writes a bit that says whether `now` differs from `base`, and the difference if so.
     #[inline]
-    pub fn encode_change<S: Sink>(&self, now: &C::Repr, base: &C::Repr, past: Past<'_, C::Repr>, w: &mut S)
+    pub fn encode_change(&self, now: &C::Repr, base: &C::Repr, past: Past<'_, C::Repr>, w: &mut impl Sink)
     where
         C: Codec<T>,
     {
         let differs = now != base;
-        w.differs(differs, if S::MODELLED { past.repr().map(|past| past != base) } else { None });
+        w.differs(differs, if w.is_modelled() { past.repr().map(|past| past != base) } else { None });
         if differs {
             self.codec.encode_ahead(now, base, past, w);
         }
@@ -158,11 +158,11 @@ impl<T, C> Field<T, C> {
 
     /// Reads what [`encode_change`](Self::encode_change) wrote; `repr` holds the base before and the value after.
     #[inline]
-    pub fn decode_change<S: Source>(&self, repr: &mut C::Repr, past: Past<'_, C::Repr>, r: &mut S) -> Read
+    pub fn decode_change(&self, repr: &mut C::Repr, past: Past<'_, C::Repr>, r: &mut impl Source) -> Read
     where
         C: Codec<T>,
     {
-        let moved = if S::MODELLED { past.repr().map(|past| past != repr) } else { None };
+        let moved = if r.is_modelled() { past.repr().map(|past| past != repr) } else { None };
         if r.differs(moved)? { self.codec.decode_ahead(repr, past, r) } else { Ok(()) }
     }
 
@@ -186,17 +186,37 @@ impl<T, C> Field<T, C> {
 }
 
 impl<S> Change<'_, S> {
-    /// Writes a part of the snapshot: [`Field::encode_change`].
+    /// Writes a dataset of a chunk's snapshot, if it is to be written: [`Field::encode_change`].
     #[inline]
     pub fn write<T, C: Codec<T>>(self, field: &Field<T, C>, part: impl Fn(&S) -> &C::Repr, w: &mut impl Sink) {
+        if w.dataset() {
+            self.field(field, part, w);
+        }
+    }
+
+    /// Writes a field of a struct: [`Field::encode_change`].
+    #[inline]
+    pub fn field<T, C: Codec<T>>(self, field: &Field<T, C>, part: impl Fn(&S) -> &C::Repr, w: &mut impl Sink) {
         field.encode_change(part(self.now), part(self.base), self.past.part(part), w);
     }
 }
 
 impl<S> Past<'_, S> {
-    /// Reads what [`Change::write`] wrote of a part into `now`: [`Field::decode_change`].
+    /// Reads what [`Change::write`] wrote of a dataset into `now`: [`Field::decode_change`].
     #[inline]
     pub fn read<T, C: Codec<T>>(
+        self,
+        field: &Field<T, C>,
+        now: &mut C::Repr,
+        part: impl Fn(&S) -> &C::Repr,
+        r: &mut impl Source,
+    ) -> Read {
+        if r.dataset() { self.field(field, now, part, r) } else { Ok(()) }
+    }
+
+    /// Reads what [`Change::field`] wrote of a field into `now`: [`Field::decode_change`].
+    #[inline]
+    pub fn field<T, C: Codec<T>>(
         self,
         field: &Field<T, C>,
         now: &mut C::Repr,
@@ -208,12 +228,12 @@ impl<S> Past<'_, S> {
 }
 
 /// A dataset as data.
-pub const fn dataset(name: &'static str, shape: fn() -> Shape) -> DatasetDescriptor {
+pub(super) const fn dataset(name: &'static str, shape: fn() -> Shape) -> DatasetDescriptor {
     DatasetDescriptor { name, shape }
 }
 
 /// An RPC's argument as data.
-pub const fn arg(name: &'static str, shape: fn() -> Shape) -> super::ArgDescriptor {
+pub(super) const fn arg(name: &'static str, shape: fn() -> Shape) -> super::ArgDescriptor {
     super::ArgDescriptor { name, shape }
 }
 

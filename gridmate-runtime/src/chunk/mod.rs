@@ -12,12 +12,15 @@
 //!
 //! A **snapshot** is the struct as reprs, one per dataset. It is what is compared, kept as a baseline and agreed upon.
 
+pub(crate) mod coder;
 pub(crate) mod field;
+pub(crate) mod fit;
 mod history;
 mod interpolate;
 mod registry;
 mod rpc;
 mod store;
+mod target;
 mod throttle;
 
 pub use field::Field;
@@ -31,6 +34,7 @@ pub use rpc::{
 };
 pub(crate) use rpc::{OutboxCall, RpcOutbox};
 pub(crate) use store::{Arrival, Basis, ChunkStore, ReceiveError, TypedStore};
+pub use target::{PeerRole, TargetPeer};
 pub use throttle::{AtMost, Distance, Epsilon, Exact, Pace, SettledEpsilon, Throttle, ThrottleMark};
 
 use crate::ids::{MemberId, ReplicaId};
@@ -127,6 +131,16 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
 
     /// Stores in `self` every dataset whose repr differs between `now` and `before`.
     fn apply(&mut self, now: &Self::Snapshot, before: &Self::Snapshot);
+
+    /// Whether [`sends_to`](Self::sends_to) is ever to be asked.
+    const SELECTIVE: bool = false;
+
+    /// Whether a peer may have this chunk: its datasets, and the echoes of calls on it. One that may not has a chunk of default
+    /// values. Asked only of a type that is [`SELECTIVE`](Self::SELECTIVE).
+    fn sends_to(&self, peer: &TargetPeer) -> bool {
+        let _ = peer;
+        true
+    }
 
     /// Whether [`notify`](Self::notify) does anything on a primary.
     const NOTIFIES_PRIMARY: bool = false;

@@ -5,8 +5,8 @@ use core::fmt;
 
 use crate::chunk::{ChunkStore, MayCall, ReplicaChunk, RpcFlags, TypedStore};
 use crate::limits;
-use crate::schema::{ChunkSchema, FNV_OFFSET, RpcSchema, Snapshot, fnv1a};
-use crate::wire::FieldShape;
+use crate::schema::{ChunkSchema, Coder, FNV_OFFSET, RpcSchema, Snapshot, fnv1a};
+use crate::wire::{FieldShape, Shape};
 
 /// Chunk types by name. Frozen once built; every node of a session needs the same one.
 ///
@@ -30,6 +30,7 @@ use crate::wire::FieldShape;
 pub struct Registry {
     types: Vec<ChunkType>,
     fingerprint: u64,
+    modelled: bool,
 }
 
 /// Collects chunk types for a [`Registry`].
@@ -56,6 +57,7 @@ pub struct Registry {
 #[derive(Default)]
 pub struct RegistryBuilder {
     types: Vec<ChunkType>,
+    coder: Option<Coder>,
 }
 
 #[derive(Clone)]
@@ -63,7 +65,8 @@ pub(crate) struct ChunkType {
     pub(crate) type_id: TypeId,
     rust_name: &'static str,
     schema: ChunkSchema,
-    make_store: fn() -> Box<dyn ChunkStore>,
+    coder: Coder,
+    make_store: fn(u16, Coder) -> Box<dyn ChunkStore>,
 }
 
 /// Why a list of chunk types cannot be used.
@@ -145,6 +148,11 @@ impl Registry {
         self.snapshot().to_json()
     }
 
+    /// Whether messages of state are under models: some type has the entropy coder.
+    pub(crate) const fn is_modelled(&self) -> bool {
+        self.modelled
+    }
+
     pub(crate) fn types(&self) -> &[ChunkType] {
         &self.types
     }
@@ -153,15 +161,48 @@ impl Registry {
 impl RegistryBuilder {
     /// Adds a chunk type. Adding one twice is the same as once.
     #[must_use]
-    pub fn chunk<T: ReplicaChunk>(mut self) -> Self {
+    pub fn chunk<T: ReplicaChunk>(self) -> Self {
+        self.with::<T>(|class, coder| Box::new(TypedStore::<T>::new(class, coder)))
+    }
+
+    /// The same, for programs that give every replica something of their own to stand for, an entity: the change handlers of
+    /// a proxy wait until the program says [`ReplicaManager::mark_bound`](crate::ReplicaManager::mark_bound).
+    #[must_use]
+    pub fn bound_chunk<T: ReplicaChunk>(self) -> Self {
+        self.with::<T>(|class, coder| Box::new(TypedStore::<T>::waiting(class, coder)))
+    }
+
+    fn with<T: ReplicaChunk>(mut self, make_store: fn(u16, Coder) -> Box<dyn ChunkStore>) -> Self {
         if self.types.iter().all(|t| t.type_id != TypeId::of::<T>()) {
             self.types.push(ChunkType {
                 type_id: TypeId::of::<T>(),
                 rust_name: core::any::type_name::<T>(),
                 schema: schema_of::<T>(),
-                make_store: || Box::new(TypedStore::<T>::new()),
+                coder: T::DESCRIPTOR.coder,
+                make_store,
             });
         }
+        self
+    }
+
+    /// Gives all types this coder, whatever they declare: for sessions short of bandwidth, or of time.
+    ///
+    /// ```
+    /// use gridmate_runtime::prelude::*;
+    /// use gridmate_runtime::schema::Coder;
+    ///
+    /// #[derive(Default, ReplicaChunk)]
+    /// struct Door {
+    ///     open: bool,
+    /// }
+    ///
+    /// let small = Registry::builder().coder(Coder::Entropy).chunk::<Door>().build()?;
+    /// assert_ne!(small.fingerprint(), Registry::builder().chunk::<Door>().build()?.fingerprint());
+    /// # Ok::<(), gridmate_runtime::RegistryError>(())
+    /// ```
+    #[must_use]
+    pub const fn coder(mut self, coder: Coder) -> Self {
+        self.coder = Some(coder);
         self
     }
 
@@ -171,6 +212,9 @@ impl RegistryBuilder {
     /// See [`RegistryError`].
     pub fn build(mut self) -> Result<Registry, RegistryError> {
         self.types.sort_by_key(|t| t.schema.name);
+        for t in &mut self.types {
+            t.settle_coder(self.coder);
+        }
         if u16::try_from(self.types.len()).is_err() {
             return Err(RegistryError::TooManyTypes(self.types.len()));
         }
@@ -192,13 +236,24 @@ impl RegistryBuilder {
             }
         }
         let fingerprint = self.types.iter().fold(FNV_OFFSET, |hash, t| fnv1a(t.schema.to_string().as_bytes(), hash));
-        Ok(Registry { types: self.types, fingerprint })
+        let modelled = self.types.iter().any(|t| t.coder == Coder::Entropy);
+        Ok(Registry { types: self.types, fingerprint, modelled })
     }
 }
 
 impl ChunkType {
-    pub(crate) fn make_store(&self) -> Box<dyn ChunkStore> {
-        (self.make_store)()
+    pub(crate) fn make_store(&self, class: u16) -> Box<dyn ChunkStore> {
+        (self.make_store)(class, self.coder)
+    }
+
+    /// The coder is part of what nodes must agree on, so it shows in the layout of every dataset.
+    fn settle_coder(&mut self, forced: Option<Coder>) {
+        self.coder = forced.unwrap_or(self.coder);
+        if self.coder == Coder::Entropy {
+            for FieldShape { shape, .. } in &mut self.schema.datasets {
+                *shape = Shape::named("entropy", [shape.clone()]);
+            }
+        }
     }
 }
 

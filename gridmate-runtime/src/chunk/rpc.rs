@@ -190,7 +190,7 @@ pub enum MayCall {
 pub enum Propagate {
     /// Nobody.
     Stop,
-    /// Every proxy.
+    /// Every proxy, but those from whom the chunk is hidden (`send_to`).
     ToProxies,
 }
 

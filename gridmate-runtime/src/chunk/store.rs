@@ -6,11 +6,12 @@
 
 use core::any::Any;
 
+use super::coder::{In, Out};
 use super::history::{Received, Sent};
 use super::throttle::Throttles;
-use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TimeContext};
-use crate::schema::ChunkDescriptor;
-use crate::wire::{Ahead, BitReader, BitWriter, Change, Past, WireError};
+use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
+use crate::schema::{ChunkDescriptor, Coder};
+use crate::wire::{Ahead, BitReader, Change, Past, WireError};
 
 /// A [`TypedStore`] with its type forgotten: one dynamic call per chunk and phase, none per dataset.
 pub(crate) trait ChunkStore: Send + Sync {
@@ -32,18 +33,27 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn in_force(&self, slot: u32, at: u32) -> Option<u32>;
     /// Writes the current snapshot, which is of `version`, against a basis. False, with nothing written, when that has been
     /// forgotten.
-    fn encode(&self, slot: u32, basis: Basis, version: u32, w: &mut BitWriter) -> bool;
+    fn encode(&self, slot: u32, basis: Basis, version: u32, out: Out<'_>) -> bool;
+    /// Writes that nothing differs from a basis of defaults, as for a peer that has had nothing else.
+    fn encode_hidden(&self, basis: Basis, version: u32, out: Out<'_>);
     /// Whether the current snapshot differs from the one in force at version `base`.
     fn differs(&self, slot: u32, base: u32) -> bool;
 
+    /// Whether some peers may not have every chunk of the type.
+    fn selective(&self) -> bool;
+    /// Whether a peer may have this one.
+    fn sends_to(&self, slot: u32, peer: &TargetPeer) -> bool;
+
     /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`].
-    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError>;
+    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError>;
     /// Reads past an encoding of something that is here already.
-    fn skip(&mut self, slot: u32, arrival: Arrival, r: &mut BitReader<'_>) -> Result<(), ReceiveError>;
+    fn skip(&mut self, slot: u32, arrival: Arrival, r: In<'_, '_>) -> Result<(), ReceiveError>;
     /// Runs the change handlers for everything received since the last call.
     ///
     /// `context` says of a replica when and whose it is, and whether its primary is here.
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>);
+    /// From now on the change handlers of this one run; see [`TypedStore::waiting`].
+    fn mark_bound(&mut self, slot: u32);
     /// Forgets what only a proxy needs: the owner is here now.
     fn promote(&mut self, slot: u32);
 
@@ -68,13 +78,20 @@ pub(crate) struct Basis {
     pub(crate) base: u32,
     /// The one in force then, before `base`, says what was on the move; 0 if none does.
     pub(crate) past: u32,
+    /// How calm what moves is; see [`Ahead::with_calm`].
+    pub(crate) calm: u8,
 }
 
 impl Basis {
-    pub(crate) const DEFAULTS: Self = Self { base: 0, past: 0 };
+    pub(crate) const DEFAULTS: Self = Self { base: 0, past: 0, calm: 0 };
+
+    /// Without a past nothing moves.
+    pub(crate) const fn without_past(self) -> Self {
+        Self { base: self.base, past: 0, calm: 0 }
+    }
 
     const fn ahead(self, version: u32) -> Ahead {
-        Ahead::new(version.saturating_sub(self.base), self.base.saturating_sub(self.past))
+        Ahead::new(version.saturating_sub(self.base), self.base.saturating_sub(self.past)).with_calm(self.calm)
     }
 }
 
@@ -106,7 +123,12 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     watched: bool,
     /// Slots with something to notify.
     changed: Vec<u32>,
+    /// Whether the handlers of a new proxy wait for `mark_bound`.
+    waits: bool,
     throttles: Throttles<T>,
+    /// The type's number, and whether its values are under models in messages that have any.
+    class: u16,
+    modelled: bool,
     /// Whether a dataset is guessed from its past.
     predicts: bool,
     defaults: T::Snapshot,
@@ -125,11 +147,13 @@ struct Slot<T: ReplicaChunk> {
     updated: bool,
     /// What it held before the changes that nobody was notified of yet.
     before: Option<T::Snapshot>,
+    /// Nobody is to be notified yet.
+    waits: bool,
     live: bool,
 }
 
 impl<T: ReplicaChunk> TypedStore<T> {
-    pub(crate) fn new() -> Self {
+    pub(crate) fn new(class: u16, coder: Coder) -> Self {
         let defaults = T::default().snapshot();
         let scratch = defaults.clone();
         Self {
@@ -140,11 +164,21 @@ impl<T: ReplicaChunk> TypedStore<T> {
             updated: Vec::new(),
             watched: false,
             changed: Vec::new(),
+            waits: false,
             throttles: Throttles::new(),
-            predicts: T::DESCRIPTOR.datasets.iter().any(|dataset| (dataset.shape)().predicts()),
+            class,
+            modelled: coder == Coder::Entropy,
+            // Models ask what was on the move, whether or not a guess is made of it.
+            predicts: coder == Coder::Entropy
+                || T::DESCRIPTOR.datasets.iter().any(|dataset| (dataset.shape)().predicts()),
             defaults,
             scratch,
         }
+    }
+
+    /// One in which the change handlers of a new proxy wait until it is [`mark_bound`](ChunkStore::mark_bound).
+    pub(crate) fn waiting(class: u16, coder: Coder) -> Self {
+        Self { waits: true, ..Self::new(class, coder) }
     }
 
     /// Makes a chunk that holds `value`, touched.
@@ -200,7 +234,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
     }
 
     /// Leaves the snapshot that `r` encodes in `scratch`.
-    fn decode(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<(), ReceiveError> {
+    fn decode(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<(), ReceiveError> {
         let (basis, received) = (arrival.basis, &self.slots[slot as usize].received);
         let at = |version| received.at(version).ok_or(ReceiveError::MissingBaseline);
         self.scratch.clone_from(if basis.base == 0 { &self.defaults } else { at(basis.base)? });
@@ -210,7 +244,24 @@ impl<T: ReplicaChunk> TypedStore<T> {
         } else {
             Past::UNKNOWN
         };
-        T::decode(&mut self.scratch, past, r).map_err(ReceiveError::Wire)
+        match r {
+            In::Packed(r) => T::decode(&mut self.scratch, past, r),
+            In::Modelled(r) => {
+                r.begin(self.class, self.modelled);
+                T::decode(&mut self.scratch, past, r)
+            }
+        }
+        .map_err(ReceiveError::Wire)
+    }
+
+    fn write(&self, change: Change<'_, T::Snapshot>, out: Out<'_>) {
+        match out {
+            Out::Packed(w) => T::encode(change, w),
+            Out::Modelled(w) => {
+                w.begin(self.class, self.modelled);
+                T::encode(change, w);
+            }
+        }
     }
 
     pub(crate) fn mark_updated(&mut self, slot: u32) {
@@ -246,6 +297,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             touched: false,
             updated: false,
             before: None,
+            waits: false,
             live: true,
         };
         if let Some(index) = self.free.pop() {
@@ -275,11 +327,17 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn insert_default(&mut self, replica: u32) -> u32 {
-        self.allocate(T::default(), replica)
+        let slot = self.allocate(T::default(), replica);
+        self.slots[slot as usize].waits = self.waits;
+        slot
     }
 
     fn remove(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
+        if s.waits && s.before.is_some() {
+            // Only those that wait stay listed for longer than a tick.
+            self.changed.retain(|changed| *changed != slot);
+        }
         s.value = T::default();
         s.sent = Sent::new();
         s.received = Received::new();
@@ -336,14 +394,31 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         if s.version <= at { Some(s.version) } else { s.sent.version_at(at) }
     }
 
-    fn encode(&self, slot: u32, basis: Basis, version: u32, w: &mut BitWriter) -> bool {
+    fn encode(&self, slot: u32, basis: Basis, version: u32, out: Out<'_>) -> bool {
         let s = &self.slots[slot as usize];
         let base = if basis.base == 0 { Some(&self.defaults) } else { s.at(basis.base) };
         let past = if self.predicts && basis.past != 0 { s.at(basis.past).map(Some) } else { Some(None) };
         let (Some(base), Some(past)) = (base, past) else { return false };
         let past = past.map_or(Past::UNKNOWN, |past| Past::new(past, basis.ahead(version)));
-        T::encode(Change::new(&s.current, base).with_past(past), w);
+        self.write(Change::new(&s.current, base).with_past(past), out);
         true
+    }
+
+    fn encode_hidden(&self, basis: Basis, version: u32, out: Out<'_>) {
+        let past = if self.predicts && basis.past != 0 {
+            Past::new(&self.defaults, basis.ahead(version))
+        } else {
+            Past::UNKNOWN
+        };
+        self.write(Change::new(&self.defaults, &self.defaults).with_past(past), out);
+    }
+
+    fn selective(&self) -> bool {
+        T::SELECTIVE
+    }
+
+    fn sends_to(&self, slot: u32, peer: &TargetPeer) -> bool {
+        self.slots[slot as usize].value.sends_to(peer)
     }
 
     fn differs(&self, slot: u32, base: u32) -> bool {
@@ -351,12 +426,12 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         s.at(base).is_none_or(|base| *base != s.current)
     }
 
-    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<&mut BitReader<'_>>) -> Result<bool, ReceiveError> {
+    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError> {
         self.decode(slot, arrival, r)?;
         let s = &mut self.slots[slot as usize];
         if T::INTERPOLATES == 0 {
             // Whatever comes after this names nothing older.
-            let Basis { base, past } = arrival.basis;
+            let Basis { base, past, .. } = arrival.basis;
             s.received.forget_before(if past == 0 { base } else { past });
         }
         if s.received.newest() != Some(&self.scratch) {
@@ -382,21 +457,30 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         Ok(true)
     }
 
-    fn skip(&mut self, slot: u32, arrival: Arrival, r: &mut BitReader<'_>) -> Result<(), ReceiveError> {
+    fn skip(&mut self, slot: u32, arrival: Arrival, r: In<'_, '_>) -> Result<(), ReceiveError> {
         self.decode(slot, arrival, Some(r))
     }
 
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
-        for slot in self.changed.drain(..) {
-            let s = &mut self.slots[slot as usize];
-            let Some(before) = s.before.take() else { continue };
-            if let Some((context, primary)) = context(s.replica) {
+        self.changed.retain(|slot| {
+            let s = &mut self.slots[*slot as usize];
+            if s.waits && s.before.is_some() {
+                return true;
+            }
+            if let Some(before) = s.before.take()
+                && let Some((context, primary)) = context(s.replica)
+            {
                 s.value.notify(&s.current, &before, &context);
                 if !primary {
                     s.follow(&mut self.scratch);
                 }
             }
-        }
+            false
+        });
+    }
+
+    fn mark_bound(&mut self, slot: u32) {
+        self.slots[slot as usize].waits = false;
     }
 
     fn promote(&mut self, slot: u32) {

@@ -2,6 +2,7 @@
 
 use super::ReplicaManager;
 use crate::chunk::Basis;
+use crate::chunk::coder::Out;
 use crate::ids::ReplicaId;
 use crate::schema::{FNV_OFFSET, fnv1a};
 use crate::wire::BitWriter;
@@ -27,7 +28,12 @@ impl ReplicaManager {
                 w.gamma(entry.id.serial);
                 for chunk in &entry.chunks {
                     w.gamma(u32::from(chunk.class) + 1);
-                    self.stores[usize::from(chunk.class)].encode(chunk.slot, Basis::DEFAULTS, entry.version, &mut w);
+                    self.stores[usize::from(chunk.class)].encode(
+                        chunk.slot,
+                        Basis::DEFAULTS,
+                        entry.version,
+                        Out::Packed(&mut w),
+                    );
                 }
                 (entry.id, fnv1a(w.finish(), FNV_OFFSET))
             })

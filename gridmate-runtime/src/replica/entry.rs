@@ -35,6 +35,8 @@ pub(super) struct Entry {
     pub(super) migratable: bool,
     /// A chunk of it is written with regard to its past.
     pub(super) predicts: bool,
+    /// Its number among the replicas with a chunk that not every peer may have; 0 for all others.
+    pub(super) audience: u32,
     /// The highest of its chunks' priorities.
     pub(super) priority: Priority,
     /// Its newest state is too large to be sent.

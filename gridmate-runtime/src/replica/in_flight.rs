@@ -2,6 +2,8 @@
 
 use std::collections::VecDeque;
 
+use super::entry::Entry;
+use super::expected::Expected;
 use crate::ids::ReplicaId;
 
 /// Ticks between repetitions of something, after the first.
@@ -51,6 +53,16 @@ impl InFlight {
     pub(super) fn record(&mut self, sent: Sent) {
         self.has_again |= sent.is_again();
         self.records.push_back(sent);
+    }
+
+    /// The replicas recorded since the last message was sealed, of those that are sent and not destroyed.
+    pub(super) fn unsealed(&self, entries: &[Entry]) -> impl Iterator<Item = Expected> {
+        let sealed = self.messages.back().map_or(self.first_record, |m| m.start + m.len as u64);
+        let start = usize::try_from(sealed - self.first_record).expect("no more than are in the ring");
+        self.records.range(start..).filter_map(|sent| match *sent {
+            Sent::State { place, .. } => Some(Expected { id: entries[place as usize].id, place }),
+            Sent::Destroy { .. } => None,
+        })
     }
 
     /// Everything recorded since the last call went out as one message. Returns its token.

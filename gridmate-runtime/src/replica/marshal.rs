@@ -1,22 +1,24 @@
 //! State messages: for each peer all that it still lacks, each encoding made once.
 
 use core::ops::Range;
+use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
 use super::entry::Entry;
-use super::in_flight::Sent;
-use super::owed::Target;
-use super::record::{Cursor, Header, Kind, write_version};
+use super::in_flight::{InFlight, Sent};
+use super::message::{Message, Modelled, Packed};
+use super::owed::{Owed, Target};
+use super::record::{Header, Kind};
 use super::target::Peer;
-use super::{PeerId, ReplicaEvent, ReplicaManager};
+use super::{PeerId, PeerRole, ReplicaEvent, ReplicaManager};
+use crate::chunk::coder::Collect;
 use crate::chunk::{Basis, ChunkStore};
+use crate::ids::MemberId;
 use crate::limits;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
-
-/// Room kept for a record's id and kind, bits: two gamma codes of 63, and four.
-const RECORD_HEAD_BITS: usize = 2 + 63 + 63 + 4 + 33;
+use crate::wire::entropy::{Recorder, Symbols, Writer};
 
 /// A state message is ready: send it unreliably, and report its fate to
 /// [`handle_receipt`](ReplicaManager::handle_receipt) exactly once.
@@ -52,8 +54,10 @@ pub struct StateMessage {
 /// Encodings of the current tick, shared by all peers on the same baseline.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
-    /// All of them, each starting at a byte.
-    arena: BitWriter,
+    /// All of them, each starting at a byte; of a registry with models, as symbols.
+    pub(super) arena: BitWriter,
+    pub(super) recorder: Recorder,
+    modelled: bool,
     by_place: Vec<Encodings>,
     /// Encodings made and not yet counted; places and sizes of those that are too large.
     made: u64,
@@ -64,6 +68,7 @@ pub(super) struct Encoder {
     pub(super) scratch: BitWriter,
     /// For state messages.
     message: BitWriter,
+    writer: Writer,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -72,108 +77,155 @@ struct Encodings {
     list: SmallVec<[Encoding; 2]>,
 }
 
-/// One body: where it is, and against what.
-#[derive(Clone, Copy, Debug)]
-struct Encoding {
-    /// What was asked for; without a base, the whole.
-    asked: Basis,
-    /// What it came out as: without a past that has been forgotten, or whole.
+/// What peers on one baseline, who may have the same chunks, are told of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+struct Asked {
+    /// Without a base, the whole.
     basis: Basis,
-    start: usize,
-    bits: usize,
+    /// A bit for each chunk that is hidden from them.
+    hidden: u64,
 }
 
-impl Encoding {
-    const fn fits(&self) -> bool {
-        self.bits <= limits::RECORD_BYTES * 8
-    }
+/// One body: where it is, and against what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Encoding {
+    asked: Asked,
+    /// What it came out as: without a past that has been forgotten, or whole.
+    basis: Basis,
+    /// Bytes and bits, or symbols.
+    pub(super) start: usize,
+    pub(super) length: usize,
+    /// Too large to be sent.
+    oversized: bool,
 }
 
 impl Encoder {
+    pub(super) fn new(modelled: bool) -> Self {
+        Self { modelled, ..Self::default() }
+    }
+
     pub(super) fn start_tick(&mut self, places: usize) {
         self.generation += 1;
         self.arena.clear();
+        self.recorder.clear();
         if self.by_place.len() < places {
             self.by_place.resize(places, Encodings::default());
         }
     }
 
-    /// The body of `entry` against `basis`, made now unless a peer before has asked for it; `None` when it is too large.
+    /// The body of `entry` that is `asked` for, made now unless it was for a peer before; `None` when it is too large.
     #[inline]
     fn body(
         &mut self,
         place: usize,
-        basis: Basis,
+        asked: Asked,
         entry: &Entry,
         tick: u32,
         stores: &[Box<dyn ChunkStore>],
     ) -> Option<Encoding> {
-        let Self { arena, by_place, generation, made, oversized, .. } = self;
-        debug_assert!(place < by_place.len(), "messages are written after `prepare`");
-        let encodings = &mut by_place[place];
-        if encodings.generation != *generation {
-            encodings.generation = *generation;
+        debug_assert!(place < self.by_place.len(), "messages are written after `prepare`");
+        let encodings = &mut self.by_place[place];
+        if encodings.generation != self.generation {
+            encodings.generation = self.generation;
             encodings.list.clear();
         }
-        if let Some(known) = encodings.list.iter().find(|e| e.asked == basis) {
-            return known.fits().then_some(*known);
+        if let Some(known) = encodings.list.iter().find(|e| e.asked == asked) {
+            return (!known.oversized).then_some(*known);
         }
-        let body = encode(arena, basis, entry, tick, stores);
+        let body = if self.modelled {
+            encode(&mut self.recorder, asked, entry, tick, stores)
+        } else {
+            encode(&mut self.arena, asked, entry, tick, stores)
+        };
         encodings.list.push(body);
-        *made += 1;
-        if !body.fits() {
-            oversized.push((place, body.bits / 8));
+        self.made += 1;
+        if body.oversized {
+            self.oversized.push((place, body.length / 8));
             return None;
         }
         Some(body)
     }
 }
 
-fn encode(arena: &mut BitWriter, asked: Basis, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
-    let start = arena.finish().len();
-    let mut basis = asked;
-    let delta = |basis, arena: &mut BitWriter| {
-        arena.truncate(start * 8);
-        encode_delta(arena, basis, entry, tick, stores)
-    };
-    if basis.past != 0 && !delta(basis, arena) {
-        basis.past = 0;
+/// The bits that a body would take, about; nothing of it is kept.
+pub(super) fn trial(
+    encoder: &mut Encoder,
+    basis: Basis,
+    entry: &Entry,
+    tick: u32,
+    stores: &[Box<dyn ChunkStore>],
+) -> usize {
+    if !entry.live || entry.version > tick {
+        return 0;
     }
-    if basis.past == 0 && (basis.base == 0 || !delta(basis, arena)) {
-        basis = Basis::DEFAULTS;
-        arena.truncate(start * 8);
-        encode_full(arena, entry, tick, stores);
+    let Encoder { arena, recorder, writer, modelled, .. } = encoder;
+    if *modelled {
+        let body = encode(recorder, Asked { basis, hidden: 0 }, entry, tick, stores);
+        let cost = writer.cost(recorder, Symbols { start: body.start, len: body.length });
+        recorder.truncate(body.start);
+        cost
+    } else {
+        let body = encode(arena, Asked { basis, hidden: 0 }, entry, tick, stores);
+        arena.rewind(body.start);
+        body.length
     }
-    let mut bits = arena.len() - start * 8;
-    if arena.take_error().is_some() {
-        // Breaks a length limit of its own: as unfit to be sent as one that is too large.
-        bits = bits.max(limits::RECORD_BYTES * 8 + 1);
-    }
-    Encoding { asked, basis, start, bits }
 }
 
-fn encode_delta(arena: &mut BitWriter, basis: Basis, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> bool {
-    write_version(entry.version, tick, arena);
-    if let [chunk] = entry.chunks[..] {
-        return stores[usize::from(chunk.class)].encode(chunk.slot, basis, entry.version, arena);
+fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
+    let start = to.mark();
+    let Asked { mut basis, hidden } = asked;
+    if basis.past != 0 && !encode_delta(to, start, Asked { basis, hidden }, entry, tick, stores) {
+        basis = basis.without_past();
     }
-    entry.chunks.iter().all(|chunk| {
+    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, Asked { basis, hidden }, entry, tick, stores)) {
+        basis = Basis::DEFAULTS;
+        to.rewind(start);
+        encode_full(to, hidden, entry, tick, stores);
+    }
+    let length = to.length(start);
+    // What breaks a length limit of its own is as unfit to be sent as what is too large.
+    let oversized = to.take_fault() | (to.size(start) > limits::RECORD_BYTES * 8);
+    Encoding { asked, basis, start, length, oversized }
+}
+
+fn encode_delta(
+    to: &mut impl Collect,
+    start: usize,
+    Asked { basis, hidden }: Asked,
+    entry: &Entry,
+    tick: u32,
+    stores: &[Box<dyn ChunkStore>],
+) -> bool {
+    to.rewind(start);
+    if let [chunk] = entry.chunks[..] {
         let store = &stores[usize::from(chunk.class)];
-        let differs = store.differs(chunk.slot, basis.base);
-        arena.bool(differs);
-        !differs || store.encode(chunk.slot, basis, entry.version, arena)
+        if hidden != 0 {
+            store.encode_hidden(basis, tick, to.out());
+            return true;
+        }
+        return store.encode(chunk.slot, basis, tick, to.out());
+    }
+    entry.chunks.iter().enumerate().all(|(i, chunk)| {
+        let store = &stores[usize::from(chunk.class)];
+        let differs = hidden >> i & 1 == 0 && store.differs(chunk.slot, basis.base);
+        to.bool(differs);
+        !differs || store.encode(chunk.slot, basis, tick, to.out())
     })
 }
 
-fn encode_full(arena: &mut BitWriter, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) {
-    write_version(entry.version, tick, arena);
-    entry.ownership().write(arena);
-    arena.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
+fn encode_full(to: &mut impl Collect, hidden: u64, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) {
+    entry.ownership().write(to);
+    to.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
     for chunk in &entry.chunks {
-        arena.gamma(u32::from(chunk.class) + 1);
+        to.gamma(u32::from(chunk.class) + 1);
     }
-    for chunk in &entry.chunks {
-        stores[usize::from(chunk.class)].encode(chunk.slot, Basis::DEFAULTS, entry.version, arena);
+    for (i, chunk) in entry.chunks.iter().enumerate() {
+        let store = &stores[usize::from(chunk.class)];
+        if hidden >> i & 1 == 0 {
+            store.encode(chunk.slot, Basis::DEFAULTS, tick, to.out());
+        } else {
+            store.encode_hidden(Basis::DEFAULTS, tick, to.out());
+        }
     }
 }
 
@@ -187,33 +239,41 @@ impl ReplicaManager {
     /// needs more. `None` when it lacks nothing. Call after [`prepare`](Self::prepare), until `None` or out of budget: what is
     /// left goes out in a later tick, with the values of then.
     pub fn marshal(&mut self, peer: PeerId, max_bytes: usize, out: &mut Vec<u8>) -> Option<StateMessage> {
-        let Self { entries, stores, peers, encoder, stats, tick, levels, .. } = self;
+        let Self { entries, stores, peers, encoder, stats, tick, levels, reach, .. } = self;
         let peer = peers.get_mut(peer.0 as usize)?.as_mut()?;
         if !peer.owed.has_pending && !peer.owed.has_tombs() {
             return None;
         }
-        let mut message = core::mem::take(&mut encoder.message);
-        message.clear();
-        let header = Header { tick: *tick, common: peer.owed.common_basis() };
-        header.write(&mut message);
-        let mut writer = Writer { w: &mut message, header, cursor: Cursor::START, max_bits: max_bytes * 8, any: false };
-        let mut records = writer.destroys(peer);
-        if !peer.owed.has_tombs() && peer.owed.has_pending {
-            // The most important first. Nearly always there is one level, and one walk.
-            let several = levels.len() > 1;
-            let done = levels.keys().rev().all(|level| {
-                let level = several.then_some(*level);
-                let (written, done) = writer.states(peer, level, entries, stores, encoder);
-                records += written;
-                done
-            });
-            peer.owed.has_pending = !done;
-        }
-        stats.records_sent += records;
+        let header = Header { tick: *tick, common: peer.owed.common_basis(*reach) };
+        // The most important first. Nearly always there is one level, and one walk.
+        let several = levels.len() > 1;
+        let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, records: 0 };
         out.clear();
-        out.extend_from_slice(message.finish());
-        encoder.message = message;
-        let message = (records > 0).then(|| StateMessage { token: peer.in_flight.seal(*tick) });
+        if pass.encoder.modelled {
+            let Peer { owed, in_flight, company, .. } = &mut *peer;
+            let mut writer = core::mem::take(&mut pass.encoder.writer);
+            let list = if several { None } else { company.delivered(header.common.base) };
+            let mut message = Modelled::new(&mut writer, header, list, max_bytes);
+            pass.expected(&mut message, owed, in_flight);
+            pass.fill(&mut message, owed, in_flight, levels);
+            out.extend_from_slice(message.finish());
+            pass.encoder.writer = writer;
+        } else {
+            let mut bits = core::mem::take(&mut pass.encoder.message);
+            let mut message = Packed::new(&mut bits, header, max_bytes);
+            pass.fill(&mut message, &mut peer.owed, &mut peer.in_flight, levels);
+            out.extend_from_slice(bits.finish());
+            pass.encoder.message = bits;
+        }
+        let records = pass.records;
+        stats.records_sent += records;
+        let message = (records > 0).then(|| {
+            let Peer { in_flight, company, .. } = &mut *peer;
+            if encoder.modelled {
+                company.note(*tick, in_flight.unsealed(entries), limits::HISTORY);
+            }
+            StateMessage { token: in_flight.seal(*tick) }
+        });
         self.note_encodings();
         message
     }
@@ -231,7 +291,7 @@ impl ReplicaManager {
     /// Tells what became of a state message: `delivered`, or lost. Each token is worth one report; more are ignored.
     pub fn handle_receipt(&mut self, peer: PeerId, token: u64, delivered: bool) {
         if let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) {
-            let Peer { in_flight, owed, .. } = peer;
+            let Peer { in_flight, owed, company, .. } = peer;
             let sent_in = in_flight.resolve(token, |sent| {
                 if delivered {
                     owed.delivered(sent, &self.entries);
@@ -239,76 +299,111 @@ impl ReplicaManager {
                     owed.again(sent, &self.entries);
                 }
             });
-            if let Some(tick) = sent_in.filter(|_| delivered) {
-                owed.note_tick(tick);
-            }
-        }
-    }
-}
-
-struct Writer<'a> {
-    w: &'a mut BitWriter,
-    header: Header,
-    cursor: Cursor,
-    max_bits: usize,
-    /// Whether a record was written.
-    any: bool,
-}
-
-impl Writer<'_> {
-    fn destroys(&mut self, peer: &mut Peer) -> u64 {
-        let mut records = 0;
-        while records == 0 || self.w.len() + RECORD_HEAD_BITS <= self.max_bits {
-            let Some((id, tomb, again)) = peer.owed.next_tomb() else { break };
-            self.cursor.write(id, self.w);
-            Kind::Destroy { after_rpcs: tomb.after_rpcs }.write(self.header, self.w);
-            self.any = true;
-            peer.in_flight.record(Sent::Destroy { id, again });
-            records += 1;
-        }
-        records
-    }
-
-    /// Writes what is pending of one priority, or of all, from where the last message stopped. Returns how many records, and
-    /// whether that was all of it.
-    fn states(
-        &mut self,
-        peer: &mut Peer,
-        level: Option<Priority>,
-        entries: &[Entry],
-        stores: &[Box<dyn ChunkStore>],
-        encoder: &mut Encoder,
-    ) -> (u64, bool) {
-        let start = peer.owed.next_place;
-        let mut records = 0;
-        for places in [start..usize::MAX, 0..start] {
-            match self.states_in(places, peer, level, entries, stores, encoder) {
-                Ok(written) => records += written,
-                Err((written, stopped)) => {
-                    peer.owed.next_place = stopped;
-                    return (records + written, false);
+            if let Some(tick) = sent_in {
+                company.resolve(tick, delivered);
+                if delivered {
+                    owed.ticks.note(tick);
                 }
             }
         }
-        (records, true)
+    }
+}
+
+/// One message being filled.
+struct Pass<'a> {
+    /// Who the peer is.
+    to: (MemberId, PeerRole),
+    entries: &'a [Entry],
+    stores: &'a [Box<dyn ChunkStore>],
+    encoder: &'a mut Encoder,
+    records: u64,
+}
+
+impl Pass<'_> {
+    /// Destructions, then what is pending, by priority, until the message is full.
+    fn fill(
+        &mut self,
+        message: &mut impl Message,
+        owed: &mut Owed,
+        in_flight: &mut InFlight,
+        levels: &BTreeMap<Priority, usize>,
+    ) {
+        self.destroys(message, owed, in_flight);
+        if !owed.has_tombs() && owed.has_pending {
+            let several = levels.len() > 1;
+            let done = levels.keys().rev().all(|level| {
+                let level = several.then_some(*level);
+                self.states(message, owed, in_flight, level)
+            });
+            owed.has_pending = !done;
+        }
+    }
+
+    fn destroys(&mut self, message: &mut impl Message, owed: &mut Owed, in_flight: &mut InFlight) {
+        while message.has_room() {
+            let Some((id, tomb, again)) = owed.next_tomb() else { break };
+            message.destroy(id, tomb.after_rpcs);
+            in_flight.record(Sent::Destroy { id, again });
+            self.records += 1;
+        }
+    }
+
+    /// Writes what was in the messages of the common base and is pending again.
+    fn expected(&mut self, message: &mut Modelled<'_>, owed: &mut Owed, in_flight: &mut InFlight) {
+        while let Some(expected) = message.next_expected() {
+            let place = expected.place as usize;
+            let pending = self.entries.get(place).is_some_and(|entry| entry.live && entry.id == expected.id)
+                && owed.pending[place];
+            let written = pending
+                && match self.state(message, place, owed) {
+                    State::Record(kind, body, sent) => {
+                        message.record_expected(kind, &body, &self.encoder.recorder);
+                        self.wrote(place, sent, owed, in_flight);
+                        true
+                    }
+                    State::Nothing => {
+                        owed.pending.set(place, false);
+                        false
+                    }
+                    State::Later | State::Full => false,
+                };
+            if !written {
+                message.skip_expected();
+            }
+        }
+    }
+
+    /// Writes what is pending of one priority, or of all, from where the last message stopped. Returns whether that was all.
+    fn states(
+        &mut self,
+        message: &mut impl Message,
+        owed: &mut Owed,
+        in_flight: &mut InFlight,
+        level: Option<Priority>,
+    ) -> bool {
+        let start = owed.next_place;
+        for places in [start..usize::MAX, 0..start] {
+            if let Err(stopped) = self.states_in(places, message, owed, in_flight, level) {
+                owed.next_place = stopped;
+                return false;
+            }
+        }
+        true
     }
 
     /// As [`states`](Self::states), for a range of places. The error is the place that found no room.
     fn states_in(
         &mut self,
         places: Range<usize>,
-        peer: &mut Peer,
+        message: &mut impl Message,
+        owed: &mut Owed,
+        in_flight: &mut InFlight,
         level: Option<Priority>,
-        entries: &[Entry],
-        stores: &[Box<dyn ChunkStore>],
-        encoder: &mut Encoder,
-    ) -> Result<u64, (u64, usize)> {
+    ) -> Result<(), usize> {
         const BITS: usize = usize::BITS as usize;
-        let Peer { owed, in_flight, .. } = peer;
-        let words = owed.pending.as_raw_mut_slice();
-        let mut records = 0;
-        for i in places.start / BITS..words.len().min(places.end.div_ceil(BITS)) {
-            let mut left = words[i];
+        let words = owed.pending.as_raw_slice().len();
+        for i in places.start / BITS..words.min(places.end.div_ceil(BITS)) {
+            let mut left = owed.pending.as_raw_slice()[i];
             if i == places.start / BITS {
                 left &= usize::MAX << (places.start % BITS);
             }
@@ -319,43 +414,73 @@ impl Writer<'_> {
                 let bit = left & left.wrapping_neg();
                 left ^= bit;
                 let place = i * BITS + bit.trailing_zeros() as usize;
-                let (entry, target) = (&entries[place], &mut owed.targets[place]);
-                // What arrived since the last `prepare` has a version that is not open yet.
-                if level.is_some_and(|level| level != entry.priority) || entry.version > self.header.tick {
+                if level.is_some_and(|level| level != self.entries[place].priority) {
                     continue;
                 }
-                let again = core::mem::take(&mut target.again);
-                if target.acked == entry.version {
-                    words[i] ^= bit; // The receipt came while it waited for its turn.
-                    continue;
+                match self.state(message, place, owed) {
+                    State::Record(kind, body, sent) => {
+                        message.record(self.entries[place].id, kind, &body, self.encoder);
+                        self.wrote(place, sent, owed, in_flight);
+                    }
+                    State::Nothing => owed.pending.as_raw_mut_slice()[i] ^= bit,
+                    State::Later => {}
+                    State::Full => return Err(place),
                 }
-                let (asked, named) = target.basis(self.header, entry, stores);
-                let Some(body) = encoder.body(place, asked, entry, self.header.tick, stores) else {
-                    words[i] ^= bit;
-                    continue;
-                };
-                // A first record always fits: the carrier cuts it into fragments when it must.
-                if self.any && self.w.len() + RECORD_HEAD_BITS + body.bits > self.max_bits {
-                    target.again = again;
-                    return Err((records, place));
-                }
-                // What names the common basis may still have to do without its past.
-                let basis = if body.basis == asked { named } else { body.basis };
-                self.cursor.write(entry.id, self.w);
-                if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } }.write(self.header, self.w);
-                self.any = true;
-                target.kept = target.kept.max(if basis.past == 0 { basis.base } else { basis.past });
-                let bytes = encoder.arena.finish();
-                self.w.append(&bytes[body.start..], body.bits);
-                target.sent = entry.version;
-                #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
-                in_flight.record(Sent::State { place: place as u32, version: entry.version, again });
-                records += 1;
-                words[i] ^= bit;
             }
         }
-        Ok(records)
+        Ok(())
     }
+
+    /// What to say of a place that is pending.
+    #[inline]
+    fn state(&mut self, message: &impl Message, place: usize, owed: &mut Owed) -> State {
+        let header = message.header();
+        let entry = &self.entries[place];
+        // What arrived since the last `prepare` has a version that is not open yet.
+        if entry.version > header.tick {
+            return State::Later;
+        }
+        let hidden = if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores) };
+        let target = &mut owed.targets[place];
+        if target.acked >= entry.version {
+            target.again = false;
+            return State::Nothing; // The receipt came while it waited for its turn.
+        }
+        let (basis, named) = target.basis(header, entry, self.stores);
+        let asked = Asked { basis, hidden };
+        let Some(body) = self.encoder.body(place, asked, entry, header.tick, self.stores) else {
+            target.again = false;
+            return State::Nothing;
+        };
+        if !message.fits(&body, self.encoder) {
+            return State::Full;
+        }
+        // What names the common basis may still have to do without its past.
+        let basis = if body.basis == basis { named } else { body.basis };
+        let kind = if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } };
+        let again = core::mem::take(&mut target.again);
+        target.kept = target.kept.max(if basis.past == 0 { basis.base } else { basis.past });
+        target.sent = header.tick;
+        #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
+        State::Record(kind, body, Sent::State { place: place as u32, version: header.tick, again })
+    }
+
+    #[inline]
+    fn wrote(&mut self, place: usize, sent: Sent, owed: &mut Owed, in_flight: &mut InFlight) {
+        in_flight.record(sent);
+        owed.pending.set(place, false);
+        self.records += 1;
+    }
+}
+
+enum State {
+    Record(Kind, Encoding, Sent),
+    /// It is not to be sent: it is there, or too large.
+    Nothing,
+    /// Not in this message.
+    Later,
+    /// There is no room.
+    Full,
 }
 
 impl Target {
@@ -377,17 +502,21 @@ impl Target {
         };
         let base_is_common = common.base != 0 && in_force(self.acked, common.base);
         if !entry.predicts {
-            let own = Basis { base: self.acked, past: 0 };
+            let own = Basis { base: self.acked, ..Basis::DEFAULTS };
             return (own, if base_is_common { common } else { own });
         }
         if base_is_common && common.past != 0 && common.past >= self.kept {
-            let past_is_common = common.past >= self.acked || self.before != 0 && in_force(self.before, common.past);
+            let known = self.ticks().up_to(common.past);
+            let past_is_common = common.past >= self.acked || known.is_some_and(|known| in_force(known, common.past));
             if past_is_common {
                 return (common, common);
             }
         }
-        let past = if self.before >= self.kept { self.before } else { 0 };
-        let own = Basis { base: self.acked, past };
+        // As near to the common past as this peer may still know it, so that the two meet again.
+        let ticks = self.ticks();
+        let near = [common.past.max(self.kept).min(self.acked - 1), self.acked - 1].map(|tick| ticks.up_to(tick));
+        let past = near.into_iter().flatten().find(|past| *past >= self.kept).unwrap_or(0);
+        let own = Basis { base: self.acked, past, calm: if past == 0 { 0 } else { header.common.calm } };
         (own, own)
     }
 }

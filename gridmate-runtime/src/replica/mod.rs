@@ -20,21 +20,26 @@
 //! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding. `record` has the
 //! bits, `target` the bookkeeping per peer.
 
+mod audience;
 mod digest;
 mod display;
 mod entry;
 mod error;
 mod event;
+mod expected;
 mod graves;
 mod guard;
 mod hold;
 mod in_flight;
 mod index;
 mod marshal;
+mod message;
 mod owed;
 mod peers;
 mod prepare;
+mod reach;
 mod record;
+mod records;
 mod spawn;
 mod target;
 mod timeline;
@@ -50,18 +55,22 @@ pub use event::ReplicaEvent;
 pub use guard::{PrimaryMut, Proxy};
 pub use marshal::StateMessage;
 pub use spawn::ReplicaBuilder;
-pub use target::{PeerId, PeerRole};
+pub use target::PeerId;
 pub use unmarshal::Verdict;
+
+pub use crate::chunk::PeerRole;
 
 use self::entry::{ChunkRef, Entry};
 use self::index::{IdHash, Index};
 use self::marshal::Encoder;
+use self::reach::Reach;
 use self::target::Peer;
 use crate::chunk::{ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::schema::Priority;
 use crate::time::Instant;
+use crate::wire::entropy::ReaderModels;
 
 /// Holds every replica of a node. See the [module](self) for how it works; a [`Node`](crate::Node) drives it.
 ///
@@ -100,7 +109,13 @@ pub struct ReplicaManager {
     tick: u32,
     now: Instant,
     outbox: RpcOutbox,
+    /// Numbers that replicas with a `send_to` had, to be given out again, and the highest ever given.
+    audiences: (Vec<u32>, u32),
     encoder: Encoder,
+    /// How far back guesses look.
+    reach: Reach,
+    /// For reading messages under models.
+    models: ReaderModels,
     /// Places whose version is the current tick.
     changed: Vec<u32>,
     /// Places that changed by what a peer sent, to be passed on in this tick.
@@ -162,7 +177,8 @@ impl ReplicaManager {
     /// A manager on its own: its replicas are primaries and its member is [`MemberId::HOST`], until a session says otherwise.
     /// `seed` keys hash tables; it changes nothing that can be observed.
     pub fn new(registry: Registry, seed: u64) -> Self {
-        let stores = registry.types().iter().map(|t| t.make_store()).collect();
+        let modelled = registry.is_modelled();
+        let stores = (0..).zip(registry.types()).map(|(class, t)| t.make_store(class)).collect();
         Self {
             registry,
             stores,
@@ -177,7 +193,10 @@ impl ReplicaManager {
             tick: 0,
             now: Instant::ZERO,
             outbox: RpcOutbox::default(),
-            encoder: Encoder::default(),
+            audiences: (Vec::new(), 0),
+            encoder: Encoder::new(modelled),
+            reach: Reach::default(),
+            models: ReaderModels::default(),
             changed: Vec::new(),
             relayed: Vec::new(),
             pass: 0,
@@ -257,6 +276,16 @@ impl ReplicaManager {
                 (!entry.dying).then_some((entry.id, value))
             })
         })
+    }
+
+    /// Says that the program has made what a replica stands for, so that its change handlers may run, from the next tick on:
+    /// those of [`bound_chunk`](crate::RegistryBuilder::bound_chunk) types wait for it. Unknown ids are ignored.
+    pub fn mark_bound(&mut self, id: ReplicaId) {
+        if let Some(&place) = self.index.get(&id) {
+            for chunk in &self.entries[place as usize].chunks {
+                self.stores[usize::from(chunk.class)].mark_bound(chunk.slot);
+            }
+        }
     }
 
     /// Starts noting down what [`drain_updated`](Self::drain_updated) visits.

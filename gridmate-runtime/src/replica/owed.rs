@@ -6,6 +6,7 @@ use bitvec::vec::BitVec;
 
 use super::entry::Entry;
 use super::in_flight::Sent;
+use super::reach::Reach;
 use crate::chunk::Basis;
 use crate::ids::ReplicaId;
 
@@ -14,8 +15,8 @@ use crate::ids::ReplicaId;
 pub(super) struct Target {
     /// Newest version it acknowledged: its baseline. 0 = none.
     pub(super) acked: u32,
-    /// Newest version it acknowledged before that one. 0 = none.
-    pub(super) before: u32,
+    /// Which of the ticks up to that one it acknowledged: the lowest bit is that itself.
+    pub(super) seen: u32,
     /// Nothing older may be named to it any more: it may have forgotten that.
     pub(super) kept: u32,
     /// Newest version sent to it. 0 = none.
@@ -31,13 +32,17 @@ pub(super) struct Target {
 pub(super) struct Owed {
     /// By place in the replica table.
     pub(super) targets: Vec<Target>,
+    /// By audience number: a bit for each chunk of the replica that is hidden from the peer. As long as it has to be.
+    pub(super) hidden: Vec<u64>,
     /// Places whose newest version is neither sent nor on its way.
     pub(super) pending: BitVec,
     pub(super) has_pending: bool,
     /// Where the last message that did not hold everything stopped: the next goes on there, so that no place is always last.
     pub(super) next_place: usize,
-    /// Ticks of the two newest messages it acknowledged, the newest first: what most of a message is written against.
-    pub(super) common: [u32; 2],
+    /// Ticks of messages it acknowledged: what most of a message is written against.
+    pub(super) ticks: AckedTicks,
+    /// The past last named to most.
+    past: u32,
     /// Destructions not yet acknowledged.
     tombs: BTreeMap<ReplicaId, Tomb>,
     /// Those of them that are to be sent, and perhaps some that are not any more.
@@ -52,20 +57,48 @@ pub(super) struct Tomb {
     again: bool,
 }
 
-impl Target {
-    const fn delivered(&mut self, version: u32) {
-        if version > self.acked {
-            self.before = self.acked;
-            self.acked = version;
-        } else if version > self.before && version < self.acked {
-            self.before = version;
+/// The newest tick that was acknowledged, and which of those up to 31 before it were.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct AckedTicks {
+    pub(super) newest: u32,
+    seen: u32,
+}
+
+impl AckedTicks {
+    pub(super) fn note(&mut self, tick: u32) {
+        if tick > self.newest {
+            self.seen = self.seen.checked_shl(tick - self.newest).unwrap_or(0) | 1;
+            self.newest = tick;
+        } else {
+            self.seen |= 1_u32.checked_shl(self.newest - tick).unwrap_or(0);
         }
+    }
+
+    /// The newest of them that is not after `tick`.
+    pub(super) fn up_to(self, tick: u32) -> Option<u32> {
+        let later = self.newest.saturating_sub(tick);
+        let seen = self.seen.checked_shr(later).filter(|seen| *seen != 0)?;
+        Some(self.newest - later - seen.trailing_zeros())
+    }
+}
+
+impl Target {
+    fn delivered(&mut self, version: u32) {
+        if version < self.kept {
+            return; // Too old to be named, or from when the peer was to have other chunks of it.
+        }
+        let mut ticks = self.ticks();
+        ticks.note(version);
+        (self.acked, self.seen) = (ticks.newest, ticks.seen);
     }
 
     /// Forgets what was acknowledged: it is sent whole from now on, until that is.
     pub(super) const fn renew(&mut self) {
-        self.acked = 0;
-        self.before = 0;
+        (self.acked, self.seen) = (0, 0);
+    }
+
+    pub(super) const fn ticks(&self) -> AckedTicks {
+        AckedTicks { newest: self.acked, seen: self.seen }
     }
 }
 
@@ -120,19 +153,18 @@ impl Owed {
         None
     }
 
-    /// What the next message names for most of what is in it.
-    pub(super) const fn common_basis(&self) -> Basis {
-        let [base, past] = self.common;
-        Basis { base, past }
-    }
-
-    /// A message sent in `tick` was acknowledged.
-    pub(super) const fn note_tick(&mut self, tick: u32) {
-        let [newest, second] = self.common;
-        if tick > newest {
-            self.common = [tick, newest];
-        } else if tick < newest && tick > second {
-            self.common[1] = tick;
+    /// What the next message names for most of what is in it: the newest tick, and one some before it.
+    ///
+    /// The past never goes back, because receivers forget: a reach that has grown is come to by waiting.
+    pub(super) fn common_basis(&mut self, reach: Reach) -> Basis {
+        let base = self.ticks.newest;
+        let past = self.ticks.up_to(base.saturating_sub(reach.ticks()).max(self.past));
+        let past =
+            past.filter(|past| *past >= self.past && *past < base).or_else(|| self.ticks.up_to(base.saturating_sub(1)));
+        self.past = past.unwrap_or(0).max(self.past);
+        match past {
+            Some(past) => Basis { base, past, calm: reach.calm() },
+            None => Basis { base, past: 0, calm: 0 },
         }
     }
 

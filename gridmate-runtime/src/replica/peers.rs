@@ -1,7 +1,7 @@
 //! Peers come and go.
 
-use super::target::{Peer, PeerId, PeerRole};
-use super::{ReplicaEvent, ReplicaManager};
+use super::target::{Peer, PeerId};
+use super::{PeerRole, ReplicaEvent, ReplicaManager};
 use crate::ids::MemberId;
 
 impl ReplicaManager {

@@ -3,9 +3,18 @@
 use super::record::{Call, Route};
 use super::target::PeerId;
 use super::{ReplicaEvent, ReplicaManager};
-use crate::chunk::{OutboxCall, TimeContext};
+use crate::chunk::{OutboxCall, RpcFlags, TimeContext};
+use crate::ids::MemberId;
 use crate::limits;
 use crate::wire::{BitReader, BitWriter};
+
+/// A call to be run by proxies, on behalf of `source`.
+pub(super) struct Echo {
+    pub(super) chunk: u8,
+    pub(super) rpc: u8,
+    pub(super) flags: RpcFlags,
+    pub(super) source: MemberId,
+}
 
 impl ReplicaManager {
     /// Opens the next tick: captures touched chunks, marks what changed as pending for every peer it concerns, addresses the
@@ -18,6 +27,7 @@ impl ReplicaManager {
         self.address_calls();
         self.bury_the_dying();
         self.encoder.start_tick(self.entries.len());
+        self.try_reach();
     }
 
     fn capture(&mut self) {
@@ -100,43 +110,64 @@ impl ReplicaManager {
             self.stats.rpcs_dropped += 1;
             return;
         };
-        let entry = &mut self.entries[place as usize];
-        let route = if call.echo {
-            entry.echoed |= call.flags.reliable;
-            Route::Echo { source: call.source, after: entry.waits_for(call.flags) }
-        } else {
-            Route::Request { source: None }
-        };
-        let mut w = core::mem::take(&mut self.encoder.scratch);
-        w.clear();
-        Call { replica: call.replica, chunk: call.chunk, rpc: call.rpc, route }.write(&mut w);
-        w.append(args, call.bits);
+        let head = |route| Call { replica: call.replica, chunk: call.chunk, rpc: call.rpc, route };
+        let args = BitReader::new(&args[..call.bits.div_ceil(8)]);
+        let entry = &self.entries[place as usize];
         let upstream = entry.upstream;
         match upstream {
-            _ if call.echo => self.send_echo(place, &mut w, call.flags.reliable),
-            Some(upstream) => self.send_request(upstream, &mut w, call.flags.reliable),
+            _ if call.echo => {
+                let echo = Echo { chunk: call.chunk, rpc: call.rpc, flags: call.flags, source: call.source };
+                self.send_echo(place, &echo, (&args, call.bits), self.tick);
+            }
+            Some(upstream) => {
+                let mut w = core::mem::take(&mut self.encoder.scratch);
+                w.clear();
+                head(Route::Request { source: None }).write(&mut w);
+                w.append_from(&mut args.clone(), call.bits);
+                self.send_request(upstream, &mut w, call.flags.reliable);
+                self.encoder.scratch = w;
+            }
             // It was a proxy when the call was made.
             None => {
-                let head = Call { replica: call.replica, chunk: call.chunk, rpc: call.rpc, route };
-                let args = &args[..call.bits.div_ceil(8)];
-                let _ = self.run_on_primary(place, &head, call.flags, call.source, BitReader::new(args));
+                let request = head(Route::Request { source: None });
+                let _ = self.run_on_primary(place, &request, call.flags, call.source, args);
             }
         }
-        self.encoder.scratch = w;
     }
 
-    /// Queues a message for every peer that has, or will have, the replica at `place`.
-    pub(super) fn send_echo(&mut self, place: u32, message: &mut BitWriter, reliable: bool) {
-        let entry = &self.entries[place as usize];
-        let (upstream, dying) = (entry.upstream, entry.dying);
-        for (peer_id, peer) in (0..).zip(&mut self.peers) {
+    /// Queues an echo for every peer that has, or will have, the replica at `place`, unless the chunk is hidden from it. `tick` is
+    /// the one that goes out next.
+    pub(super) fn send_echo(&mut self, place: u32, echo: &Echo, (args, bits): (&BitReader<'_>, usize), tick: u32) {
+        let Self { entries, peers, stores, encoder, .. } = self;
+        let entry = &mut entries[place as usize];
+        let &Echo { chunk, rpc, flags, source } = echo;
+        entry.echoed |= flags.reliable;
+        let waits_for = entry.waits_for(flags);
+        let w = &mut encoder.scratch;
+        let mut written = None;
+        for (peer_id, peer) in (0..).zip(peers) {
             let Some(peer) = peer else { continue };
-            let target = &mut peer.owed.targets[place as usize];
-            if upstream == Some(PeerId(peer_id)) || dying && target.sent == 0 && !target.told {
+            let target = peer.owed.targets[place as usize];
+            if entry.upstream == Some(PeerId(peer_id)) || entry.dying && target.sent == 0 && !target.told {
                 continue;
             }
-            target.told = true;
-            peer.queue_call(message.finish(), reliable);
+            let mut after = waits_for;
+            if entry.audience != 0 {
+                let hidden = peer.owed.ask_and_tell(place, entry, (peer.member, peer.role), tick, stores);
+                if hidden >> chunk & 1 == 1 {
+                    continue;
+                }
+                // What it had of the version may have been less than it is to have now.
+                after = after.map(|version| version.max(peer.owed.targets[place as usize].kept));
+            }
+            if written != Some(after) {
+                written = Some(after);
+                w.clear();
+                Call { replica: entry.id, chunk, rpc, route: Route::Echo { source, after } }.write(w);
+                w.append_from(&mut args.clone(), bits);
+            }
+            peer.owed.targets[place as usize].told = true;
+            peer.queue_call(w.finish(), flags.reliable);
         }
     }
 

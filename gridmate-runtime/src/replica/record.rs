@@ -14,11 +14,9 @@
 //!         | 01 d:gamma past  body-delta             against the sender's version tick - d, and its past
 //!         | 001              body-full              against the defaults; creates the replica
 //!         | 0001 rpcs        destroy                rpcs = 0 | 1 count:32
-//! body-delta = version chunk*    chunk = encoding, preceded by a "differs" bit when the replica has several
-//! body-full  = version owner migratable:1 count:gamma (class + 1):gamma* encoding*
-//! past    = 1 (none) | (p + 1):gamma                the sender's version base - p
-//! version = 1                                       changed in this very tick
-//!         | 0 age:gamma                             changed at tick - age
+//! body-delta = chunk*            chunk = encoding, preceded by a "differs" bit when the replica has several
+//! body-full  = owner migratable:1 count:gamma (class + 1):gamma* encoding*
+//! past    = 1 (none) | (p + 1):gamma calm:3         the sender's version base - p, and how calm the motion is
 //! owner   = owner:gamma assigned                    assigned = 1 (to the owner) | 0 member:gamma
 //! ```
 //!
@@ -35,7 +33,7 @@
 
 use crate::chunk::Basis;
 use crate::ids::{MemberId, ReplicaId};
-use crate::wire::{BitReader, BitWriter, WireError};
+use crate::wire::{BitReader, BitWriter, Sink, Source, WireError};
 
 /// What opens a state message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -64,6 +62,11 @@ pub(super) struct Cursor(ReplicaId);
 impl Header {
     pub(super) fn write(self, w: &mut BitWriter) {
         w.bits(u64::from(self.tick), 32);
+        self.write_common(w);
+    }
+
+    /// Everything but the tick.
+    pub(super) fn write_common(self, w: &mut impl Sink) {
         if self.common.base == 0 {
             w.gamma(1);
         } else {
@@ -74,6 +77,11 @@ impl Header {
 
     pub(super) fn read(r: &mut BitReader<'_>) -> Result<Self, WireError> {
         let tick = bits32(r)?;
+        Self::read_common(tick, r)
+    }
+
+    /// Reads everything but the tick.
+    pub(super) fn read_common(tick: u32, r: &mut impl Source) -> Result<Self, WireError> {
         let common = match r.gamma()? {
             1 => Basis::DEFAULTS,
             d => read_basis(tick, d - 1, r)?,
@@ -164,35 +172,26 @@ impl Kind {
 }
 
 #[inline]
-fn write_past(basis: Basis, w: &mut BitWriter) {
-    w.gamma(if basis.past == 0 { 1 } else { basis.base - basis.past + 1 });
-}
-
-#[inline]
-fn read_basis(tick: u32, back: u32, r: &mut BitReader<'_>) -> Result<Basis, WireError> {
-    let base = tick.checked_sub(back).filter(|base| *base != 0).ok_or(WireError::Invalid)?;
-    let past = match r.gamma()? {
-        1 => 0,
-        d => base.checked_sub(d - 1).filter(|past| *past != 0).ok_or(WireError::Invalid)?,
-    };
-    Ok(Basis { base, past })
-}
-
-#[inline]
-pub(super) fn write_version(version: u32, tick: u32, w: &mut BitWriter) {
-    if version == tick {
-        w.bool(true);
-    } else {
-        w.bool(false);
-        w.gamma(tick.wrapping_sub(version));
+fn write_past(basis: Basis, w: &mut impl Sink) {
+    if basis.past == 0 {
+        return w.gamma(1);
     }
+    w.gamma(basis.base - basis.past + 1);
+    w.bits(basis.calm.into(), 3);
 }
 
 #[inline]
-pub(super) fn read_version(tick: u32, r: &mut BitReader<'_>) -> Result<u32, WireError> {
-    let version = if r.bool()? { tick } else { tick.checked_sub(r.gamma()?).ok_or(WireError::Invalid)? };
-    // Version 0 is "never sent"; no sender uses it.
-    if version == 0 { Err(WireError::Invalid) } else { Ok(version) }
+fn read_basis(tick: u32, back: u32, r: &mut impl Source) -> Result<Basis, WireError> {
+    let further = r.gamma()? - 1;
+    let basis = basis(tick, back, further)?;
+    if further == 0 { Ok(basis) } else { Ok(Basis { calm: r.bits(3)?.to_le_bytes()[0], ..basis }) }
+}
+
+/// So many ticks back, and so many further to the past, if any.
+pub(super) fn basis(tick: u32, back: u32, further: u32) -> Result<Basis, WireError> {
+    let before = |of: u32, ticks| of.checked_sub(ticks).filter(|tick| *tick != 0).ok_or(WireError::Invalid);
+    let base = before(tick, back)?;
+    Ok(Basis { base, past: if further == 0 { 0 } else { before(base, further)? }, calm: 0 })
 }
 
 /// Whether nothing but padding is left of a message.
@@ -215,7 +214,7 @@ pub(super) struct Ownership {
 }
 
 impl Ownership {
-    pub(super) fn write(self, w: &mut BitWriter) {
+    pub(super) fn write(self, w: &mut impl Sink) {
         w.gamma(self.owner.0);
         w.bool(self.assigned == self.owner);
         if self.assigned != self.owner {
@@ -224,7 +223,7 @@ impl Ownership {
         w.bool(self.migratable);
     }
 
-    pub(super) fn read(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    pub(super) fn read(r: &mut impl Source) -> Result<Self, WireError> {
         let owner = MemberId(r.gamma()?);
         let assigned = if r.bool()? { owner } else { MemberId(r.gamma()?) };
         Ok(Self { owner, assigned, migratable: r.bool()? })
@@ -317,7 +316,8 @@ mod tests {
         ) {
             let basis = |back: u32, further: u32| {
                 let base = tick.saturating_sub(back).max(1);
-                Basis { base, past: if further == 0 { 0 } else { base.saturating_sub(further) } }
+                let past = if further == 0 { 0 } else { base.saturating_sub(further) };
+                Basis { base, past, calm: if past == 0 { 0 } else { 5 } }
             };
             let header = Header { tick, common: back.map_or(Basis::DEFAULTS, |(back, further)| basis(back, further)) };
             let kind = |k: u8, n: u32| match k {
@@ -333,7 +333,6 @@ mod tests {
             for &(id, k, n) in &ids {
                 cursor.write(id, &mut w);
                 kind(k, n).write(header, &mut w);
-                write_version(tick, tick, &mut w);
             }
             let bytes = w.finish().to_vec();
             let mut r = BitReader::new(&bytes);
@@ -343,7 +342,6 @@ mod tests {
                 prop_assert!(!at_end(&r));
                 prop_assert_eq!(cursor.read(&mut r), Ok(id));
                 prop_assert_eq!(Kind::read(header, &mut r), Ok(kind(k, n)));
-                prop_assert_eq!(read_version(tick, &mut r), Ok(tick));
             }
             prop_assert!(at_end(&r));
         }
@@ -369,7 +367,7 @@ mod tests {
             if let Ok(header) = Header::read(&mut r) {
                 let mut cursor = Cursor::START;
                 while !at_end(&r) {
-                    if cursor.read(&mut r).and_then(|_| Kind::read(header, &mut r)).and_then(|_| read_version(header.tick, &mut r)).is_err() {
+                    if cursor.read(&mut r).and_then(|_| Kind::read(header, &mut r)).is_err() {
                         break;
                     }
                 }

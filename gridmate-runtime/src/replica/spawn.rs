@@ -119,6 +119,7 @@ impl ReplicaManager {
             received: 0,
             migratable,
             predicts: false,
+            audience: 0,
             priority,
             oversized: false,
             echoed: false,
@@ -147,7 +148,15 @@ impl ReplicaManager {
     pub(super) fn attach(&mut self, place: u32, chunk: ChunkRef) {
         let entry = &mut self.entries[place as usize];
         entry.chunks.push(chunk);
-        entry.predicts |= self.stores[usize::from(chunk.class)].predicts();
+        let store = &self.stores[usize::from(chunk.class)];
+        entry.predicts |= store.predicts();
+        if store.selective() && entry.audience == 0 {
+            let (free, last) = &mut self.audiences;
+            entry.audience = free.pop().unwrap_or_else(|| {
+                *last += 1;
+                *last
+            });
+        }
     }
 
     /// Takes a replica out of the table and tells every peer that may know of it, but the one we had it from.
@@ -176,6 +185,10 @@ impl ReplicaManager {
             } else {
                 peer.owed.bury(place, entry, peer.rpcs_sent);
             }
+            peer.owed.forget_audience(entry.audience);
+        }
+        if entry.audience != 0 {
+            self.audiences.0.push(entry.audience);
         }
         self.index.remove(&entry.id);
         self.free.push(place);

@@ -1,10 +1,12 @@
 //! A direct peer: what it is owed, what is under way to it, and what it has sent us.
 
+use super::expected::Company;
 use super::graves::{Graves, Spent};
 use super::hold::Held;
 use super::in_flight::InFlight;
 use super::owed::Owed;
 use super::timeline::Timeline;
+use crate::chunk::PeerRole;
 use crate::ids::{MemberId, ReplicaId};
 
 /// A direct peer of this node's replica manager.
@@ -23,29 +25,6 @@ use crate::ids::{MemberId, ReplicaId};
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub(crate) u32);
 
-/// What a peer may do on others' behalf.
-///
-/// ```
-/// use gridmate_runtime::prelude::*;
-/// use gridmate_runtime::replica::PeerRole;
-///
-/// let registry = Registry::builder().build()?;
-/// let (mut host, mut client) = (ReplicaManager::new(registry.clone(), 1), ReplicaManager::new(registry, 2));
-/// client.set_local_member(MemberId(2));
-/// // Each says what the other is.
-/// let there = host.add_peer(MemberId(2), PeerRole::Client);
-/// let back = client.add_peer(MemberId::HOST, PeerRole::Host);
-/// assert_eq!((host.peer_member(there), client.peer_member(back)), (Some(MemberId(2)), Some(MemberId::HOST)));
-/// # Ok::<(), gridmate_runtime::RegistryError>(())
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum PeerRole {
-    /// It speaks for itself: it may create and change replicas of its own.
-    Client,
-    /// It forwards for others, and says for whom: the host, seen from a client.
-    Host,
-}
-
 #[derive(Debug)]
 pub(super) struct Peer {
     pub(super) member: MemberId,
@@ -54,6 +33,8 @@ pub(super) struct Peer {
     // What goes to it.
     pub(super) owed: Owed,
     pub(super) in_flight: InFlight,
+    /// Who was in messages to it; only under models.
+    pub(super) company: Company,
     /// Ticks after which a state message that nothing was heard of is taken for lost.
     pub(super) patience: u32,
     /// RPC messages for the carrier.
@@ -62,6 +43,8 @@ pub(super) struct Peer {
     pub(super) rpcs_sent: u32,
 
     // What comes from it.
+    /// Who was in messages from it; only under models.
+    pub(super) heard: Company,
     pub(super) proxies: usize,
     pub(super) graves: Graves,
     pub(super) spent: Spent,
@@ -106,6 +89,8 @@ impl Peer {
             role,
             owed: Owed::default(),
             in_flight: InFlight::default(),
+            company: Company::default(),
+            heard: Company::default(),
             patience: PATIENCE,
             calls: Calls::default(),
             rpcs_sent: 0,

@@ -3,9 +3,11 @@
 use smallvec::SmallVec;
 
 use super::entry::ChunkRef;
-use super::record::{Call, Cursor, Header, Kind, Ownership, Route, at_end, read_version};
-use super::target::{Doomed, Peer, PeerId, PeerRole};
-use super::{PeerFault, ReplicaEvent, ReplicaManager};
+use super::record::{Call, Kind, Ownership, Route};
+use super::records::{ModelledRecords, PackedRecords, Records};
+use super::target::{Doomed, Peer, PeerId};
+use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
+use crate::chunk::coder::Supply;
 use crate::chunk::{Arrival, Basis, ReceiveError};
 use crate::ids::ReplicaId;
 use crate::limits;
@@ -48,7 +50,7 @@ pub enum Verdict {
 }
 
 /// Where reading a message stopped.
-enum Stop {
+pub(super) enum Stop {
     Fault(PeerFault),
     TooLate,
 }
@@ -76,7 +78,7 @@ impl ReplicaManager {
             return Ok(Verdict::TooLate);
         };
         known.graves.arrived(order);
-        match self.read_state(peer, &mut BitReader::new(message)) {
+        match self.read_message(peer, message) {
             Ok(()) => Ok(Verdict::Accepted),
             Err(Stop::TooLate) => {
                 self.stats.late_messages += 1;
@@ -105,31 +107,47 @@ impl ReplicaManager {
         peer.held.push(call, message, reliable)
     }
 
-    fn read_state(&mut self, peer: PeerId, r: &mut BitReader<'_>) -> Result<(), Stop> {
-        let header = Header::read(r)?;
-        self.hear(peer, header.tick);
-        let mut cursor = Cursor::START;
-        while !at_end(r) {
-            let id = cursor.read(r)?;
-            match Kind::read(header, r)? {
-                Kind::Delta { basis } => self.read_delta(peer, id, basis, header.tick, r)?,
-                Kind::Full => self.read_full(peer, id, header.tick, r)?,
+    fn read_message(&mut self, peer: PeerId, message: &[u8]) -> Result<(), Stop> {
+        if !self.registry.is_modelled() {
+            return self.read_state(peer, &mut PackedRecords::new(message)?);
+        }
+        let mut models = core::mem::take(&mut self.models);
+        let mut heard =
+            self.peers[peer.0 as usize].as_mut().map(|peer| core::mem::take(&mut peer.heard)).unwrap_or_default();
+        let result = ModelledRecords::new(&mut models, &mut heard, message).and_then(|mut records| {
+            self.read_state(peer, &mut records)?;
+            Ok(records.done())
+        });
+        let result = result.map(|(tick, list)| heard.note(tick, list.into_iter(), 2 * limits::HISTORY));
+        self.models = models;
+        if let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) {
+            peer.heard = heard;
+        }
+        result
+    }
+
+    fn read_state<'b>(&mut self, peer: PeerId, records: &mut impl Records<'b>) -> Result<(), Stop> {
+        let tick = records.tick();
+        self.hear(peer, tick);
+        while let Some((id, kind)) = records.next()? {
+            match kind {
+                Kind::Delta { basis } => self.read_delta(peer, id, basis, tick, records.body())?,
+                Kind::Full => self.read_full(peer, id, tick, records.body())?,
                 Kind::Destroy { after_rpcs } => self.read_destroy(peer, id, after_rpcs)?,
             }
         }
         Ok(())
     }
 
-    fn read_delta(
+    fn read_delta<'b>(
         &mut self,
         peer: PeerId,
         id: ReplicaId,
         basis: Basis,
-        tick: u32,
-        r: &mut BitReader<'_>,
+        version: u32,
+        r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
-        let version = read_version(tick, r)?;
-        if basis.base > version {
+        if basis.base >= version {
             return Err(WireError::Invalid.into());
         }
         let Some(&place) = self.index.get(&id) else {
@@ -147,8 +165,13 @@ impl ReplicaManager {
         self.receive_chunks(place, basis, version, r)
     }
 
-    fn read_full(&mut self, peer: PeerId, id: ReplicaId, tick: u32, r: &mut BitReader<'_>) -> Result<(), Stop> {
-        let version = read_version(tick, r)?;
+    fn read_full<'b>(
+        &mut self,
+        peer: PeerId,
+        id: ReplicaId,
+        version: u32,
+        r: &mut impl Supply<'b>,
+    ) -> Result<(), Stop> {
         let ownership = Ownership::read(r)?;
         let count = r.gamma()? as usize;
         if count > limits::CHUNKS_PER_REPLICA {
@@ -195,14 +218,14 @@ impl ReplicaManager {
         self.create_proxy(peer, id, ownership, &classes, version, r)
     }
 
-    fn create_proxy(
+    fn create_proxy<'b>(
         &mut self,
         peer: PeerId,
         id: ReplicaId,
         ownership: Ownership,
         classes: &[u16],
         version: u32,
-        r: &mut BitReader<'_>,
+        r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
         let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
         let most = match known.role {
@@ -272,7 +295,13 @@ impl ReplicaManager {
     }
 
     /// Reads the encodings of all chunks of a replica and applies them.
-    fn receive_chunks(&mut self, place: u32, basis: Basis, version: u32, r: &mut BitReader<'_>) -> Result<(), Stop> {
+    fn receive_chunks<'b>(
+        &mut self,
+        place: u32,
+        basis: Basis,
+        version: u32,
+        r: &mut impl Supply<'b>,
+    ) -> Result<(), Stop> {
         // A node with one peer has nobody to pass anything on to.
         let relay_as = (self.peers.len() > 1).then_some(self.tick + 1);
         let Self { entries, stores, stats, relayed, .. } = self;
@@ -284,7 +313,7 @@ impl ReplicaManager {
             let differs = !several || r.bool()?;
             let arrival = Arrival { basis, version, relay_as };
             let store = &mut stores[usize::from(chunk.class)];
-            changed |= store.receive(chunk.slot, arrival, differs.then_some(&mut *r)).map_err(|e| match e {
+            changed |= store.receive(chunk.slot, arrival, differs.then(|| r.input())).map_err(|e| match e {
                 ReceiveError::Wire(error) => Stop::from(error),
                 ReceiveError::MissingBaseline => PeerFault::UnknownBaseline.into(),
             })?;
@@ -300,7 +329,7 @@ impl ReplicaManager {
     /// Reads past what is here already, to get at the records behind it. What is *older* than what is here makes the message
     /// late: to accept it would offer a version as a baseline that was never stored. No sender is stuck with that, because
     /// it sends nothing but its newest version.
-    fn skip_chunks(&mut self, place: u32, basis: Basis, version: u32, r: &mut BitReader<'_>) -> Result<(), Stop> {
+    fn skip_chunks<'b>(&mut self, place: u32, basis: Basis, version: u32, r: &mut impl Supply<'b>) -> Result<(), Stop> {
         let Self { entries, stores, .. } = self;
         let entry = &entries[place as usize];
         if version < entry.received {
@@ -310,7 +339,7 @@ impl ReplicaManager {
         for chunk in chunks {
             if basis.base == 0 || chunks.len() == 1 || r.bool()? {
                 let arrival = Arrival { basis, version, relay_as: None };
-                stores[usize::from(chunk.class)].skip(chunk.slot, arrival, r).map_err(|e| match e {
+                stores[usize::from(chunk.class)].skip(chunk.slot, arrival, r.input()).map_err(|e| match e {
                     ReceiveError::Wire(error) => Stop::from(error),
                     ReceiveError::MissingBaseline => Stop::TooLate,
                 })?;

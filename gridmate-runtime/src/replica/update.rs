@@ -1,9 +1,10 @@
 //! What was noted down while messages came in is carried out: RPC handlers first, then change handlers, then destructions.
 
 use super::hold::HeldCall;
+use super::prepare::Echo;
 use super::record::{Call, Route};
-use super::target::{Doomed, Peer, PeerId, PeerRole};
-use super::{PeerFault, ReplicaEvent, ReplicaManager};
+use super::target::{Doomed, Peer, PeerId};
+use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
 use crate::chunk::{MayCall, OutboxCall, Propagate, RpcContext, RpcFlags, TimeContext};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
@@ -108,7 +109,7 @@ impl ReplicaManager {
                 let context = RpcContext::new(source, self.local, call.replica, false, self.now);
                 self.stores[usize::from(chunk.class)].invoke(chunk.slot, call.rpc, &context, &mut r)?;
                 self.stats.rpcs_run += 1;
-                self.forward_echo(place, call, flags, source, args, read_of(&r)?);
+                self.forward_echo(place, call, flags, source, &args, read_of(&r)?);
                 Ok(())
             }
             Route::Request { source } => {
@@ -198,22 +199,14 @@ impl ReplicaManager {
         call: &Call,
         flags: RpcFlags,
         source: MemberId,
-        mut args: BitReader<'_>,
+        args: &BitReader<'_>,
         end: usize,
     ) {
         if self.peers.len() < 2 {
             return;
         }
-        let entry = &mut self.entries[place as usize];
-        entry.echoed |= flags.reliable;
-        let after = entry.waits_for(flags);
-        let mut w = core::mem::take(&mut self.encoder.scratch);
-        w.clear();
-        Call { route: Route::Echo { source, after }, ..*call }.write(&mut w);
-        let bits = end - args.position();
-        w.append_from(&mut args, bits);
-        self.send_echo(place, &mut w, flags.reliable);
-        self.encoder.scratch = w;
+        let echo = Echo { chunk: call.chunk, rpc: call.rpc, flags, source };
+        self.send_echo(place, &echo, (args, end - args.position()), self.tick + 1);
         self.stats.rpcs_forwarded += 1;
     }
 

@@ -24,8 +24,37 @@ pub struct ChunkDescriptor {
     pub migratable: bool,
     /// How much it matters when bytes are short.
     pub priority: Priority,
+    /// How its values become bits, unless the registry says so for all.
+    pub coder: Coder,
     /// Its datasets, in wire order.
     pub datasets: &'static [DatasetDescriptor],
+}
+
+/// How the values of a chunk become bits. Both coders are written from the same declaration.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(coder = Entropy)]
+/// struct Cube {
+///     #[dataset(predict = Linear)]
+///     height: f32,
+/// }
+///
+/// let registry = Registry::builder().chunk::<Cube>().build()?;
+/// assert_eq!(registry.to_string(), "chunk Cube\n  height: entropy<linear<f32>>\n");
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum Coder {
+    /// Fixed codes, bit for bit: an encoding is made once and copied to every peer.
+    #[default]
+    Packed,
+    /// Codes by what is likely: a fifth less in scenes with much motion, for some nanoseconds more a value and peer. One chunk
+    /// type with it makes messages of state so; other types keep their codes within them.
+    Entropy,
 }
 
 impl ChunkDescriptor {
@@ -39,12 +68,17 @@ impl ChunkDescriptor {
     /// assert!(DOOR.migratable && DOOR.priority == Priority::LOW);
     /// ```
     pub const fn new(name: &'static str, datasets: &'static [DatasetDescriptor]) -> Self {
-        Self { name, migratable: false, priority: Priority::NORMAL, datasets }
+        Self { name, migratable: false, priority: Priority::NORMAL, coder: Coder::Packed, datasets }
     }
 
     /// Another node may take over when the owner is lost.
     pub const fn migratable(self) -> Self {
         Self { migratable: true, ..self }
+    }
+
+    /// How its values become bits.
+    pub const fn with_coder(self, coder: Coder) -> Self {
+        Self { coder, ..self }
     }
 
     /// How much it matters.

@@ -16,7 +16,7 @@ mod outline;
 mod snapshot;
 
 pub use chunk_schema::{ChunkSchema, FNV_OFFSET, RpcSchema, fnv1a};
-pub use descriptor::{ChunkDescriptor, DatasetDescriptor, Priority};
+pub use descriptor::{ChunkDescriptor, Coder, DatasetDescriptor, Priority};
 pub use diff::{Compatibility, FieldKind, SchemaChange, SchemaDiff, SchemaDifference, SchemaField};
 pub use json::{JsonError, JsonErrorKind};
 #[cfg(not(target_family = "wasm"))]

@@ -291,19 +291,7 @@ impl<'a> BitReader<'a> {
     /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for a padded form or more than 64 bits.
     #[inline]
     pub fn varint(&mut self) -> Result<u64, WireError> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let group = self.bits(8)?;
-            let part = group & 0x7F;
-            if shift == 63 && group > 1 {
-                return Err(WireError::Invalid);
-            }
-            value |= part << shift;
-            if group < 0x80 {
-                return if part == 0 && shift > 0 { Err(WireError::Invalid) } else { Ok(value) };
-            }
-        }
-        Err(WireError::Invalid)
+        super::Source::varint(self)
     }
 
     /// Reads `out.len()` whole bytes, from any bit position.

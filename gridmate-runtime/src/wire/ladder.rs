@@ -44,6 +44,9 @@ impl Ladder {
         if self.full <= 3 {
             return w.bits(value, self.full);
         }
+        if w.is_modelled() && self.full <= 32 {
+            return w.residual(signed(value.wrapping_sub(base), self.full), usual(self.full));
+        }
         let distance = distance(value, base, self.full);
         let [a, b, c] = self.near.map(|width| distance >> width != 0);
         let sel = usize::from(a) + usize::from(b) + usize::from(c);
@@ -55,6 +58,9 @@ impl Ladder {
     pub(super) fn read(self, base: u64, r: &mut impl Source) -> Result<u64, WireError> {
         if self.full <= 3 {
             return r.bits(self.full);
+        }
+        if r.is_modelled() && self.full <= 32 {
+            return read_step(base, self.full, usual(self.full), r);
         }
         let width = match r.bits(2)? {
             0 => self.near[0],
@@ -75,6 +81,9 @@ impl JumpLadder {
 
     #[inline]
     pub(super) fn write(self, value: u64, base: u64, w: &mut impl Sink) {
+        if w.is_modelled() && self.full <= 32 {
+            return w.residual(signed(value.wrapping_sub(base), self.full), usual(self.full));
+        }
         let distance = distance(value, base, self.full);
         let [a, b, c, jump] = self.near.map(|width| distance >> width != 0);
         if jump {
@@ -87,6 +96,9 @@ impl JumpLadder {
 
     #[inline]
     pub(super) fn read(self, base: u64, r: &mut impl Source) -> Result<u64, WireError> {
+        if r.is_modelled() && self.full <= 32 {
+            return read_step(base, self.full, usual(self.full), r);
+        }
         if !r.bool()? {
             return r.bits(self.full);
         }
@@ -98,6 +110,22 @@ impl JumpLadder {
         };
         Ok(moved(r.bits(width)?, base, self.full))
     }
+}
+
+/// How large a step of a number of `width` bits is expected to be when nothing is known.
+#[inline]
+pub(super) const fn usual(width: u32) -> u64 {
+    1 << (width / 3)
+}
+
+/// Reads a step from `base` that was written as a residual.
+#[inline]
+pub(super) fn read_step(base: u64, width: u32, expected: u64, r: &mut impl Source) -> Result<u64, WireError> {
+    let step = r.residual(expected)?;
+    if signed(step.cast_unsigned(), width) != step {
+        return Err(WireError::Invalid);
+    }
+    Ok(base.wrapping_add(step.cast_unsigned()) & low_mask(width))
 }
 
 /// The folded difference of two `width`-bit numbers; `u64::MAX` when they are equal.

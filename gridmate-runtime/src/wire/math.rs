@@ -36,6 +36,7 @@ macro_rules! vector {
        $get:ident $set:ident, $to:expr, $from:expr, { $($ahead:tt)* };)*) => {$(
         impl Marshal for $type {
             type Repr = [$bits; $n];
+            const LARGEST_BITS: usize = <[$bits; $n]>::LARGEST_BITS;
 
             fn shape() -> Shape {
                 Shape::named($name, [$component::shape()])

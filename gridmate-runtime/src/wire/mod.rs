@@ -16,6 +16,7 @@
 mod bits;
 pub mod codec;
 mod containers;
+pub(crate) mod entropy;
 mod error;
 mod ladder;
 mod lanes;
@@ -24,12 +25,15 @@ mod math;
 mod past;
 mod primitives;
 mod residual;
+mod rotation;
 mod shape;
 mod stream;
+pub mod types;
 
 pub use bits::{BitReader, BitWriter};
 pub use error::WireError;
 pub use past::{Ahead, Change, Past};
+pub use rotation::PackedRotation;
 pub use shape::{FieldShape, Shape, VariantShape};
 pub use stream::{Sink, Source};
 
@@ -76,6 +80,10 @@ pub use stream::{Sink, Source};
 pub trait Marshal: Sized {
     /// What is compared, remembered and sent. Equal reprs must encode to equal bits.
     type Repr: Clone + PartialEq + Send + Sync + 'static;
+
+    /// Bits that the largest values are known to need, alone or as a change: never more than they do. A chunk that could not be
+    /// sent when everything changes is a compile error by this; 0, as for text and lists of any length, raises none.
+    const LARGEST_BITS: usize = 0;
 
     /// Describes the layout, for fingerprints and dumps. Must change whenever the bits do.
     fn shape() -> Shape;
@@ -182,6 +190,10 @@ pub trait Marshal: Sized {
 pub trait Codec<T> {
     /// What is compared, remembered and sent. Equal reprs must encode to equal bits.
     type Repr: Clone + PartialEq + Send + Sync + 'static;
+
+    /// Bits that the largest values are known to need; see [`Marshal::LARGEST_BITS`]. What depends on the codec's value is taken
+    /// for as little as it can be.
+    const LARGEST_BITS: usize = 0;
 
     /// Describes the layout with every parameter, for fingerprints and dumps.
     fn shape(&self) -> Shape;

@@ -3,7 +3,8 @@
 /// The most times that the stretch from past to base may fit into the one ahead. Beyond it the base says more than a guess.
 const FARTHEST: u32 = 64;
 
-/// How far ahead of its base a value is, measured by the time that lies between past and base: in units of 1/65,536.
+/// How far ahead of its base a value is, measured by the time that lies between past and base; and how calm the motion is, that
+/// is how little of it is expected to go wrong.
 ///
 /// ```
 /// use gridmate_runtime::wire::Ahead;
@@ -14,7 +15,11 @@ const FARTHEST: u32 = 64;
 /// assert_eq!(ahead.factor(), 1.5);
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ahead(u32);
+pub struct Ahead {
+    /// In units of 1/65,536.
+    ratio: u32,
+    calm: u8,
+}
 
 impl Ahead {
     /// `ahead` ticks from the base to the value, `behind` from the past to the base. Not at all, so that the base itself is
@@ -29,23 +34,35 @@ impl Ahead {
     /// ```
     pub const fn new(ahead: u32, behind: u32) -> Self {
         if behind == 0 || ahead / behind > FARTHEST {
-            return Self(0);
+            return Self { ratio: 0, calm: 0 };
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most 65 times 2^16")]
         let ratio = (((ahead as u64) << 16) / behind as u64) as u32;
-        Self(ratio)
+        Self { ratio, calm: 0 }
+    }
+
+    /// The same, of a motion of which errors are expected to be less by 2^`calm`, at most 7.
+    #[must_use]
+    pub const fn with_calm(self, calm: u8) -> Self {
+        Self { calm: calm & 7, ..self }
+    }
+
+    /// What matters of a motion of this size for what may go wrong.
+    #[inline]
+    pub(super) const fn unrest(self, motion: u64) -> u64 {
+        motion >> self.calm
     }
 
     /// How much changes ahead if `step` did behind: to the nearest integer, halves up. `step` has at most 34 bits.
     #[inline]
     pub const fn scale(self, step: i64) -> i64 {
-        (step * self.0 as i64 + (1 << 15)) >> 16
+        (step * self.ratio as i64 + (1 << 15)) >> 16
     }
 
     /// The same as a factor, exact in double precision.
     #[inline]
     pub fn factor(self) -> f64 {
-        f64::from(self.0) / 65_536.0
+        f64::from(self.ratio) / 65_536.0
     }
 }
 
@@ -81,7 +98,7 @@ impl<R> Copy for Past<'_, R> {}
 
 impl<'a, R> Past<'a, R> {
     /// Nothing is known but the base.
-    pub const UNKNOWN: Self = Self { repr: None, ahead: Ahead(0), guess: false };
+    pub const UNKNOWN: Self = Self { repr: None, ahead: Ahead { ratio: 0, calm: 0 }, guess: false };
 
     /// It was `repr`, and the value is this far ahead of the base.
     pub const fn new(repr: &'a R, ahead: Ahead) -> Self {

@@ -50,6 +50,7 @@ macro_rules! unsigned {
     ($($int:ident: $width:literal, $near:expr;)*) => {$(
         impl Marshal for $int {
             type Repr = Self;
+            const LARGEST_BITS: usize = $width;
 
             fn shape() -> Shape {
                 Shape::leaf(stringify!($int))
@@ -103,6 +104,7 @@ macro_rules! travels_as {
     ($($type:ty as $wire:ty, $shape:expr, |$value:ident| $to:expr, |$bits:ident| $from:expr;)*) => {$(
         impl Marshal for $type {
             type Repr = Self;
+            const LARGEST_BITS: usize = <$wire>::LARGEST_BITS;
 
             fn shape() -> Shape {
                 $shape
@@ -190,6 +192,7 @@ non_zero!(u8 u16 u32 u64 u128 usize i8 i16 i32 i64 i128 isize);
 
 impl Marshal for u128 {
     type Repr = Self;
+    const LARGEST_BITS: usize = 128;
 
     fn shape() -> Shape {
         Shape::leaf("u128")
@@ -254,6 +257,7 @@ macro_rules! float {
     ($($float:ident as $bits:ident, $ladder:expr, { $($ahead:tt)* };)*) => {$(
         impl Marshal for $float {
             type Repr = $bits;
+            const LARGEST_BITS: usize = <$bits>::LARGEST_BITS;
 
             fn shape() -> Shape {
                 Shape::leaf(stringify!($float))
@@ -302,9 +306,10 @@ float! {
 
 /// Types whose bits are few: the layout alone and against a baseline is the same.
 macro_rules! plain {
-    ($($type:ty, $shape:literal, |$value:ident, $w:ident| $write:expr, |$r:ident| $read:expr;)*) => {$(
+    ($($type:ty, $shape:literal, $largest:literal, |$value:ident, $w:ident| $write:expr, |$r:ident| $read:expr;)*) => {$(
         impl Marshal for $type {
             type Repr = Self;
+            const LARGEST_BITS: usize = $largest;
 
             fn shape() -> Shape {
                 Shape::leaf($shape)
@@ -334,15 +339,16 @@ macro_rules! plain {
 }
 
 plain! {
-    bool, "bool", |value, w| w.bool(*value), |r| r.bool();
-    char, "char", |value, w| w.bits(u32::from(*value).into(), 21), |r| {
+    bool, "bool", 1, |value, w| w.bool(*value), |r| r.bool();
+    char, "char", 21, |value, w| w.bits(u32::from(*value).into(), 21), |r| {
         u32::try_from(r.bits(21)?).ok().and_then(Self::from_u32).ok_or(WireError::Invalid)
     };
-    (), "unit", |_value, _w| {}, |_r| Ok(());
+    (), "unit", 0, |_value, _w| {}, |_r| Ok(());
 }
 
 impl Marshal for Duration {
     type Repr = u64;
+    const LARGEST_BITS: usize = 64;
 
     fn shape() -> Shape {
         Shape::leaf("duration")

@@ -17,7 +17,7 @@ pub(super) fn write_lines<I: Integer, const N: usize>(
     ahead: Ahead,
     w: &mut impl Sink,
 ) {
-    write(values.map(I::pattern), lines(base, past, width, ahead), width, w);
+    write(values.map(I::pattern), lines(base, past, width, ahead), width, 0, w);
 }
 
 /// Reads what [`write_lines`] wrote; `values` holds the base before and the values after.
@@ -29,7 +29,7 @@ pub(super) fn read_lines<I: Integer, const N: usize>(
     ahead: Ahead,
     r: &mut impl Source,
 ) -> Result<(), WireError> {
-    let read = read(lines(values, past, width, ahead), width, r)?;
+    let read = read(lines(values, past, width, ahead), width, 0, r)?;
     for (value, bits) in values.iter_mut().zip(read) {
         *value = I::from_pattern(bits, width).ok_or(WireError::Invalid)?;
     }
@@ -45,7 +45,7 @@ pub(super) fn write_floats<const N: usize>(
     ahead: Ahead,
     w: &mut impl Sink,
 ) {
-    write(values.map(|bits| u64::from(ordered(bits))), float_lines(base, past, ahead), 32, w);
+    write(values.map(|bits| u64::from(ordered(bits))), float_lines(base, past, ahead), 32, 0, w);
 }
 
 /// Reads what [`write_floats`] wrote; `values` holds the base before and the values after.
@@ -56,27 +56,39 @@ pub(super) fn read_floats<const N: usize>(
     ahead: Ahead,
     r: &mut impl Source,
 ) -> Result<(), WireError> {
-    let read = read(float_lines(values, past, ahead), 32, r)?;
+    let read = read(float_lines(values, past, ahead), 32, 0, r)?;
     for (value, order) in values.iter_mut().zip(read) {
         *value = disordered(u32::try_from(order).map_err(|_| WireError::Invalid)?);
     }
     Ok(())
 }
 
-/// What is expected of a component: its value, and how far that is from the base.
+/// What is expected of a component.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Guess {
     pub(super) value: u64,
+    /// How far that is from the base, as far as it makes errors likely.
     pub(super) motion: u64,
+    /// The motion is towards smaller numbers.
+    pub(super) back: bool,
 }
 
-/// Writes numbers of `width` bits, at most 32, by their distance from the guesses.
+impl Guess {
+    /// An error as seen in the direction of the motion, and the other way round.
+    #[inline]
+    const fn along(self, residual: i64) -> i64 {
+        if self.back { -residual } else { residual }
+    }
+}
+
+/// Writes numbers of `width` bits, at most 32, by their distance from the guesses, of which the first is expected to be no
+/// less than `floor`.
 #[inline]
-pub(super) fn write<const N: usize>(values: [u64; N], guesses: [Guess; N], width: u32, w: &mut impl Sink) {
-    let mut expectation = Expectation::of(&guesses);
+pub(super) fn write<const N: usize>(values: [u64; N], guesses: [Guess; N], width: u32, floor: u64, w: &mut impl Sink) {
+    let mut expectation = Expectation::of(&guesses, floor);
     for (value, guess) in values.into_iter().zip(guesses) {
         let residual = signed(value.wrapping_sub(guess.value), width);
-        w.residual(residual, expectation.size(guess));
+        w.residual(guess.along(residual), expectation.size(guess));
         expectation.learn(residual);
     }
 }
@@ -86,12 +98,13 @@ pub(super) fn write<const N: usize>(values: [u64; N], guesses: [Guess; N], width
 pub(super) fn read<const N: usize>(
     guesses: [Guess; N],
     width: u32,
+    floor: u64,
     r: &mut impl Source,
 ) -> Result<[u64; N], WireError> {
-    let mut expectation = Expectation::of(&guesses);
+    let mut expectation = Expectation::of(&guesses, floor);
     let mut values = [0; N];
     for (value, guess) in values.iter_mut().zip(guesses) {
-        let residual = r.residual(expectation.size(guess))?;
+        let residual = guess.along(r.residual(expectation.size(guess))?);
         if signed(residual.cast_unsigned(), width) != residual {
             return Err(WireError::Invalid);
         }
@@ -106,7 +119,11 @@ fn lines<I: Integer, const N: usize>(base: &[I; N], past: &[I; N], width: u32, a
     core::array::from_fn(|i| {
         let base = base[i].pattern();
         let motion = ahead.scale(signed(base.wrapping_sub(past[i].pattern()), width));
-        Guess { value: base.wrapping_add(motion.cast_unsigned()), motion: motion.unsigned_abs() }
+        Guess {
+            value: base.wrapping_add(motion.cast_unsigned()),
+            motion: ahead.unrest(motion.unsigned_abs()),
+            back: motion < 0,
+        }
     })
 }
 
@@ -118,7 +135,8 @@ fn float_lines<const N: usize>(base: &[u32; N], past: &[u32; N], ahead: Ahead) -
         let guess = (f64::from(base) + (f64::from(base) - f64::from(past)) * ahead.factor()) as f32;
         // Which NaN comes out of a computation is not the same everywhere.
         let guess = ordered(if guess.is_nan() { base } else { guess }.to_bits());
-        Guess { value: guess.into(), motion: guess.abs_diff(ordered(base.to_bits())).into() }
+        let base = ordered(base.to_bits());
+        Guess { value: guess.into(), motion: ahead.unrest(guess.abs_diff(base).into()), back: guess < base }
     })
 }
 
@@ -141,13 +159,13 @@ struct Expectation {
 
 impl Expectation {
     #[inline]
-    fn of<const N: usize>(guesses: &[Guess; N]) -> Self {
-        Self { most: guesses.iter().map(|guess| guess.motion).max().unwrap_or(0), error: 0 }
+    fn of<const N: usize>(guesses: &[Guess; N], floor: u64) -> Self {
+        Self { most: guesses.iter().map(|guess| guess.motion).max().unwrap_or(0), error: floor }
     }
 
     #[inline]
     const fn size(&self, guess: Guess) -> u64 {
-        guess.motion / 4 + self.most / 8 + self.error
+        (guess.motion * 6 + self.most + self.error * 12) / 32
     }
 
     #[inline]

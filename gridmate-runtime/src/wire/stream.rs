@@ -23,13 +23,25 @@ use super::{BitReader, BitWriter, WireError};
 /// ```
 pub trait Sink {
     /// Whether this stream wants to know what is likely: codecs then say more, and in other words.
-    const MODELLED: bool = false;
+    #[inline]
+    fn is_modelled(&self) -> bool {
+        false
+    }
+
+    /// Whether the next dataset of a chunk is to be written at all. Asked once for each, in order.
+    #[inline]
+    fn dataset(&mut self) -> bool {
+        true
+    }
 
     /// Writes the low `count` bits of `value`; `count` is 0..=64 and the bits above must be zero.
     fn bits(&mut self, value: u64, count: u32);
 
     /// Writes a flag.
-    fn bool(&mut self, value: bool);
+    #[inline]
+    fn bool(&mut self, value: bool) {
+        self.bits(value.into(), 1);
+    }
 
     /// Writes whether something differs from its base; `moved` says whether that differed from what it was before, if that
     /// is known. Takes one bit where nothing is modelled.
@@ -40,13 +52,29 @@ pub trait Sink {
     }
 
     /// Writes `value >= 1` in 2⌊log₂ value⌋ + 1 bits.
-    fn gamma(&mut self, value: u32);
+    #[inline]
+    fn gamma(&mut self, value: u32) {
+        let value = u64::from(value.max(1));
+        let tail = value.ilog2();
+        self.bits(1 << tail, tail + 1);
+        self.bits(value & low_mask(tail), tail);
+    }
 
     /// Writes `value` in groups of seven bits, each followed by a bit that says whether another comes.
-    fn varint(&mut self, value: u64);
+    #[inline]
+    fn varint(&mut self, mut value: u64) {
+        while value >= 0x80 {
+            self.bits(value & 0x7F | 0x80, 8);
+            value >>= 7;
+        }
+        self.bits(value, 8);
+    }
 
     /// Writes whole bytes, at any position.
-    fn bytes(&mut self, bytes: &[u8]);
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.bits((*byte).into(), 8));
+    }
 
     /// Marks what was written as unfit to send; the first fault stays.
     fn fail(&mut self, error: WireError);
@@ -56,12 +84,7 @@ pub trait Sink {
     /// folded (0, -1, 1, -2, … as 0, 1, 2, 3, …), the bits above the low *k* plus one as a gamma code, then the low *k*.
     #[inline]
     fn residual(&mut self, value: i64, expected: u64) {
-        let folded = zigzag(value);
-        let low = golomb_parameter(expected);
-        let high = (folded >> low) + 1;
-        let tail = high.ilog2();
-        self.bits(1 << tail, tail + 1);
-        self.bits(high & low_mask(tail) | (folded & low_mask(low)) << tail, tail + low);
+        write_golomb(value, expected, self);
     }
 }
 
@@ -83,8 +106,17 @@ pub trait Sink {
 /// assert_eq!(read(&mut BitReader::new(w.finish())), Ok([-2, 40]));
 /// ```
 pub trait Source {
-    /// As [`Sink::MODELLED`].
-    const MODELLED: bool = false;
+    /// As [`Sink::is_modelled`].
+    #[inline]
+    fn is_modelled(&self) -> bool {
+        false
+    }
+
+    /// Whether the next dataset of a chunk was written. Asked once for each, in order.
+    #[inline]
+    fn dataset(&mut self) -> bool {
+        true
+    }
 
     /// Reads `count` bits, 0..=64.
     ///
@@ -96,7 +128,10 @@ pub trait Source {
     ///
     /// # Errors
     /// [`WireError::UnexpectedEnd`].
-    fn bool(&mut self) -> Result<bool, WireError>;
+    #[inline]
+    fn bool(&mut self) -> Result<bool, WireError> {
+        Ok(self.bits(1)? != 0)
+    }
 
     /// Reads what [`Sink::differs`] wrote.
     ///
@@ -112,19 +147,44 @@ pub trait Source {
     ///
     /// # Errors
     /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for more than 32 bits.
-    fn gamma(&mut self) -> Result<u32, WireError>;
+    fn gamma(&mut self) -> Result<u32, WireError> {
+        let tail = read_zeros(31, self)?;
+        #[expect(clippy::cast_possible_truncation, reason = "at most 31 bits are read")]
+        let low = self.bits(tail)? as u32;
+        Ok(1 << tail | low)
+    }
 
     /// Reads what [`Sink::varint`] wrote.
     ///
     /// # Errors
     /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for a padded form or more than 64 bits.
-    fn varint(&mut self) -> Result<u64, WireError>;
+    #[inline]
+    fn varint(&mut self) -> Result<u64, WireError> {
+        let mut value = 0;
+        for shift in (0..64).step_by(7) {
+            let group = self.bits(8)?;
+            let part = group & 0x7F;
+            if shift == 63 && group > 1 {
+                return Err(WireError::Invalid);
+            }
+            value |= part << shift;
+            if group < 0x80 {
+                return if part == 0 && shift > 0 { Err(WireError::Invalid) } else { Ok(value) };
+            }
+        }
+        Err(WireError::Invalid)
+    }
 
     /// Reads `out.len()` whole bytes.
     ///
     /// # Errors
     /// [`WireError::UnexpectedEnd`] when fewer are left.
-    fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError>;
+    fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError> {
+        for byte in out {
+            *byte = self.bits(8)?.to_le_bytes()[0];
+        }
+        Ok(())
+    }
 
     /// How many bits the rest could hold at most: what a length may claim.
     fn remaining(&self) -> usize;
@@ -133,12 +193,53 @@ pub trait Source {
     ///
     /// # Errors
     /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for a number out of range.
-    fn residual(&mut self, expected: u64) -> Result<i64, WireError>;
+    #[inline]
+    fn residual(&mut self, expected: u64) -> Result<i64, WireError> {
+        read_golomb(expected, self)
+    }
+}
+
+/// An exponential Golomb code for a number of about the expected size.
+#[inline]
+pub(super) fn write_golomb(value: i64, expected: u64, w: &mut (impl Sink + ?Sized)) {
+    let folded = zigzag(value);
+    let low = golomb_parameter(expected);
+    let high = (folded >> low) + 1;
+    let tail = high.ilog2();
+    w.bits(1 << tail, tail + 1);
+    w.bits(high & low_mask(tail) | (folded & low_mask(low)) << tail, tail + low);
+}
+
+/// Reads what [`write_golomb`] wrote, a zero at a time.
+pub(super) fn read_golomb(expected: u64, r: &mut (impl Source + ?Sized)) -> Result<i64, WireError> {
+    let low = golomb_parameter(expected);
+    let tail = read_zeros(32, r)?;
+    golomb_value(r.bits(tail + low)?, tail, low)
+}
+
+/// Reads zeros and the one behind them, and counts the zeros, at most `most`.
+fn read_zeros(most: u32, r: &mut (impl Source + ?Sized)) -> Result<u32, WireError> {
+    let mut count = 0;
+    while r.bits(1)? == 0 {
+        count += 1;
+        if count > most {
+            return Err(WireError::Invalid);
+        }
+    }
+    Ok(count)
+}
+
+/// The number whose code has a tail of so many bits, and behind it so many low ones.
+#[inline]
+fn golomb_value(rest: u64, tail: u32, low: u32) -> Result<i64, WireError> {
+    let high = (1 << tail | rest & low_mask(tail)) - 1;
+    let folded = high << low | rest >> tail;
+    if folded > u32::MAX.into() { Err(WireError::Invalid) } else { Ok(unzigzag(folded).cast_signed()) }
 }
 
 /// How many low bits of a residual are written as they are.
 #[inline]
-pub(super) const fn golomb_parameter(expected: u64) -> u32 {
+const fn golomb_parameter(expected: u64) -> u32 {
     let bits = u64::BITS - expected.leading_zeros();
     if bits > 31 { 31 } else { bits }
 }
@@ -192,11 +293,6 @@ impl Source for BitReader<'_> {
     }
 
     #[inline]
-    fn varint(&mut self) -> Result<u64, WireError> {
-        Self::varint(self)
-    }
-
-    #[inline]
     fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError> {
         Self::bytes(self, out)
     }
@@ -210,10 +306,7 @@ impl Source for BitReader<'_> {
     fn residual(&mut self, expected: u64) -> Result<i64, WireError> {
         let low = golomb_parameter(expected);
         let tail = self.zeros(32)?;
-        let rest = Self::bits(self, tail + low)?;
-        let high = (1 << tail | rest & low_mask(tail)) - 1;
-        let folded = high << low | rest >> tail;
-        if folded > u32::MAX.into() { Err(WireError::Invalid) } else { Ok(unzigzag(folded).cast_signed()) }
+        golomb_value(Self::bits(self, tail + low)?, tail, low)
     }
 }
 

@@ -3,7 +3,7 @@
 
 use std::fmt::Debug;
 
-use gridmate_runtime::wire::{Ahead, BitReader, BitWriter, Codec, Past, WireError};
+use gridmate_runtime::wire::{Ahead, BitReader, BitWriter, Codec, Past, Sink, Source, WireError};
 
 /// The bits of a repr alone, and how many.
 pub(crate) fn alone<T, C: Codec<T>>(codec: &C, repr: &C::Repr) -> (Vec<u8>, usize) {
@@ -52,6 +52,15 @@ where
     assert_eq!(written(|w| codec.marshal(value, w)), (bytes.clone(), bits), "marshal is encode");
     let direct = codec.unmarshal(&mut BitReader::new(&bytes)).unwrap();
     assert_eq!(codec.to_repr(&direct), repr, "unmarshal is decode");
+    let pasts = [Past::UNKNOWN, Past::new(&base_repr, Ahead::new(6, 1))];
+    curious(|w| codec.encode(&repr, w), |r| codec.decode(r), &repr);
+    for past in pasts {
+        let read = |r: &mut Curious| {
+            let mut into = base_repr.clone();
+            codec.decode_ahead(&mut into, past, r).map(|()| into)
+        };
+        curious(|w| codec.encode_ahead(&repr, &base_repr, past, w), read, &repr);
+    }
     for lead in [0, 1, 7, 13] {
         reads_exactly(lead, |w| codec.encode(&repr, w), |r| codec.decode(r), &repr);
         for from in [&base_repr, &repr] {
@@ -89,6 +98,57 @@ where
         assert_eq!(codec.decode(&mut BitReader::new(&bytes)), Ok(repr));
     }
     let _ = codec.unmarshal(&mut BitReader::new(bytes));
+}
+
+/// A stream that wants to hear what is likely, and makes nothing of it.
+#[derive(Default)]
+struct Curious(std::collections::VecDeque<bool>);
+
+impl Sink for Curious {
+    fn is_modelled(&self) -> bool {
+        true
+    }
+
+    fn bits(&mut self, value: u64, count: u32) {
+        self.0.extend((0..count).map(|bit| value >> bit & 1 != 0));
+    }
+
+    fn fail(&mut self, error: WireError) {
+        panic!("{error}");
+    }
+}
+
+impl Source for Curious {
+    fn is_modelled(&self) -> bool {
+        true
+    }
+
+    fn bits(&mut self, count: u32) -> Result<u64, WireError> {
+        if self.0.len() < count as usize {
+            return Err(WireError::UnexpectedEnd);
+        }
+        Ok(self.0.drain(..count as usize).enumerate().fold(0, |bits, (at, bit)| bits | u64::from(bit) << at))
+    }
+
+    fn remaining(&self) -> usize {
+        self.0.len()
+    }
+}
+
+#[track_caller]
+fn curious<R: PartialEq + Debug>(
+    write: impl Fn(&mut Curious),
+    read: impl Fn(&mut Curious) -> Result<R, WireError>,
+    expected: &R,
+) {
+    let mut stream = Curious::default();
+    write(&mut stream);
+    for cut in 0..stream.0.len().min(60) {
+        let mut short = Curious(stream.0.range(..cut).copied().collect());
+        assert!(read(&mut short).is_err(), "accepted {cut} of {} bits", stream.0.len());
+    }
+    assert_eq!(read(&mut stream).as_ref(), Ok(expected));
+    assert!(stream.0.is_empty(), "reads as much as was written");
 }
 
 #[track_caller]

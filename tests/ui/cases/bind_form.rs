@@ -5,7 +5,7 @@ use netbinding::NetBindable;
 struct Ship {}
 
 #[derive(NetBindable)]
-#[bind(requires = Transform)]
+#[bind(requires)]
 enum Boat {
     Sunk,
 }

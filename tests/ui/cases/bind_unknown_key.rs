@@ -1,7 +1,7 @@
 use netbinding::NetBindable;
 
 #[derive(Default, NetBindable)]
-#[bind(requires = Transform)]
+#[bind(require = Transform)]
 struct Ship {
     #[bind(entity)]
     target: u8,

@@ -15,14 +15,16 @@ pub(crate) struct CodecAttr {
     pub(crate) quantize: Option<Given<Quantize>>,
     pub(crate) bits: Option<Given<Expr>>,
     pub(crate) max_len: Option<Given<Expr>>,
+    pub(crate) entity: Option<Given<()>>,
     pub(crate) predict: Option<Given<()>>,
 }
 
 impl CodecAttr {
-    /// Reads one of `skip`, `with`, `quantize`, `bits`, `max_len`, `predict`.
+    /// Reads one of `skip`, `with`, `quantize`, `bits`, `max_len`, `entity`, `predict`.
     pub(super) fn read_key(&mut self, name: &str, key: &Ident, input: ParseStream<'_>) -> syn::Result<()> {
         match name {
             "skip" => set_flag(&mut self.skip, key, input),
+            "entity" => set_flag(&mut self.entity, key, input),
             "with" => set_value_as_is(&mut self.with, key, input),
             "quantize" => {
                 let value = Quantize::parse_after(key, input)?;

@@ -9,7 +9,7 @@ use crate::errors::Errors;
 
 const KEYS: Keys = Keys {
     attr: "dataset",
-    known: &["interpolate", "max_len", "on_change", "predict", "quantize", "skip", "throttle", "with"],
+    known: &["entity", "interpolate", "max_len", "on_change", "predict", "quantize", "skip", "throttle", "with"],
 };
 
 /// What may follow `throttle =`.

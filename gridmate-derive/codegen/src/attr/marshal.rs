@@ -9,8 +9,9 @@ use crate::errors::Errors;
 
 const CONTAINER: Keys = Keys { attr: "marshal", known: &["bound", "crate", "tag_bits"] };
 const VARIANT: Keys = Keys { attr: "marshal", known: &["tag"] };
-const FIELD: Keys = Keys { attr: "marshal", known: &["bits", "max_len", "predict", "quantize", "skip", "with"] };
-const ARGUMENT: Keys = Keys { attr: "marshal", known: &["bits", "max_len", "quantize", "with"] };
+const FIELD: Keys =
+    Keys { attr: "marshal", known: &["bits", "entity", "max_len", "predict", "quantize", "skip", "with"] };
+const ARGUMENT: Keys = Keys { attr: "marshal", known: &["bits", "entity", "max_len", "quantize", "with"] };
 
 /// What `bound` looks like.
 const BOUND: &str = "`bound = \"T: Trait, …\"`";

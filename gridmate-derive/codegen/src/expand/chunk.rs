@@ -6,7 +6,7 @@ use syn::spanned::Spanned as _;
 
 use super::interpolate::interpolate;
 use super::{block, gen_tokens, this};
-use crate::attr::OnChange;
+use crate::attr::{Coder, OnChange};
 use crate::model::{Chunk, Dataset, Field};
 
 pub(crate) fn chunk(chunk: &Chunk) -> TokenStream {
@@ -15,6 +15,7 @@ pub(crate) fn chunk(chunk: &Chunk) -> TokenStream {
 
 // use __gm::NoRpcs as _;
 // const __F_position: … = …;
+// const __D: … = …;
 // #[derive(__gm::Clone, __gm::PartialEq)]
 // pub struct __S { position: __gm::Repr<Vec3, __gm::Quantize>, health: __gm::Repr<u8> }
 // #[automatically_derived]
@@ -28,10 +29,11 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
         quote!(#slot: #repr)
     });
     let (descriptor, state, throttle, notify) = (descriptor(chunk), state(chunk), throttle(chunk), notify(chunk));
-    let interpolate = interpolate(chunk);
+    let (datasets, interpolate, send_to) = (datasets(chunk), interpolate(chunk), send_to(chunk));
     gen_tokens! {
         use __gm::NoRpcs as _;
         #(#constants)*
+        #datasets
         #[derive(__gm::Clone, __gm::PartialEq)]
         pub struct __S { #(#reprs,)* }
         #[automatically_derived]
@@ -41,27 +43,46 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
             #state
             #throttle
             #interpolate
+            #send_to
             #notify
         }
     }
 }
 
-// const DESCRIPTOR: &'static __gm::ChunkDescriptor =
-//     &__gm::ChunkDescriptor::new("ship", &[__gm::dataset("position", || __F_position.shape())])
-//         .migratable()
-//         .with_priority(Priority::HIGH);
-// const RPCS: &'static [__gm::RpcDescriptor<Self>] = Ship::__RPCS;
-fn descriptor(chunk: &Chunk) -> TokenStream {
-    let Chunk { ident, name, .. } = chunk;
-    let migratable = chunk.migratable.then(|| gen_tokens!(.migratable()));
-    let priority = chunk.priority.as_ref().map(|priority| gen_tokens!(.with_priority(#priority)));
-    let datasets = chunk.datasets.iter().map(|Dataset { field, .. }| {
-        let Field { name, handle, span, .. } = field;
-        quote_spanned!(*span=> __gm::dataset(#name, || #handle.shape()))
+/// Each dataset is a statement, so that the one that is too much is where the error points.
+// const __D: __gm::Datasets<1> = {
+//     let mut __d = __gm::datasets("ship");
+//     __d.add("position", __F_position.step_bits(), || __F_position.shape());
+//     __d
+// };
+fn datasets(chunk: &Chunk) -> TokenStream {
+    let (name, count) = (&chunk.name, chunk.datasets.len());
+    if count == 0 {
+        return gen_tokens!(const __D: __gm::Datasets<0usize> = __gm::datasets(#name););
+    }
+    let adds = chunk.datasets.iter().map(|Dataset { field, .. }| {
+        let (Field { name, handle, span, .. }, bits) = (field, field.bits());
+        quote_spanned!(*span=> __d.add(#name, #bits, || #handle.shape());)
     });
     gen_tokens! {
-        const DESCRIPTOR: &'static __gm::ChunkDescriptor =
-            &__gm::ChunkDescriptor::new(#name, &[#(#datasets,)*]) #migratable #priority;
+        const __D: __gm::Datasets<#count> = {
+            let mut __d = __gm::datasets(#name);
+            #(#adds)*
+            __d
+        };
+    }
+}
+
+// const DESCRIPTOR: &'static __gm::ChunkDescriptor =
+//     &__D.descriptor().migratable().with_priority(Priority::HIGH).with_coder(__gm::Coder::Entropy);
+// const RPCS: &'static [__gm::RpcDescriptor<Self>] = Ship::__RPCS;
+fn descriptor(chunk: &Chunk) -> TokenStream {
+    let Chunk { ident, .. } = chunk;
+    let migratable = chunk.migratable.then(|| gen_tokens!(.migratable()));
+    let priority = chunk.priority.as_ref().map(|priority| gen_tokens!(.with_priority(#priority)));
+    let coder = matches!(chunk.coder, Coder::Entropy).then(|| gen_tokens!(.with_coder(__gm::Coder::Entropy)));
+    gen_tokens! {
+        const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__D.descriptor() #migratable #priority #coder;
         const RPCS: &'static [__gm::RpcDescriptor<Self>] = #ident::__RPCS;
     }
 }
@@ -148,6 +169,17 @@ fn throttle(chunk: &Chunk) -> Option<TokenStream> {
                 __held
             }
         }
+    })
+}
+
+// const SELECTIVE: bool = true;
+// fn sends_to(&self, __peer: &__gm::TargetPeer) -> bool { Self::is_for(self, __peer) }
+fn send_to(chunk: &Chunk) -> Option<TokenStream> {
+    let (path, this) = (chunk.send_to.as_ref()?, this());
+    let answer = quote_spanned!(Span::mixed_site().located_at(path.span())=> #path(#this, __peer));
+    Some(gen_tokens! {
+        const SELECTIVE: ::core::primitive::bool = true;
+        fn sends_to(&self, __peer: &__gm::TargetPeer) -> ::core::primitive::bool { #answer }
     })
 }
 

@@ -37,6 +37,17 @@ impl Field {
         }
     }
 
+    /// What its largest values are known to need.
+    // __F_health.bits()
+    // __F_position.step_bits()
+    pub(super) fn bits(&self) -> TokenStream {
+        let (span, operand) = (self.span, self.operand());
+        match self.codec.way {
+            Way::Step { .. } | Way::Bits { .. } => quote_spanned!(span=> #operand.step_bits()),
+            _ => quote_spanned!(span=> #operand.bits()),
+        }
+    }
+
     // __gm::Repr<u8>
     // __gm::Repr<Vec3, __gm::Quantize>
     pub(super) fn repr(&self) -> TokenStream {
@@ -94,6 +105,7 @@ impl Way {
             Self::Step { .. } | Self::Bits { .. } => gen_tokens!(__gm::Quantize),
             Self::Narrow(bits) => gen_tokens!(__gm::Bits<#bits>),
             Self::Short(len) => gen_tokens!(__gm::MaxLen<#len>),
+            Self::Entity => gen_tokens!(__gm::ByReplica),
         }
     }
 
@@ -105,6 +117,7 @@ impl Way {
             Self::Bits { lo, hi, bits } => gen_tokens!(__gm::Quantize::bits(#lo, #hi, #bits)),
             Self::Narrow(bits) => gen_tokens!(__gm::Bits::<#bits>),
             Self::Short(len) => gen_tokens!(__gm::MaxLen::<#len>),
+            Self::Entity => gen_tokens!(__gm::ByReplica),
         }
     }
 }

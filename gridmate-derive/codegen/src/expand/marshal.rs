@@ -114,6 +114,7 @@ fn with_bounds(container: &Container) -> Generics {
     generics
 }
 
+// const LARGEST_BITS: usize = __gm::sum_bits([__F_slots.bits()]);
 // fn shape() -> __gm::Shape { __gm::struct_shape("Loadout", [__gm::field_shape("slots", __F_slots.shape())]) }
 // fn to_repr(&self) -> Self::Repr { __Repr { slots: __F_slots.to_repr(&self.slots) } }
 // fn capture(&self, __into: &mut Self::Repr) { __F_slots.capture(&self.slots, &mut __into.slots); }
@@ -135,7 +136,7 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
     let each = |line: &dyn Fn(&Field, TokenStream) -> TokenStream| -> Vec<_> {
         fields.wire.iter().map(|field| line(field, field.operand())).collect()
     };
-    let shapes = field_shapes(fields);
+    let (shapes, bits) = (field_shapes(fields), fields.wire.iter().map(Field::bits));
     let to_repr =
         each(&|Field { member, slot, span, .. }, codec| quote_spanned!(*span=> #slot: #codec.to_repr(&#this.#member)));
     let capture = each(
@@ -155,6 +156,7 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
     let skipped = defaults(fields);
     let deltas = struct_deltas(fields);
     gen_tokens! {
+        const LARGEST_BITS: ::core::primitive::usize = __gm::sum_bits([#(#bits,)*]);
         fn shape() -> __gm::Shape { __gm::struct_shape(#name, [#(#shapes,)*]) }
         fn to_repr(&self) -> Self::Repr { __Repr { #(#to_repr,)* } }
         fn capture(&self, __into: &mut Self::Repr) { #(#capture)* }
@@ -178,10 +180,10 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
 // }
 // fn encode_ahead(__now: &Self::Repr, __base: &Self::Repr, __past: __gm::Past<'_, Self::Repr>, __w: &mut impl __gm::Sink) {
 //     let __c = __gm::Change::new(__now, __base).with_past(__past);
-//     __c.write(&__F_slots, |__s| &__s.slots, __w);
+//     __c.field(&__F_slots, |__s| &__s.slots, __w);
 // }
 // fn decode_ahead(__repr: &mut Self::Repr, __past: __gm::Past<'_, Self::Repr>, __r: &mut impl __gm::Source) -> __gm::Read {
-//     __past.read(&__F_slots, &mut __repr.slots, |__s| &__s.slots, __r)?;
+//     __past.field(&__F_slots, &mut __repr.slots, |__s| &__s.slots, __r)?;
 //     __gm::Ok(())
 // }
 fn struct_deltas(fields: &Fields) -> TokenStream {
@@ -192,7 +194,7 @@ fn struct_deltas(fields: &Fields) -> TokenStream {
         if one {
             quote_spanned!(*span=> #codec.encode_ahead(&__now.#slot, &__base.#slot, __past.part(|__s| &__s.#slot), __w);)
         } else {
-            quote_spanned!(*span=> __c.write(&#codec, |__s| &__s.#slot, __w);)
+            quote_spanned!(*span=> __c.field(&#codec, |__s| &__s.#slot, __w);)
         }
     });
     let decode = fields.wire.iter().map(|field| {
@@ -200,7 +202,7 @@ fn struct_deltas(fields: &Fields) -> TokenStream {
         if one {
             quote_spanned!(*span=> #codec.decode_ahead(&mut __repr.#slot, __past.part(|__s| &__s.#slot), __r)?;)
         } else {
-            quote_spanned!(*span=> __past.read(&#codec, &mut __repr.#slot, |__s| &__s.#slot, __r)?;)
+            quote_spanned!(*span=> __past.field(&#codec, &mut __repr.#slot, |__s| &__s.#slot, __r)?;)
         }
     });
     gen_tokens! {

@@ -29,6 +29,7 @@ pub(super) fn methods(container: &Container, tag_bits: u32, variants: &[Variant]
     gen_tokens!(#shape #reprs #alone #deltas #values)
 }
 
+// const LARGEST_BITS: usize = __gm::tagged_bits(3u32, [__gm::sum_bits([]), __gm::sum_bits([__F1_level.bits()]), …]);
 // fn shape() -> __gm::Shape {
 //     __gm::enum_shape("Weapon", 3u32, [__gm::variant_shape("Idle", 0u64, []), …])
 // }
@@ -38,7 +39,12 @@ fn shape(container: &Container, tag_bits: u32, variants: &[Variant]) -> TokenStr
         let shapes = field_shapes(fields);
         gen_tokens!(__gm::variant_shape(#name, #tag, [#(#shapes,)*]))
     });
+    let bits = variants.iter().map(|Variant { fields, .. }| {
+        let bits = fields.wire.iter().map(Field::bits);
+        gen_tokens!(__gm::sum_bits([#(#bits,)*]))
+    });
     gen_tokens! {
+        const LARGEST_BITS: ::core::primitive::usize = __gm::tagged_bits(#tag_bits, [#(#bits,)*]);
         fn shape() -> __gm::Shape { __gm::enum_shape(#name, #tag_bits, [#(#shapes,)*]) }
     }
 }

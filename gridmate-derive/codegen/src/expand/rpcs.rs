@@ -7,15 +7,45 @@ use super::{block, gen_tokens};
 use crate::model::{Field, MayCall, Rpc, Rpcs};
 
 // const __F0_0_burst: __gm::Field<u8> = __gm::Field::NATIVE;
+// const __A0: __gm::Args<1> = { … };
 // impl Ship { pub const __RPCS: … = &[…]; }
 // pub struct __Caller<'a>(__gm::RpcPort<'a, Ship>);
 // impl __Caller<'_> { … }
 // impl __gm::HasRpcs for Ship { … }
 pub(crate) fn rpcs(rpcs: &Rpcs) -> TokenStream {
     let constants = rpcs.rpcs.iter().flat_map(|rpc| &rpc.args).map(Field::constant);
+    let lists = rpcs.rpcs.iter().enumerate().filter_map(|(i, rpc)| args(i, rpc, &rpcs.self_ty));
     let (table, caller) = (table(rpcs), caller(rpcs));
-    let (cfgs, block) = (&rpcs.cfgs, block(&rpcs.krate, gen_tokens!(#(#constants)* #table #caller)));
+    let (cfgs, block) = (&rpcs.cfgs, block(&rpcs.krate, gen_tokens!(#(#constants)* #(#lists)* #table #caller)));
     gen_tokens!(#(#cfgs)* #block)
+}
+
+// const __A0: __gm::Args<1> = {
+//     let mut __a = __gm::args("Ship::fire", false);
+//     __a.add("burst", __F0_0_burst.bits(), || __F0_0_burst.shape());
+//     __a
+// };
+fn args(index: usize, rpc: &Rpc, self_ty: &TokenStream) -> Option<TokenStream> {
+    if rpc.args.is_empty() {
+        return None;
+    }
+    let (list, count, reliable) = (args_name(index), rpc.args.len(), rpc.reliable);
+    let name = format!("{self_ty}::{}", rpc.name);
+    let adds = rpc.args.iter().map(|field| {
+        let (Field { name, handle, span, .. }, bits) = (field, field.bits());
+        quote_spanned!(*span=> __a.add(#name, #bits, || #handle.shape());)
+    });
+    Some(gen_tokens! {
+        const #list: __gm::Args<#count> = {
+            let mut __a = __gm::args(#name, #reliable);
+            #(#adds)*
+            __a
+        };
+    })
+}
+
+fn args_name(index: usize) -> Ident {
+    Ident::new(&format!("__A{index}"), Span::mixed_site())
 }
 
 // impl Ship {
@@ -24,7 +54,7 @@ pub(crate) fn rpcs(rpcs: &Rpcs) -> TokenStream {
 // }
 fn table(rpcs: &Rpcs) -> TokenStream {
     let self_ty = &rpcs.self_ty;
-    let rows = rpcs.rpcs.iter().map(row);
+    let rows = rpcs.rpcs.iter().enumerate().map(|(i, rpc)| row(i, rpc));
     gen_tokens! {
         #[automatically_derived]
         impl #self_ty {
@@ -37,23 +67,25 @@ fn table(rpcs: &Rpcs) -> TokenStream {
 // __gm::RpcDescriptor {
 //     name: "fire",
 //     flags: __gm::RpcFlags { reliable: false, post_attached: true, may_call: __gm::MayCall::Owner },
-//     args: &[__gm::arg("burst", || __F0_0_burst.shape())],
+//     args: &__A0.list,
 //     invoke: |__this, __ctx, __r| {
 //         let __0 = __F0_0_burst.unmarshal(__r)?;
 //         __gm::Ok(__gm::IntoPropagate::into_propagate(Self::fire(__this, __ctx, __0)))
 //     },
 // }
-fn row(rpc: &Rpc) -> TokenStream {
+fn row(index: usize, rpc: &Rpc) -> TokenStream {
     let Rpc { ident, name, reliable, post_attached, .. } = rpc;
     let may_call = match rpc.may_call {
         MayCall::Anyone => gen_tokens!(__gm::MayCall::Anyone),
         MayCall::Owner => gen_tokens!(__gm::MayCall::Owner),
         MayCall::Authority => gen_tokens!(__gm::MayCall::Authority),
     };
-    let args = rpc
-        .args
-        .iter()
-        .map(|Field { name, handle, span, .. }| quote_spanned!(*span=> __gm::arg(#name, || #handle.shape())));
+    let args = if rpc.args.is_empty() {
+        gen_tokens!(&[])
+    } else {
+        let list = args_name(index);
+        gen_tokens!(&#list.list)
+    };
     let locals: Vec<_> = (0..rpc.args.len()).map(|i| Ident::new(&format!("__{i}"), Span::mixed_site())).collect();
     let reads = rpc
         .args
@@ -70,7 +102,7 @@ fn row(rpc: &Rpc) -> TokenStream {
         __gm::RpcDescriptor {
             name: #name,
             flags: __gm::RpcFlags { reliable: #reliable, post_attached: #post_attached, may_call: #may_call },
-            args: &[#(#args,)*],
+            args: #args,
             invoke: |__this, __ctx, __r| {
                 #(#reads)*
                 __gm::Ok(#answer)

@@ -18,7 +18,7 @@ pub(crate) fn stub_chunk(input: &DeriveInput, chunk: &Chunk) -> TokenStream {
 pub(crate) fn stub_binding(input: &DeriveInput, binding: &Binding) -> TokenStream {
     let ident = &input.ident;
     let items = chunk_items(input);
-    let binding_items = is_plain(input).then(|| gen_tokens!(impl __gm::NetBindable for #ident {}));
+    let binding_items = is_plain(input).then(|| gen_tokens!(impl __gm::NetBindable for #ident { type Requires = (); }));
     block(&binding.chunk.krate, gen_tokens!(#items #binding_items))
 }
 

@@ -3,11 +3,11 @@
 use proc_macro2::{Ident, TokenStream};
 use quote::{ToTokens as _, quote};
 use syn::ext::IdentExt as _;
-use syn::{Data, DeriveInput, Expr, Fields, Generics, Member};
+use syn::{Data, DeriveInput, Expr, Fields, Generics, Member, Path, Type};
 
 use super::{Codec, Crate, Field};
 use crate::Root;
-use crate::attr::{BindAttr, ChunkAttr, DatasetAttr, OnChange};
+use crate::attr::{BindAttr, ChunkAttr, Coder, DatasetAttr, OnChange};
 use crate::check;
 use crate::errors::Errors;
 use crate::generics::Params;
@@ -20,6 +20,9 @@ pub(crate) struct Chunk {
     pub(crate) name: String,
     pub(crate) migratable: bool,
     pub(crate) priority: Option<Expr>,
+    pub(crate) coder: Coder,
+    /// Says which peers may have it.
+    pub(crate) send_to: Option<Path>,
     pub(crate) datasets: Vec<Dataset>,
 }
 
@@ -43,6 +46,8 @@ impl Chunk {
             name: at.name.map_or_else(|| ident.unraw().to_string(), |name| name.value.value()),
             migratable: at.migratable.is_some(),
             priority: at.priority.map(|priority| priority.value),
+            coder: at.coder.map_or(Coder::Packed, |coder| coder.value),
+            send_to: at.send_to.map(|send_to| send_to.value),
             datasets: fields(ident, data, errors)
                 .into_iter()
                 .flatten()
@@ -99,17 +104,22 @@ fn fields<'a>(
 /// A chunk that is bound to an entity of some world.
 pub(crate) struct Binding {
     pub(crate) chunk: Chunk,
+    /// Components that an entity with this one also has.
+    pub(crate) requires: Vec<Type>,
+    pub(crate) on_bound: Option<Path>,
 }
 
 impl Binding {
     pub(crate) fn read(input: &DeriveInput, root: Root, errors: &mut Errors) -> Self {
         let chunk = Chunk::read(input, root, errors);
-        let BindAttr = BindAttr::read(&input.attrs, errors);
+        let at = BindAttr::read(&input.attrs, errors);
         if let Data::Struct(data) = &input.data {
             for field in &data.fields {
-                let BindAttr = BindAttr::read(&field.attrs, errors);
+                BindAttr::reject_on_field(&field.attrs, errors);
             }
         }
-        Self { chunk }
+        let requires = at.requires.map(|requires| requires.value).unwrap_or_default();
+        check::requires(&input.ident, &requires, errors);
+        Self { chunk, requires, on_bound: at.on_bound.map(|on_bound| on_bound.value) }
     }
 }

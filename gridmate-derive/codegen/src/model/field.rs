@@ -81,6 +81,8 @@ pub(crate) enum Way {
     Narrow(TokenStream),
     /// `max_len = n`.
     Short(TokenStream),
+    /// `entity`.
+    Entity,
 }
 
 impl Codec {
@@ -118,12 +120,13 @@ impl Way {
         if let Some(max_len) = at.max_len {
             return Self::Short(const_argument(&max_len.value));
         }
-        Self::Native
+        if at.entity.is_some() { Self::Entity } else { Self::Native }
     }
 
     fn map(&self, f: impl Fn(&TokenStream) -> TokenStream) -> Self {
         match self {
             Self::Native => Self::Native,
+            Self::Entity => Self::Entity,
             Self::With { ty, value } => Self::With { ty: f(ty), value: f(value) },
             Self::Step { lo, hi, step } => Self::Step { lo: f(lo), hi: f(hi), step: f(step) },
             Self::Bits { lo, hi, bits } => Self::Bits { lo: f(lo), hi: f(hi), bits: f(bits) },
@@ -134,7 +137,7 @@ impl Way {
 
     fn any(&self, f: impl Fn(&TokenStream) -> bool) -> bool {
         match self {
-            Self::Native => false,
+            Self::Native | Self::Entity => false,
             Self::With { ty, value } => f(ty) || f(value),
             Self::Step { lo, hi, step: by } | Self::Bits { lo, hi, bits: by } => f(lo) || f(hi) || f(by),
             Self::Narrow(n) | Self::Short(n) => f(n),

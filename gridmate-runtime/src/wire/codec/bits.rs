@@ -29,6 +29,7 @@ macro_rules! unsigned {
     ($($int:ident)*) => {$(
         impl<const N: u32> Codec<$int> for Bits<N> {
             type Repr = $int;
+            const LARGEST_BITS: usize = N as usize;
 
             fn shape(&self) -> Shape {
                 Shape::leaf(format!("bits({N})"))
@@ -75,6 +76,7 @@ macro_rules! signed {
     ($($int:ident)*) => {$(
         impl<const N: u32> Codec<$int> for Bits<N> {
             type Repr = $int;
+            const LARGEST_BITS: usize = N as usize;
 
             fn shape(&self) -> Shape {
                 Shape::leaf(format!("bits({N}, signed)"))

@@ -11,6 +11,7 @@ macro_rules! arrays {
         /// that differs, ⌊N × k / 8⌋ bits for its distance (k = 1 to 7), or N for its value.
         impl<const N: u32, const K: usize> Codec<[$int; K]> for Bits<N> {
             type Repr = [$int; K];
+            const LARGEST_BITS: usize = K.saturating_mul(N as usize);
 
             fn shape(&self) -> Shape {
                 Shape::named("array", [Codec::<$int>::shape(self), Shape::leaf(K.to_string())])

@@ -37,6 +37,7 @@ pub struct Half;
 
 impl Codec<f32> for Half {
     type Repr = u16;
+    const LARGEST_BITS: usize = 16;
 
     fn shape(&self) -> Shape {
         Shape::leaf("half")
@@ -79,6 +80,7 @@ macro_rules! vector {
     ($(($($generic:tt)*) $type:ty, $n:expr, $shape:expr, |$value:ident| $components:expr, |$array:ident| $vector:expr;)*) => {$(
         impl<$($generic)*> Codec<$type> for Half {
             type Repr = [u16; $n];
+            const LARGEST_BITS: usize = ($n as usize).saturating_mul(16);
 
             fn shape(&self) -> Shape {
                 $shape

@@ -60,6 +60,7 @@ impl<const N: usize> MaxLen<N> {
 
 impl<const N: usize> Codec<String> for MaxLen<N> {
     type Repr = String;
+    const LARGEST_BITS: usize = N.saturating_mul(8);
 
     fn shape(&self) -> Shape {
         Shape::leaf(format!("string(max {N})"))
@@ -110,6 +111,7 @@ impl<const N: usize> Codec<String> for MaxLen<N> {
 
 impl<T: Marshal, const N: usize> Codec<Vec<T>> for MaxLen<N> {
     type Repr = Vec<T::Repr>;
+    const LARGEST_BITS: usize = N.saturating_mul(T::LARGEST_BITS);
 
     fn shape(&self) -> Shape {
         Shape::named("vec", [T::shape(), Shape::leaf(format!("max {N}"))])
@@ -166,12 +168,14 @@ impl<T: Marshal, const N: usize> Codec<Vec<T>> for MaxLen<N> {
     }
 }
 
-/// Everything but the length is the type's own.
+/// Everything but the length is the type's own. Maps and sets need not have as many entries as they may: keys differ, and nothing
+/// says how many there are.
 macro_rules! collection {
-    ($(($($generic:tt)*) $type:ty, $name:literal [$($part:ident),*],
+    ($(($($generic:tt)*) $type:ty, $name:literal [$($part:ident),*], $largest:expr,
        $write:ident, $read:ident, $write_change:ident, $read_change:ident ($($entry:tt)*) ($($change:tt)*);)*) => {$(
         impl<$($generic)*, const N: usize> Codec<$type> for MaxLen<N> {
             type Repr = <$type as Marshal>::Repr;
+            const LARGEST_BITS: usize = $largest;
 
             fn shape(&self) -> Shape {
                 Shape::named($name, [$($part::shape(),)* Shape::leaf(format!("max {N}"))])
@@ -216,15 +220,15 @@ macro_rules! collection {
 }
 
 collection! {
-    (T: Marshal) VecDeque<T>, "vec" [T],
+    (T: Marshal) VecDeque<T>, "vec" [T], N.saturating_mul(T::LARGEST_BITS),
         write_list, read_list, write_list_change, read_list_change (T) (T);
-    (K: Marshal + Ord, V: Marshal) BTreeMap<K, V>, "map" [K, V],
+    (K: Marshal + Ord, V: Marshal) BTreeMap<K, V>, "map" [K, V], 0,
         write_entries, read_entries, write_map_change, read_map_change (K, V) (K, V, true);
-    (K: Marshal + Ord + Hash, V: Marshal, S: BuildHasher + Default) HashMap<K, V, S>, "map" [K, V],
+    (K: Marshal + Ord + Hash, V: Marshal, S: BuildHasher + Default) HashMap<K, V, S>, "map" [K, V], 0,
         write_entries, read_entries, write_map_change, read_map_change (K, V) (K, V, true);
-    (T: Marshal + Ord) BTreeSet<T>, "set" [T],
+    (T: Marshal + Ord) BTreeSet<T>, "set" [T], 0,
         write_entries, read_entries, write_map_change, read_map_change (T, ()) (T, (), false);
-    (T: Marshal + Ord + Hash, S: BuildHasher + Default) HashSet<T, S>, "set" [T],
+    (T: Marshal + Ord + Hash, S: BuildHasher + Default) HashSet<T, S>, "set" [T], 0,
         write_entries, read_entries, write_map_change, read_map_change (T, ()) (T, (), false);
 }
 

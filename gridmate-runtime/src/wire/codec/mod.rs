@@ -13,6 +13,7 @@
 //! | an integer with two ends: percent, level, cell | [`Range`] | the fewest that hold the difference: 7 for 0 to 100 | none; outside becomes the end |
 //! | an integer of few bits, flags | [`Bits`] | N | none; too large becomes the end |
 //! | an integer without bound, mostly small: score, count | [`Varint`] | 8 below 128, 16 below 16,384, … | none |
+//! | a reference to an entity | [`ByReplica`], as `#[dataset(entity)]` | 1 for none; 15 for the host's hundredth | none |
 //! | text, lists, maps and sets with a small limit | [`MaxLen`] | length in the fewest bits, contents | none; longer fails |
 //! | a type of another crate that knows serde (`serde`) | `Serde` | 8 and more, bytes | none |
 //!
@@ -20,6 +21,7 @@
 
 mod bits;
 mod bits_array;
+mod by_replica;
 mod half;
 mod max_len;
 mod native;
@@ -37,6 +39,7 @@ mod varint;
 #[cfg(feature = "serde")]
 pub use self::serde::{Serde, SerdeRepr};
 pub use bits::Bits;
+pub use by_replica::{ByReplica, RefersToEntity};
 pub use half::Half;
 pub use max_len::MaxLen;
 pub use native::Native;

@@ -18,6 +18,7 @@ pub struct Native;
 
 impl<T: Marshal> Codec<T> for Native {
     type Repr = T::Repr;
+    const LARGEST_BITS: usize = T::LARGEST_BITS;
 
     fn shape(&self) -> Shape {
         T::shape()

@@ -1,6 +1,6 @@
 //! Values that go on as they did.
 
-use crate::wire::codec::Native;
+use crate::wire::codec::{Native, Quantize};
 use crate::wire::shape::PREDICTED;
 use crate::wire::{Codec, Marshal, Past, Shape, Sink, Source, WireError};
 
@@ -42,6 +42,13 @@ impl<C> Predict<C> {
     }
 }
 
+impl Predict<Quantize> {
+    /// Bits of one value alone.
+    pub(crate) const fn width(&self) -> u32 {
+        self.0.width()
+    }
+}
+
 /// A codec for values of which a guess can be made: its [`encode_ahead`](Codec::encode_ahead) looks at
 /// [`Past::guess`].
 ///
@@ -66,6 +73,7 @@ pub trait Predictable<T>: Codec<T> {}
 
 impl<T, C: Codec<T>> Codec<T> for Predict<C> {
     type Repr = C::Repr;
+    const LARGEST_BITS: usize = C::LARGEST_BITS;
 
     fn shape(&self) -> Shape {
         Shape::named(PREDICTED, [self.0.shape()])

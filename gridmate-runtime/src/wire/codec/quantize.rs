@@ -185,6 +185,8 @@ macro_rules! scalar {
     ($($float:ident $to:ident $from:ident;)*) => {$(
         impl Codec<$float> for Quantize {
             type Repr = u32;
+            /// A bit for each number; see [`Quantize::width`] for how many there are.
+            const LARGEST_BITS: usize = 1;
 
             fn shape(&self) -> Shape {
                 self.leaf()
@@ -239,6 +241,8 @@ macro_rules! vector {
        |$value:ident| $components:expr, |$array:ident| $vector:expr;)*) => {$(
         impl<$($generic)*> Codec<$type> for Quantize {
             type Repr = [u32; $n];
+            /// A bit for each number; see [`Quantize::width`] for how many there are.
+            const LARGEST_BITS: usize = $n;
 
             fn shape(&self) -> Shape {
                 let of: fn(Shape) -> Shape = $shape;

@@ -15,8 +15,8 @@ use glam::Quat;
 
 use super::Predictable;
 use crate::wire::lanes::Lanes;
-use crate::wire::residual::{self, Guess};
-use crate::wire::{Ahead, Codec, Past, Shape, Sink, Source, WireError};
+use crate::wire::rotation;
+use crate::wire::{Codec, Past, Shape, Sink, Source, WireError};
 
 /// A rotation in 2 + 3 × `BITS` bits; `BITS` is 2..=20, anything else a compile error.
 ///
@@ -64,12 +64,20 @@ pub struct SmallestThreeRepr {
     others: [u32; 3],
 }
 
+impl SmallestThreeRepr {
+    const fn codes(&self) -> rotation::Codes {
+        (self.largest, self.others)
+    }
+}
+
 impl<const BITS: u32> SmallestThree<BITS> {
     const MAX: i32 = {
         assert!(BITS >= 2 && BITS <= 20, "SmallestThree: 2 to 20 bits");
         (1 << (BITS - 1)) - 1
     };
     const DELTA: Lanes = Lanes::even(BITS);
+    /// Bits of a code, and the largest one.
+    const SIZES: [u32; 2] = [BITS, 2 * Self::MAX.cast_unsigned()];
 
     /// The components that integers stand for, the largest at `largest`.
     #[inline]
@@ -114,6 +122,7 @@ impl<const BITS: u32> SmallestThree<BITS> {
 
 impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
     type Repr = SmallestThreeRepr;
+    const LARGEST_BITS: usize = 2 + 3 * BITS as usize;
 
     fn shape(&self) -> Shape {
         Shape::leaf(format!("smallest_three({BITS})"))
@@ -202,14 +211,7 @@ impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
         w: &mut impl Sink,
     ) {
         let Some((past, ahead)) = past.guess() else { return self.encode_delta(repr, base, w) };
-        let (largest, guesses) = Self::guess(base, past, ahead);
-        let same = repr.largest == largest;
-        w.bool(same);
-        if same {
-            residual::write(repr.others.map(u64::from), guesses, BITS, w);
-        } else {
-            self.encode(repr, w);
-        }
+        rotation::write_guessed(repr.codes(), base.codes(), (past.codes(), ahead), Self::SIZES, w);
     }
 
     fn decode_ahead(
@@ -219,69 +221,13 @@ impl<const BITS: u32> Codec<Quat> for SmallestThree<BITS> {
         r: &mut impl Source,
     ) -> Result<(), WireError> {
         let Some((past, ahead)) = past.guess() else { return self.decode_delta(repr, r) };
-        let (largest, guesses) = Self::guess(repr, past, ahead);
-        if !r.bool()? {
-            *repr = self.decode(r)?;
-            return Ok(());
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "at most 20 bits")]
-        let others = residual::read(guesses, BITS, r)?.map(|code| code as u32);
+        let (largest, others) = rotation::read_guessed(repr.codes(), (past.codes(), ahead), Self::SIZES, r)?;
         *repr = Self::checked(SmallestThreeRepr { largest, others })?;
         Ok(())
     }
 }
 
 impl<const BITS: u32> Predictable<Quat> for SmallestThree<BITS> {}
-
-impl<const BITS: u32> SmallestThree<BITS> {
-    /// Where the chord from `past` through `base` leads, scaled to length 1 as it is written.
-    fn guess(base: &SmallestThreeRepr, past: &SmallestThreeRepr, ahead: Ahead) -> (u8, [Guess; 3]) {
-        let still = |repr: &SmallestThreeRepr| {
-            let codes = repr.others.map(u64::from);
-            (repr.largest, codes.map(|value| Guess { value, motion: 0 }))
-        };
-        if base == past || ahead.factor() == 0.0 {
-            return still(base);
-        }
-        let [from, to] = [past, base].map(|repr| Self::wide(repr.largest, Self::codes(repr)));
-        let along: f64 = from.iter().zip(to).map(|(a, b)| a * b).sum();
-        let sign = if along < 0.0 { -1.0 } else { 1.0 };
-        let next: [f64; 4] = core::array::from_fn(|i| to[i] + (to[i] - from[i] * sign) * ahead.factor());
-        // Never short: the base has length 1, and the step from the past is at most a right angle.
-        let length = next.iter().map(|c| c * c).sum::<f64>().sqrt();
-        let mut largest = usize::from(base.largest);
-        for (i, component) in next.iter().enumerate() {
-            // Without a clear winner the one of the base stays.
-            if component.abs() > next[largest].abs() * 1.01 {
-                largest = i;
-            }
-        }
-        let scale = (SQRT_2 * f64::from(Self::MAX) / length).copysign(next[largest]);
-        let code = |component: f64| {
-            let scaled = component * scale;
-            #[expect(clippy::cast_possible_truncation, reason = "clamped")]
-            let nearest = (scaled + 0.5f64.copysign(scaled)) as i32;
-            i64::from(nearest.clamp(-Self::MAX, Self::MAX) + Self::MAX).cast_unsigned()
-        };
-        let before = to[largest].signum();
-        let others = (0..4).filter(|i| *i != largest);
-        let mut guesses = [Guess::default(); 3];
-        for (guess, i) in guesses.iter_mut().zip(others) {
-            let value = code(next[i]);
-            #[expect(clippy::cast_possible_truncation, reason = "within a few times MAX")]
-            let stayed = (to[i] * before * SQRT_2 * f64::from(Self::MAX)) as i64 + i64::from(Self::MAX);
-            *guess = Guess { value, motion: value.abs_diff(stayed.max(0).cast_unsigned()) };
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "below four")]
-        (largest as u8, guesses)
-    }
-
-    /// The components that integers stand for, in double precision.
-    #[inline]
-    fn wide(largest: u8, codes: [i32; 3]) -> [f64; 4] {
-        Self::components(largest, codes).map(f64::from)
-    }
-}
 
 /// The index of the component farthest from zero, the first of several.
 #[inline]

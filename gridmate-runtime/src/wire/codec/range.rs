@@ -45,6 +45,7 @@ macro_rules! integer {
         impl<const LOW: i64, const HIGH: i64> Codec<$int> for Range<LOW, HIGH> {
             /// Steps from `LOW`.
             type Repr = u64;
+            const LARGEST_BITS: usize = Self::WIDTH as usize;
 
             fn shape(&self) -> Shape {
                 Shape::leaf(format!("range({LOW}..={HIGH})"))

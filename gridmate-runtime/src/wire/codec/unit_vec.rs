@@ -95,6 +95,7 @@ macro_rules! vector {
     ($($type:ident)*) => {$(
         impl<const BITS: u32> Codec<$type> for UnitVec<BITS> {
             type Repr = [u16; 2];
+            const LARGEST_BITS: usize = 2 * BITS as usize;
 
             fn shape(&self) -> Shape {
                 Shape::leaf(format!("unit_vec({BITS})"))

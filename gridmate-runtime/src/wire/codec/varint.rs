@@ -26,6 +26,7 @@ macro_rules! integer {
     ($($int:ident: $width:literal, $shape:literal, |$value:ident| $to:expr, |$bits:ident| $from:expr;)*) => {$(
         impl Codec<$int> for Varint {
             type Repr = $int;
+            const LARGEST_BITS: usize = $width;
 
             fn shape(&self) -> Shape {
                 Shape::leaf($shape)

@@ -76,6 +76,7 @@ use super::{Marshal, Past, Shape, Sink, Source, WireError};
 
 impl<T: Marshal> Marshal for Option<T> {
     type Repr = Option<T::Repr>;
+    const LARGEST_BITS: usize = T::LARGEST_BITS.saturating_add(1);
 
     fn shape() -> Shape {
         Shape::named("option", [T::shape()])
@@ -156,6 +157,7 @@ impl<T: Marshal> Marshal for Option<T> {
 
 impl<T: Marshal, const N: usize> Marshal for [T; N] {
     type Repr = [T::Repr; N];
+    const LARGEST_BITS: usize = N.saturating_mul(T::LARGEST_BITS);
 
     fn shape() -> Shape {
         Shape::named("array", [T::shape(), Shape::leaf(N.to_string())])
@@ -245,6 +247,7 @@ impl<T: Marshal, const N: usize> Marshal for [T; N] {
 
 impl<T: Marshal> Marshal for Box<T> {
     type Repr = T::Repr;
+    const LARGEST_BITS: usize = T::LARGEST_BITS;
 
     fn shape() -> Shape {
         T::shape()

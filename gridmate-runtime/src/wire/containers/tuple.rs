@@ -7,6 +7,7 @@ macro_rules! tuple {
     ($($type:ident $index:tt),+) => {
         impl<$($type: Marshal),+> Marshal for ($($type,)+) {
             type Repr = ($($type::Repr,)+);
+            const LARGEST_BITS: usize = 0_usize$(.saturating_add($type::LARGEST_BITS))+;
 
             fn shape() -> Shape {
                 Shape::named("tuple", [$($type::shape()),+])

@@ -26,6 +26,7 @@ macro_rules! wraps {
     ($([$($generic:tt)*] $type:ty as $wire:ty, |$value:ident| $to:expr, |$inner:ident| $from:expr;)*) => {$(
         impl<$($generic)*> Marshal for $type {
             type Repr = <$wire as Marshal>::Repr;
+            const LARGEST_BITS: usize = <$wire>::LARGEST_BITS;
 
             fn shape() -> Shape {
                 <$wire>::shape()
@@ -148,6 +149,10 @@ text! {
 /// 1 bit "ok", then the value; as a change if the base has one of the same kind.
 impl<T: Marshal, E: Marshal> Marshal for Result<T, E> {
     type Repr = Result<T::Repr, E::Repr>;
+    const LARGEST_BITS: usize = {
+        let (ok, err) = (T::LARGEST_BITS, E::LARGEST_BITS);
+        if ok > err { ok.saturating_add(1) } else { err.saturating_add(1) }
+    };
 
     fn shape() -> Shape {
         Shape::named("result", [T::shape(), E::shape()])
