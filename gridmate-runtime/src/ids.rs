@@ -3,6 +3,22 @@
 use core::fmt;
 
 /// A member of a session: 1 is the host that founded it, later joiners count up. Never reused within a session.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// # let registry = Registry::builder().build()?;
+/// # let network = MemoryNetwork::new();
+/// let mut host = Node::host(network.bind_any()?, NodeConfig::new(registry.clone()))?;
+/// let mut client = Node::join(network.bind_any()?, host.local_addr(), NodeConfig::new(registry))?;
+/// assert_eq!((host.local_member(), client.local_member()), (MemberId::HOST, MemberId::NONE));
+/// for frame in 0..10 {
+///     host.tick(Instant::from_millis(frame * 16))?;
+///     client.tick(Instant::from_millis(frame * 16))?;
+/// }
+/// assert_eq!(client.local_member().to_string(), "#2");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct MemberId(pub u32);
 

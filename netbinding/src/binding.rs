@@ -20,6 +20,33 @@ use crate::world::{Holds, World};
 /// - [`unbind`](Self::unbind) keeps the entity here and removes it everywhere else.
 ///
 /// See the crate's front page for a whole program.
+///
+/// ```
+/// use netbinding::BindError;
+/// use netbinding::prelude::*;
+///
+/// #[derive(Debug, Default, PartialEq, NetBindable)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// let (mut net, registry) = Binding::<PlainWorld>::builder().component::<Door>().build()?;
+/// let (mut world, mut replicas) = (PlainWorld::new(), ReplicaManager::new(registry, 1));
+///
+/// let door = world.create();
+/// world.insert(door, Door { open: false });
+/// let id = net.bind(door, &mut world, &mut replicas)?;
+/// assert_eq!((net.entity(id), net.replica(door)), (Some(door), Some(id)));
+///
+/// world.get_mut::<Door>(door).expect("it has one").open = true;
+/// net.push(&mut world, &mut replicas);
+/// assert!(replicas.get::<Door>(id)?.open);
+///
+/// world.remove(door);
+/// net.push(&mut world, &mut replicas);
+/// assert!(net.is_empty() && replicas.is_empty()); // the replica ends with its entity
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Binding<W: World> {
     components: Vec<BoundComponent<W>>,
     entities: BTreeMap<ReplicaId, W::Entity>,
@@ -27,12 +54,50 @@ pub struct Binding<W: World> {
 }
 
 /// Lists the component types of a [`Binding`].
+///
+/// ```
+/// use netbinding::prelude::*;
+///
+/// #[derive(Default, NetBindable)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// #[derive(Default, NetBindable)]
+/// struct Lock {
+///     code: u16,
+/// }
+///
+/// let (net, registry) = Binding::<PlainWorld>::builder().component::<Door>().component::<Lock>().build()?;
+/// let names: Vec<_> = registry.schemas().map(|schema| schema.name).collect();
+/// assert_eq!(names, ["Door", "Lock"]);
+/// assert!(net.is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct BindingBuilder<W: World> {
     components: Vec<BoundComponent<W>>,
     registry: RegistryBuilder,
 }
 
 /// Why an entity was not bound.
+///
+/// ```
+/// use netbinding::prelude::*;
+///
+/// #[derive(Default, NetBindable)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// let (mut net, registry) = Binding::<PlainWorld>::builder().component::<Door>().build()?;
+/// let (mut world, mut replicas) = (PlainWorld::new(), ReplicaManager::new(registry, 1));
+/// let door = world.create();
+/// assert_eq!(net.bind(door, &mut world, &mut replicas), Err(BindError::NoComponent));
+/// world.insert(door, Door::default());
+/// let id = net.bind(door, &mut world, &mut replicas)?;
+/// assert_eq!(net.bind(door, &mut world, &mut replicas), Err(BindError::Bound(id)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum BindError {

@@ -6,6 +6,24 @@ use gridmate_runtime::{MemberId, ReplicaChunk, ReplicaId};
 use crate::world::{Holds, World};
 
 /// A component that replicates: a [`ReplicaChunk`] that also lives in a world. `#[derive(NetBindable)]` makes a struct both.
+///
+/// ```
+/// use netbinding::prelude::*;
+///
+/// #[derive(Debug, Default, PartialEq, NetBindable)]
+/// struct Door {
+///     open: bool,
+///     #[dataset(skip)]
+///     hinge_sound: Option<u32>, // of this world only
+/// }
+///
+/// /// What is known of a component type without a value of it.
+/// fn describe<T: NetBindable>() -> String {
+///     format!("{}: {} dataset(s)", T::DESCRIPTOR.name, T::DESCRIPTOR.datasets.len())
+/// }
+///
+/// assert_eq!(describe::<Door>(), "Door: 1 dataset(s)");
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be bound to the network",
     note = "add `#[derive(Default, NetBindable)]` to `{Self}`"
@@ -33,6 +51,33 @@ pub trait NetBindable: ReplicaChunk {
 ///    sent with the first values; on a proxy it stays until the owner's next change of that dataset.
 /// 5. From the next tick on, change handlers run: `on_change` is never earlier than `on_bound`. The first values of a proxy are a change
 ///    from the defaults then. RPC handlers do not wait.
+///
+/// ```
+/// use netbinding::BoundContext;
+/// use netbinding::prelude::*;
+///
+/// #[derive(Default, NetBindable)]
+/// #[bind(on_bound = Self::on_bound)]
+/// struct Ship {
+///     health: u8,
+///     #[dataset(skip)]
+///     ours: bool,
+/// }
+///
+/// impl Ship {
+///     fn on_bound(&mut self, ctx: &BoundContext) {
+///         self.ours = ctx.primary;
+///     }
+/// }
+///
+/// let (mut net, registry) = Binding::<PlainWorld>::builder().component::<Ship>().build()?;
+/// let (mut world, mut replicas) = (PlainWorld::new(), ReplicaManager::new(registry, 1));
+/// let ship = world.create();
+/// world.insert(ship, Ship::default());
+/// net.bind(ship, &mut world, &mut replicas)?;
+/// assert!(world.get::<Ship>(ship).is_some_and(|ship| ship.ours));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BoundContext {
@@ -61,6 +106,29 @@ impl BoundContext {
 }
 
 /// What can be [required](NetBindable::Requires): anything with a default value.
+///
+/// ```
+/// use netbinding::Required;
+/// use netbinding::prelude::*;
+///
+/// struct Exhaust {
+///     particles: Vec<f32>,
+/// }
+///
+/// impl Default for Exhaust {
+///     fn default() -> Self {
+///         Self { particles: vec![0.0; 8] }
+///     }
+/// }
+///
+/// #[derive(Default, NetBindable)]
+/// #[bind(requires = Exhaust)]
+/// struct Ship {
+///     health: u8,
+/// }
+///
+/// assert_eq!(Exhaust::initial().particles.len(), 8); // what a ship gets that has none when it is bound
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be required: it has no default value",
     label = "an entity that lacks it would get the default",
@@ -79,6 +147,23 @@ impl<T: Default> Required for T {
 }
 
 /// A world that holds all of a list of types: see [`NetBindable::Requires`].
+///
+/// ```
+/// use netbinding::{HoldsAll, PlainWorld, World};
+///
+/// #[derive(Default)]
+/// struct Exhaust(Vec<f32>);
+///
+/// #[derive(Debug, Default, PartialEq)]
+/// struct Name(String);
+///
+/// let mut world = PlainWorld::new();
+/// let ship = world.spawn();
+/// world.insert(ship, Name("Argo".to_owned()));
+/// HoldsAll::<(Exhaust, (Name, ()))>::insert_missing(&mut world, ship);
+/// assert!(world.get::<Exhaust>(ship).is_some());
+/// assert_eq!(world.get::<Name>(ship), Some(&Name("Argo".to_owned()))); // it had one
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` does not hold all that the component requires",
     label = "the entities of this world cannot have all of `{List}`",

@@ -25,6 +25,16 @@ pub struct PlainWorld {
 }
 
 /// An entity of a [`PlainWorld`].
+///
+/// ```
+/// use netbinding::PlainWorld;
+///
+/// let mut world = PlainWorld::new();
+/// let (first, second) = (world.create(), world.create());
+/// world.remove(first);
+/// assert!(!world.contains(first) && world.contains(second));
+/// assert_ne!(world.create(), first); // never used again
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Entity(u64);
 
@@ -116,6 +126,20 @@ impl PlainWorld {
 }
 
 /// Anything a [`PlainWorld`] can hold.
+///
+/// ```
+/// use netbinding::{Component, Entity, PlainWorld};
+///
+/// /// How many entities have a component of a type.
+/// fn count<T: Component>(world: &PlainWorld) -> usize {
+///     world.iter::<T>().count()
+/// }
+///
+/// let mut world = PlainWorld::new();
+/// let lamp: Entity = world.create();
+/// world.insert(lamp, 60_u32); // watts
+/// assert_eq!((count::<u32>(&world), count::<String>(&world)), (1, 0));
+/// ```
 pub trait Component: Send + Sync + 'static {}
 
 impl<T: Send + Sync + 'static> Component for T {}

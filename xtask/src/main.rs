@@ -1,6 +1,7 @@
 //! Checks that no compiler makes: `cargo xtask tidy`.
 #![expect(clippy::print_stdout, reason = "a command-line tool prints what it finds")]
 
+mod examples;
 mod layers;
 mod source;
 mod stale;
@@ -48,6 +49,7 @@ fn tidy(tree: &Tree, bless: bool) -> io::Result<Vec<String>> {
     layers::ambient(tree, &mut report);
     stale::snapshots(tree, &mut report);
     stale::compile_errors(tree, &mut report);
+    examples::missing(tree, &mut report);
     text::leftovers(tree, &mut report);
     text::machine_paths(tree, &mut report);
     text::links(tree, &mut report);

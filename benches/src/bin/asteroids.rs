@@ -56,7 +56,10 @@ fn main() -> Result<(), Box<dyn Error>> {
         table.push((lib, figures));
     }
     println!();
-    println!("{:<18} {:>14} {:>18} {:>12} {:>12}", "coder", "goodput kB/s", "bits per update", "encode us", "decode us");
+    println!(
+        "{:<18} {:>14} {:>18} {:>12} {:>12}",
+        "coder", "goodput kB/s", "bits per update", "encode us", "decode us"
+    );
     for (lib, [(_, rate), (_, bits), (_, encode), (_, decode)]) in table {
         println!("{lib:<18} {rate:>14.2} {bits:>18.1} {:>12.1} {:>12.1}", encode / 1e3, decode / 1e3);
     }

@@ -128,8 +128,7 @@ fn read(path: &std::path::Path) -> Result<Vec<Vec<Cube>>, Box<dyn Error>> {
         return Err(format!("{}: not a recording of {CUBES} cubes", path.display()).into());
     }
     let cube = |n: &[i32]| -> Result<Cube, std::num::TryFromIntError> {
-        let rotation =
-            PackedRotation::new(n[0].try_into()?, [n[1].try_into()?, n[2].try_into()?, n[3].try_into()?]);
+        let rotation = PackedRotation::new(n[0].try_into()?, [n[1].try_into()?, n[2].try_into()?, n[3].try_into()?]);
         Ok(Cube { position: IVec3::new(n[4], n[5], n[6]).as_vec3() / 512.0, rotation, interacting: n[7] != 0 })
     };
     let frames = numbers.chunks_exact(CUBES * NUMBERS);

@@ -64,6 +64,24 @@ impl Default for CarrierConfig {
 }
 
 /// What a channel promises about its messages. None of them ever delivers a message twice or altered.
+///
+/// ```
+/// use gridmate_runtime::carrier::{CarrierConfig, ChannelId, ChannelKind, Endpoint};
+/// # use gridmate_runtime::carrier::SendError;
+/// # use gridmate_runtime::{Instant, limits};
+///
+/// const ORDERS: ChannelId = ChannelId(0); // must arrive
+/// const AIM: ChannelId = ChannelId(1); // only the newest counts
+///
+/// let mut config = CarrierConfig::new(7);
+/// config.channels = vec![ChannelKind::ReliableOrdered, ChannelKind::UnreliableSequenced];
+/// let endpoint = Endpoint::new(config, 1);
+/// # let mut endpoint = endpoint;
+/// # let connection = endpoint.connect(Instant::ZERO, ([10, 0, 0, 1], 1).into(), b"")?;
+/// # assert_eq!(endpoint.send(connection, AIM, b"left", None), Err(SendError::NotConnected));
+/// assert!(endpoint.max_unfragmented() < limits::MESSAGE_BYTES); // the most that `AIM` and `ORDERS` take
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum ChannelKind {
     /// Every message arrives, in the order sent, or the connection ends. Up to [`limits::MESSAGE_BYTES`] each.
@@ -77,6 +95,16 @@ pub enum ChannelKind {
 }
 
 /// Names a channel: its place in [`CarrierConfig::channels`]. Lower ones are sent first.
+///
+/// ```
+/// use gridmate_runtime::carrier::{CarrierConfig, ChannelId, ChannelKind};
+///
+/// const CHAT: ChannelId = ChannelId(0);
+///
+/// let config = CarrierConfig::new(7);
+/// assert_eq!(config.channels[usize::from(CHAT.0)], ChannelKind::ReliableOrdered);
+/// assert_eq!(CHAT.to_string(), "channel 0");
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ChannelId(pub u8);
 
@@ -87,6 +115,23 @@ impl fmt::Display for ChannelId {
 }
 
 /// Names a connection of one endpoint. Never reused while the endpoint lives (until one slot has seen 2³² connections).
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, Endpoint};
+///
+/// let mut endpoint = Endpoint::new(CarrierConfig::new(7), 1);
+/// let host = ([10, 0, 0, 1], 4_000).into();
+/// let connection = endpoint.connect(Instant::ZERO, host, b"Ada")?;
+/// let mut names = BTreeMap::from([(connection, "the host")]); // a key for what a program knows of the peer
+/// endpoint.handle_timeout(Instant::from_millis(60_000));
+/// if let Some(CarrierEvent::Disconnected { connection, .. }) = endpoint.poll_event() {
+///     names.remove(&connection);
+/// }
+/// assert!(names.is_empty());
+/// # Ok::<(), gridmate_runtime::carrier::ConnectError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct ConnectionId {
     pub(super) index: u32,

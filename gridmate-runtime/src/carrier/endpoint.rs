@@ -21,6 +21,24 @@ use crate::time::Instant;
 pub(super) const NOBODY: u32 = u32::MAX;
 
 /// All connections of one socket. See the [module](super) for how to run it.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, Endpoint};
+///
+/// let (host_address, client_address) = (([10, 0, 0, 1], 1).into(), ([10, 0, 0, 2], 2).into());
+/// let mut host = Endpoint::new(CarrierConfig::new(7), 1);
+/// let mut client = Endpoint::new(CarrierConfig::new(7), 2);
+///
+/// client.connect(Instant::ZERO, host_address, b"Ada")?;
+/// let mut datagram = Vec::new();
+/// while client.poll_transmit(Instant::ZERO, &mut datagram).is_some() {
+///     host.handle_datagram(Instant::ZERO, client_address, &datagram); // in a program, by way of a driver
+/// }
+/// let Some(CarrierEvent::Incoming { address, hello, .. }) = host.poll_event() else { panic!("a hello was sent") };
+/// assert_eq!((address, &hello[..]), (client_address, &b"Ada"[..]));
+/// # Ok::<(), gridmate_runtime::carrier::ConnectError>(())
+/// ```
 #[derive(Debug)]
 pub struct Endpoint {
     pub(super) config: CarrierConfig,

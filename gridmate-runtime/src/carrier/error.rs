@@ -3,6 +3,22 @@
 use crate::limits;
 
 /// Why a joiner was not let in.
+///
+/// ```
+/// use gridmate_runtime::carrier::Refusal;
+///
+/// fn advice(reason: &Refusal) -> &'static str {
+///     match reason {
+///         Refusal::Version { .. } | Refusal::Schema { .. } => "update the game",
+///         Refusal::Full | Refusal::Busy => "try again later",
+///         _ => "ask whoever runs the server",
+///     }
+/// }
+///
+/// assert_eq!(advice(&Refusal::Schema { ours: 1, theirs: 2, details: vec![] }), "update the game");
+/// let banned = Refusal::denied(3, "banned until Monday");
+/// assert_eq!(banned.to_string(), "denied (3): banned until Monday");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -48,6 +64,19 @@ impl Refusal {
 }
 
 /// Why a connection ended. The same words at both ends, except for what only one end can know.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, DisconnectReason, Endpoint};
+///
+/// let mut endpoint = Endpoint::new(CarrierConfig::new(7), 1);
+/// let connection = endpoint.connect(Instant::ZERO, ([10, 0, 0, 1], 1).into(), b"")?;
+/// endpoint.handle_timeout(Instant::from_millis(60_000)); // nobody has answered
+/// let Some(CarrierEvent::Disconnected { reason, .. }) = endpoint.poll_event() else { panic!("it gives up") };
+/// assert_eq!(reason, DisconnectReason::Timeout);
+/// assert_eq!(reason.to_string(), "timed out");
+/// # Ok::<(), gridmate_runtime::carrier::ConnectError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, thiserror::Error)]
 #[non_exhaustive]
 #[repr(u8)]
@@ -91,6 +120,17 @@ impl DisconnectReason {
 }
 
 /// Why [`Endpoint::connect`](super::Endpoint::connect) did nothing.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{CarrierConfig, ConnectError, Endpoint};
+///
+/// let mut endpoint = Endpoint::new(CarrierConfig::new(7), 1);
+/// let host = ([10, 0, 0, 1], 1).into();
+/// endpoint.connect(Instant::ZERO, host, b"Ada")?;
+/// assert_eq!(endpoint.connect(Instant::ZERO, host, b"Ada"), Err(ConnectError::AddressInUse));
+/// # Ok::<(), ConnectError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ConnectError {
@@ -109,6 +149,20 @@ pub enum ConnectError {
 }
 
 /// Why [`Endpoint::send`](super::Endpoint::send) did nothing. No receipt will come.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{CarrierConfig, ChannelId, Endpoint, SendError};
+///
+/// let mut endpoint = Endpoint::new(CarrierConfig::new(7), 1);
+/// let connection = endpoint.connect(Instant::ZERO, ([10, 0, 0, 1], 1).into(), b"")?;
+/// match endpoint.send(connection, ChannelId(0), b"hi", None) {
+///     Err(SendError::NotConnected) => {} // too early: wait for `CarrierEvent::Connected`
+///     Err(SendError::QueueFull) => unreachable!("the peer is slow; send less, or drop it"),
+///     other => panic!("{other:?}"),
+/// }
+/// # Ok::<(), gridmate_runtime::carrier::ConnectError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum SendError {
@@ -135,11 +189,36 @@ pub enum SendError {
 }
 
 /// The connection has ended or never was, or is not in the state the call is for.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{CarrierConfig, ChannelId, DisconnectReason, Endpoint, UnknownConnection};
+///
+/// let mut endpoint = Endpoint::new(CarrierConfig::new(7), 1);
+/// let connection = endpoint.connect(Instant::ZERO, ([10, 0, 0, 1], 1).into(), b"")?;
+/// endpoint.disconnect(Instant::ZERO, connection, DisconnectReason::Leave);
+/// assert_eq!(endpoint.send(connection, ChannelId(0), b"hi", None), Err(UnknownConnection.into()));
+/// # Ok::<(), gridmate_runtime::carrier::ConnectError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("unknown connection")]
 pub struct UnknownConnection;
 
 /// Why [`Endpoint::accept`](super::Endpoint::accept) did nothing.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{AcceptError, CarrierConfig, Endpoint, UnknownConnection};
+/// use gridmate_runtime::limits::WELCOME_BYTES;
+///
+/// let mut endpoint = Endpoint::new(CarrierConfig::new(7), 1);
+/// let ours = endpoint.connect(Instant::ZERO, ([10, 0, 0, 1], 1).into(), b"")?;
+/// // It was made here; only what `Incoming` announced can be accepted.
+/// assert_eq!(endpoint.accept(Instant::ZERO, ours, b""), Err(AcceptError::UnknownConnection(UnknownConnection)));
+/// let long = [0; WELCOME_BYTES + 1];
+/// assert_eq!(endpoint.accept(Instant::ZERO, ours, &long), Err(AcceptError::WelcomeTooLong { len: long.len() }));
+/// # Ok::<(), gridmate_runtime::carrier::ConnectError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AcceptError {

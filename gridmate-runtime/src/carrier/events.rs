@@ -16,6 +16,48 @@ use crate::limits;
 /// comes after that. The one exception: [`refuse`](super::Endpoint::refuse) ends it without an event.
 ///
 /// Give the buffers back with [`recycle`](super::Endpoint::recycle) when done with them.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, Endpoint, Refusal};
+///
+/// /// Lets friends in and counts what they say, bytes.
+/// fn react(endpoint: &mut Endpoint, now: Instant, heard: &mut usize) {
+///     while let Some(event) = endpoint.poll_event() {
+///         match event {
+///             CarrierEvent::Incoming { connection, hello, .. } if hello == b"friend" => {
+///                 let _ = endpoint.accept(now, connection, b"welcome"); // fails if it has given up meanwhile
+///             }
+///             CarrierEvent::Incoming { connection, .. } => endpoint.refuse(now, connection, Refusal::denied(1, "who?")),
+///             CarrierEvent::Message { bytes, .. } => {
+///                 *heard += bytes.len();
+///                 endpoint.recycle(bytes);
+///             }
+///             _ => {}
+///         }
+///     }
+/// }
+/// # let (a, b) = (([10, 0, 0, 1], 1).into(), ([10, 0, 0, 2], 2).into());
+/// # let mut ends = [Endpoint::new(CarrierConfig::new(7), 1), Endpoint::new(CarrierConfig::new(7), 2)];
+/// # let connection = ends[1].connect(Instant::ZERO, a, b"friend").unwrap();
+/// # let (mut heard, mut datagram) = (0, Vec::new());
+/// # for step in 1..20 {
+/// #     let now = Instant::from_millis(16 * step);
+/// #     react(&mut ends[0], now, &mut heard);
+/// #     while let Some(event) = ends[1].poll_event() {
+/// #         if matches!(event, CarrierEvent::Connected { .. }) {
+/// #             ends[1].send(connection, gridmate_runtime::carrier::ChannelId(0), b"hello", None).unwrap();
+/// #         }
+/// #     }
+/// #     for (from, to, address) in [(0, 1, a), (1, 0, b)] {
+/// #         ends[from].handle_timeout(now);
+/// #         while ends[from].poll_transmit(now, &mut datagram).is_some() {
+/// #             ends[to].handle_datagram(now, address, &datagram);
+/// #         }
+/// #     }
+/// # }
+/// # assert_eq!(heard, 5);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum CarrierEvent {

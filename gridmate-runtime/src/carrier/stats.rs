@@ -3,6 +3,20 @@
 use core::time::Duration;
 
 /// Counts of an endpoint since it was made.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{CarrierConfig, Endpoint};
+///
+/// let mut endpoint = Endpoint::new(CarrierConfig::new(7), 1);
+/// endpoint.connect(Instant::ZERO, ([10, 0, 0, 1], 1).into(), b"")?;
+/// let mut datagram = Vec::new();
+/// assert!(endpoint.poll_transmit(Instant::ZERO, &mut datagram).is_some());
+/// let stats = endpoint.endpoint_stats();
+/// assert_eq!((stats.sent, stats.sent_bytes), (1, datagram.len() as u64));
+/// assert_eq!(stats.connected, 0); // nobody has answered yet
+/// # Ok::<(), gridmate_runtime::carrier::ConnectError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct EndpointStats {
@@ -23,6 +37,16 @@ pub struct EndpointStats {
 }
 
 /// Incoming datagrams that had no effect, by cause.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{CarrierConfig, Endpoint};
+///
+/// let mut endpoint = Endpoint::new(CarrierConfig::new(7), 1);
+/// endpoint.handle_datagram(Instant::ZERO, ([203, 0, 113, 9], 53).into(), b"");
+/// let dropped = endpoint.endpoint_stats().dropped;
+/// assert_eq!((dropped.short, dropped.total()), (1, 1));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Dropped {
@@ -116,6 +140,22 @@ pub(super) enum Cause {
 }
 
 /// The state of an established connection.
+///
+/// ```
+/// use core::time::Duration;
+/// use gridmate_runtime::carrier::ConnectionStats;
+///
+/// /// The share of packets lost, and whether the line is good enough to play.
+/// fn quality(stats: &ConnectionStats) -> (f64, bool) {
+///     let decided = stats.packets_acked + stats.packets_lost;
+///     let loss = stats.packets_lost as f64 / decided.max(1) as f64;
+///     (loss, loss < 0.1 && stats.rtt.is_none_or(|rtt| rtt < Duration::from_millis(250)))
+/// }
+///
+/// let mut stats = ConnectionStats::default(); // from `Endpoint::stats`
+/// (stats.packets_acked, stats.packets_lost) = (3, 1);
+/// assert_eq!(quality(&stats), (0.25, false));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ConnectionStats {

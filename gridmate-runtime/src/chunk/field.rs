@@ -15,6 +15,24 @@ pub type Repr<T, C = Native> = <C as Codec<T>>::Repr;
 pub type Read<T = ()> = Result<T, WireError>;
 
 /// A value of type `T` that travels as the codec `C` says.
+///
+/// ```
+/// use gridmate_runtime::chunk::Field;
+/// use gridmate_runtime::wire::{BitReader, BitWriter, Past, codec::Quantize};
+///
+/// // What `#[dataset(quantize(0.0..=90.0, bits = 8))] angle: f32` comes to.
+/// const ANGLE: Field<f32, Quantize> = Field::new(Quantize::bits(0.0, 90.0, 8));
+///
+/// let (base, now) = (ANGLE.to_repr(&0.0), ANGLE.to_repr(&45.0));
+/// let mut w = BitWriter::new();
+/// ANGLE.encode_change(&now, &base, Past::UNKNOWN, &mut w);
+/// ANGLE.encode_change(&now, &now, Past::UNKNOWN, &mut w); // one bit: nothing has changed
+/// let (mut r, mut read) = (BitReader::new(w.finish()), base);
+/// ANGLE.decode_change(&mut read, Past::UNKNOWN, &mut r)?;
+/// ANGLE.decode_change(&mut read, Past::UNKNOWN, &mut r)?;
+/// assert!((ANGLE.from_repr(&read) - 45.0).abs() < 0.2);
+/// # Ok::<(), gridmate_runtime::wire::WireError>(())
+/// ```
 #[derive(Debug)]
 pub struct Field<T, C = Native> {
     pub(super) codec: C,

@@ -47,6 +47,13 @@ pub trait Interpolator<T> {
 }
 
 /// The newest value at or before the moment shown: in step with what moves, without moving itself.
+///
+/// ```
+/// use gridmate_runtime::chunk::{Interpolator, Point};
+///
+/// // A light that is switched: `#[dataset(interpolate = Point)] on: bool`.
+/// assert_eq!(Point.between(&false, &true, 0.9), false);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Point;
 
@@ -58,6 +65,13 @@ impl<T: Clone> Interpolator<T> for Point {
 }
 
 /// A straight line: floats, arrays of them, vectors, and what implements [`Lerp`].
+///
+/// ```
+/// use gridmate_runtime::chunk::{Interpolator, Linear};
+///
+/// // `#[dataset(interpolate = Linear)] position: [f32; 2]`
+/// assert_eq!(Linear.between(&[0.0_f32, 8.0], &[4.0, 0.0], 0.25), [1.0, 6.0]);
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Linear;
 
@@ -69,6 +83,33 @@ impl<T: Lerp> Interpolator<T> for Linear {
 }
 
 /// What has a straight line between any two values, for [`Linear`].
+///
+/// ```
+/// use gridmate_runtime::chunk::{Interpolator, Lerp};
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Clone, Debug, Default, PartialEq, Marshal)]
+/// struct Camera {
+///     position: [f32; 2],
+///     cut: bool, // a fresh shot: nothing lies between
+/// }
+///
+/// impl Lerp for Camera {
+///     fn lerp(&self, to: &Self, t: f32) -> Self {
+///         Self { position: if to.cut { self.position } else { self.position.lerp(&to.position, t) }, cut: self.cut }
+///     }
+/// }
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Spectator {
+///     #[dataset(interpolate = Linear)]
+///     camera: Camera,
+/// }
+///
+/// let (from, to) = (Camera::default(), Camera { position: [8.0, 0.0], cut: false });
+/// assert_eq!(Linear.between(&from, &to, 0.5).position, [4.0, 0.0]);
+/// assert_eq!(Linear.between(&from, &Camera { cut: true, ..to }, 0.5).position, [0.0, 0.0]);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`Linear` knows no line between two `{Self}`",
     label = "cannot interpolate a `{Self}` in this way",
@@ -121,6 +162,14 @@ vectors! {
 
 /// The shorter way round the circle, for angles kept as numbers. What it shows may lie outside the range that a program keeps its
 /// angles in, by less than half a turn: 355° on the way from 350° to 10°, and then 365°.
+///
+/// ```
+/// use gridmate_runtime::chunk::{Angle, Interpolator};
+///
+/// // `#[dataset(interpolate = Angle::DEGREES)] heading: f32`
+/// assert_eq!(Angle::DEGREES.between(&350.0_f32, &10.0, 0.25), 355.0);
+/// assert_eq!(Angle::per_turn(24.0).between(&23.0_f64, &1.0, 0.5), 24.0); // midnight
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Angle {
     turn: f64,
@@ -157,6 +206,15 @@ impl Interpolator<f32> for Angle {
 }
 
 /// The shorter way between two rotations, at a steady speed.
+///
+/// ```
+/// use glam::Quat;
+/// use gridmate_runtime::chunk::{Interpolator, Slerp};
+///
+/// // `#[dataset(with = SmallestThree::<10>, interpolate = Slerp)] rotation: Quat`
+/// let shown = Slerp.between(&Quat::IDENTITY, &Quat::from_rotation_y(1.0), 0.25);
+/// assert!(shown.angle_between(Quat::from_rotation_y(0.25)) < 1e-3);
+/// ```
 #[cfg(feature = "glam")]
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Slerp;
@@ -183,6 +241,18 @@ impl Interpolator<glam::DQuat> for Slerp {
 /// one dataset after the other.
 ///
 /// [`ReplicaChunk::interpolate`]: crate::chunk::ReplicaChunk::interpolate
+///
+/// ```
+/// use gridmate_runtime::ReplicaChunk;
+/// use gridmate_runtime::chunk::Moment;
+///
+/// /// What a display does with it: the newest value, with interpolated datasets as they were at that moment.
+/// fn shown<T: ReplicaChunk + Clone>(newest: &T, moment: &Moment<'_, T::Snapshot>) -> T {
+///     let mut shown = newest.clone();
+///     shown.interpolate(moment);
+///     shown
+/// }
+/// ```
 #[derive(Debug)]
 pub struct Moment<'a, S> {
     /// Snapshots by the sender's tick they are in force from, oldest first; never empty.
@@ -196,6 +266,20 @@ pub struct Moment<'a, S> {
 }
 
 /// Two values of a dataset and how far it is from one to the other.
+///
+/// ```
+/// use gridmate_runtime::chunk::{Between, Interpolator, Linear, Moment};
+///
+/// struct LiftSnapshot {
+///     height: f32,
+/// }
+///
+/// /// By hand, what `#[dataset(interpolate = Linear)] height: f32` comes to.
+/// fn shown(moment: &Moment<'_, LiftSnapshot>) -> f32 {
+///     let Between { from, to, t, .. } = moment.between(|snapshot| &snapshot.height);
+///     if t > 0.0 { Linear.between(from, to, t) } else { *from } // at rest it is exact
+/// }
+/// ```
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Between<'a, R> {

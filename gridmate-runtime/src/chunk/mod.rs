@@ -45,6 +45,27 @@ use crate::wire::{Change, Past, Sink, Source, WireError};
 /// A struct that can be replicated. Derive it; everything it says can also be written by hand (`examples/by_hand.rs`).
 ///
 /// The value of `Self::default()` is what both ends start from: datasets that still hold it are not sent.
+///
+/// ```
+/// use gridmate_runtime::ReplicaChunk;
+///
+/// #[derive(Debug, Default, PartialEq, ReplicaChunk)]
+/// struct Ship {
+///     energy: u8,
+///     #[dataset(skip)]
+///     exhaust: Vec<f32>,
+/// }
+///
+/// /// Copies what travels; what is skipped stays as it is.
+/// fn copy<T: ReplicaChunk>(from: &T, to: &mut T) {
+///     to.apply(&from.snapshot(), &to.snapshot());
+/// }
+///
+/// let mut shown = Ship { energy: 1, exhaust: vec![0.5] };
+/// copy(&Ship { energy: 9, exhaust: vec![] }, &mut shown);
+/// assert_eq!(shown, Ship { energy: 9, exhaust: vec![0.5] });
+/// assert_eq!(Ship::DESCRIPTOR.datasets.len(), 1);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not a replica chunk",
     note = "add `#[derive(Default, ReplicaChunk)]` to `{Self}`"
@@ -135,6 +156,32 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
 }
 
 /// When and on whose behalf a change handler runs.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Siren {
+///     #[dataset(on_change = Self::on_loud)]
+///     loud: bool,
+///     #[dataset(skip)]
+///     since: Option<Instant>,
+/// }
+///
+/// impl Siren {
+///     fn on_loud(&mut self, ctx: &TimeContext) {
+///         self.since = self.loud.then_some(ctx.now);
+///     }
+/// }
+///
+/// // A handler called by hand, in a test.
+/// let id = ReplicaId { creator: MemberId::HOST, serial: 1 };
+/// let ctx = TimeContext::new(Instant::from_millis(500), id, MemberId::HOST, 15);
+/// let mut siren = Siren { loud: true, since: None };
+/// siren.on_loud(&ctx);
+/// assert_eq!(siren.since, Some(Instant::from_millis(500)));
+/// assert!(!ctx.primary && ctx.on_primary().primary);
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct TimeContext {

@@ -34,6 +34,26 @@ pub struct Registry {
 }
 
 /// Collects chunk types for a [`Registry`].
+///
+/// ```
+/// use gridmate_runtime::{Registry, ReplicaChunk};
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Lamp {
+///     lit: bool,
+/// }
+///
+/// // Each part of a program can list its own; the order means nothing.
+/// let one = Registry::builder().chunk::<Door>().chunk::<Lamp>().build()?;
+/// let other = Registry::builder().chunk::<Lamp>().chunk::<Door>().build()?;
+/// assert_eq!(one.fingerprint(), other.fingerprint());
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Default)]
 pub struct RegistryBuilder {
     types: Vec<ChunkType>,
@@ -50,6 +70,27 @@ pub(crate) struct ChunkType {
 }
 
 /// Why a list of chunk types cannot be used.
+///
+/// ```
+/// use gridmate_runtime::{Registry, RegistryError, ReplicaChunk};
+///
+/// mod doors {
+/// #     use gridmate_runtime::ReplicaChunk;
+///     #[derive(Default, ReplicaChunk)]
+///     pub struct State {
+///         pub open: bool,
+///     }
+/// }
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct State {
+///     lit: bool,
+/// }
+///
+/// let error = Registry::builder().chunk::<State>().chunk::<doors::State>().build().unwrap_err();
+/// assert!(matches!(error, RegistryError::SameName { name: "State", .. }));
+/// assert!(error.to_string().contains("give one of them another `#[chunk(name"));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {

@@ -14,6 +14,35 @@ use crate::time::Instant;
 use crate::wire::{BitReader, BitWriter, Shape, WireError};
 
 /// One RPC of a chunk type.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::wire::{BitReader, BitWriter};
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Ship {
+///     health: u8,
+/// }
+///
+/// #[rpcs]
+/// impl Ship {
+///     #[rpc]
+///     fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
+///         self.health -= damage;
+///     }
+/// }
+///
+/// let [hit] = Ship::RPCS else { panic!("one RPC") };
+/// assert_eq!((hit.name, hit.args.len(), hit.flags.reliable), ("hit", 1, true));
+/// // What happens where a call arrives.
+/// let (mut ship, mut w) = (Ship { health: 100 }, BitWriter::new());
+/// 30u8.marshal(&mut w);
+/// let id = ReplicaId { creator: MemberId::HOST, serial: 1 };
+/// let ctx = RpcContext::new(MemberId(2), MemberId::HOST, id, true, Instant::ZERO);
+/// (hit.invoke)(&mut ship, &ctx, &mut BitReader::new(w.finish()))?;
+/// assert_eq!(ship.health, 70);
+/// # Ok::<(), gridmate_runtime::wire::WireError>(())
+/// ```
 #[derive(Debug)]
 pub struct RpcDescriptor<T> {
     /// The handler's name.
@@ -27,6 +56,24 @@ pub struct RpcDescriptor<T> {
 }
 
 /// An RPC argument as data.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Horn {
+///     loud: bool,
+/// }
+///
+/// #[rpcs]
+/// impl Horn {
+///     #[rpc]
+///     fn blow(&mut self, _ctx: &RpcContext, loud: bool, times: u8) {}
+/// }
+///
+/// let args: Vec<String> = Horn::RPCS[0].args.iter().map(|arg| format!("{}: {}", arg.name, (arg.shape)())).collect();
+/// assert_eq!(args, ["loud: bool", "times: u8"]);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ArgDescriptor {
     /// The parameter's name.
@@ -36,6 +83,29 @@ pub struct ArgDescriptor {
 }
 
 /// How an RPC travels and who may call it.
+///
+/// ```
+/// use gridmate_runtime::chunk::{MayCall, RpcFlags};
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Ship {
+///     ammo: u8,
+/// }
+///
+/// #[rpcs]
+/// impl Ship {
+///     #[rpc]
+///     fn dock(&mut self, _ctx: &RpcContext) {}
+///
+///     #[rpc(unreliable, owner_only)]
+///     fn fire(&mut self, _ctx: &RpcContext) {}
+/// }
+///
+/// let [dock, fire] = Ship::RPCS else { panic!("two RPCs") };
+/// assert_eq!(dock.flags, RpcFlags::DEFAULT);
+/// assert_eq!(fire.flags, RpcFlags { reliable: false, may_call: MayCall::Owner, ..RpcFlags::DEFAULT });
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct RpcFlags {
     /// Delivered exactly once and in order (`true`), or perhaps lost but never late (`false`).
@@ -52,6 +122,33 @@ impl RpcFlags {
 }
 
 /// Who may call an RPC. Checked where the call is made, and again where it arrives.
+///
+/// ```
+/// use gridmate_runtime::chunk::MayCall;
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Gate {
+///     open: bool,
+/// }
+///
+/// #[rpcs]
+/// impl Gate {
+///     #[rpc]
+///     fn knock(&mut self, _ctx: &RpcContext) {}
+///
+///     #[rpc(owner_only)]
+///     fn steer(&mut self, _ctx: &RpcContext) {}
+///
+///     #[rpc(authority_only)]
+///     fn slam(&mut self, _ctx: &RpcContext) -> Propagate {
+///         Propagate::ToProxies
+///     }
+/// }
+///
+/// let who: Vec<MayCall> = Gate::RPCS.iter().map(|rpc| rpc.flags.may_call).collect();
+/// assert_eq!(who, [MayCall::Anyone, MayCall::Owner, MayCall::Authority]);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum MayCall {
     /// Every member of the session.
@@ -98,6 +195,19 @@ pub enum Propagate {
 }
 
 /// What a handler may return: a [`Propagate`], or nothing, which means [`Propagate::Stop`].
+///
+/// ```
+/// use gridmate_runtime::Propagate;
+/// use gridmate_runtime::chunk::IntoPropagate;
+///
+/// fn quiet() {}
+/// fn loud() -> Propagate {
+///     Propagate::ToProxies
+/// }
+///
+/// assert_eq!(quiet().into_propagate(), Propagate::Stop);
+/// assert_eq!(loud().into_propagate(), Propagate::ToProxies);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "an RPC handler returns `Propagate` or nothing, not `{Self}`",
     label = "expected `Propagate` or `()`"
@@ -164,6 +274,33 @@ impl RpcContext {
 }
 
 /// Why a call was not made.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Sign {
+///     #[dataset(max_len = 8)]
+///     text: String,
+/// }
+///
+/// #[rpcs]
+/// impl Sign {
+///     #[rpc]
+///     fn write(&mut self, _ctx: &RpcContext, #[marshal(max_len = 8)] text: String) {
+///         self.text = text;
+///     }
+/// }
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Sign>().build()?, 1);
+/// let sign = replicas.add(Sign::default())?;
+/// match replicas.primary_mut::<Sign>(sign)?.rpcs().write("out of order".to_owned()) {
+///     Err(RpcError::TooLarge { .. }) => {} // ask for a shorter text
+///     other => panic!("{other:?}"),
+/// }
+/// assert_eq!(replicas.get::<Sign>(sign)?.text, ""); // nothing has happened
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RpcError {
@@ -189,6 +326,43 @@ pub enum RpcError {
 }
 
 /// A chunk type with RPCs; `#[rpcs]` implements it.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Ship {
+///     health: u8,
+/// }
+///
+/// #[rpcs]
+/// impl Ship {
+///     #[rpc]
+///     fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
+///         self.health -= damage;
+///     }
+/// }
+///
+/// /// Calls an RPC wherever the primary is.
+/// fn with_rpcs<T: HasRpcs>(
+///     replicas: &mut ReplicaManager,
+///     id: ReplicaId,
+///     call: impl FnOnce(T::Caller<'_>) -> Result<(), RpcError>,
+/// ) -> Result<(), Box<dyn std::error::Error>> {
+///     if replicas.info(id).is_some_and(|info| info.is_primary) {
+///         call(replicas.primary_mut::<T>(id)?.rpcs())?;
+///     } else {
+///         call(replicas.proxy::<T>(id)?.rpcs())?;
+///     }
+///     Ok(())
+/// }
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Ship>().build()?, 1);
+/// let id = replicas.add(Ship { health: 100 })?;
+/// with_rpcs::<Ship>(&mut replicas, id, |mut ship| ship.hit(30))?;
+/// assert_eq!(replicas.get::<Ship>(id)?.health, 70);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait HasRpcs: ReplicaChunk {
     /// Has a method for each RPC, with the handler's arguments and visibility.
     type Caller<'a>;
@@ -206,6 +380,30 @@ pub trait NoRpcs: ReplicaChunk {
 impl<T: ReplicaChunk> NoRpcs for T {}
 
 /// The way from a caller to one chunk: at hand when this node holds the primary, else by way of the outbox.
+///
+/// ```
+/// use gridmate_runtime::chunk::RpcPort;
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Ship {
+///     health: u8,
+/// }
+///
+/// #[rpcs]
+/// impl Ship {
+///     #[rpc]
+///     fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
+///         self.health -= damage;
+///     }
+/// }
+///
+/// /// What the caller's `hit` does.
+/// fn hit(port: &mut RpcPort<'_, Ship>, damage: u8) -> Result<(), RpcError> {
+///     port.call(0, |w| damage.marshal(w))
+/// }
+/// assert_eq!(Ship::RPCS[0].name, "hit");
+/// ```
 #[derive(Debug)]
 pub struct RpcPort<'a, T> {
     pub(crate) outbox: &'a mut RpcOutbox,

@@ -3,6 +3,20 @@
 use crate::ids::{MemberId, ReplicaId};
 
 /// What a peer may do on others' behalf.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::PeerRole;
+///
+/// let registry = Registry::builder().build()?;
+/// let (mut host, mut client) = (ReplicaManager::new(registry.clone(), 1), ReplicaManager::new(registry, 2));
+/// client.set_local_member(MemberId(2));
+/// // Each says what the other is.
+/// let there = host.add_peer(MemberId(2), PeerRole::Client);
+/// let back = client.add_peer(MemberId::HOST, PeerRole::Host);
+/// assert_eq!((host.peer_member(there), client.peer_member(back)), (Some(MemberId(2)), Some(MemberId::HOST)));
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerRole {
     /// It speaks for itself: it may create and change replicas of its own.

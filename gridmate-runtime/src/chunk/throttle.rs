@@ -45,6 +45,22 @@ pub trait Throttle<T> {
 }
 
 /// How long ago things happened to a dataset, in ticks.
+///
+/// ```
+/// use gridmate_runtime::chunk::{Field, Pace, Throttle, ThrottleMark};
+///
+/// /// At most three changes a second at 30 ticks, and what has come to rest.
+/// struct Seldom;
+///
+/// impl<T> Throttle<T> for Seldom {
+///     fn passes(&self, _now: &T, _sent: &T, pace: Pace) -> bool {
+///         pace.unsent >= 10 || pace.still > 0
+///     }
+/// }
+///
+/// // A change so soon after the last one waits.
+/// assert!(Field::<u8>::NATIVE.throttle(&Seldom, (&mut 8, &7, &7), &mut ThrottleMark::default()));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Pace {
@@ -55,6 +71,17 @@ pub struct Pace {
 }
 
 /// Every change, in the tick it is found in: as a dataset without a throttle, which costs less.
+///
+/// ```
+/// use gridmate_runtime::chunk::{Exact, Field, ThrottleMark};
+///
+/// const SCORE: Field<u32> = Field::NATIVE;
+///
+/// // `#[dataset(throttle = Exact)] score: u32`
+/// let (mut now, before, sent) = (8, 7, 7);
+/// let withheld = SCORE.throttle(&Exact, (&mut now, &before, &sent), &mut ThrottleMark::default());
+/// assert_eq!((withheld, now), (false, 8));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Exact;
 
@@ -66,6 +93,34 @@ impl<T> Throttle<T> for Exact {
 }
 
 /// At most one change in so many ticks, the newest value. `AtMost(1)` is [`Exact`].
+///
+/// ```
+/// use core::time::Duration;
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::sim::{LinkConfig, World};
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Meter {
+///     #[dataset(throttle = AtMost(30))]
+///     reading: u32,
+/// }
+///
+/// # let registry = Registry::builder().chunk::<Meter>().build()?;
+/// let mut world = World::new(7, 30, LinkConfig::perfect())?; // 30 ticks a second
+/// # let host = world.host(NodeConfig::new(registry.clone()))?;
+/// # let client = world.join(host, NodeConfig::new(registry))?;
+/// let id = world.replicas(host).add(Meter::default())?;
+/// world.run_for(Duration::from_secs(2));
+/// let mut seen = std::collections::BTreeSet::new();
+/// for _ in 0..90 {
+///     world.replicas(host).primary_mut::<Meter>(id)?.reading += 1;
+///     world.step();
+///     seen.insert(world.replicas(client).get::<Meter>(id)?.reading);
+/// }
+/// assert!(seen.len() <= 5, "one a second, not one a tick: {seen:?}");
+/// # assert!(seen.len() >= 3);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct AtMost(pub u32);
 
@@ -78,6 +133,20 @@ impl<T> Throttle<T> for AtMost {
 
 /// Changes of at least this distance from the value sent last. A smaller one waits until the value has not moved for
 /// [`SETTLE`](Self::SETTLE) ticks, and is sent then: what comes to rest is exact everywhere, what trembles costs nothing.
+///
+/// ```
+/// use gridmate_runtime::chunk::{Epsilon, Field, ThrottleMark};
+///
+/// const HEAT: Field<i16> = Field::NATIVE;
+///
+/// // `#[dataset(throttle = Epsilon(5.0))] heat: i16`, of which proxies have 200
+/// let passes = |mut now: i16| {
+///     let mark = &mut ThrottleMark::default();
+///     !HEAT.throttle(&Epsilon(5.0), (&mut now, &0, &200), mark)
+/// };
+/// assert!(!passes(204)); // waits until it stays there
+/// assert!(passes(205) && passes(195));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct Epsilon(pub f64);
 
@@ -99,6 +168,20 @@ impl<T: Distance> Throttle<T> for Epsilon {
 }
 
 /// An [`Epsilon`] with its own number of ticks to settle; made by [`Epsilon::settle`].
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Oven {
+///     /// What trembles by less than half a degree is sent once it has been still for a second, at 30 ticks.
+///     #[dataset(throttle = Epsilon(0.5).settle(30))]
+///     heat: f32,
+/// }
+///
+/// assert_eq!(Oven::THROTTLES, 1);
+/// assert_ne!(Epsilon(0.5).settle(30), Epsilon(0.5).settle(Epsilon::SETTLE));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub struct SettledEpsilon {
     epsilon: Epsilon,
@@ -115,6 +198,31 @@ impl<T: Distance> Throttle<T> for SettledEpsilon {
 }
 
 /// How far apart two values are, for [`Epsilon`].
+///
+/// ```
+/// use gridmate_runtime::chunk::Distance;
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Clone, Default, PartialEq, Marshal)]
+/// struct Tile {
+///     column: u16,
+///     row: u16,
+/// }
+///
+/// impl Distance for Tile {
+///     fn distance(&self, other: &Self) -> f64 {
+///         self.column.distance(&other.column).max(self.row.distance(&other.row)) // as the king walks
+///     }
+/// }
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct King {
+///     #[dataset(throttle = Epsilon(2.0))]
+///     at: Tile,
+/// }
+///
+/// assert_eq!(Tile { column: 3, row: 4 }.distance(&Tile { column: 1, row: 9 }), 5.0);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`Epsilon` needs a distance between two `{Self}`",
     note = "numbers and vectors have one; implement `Distance` for `{Self}`, or use `AtMost(ticks)`"
@@ -173,6 +281,17 @@ impl Distance for glam::Quat {
 /// Ticks in which something happened to one dataset. Kept by the store, read and written by [`Field::throttle`].
 ///
 /// [`Field::throttle`]: crate::chunk::Field::throttle
+///
+/// ```
+/// use gridmate_runtime::chunk::{Epsilon, Field, ThrottleMark};
+///
+/// const HEAT: Field<i16> = Field::NATIVE;
+///
+/// // One for each dataset with a throttle: `ReplicaChunk::THROTTLES` of them.
+/// let (mut mark, mut now, before, sent) = (ThrottleMark::default(), 204, 200, 200);
+/// assert!(HEAT.throttle(&Epsilon(5.0), (&mut now, &before, &sent), &mut mark));
+/// assert_eq!(now, 200); // what proxies have, until more has changed
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct ThrottleMark {
     /// This one.

@@ -83,6 +83,16 @@ pub struct Ticker {
 }
 
 /// One tick of a [`Ticker`].
+///
+/// ```
+/// use core::num::NonZeroU32;
+/// use gridmate_runtime::driver::{Clock, Ticker};
+///
+/// let mut ticker = Ticker::per_second(Clock::start(), NonZeroU32::new(1_000).unwrap());
+/// let (first, second) = (ticker.wait(), ticker.wait());
+/// assert!(first.now >= first.due && second.due > first.due);
+/// assert_eq!(second.number, first.number + 1 + second.skipped); // what was skipped has numbers too
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Tick {
     /// Its running number, from 0. Skipped ticks have numbers too.

@@ -56,6 +56,20 @@ pub struct Conditioned<D> {
 }
 
 /// What became of the datagrams of one direction. Those that the links let through are in [`Driver::stats`] too.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::driver::{Conditioned, Driver, MemoryNetwork};
+/// use gridmate_runtime::sim::LinkConfig;
+///
+/// let network = MemoryNetwork::new();
+/// let bob = network.bind_any()?;
+/// let hole = LinkConfig { loss: 1.0, ..LinkConfig::perfect() };
+/// let mut ann = Conditioned::new(network.bind_any()?, hole, 7)?;
+/// ann.send(Instant::ZERO, bob.local_addr(), b"hello")?;
+/// assert_eq!((ann.outgoing_stats().lost, ann.outgoing_stats().passed), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct ConditionedStats {
     /// Datagrams handed on, copies included.

@@ -49,6 +49,18 @@ pub struct MemoryNetwork {
 }
 
 /// What a [`MemoryNetwork`] carried since it was made.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::driver::{Driver, MemoryNetwork};
+///
+/// let network = MemoryNetwork::new();
+/// let mut ann = network.bind_any()?;
+/// ann.send(Instant::ZERO, ([10, 9, 9, 9], 4_000).into(), b"anybody?")?;
+/// let stats = network.stats();
+/// assert_eq!((stats.sent, stats.sent_bytes, stats.unroutable), (1, 8, 1));
+/// # Ok::<(), gridmate_runtime::driver::DriverError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct MemoryStats {
     /// Datagrams sent by nodes that were plugged in.
@@ -150,6 +162,22 @@ impl MemoryNetwork {
 }
 
 /// One node's end of a [`MemoryNetwork`]. Dropping it frees its address.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::driver::{Driver, DriverError, MemoryNetwork};
+///
+/// let network = MemoryNetwork::new();
+/// let mut ann = network.bind(([192, 168, 0, 1], 4_000).into())?;
+/// let to_myself = ann.local_addr();
+/// ann.send(Instant::ZERO, to_myself, b"note")?;
+/// let mut heard = Vec::new();
+/// ann.receive(Instant::ZERO, &mut |_, datagram| heard.extend_from_slice(datagram))?;
+/// assert_eq!(heard, b"note");
+/// drop(ann); // leaves the network: the address is free again
+/// network.bind(to_myself)?;
+/// # Ok::<(), DriverError>(())
+/// ```
 #[derive(Debug)]
 pub struct MemoryDriver {
     network: MemoryNetwork,

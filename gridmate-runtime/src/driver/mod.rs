@@ -35,6 +35,66 @@ pub use udp::{GrantedBuffers, UdpConfig, UdpDriver};
 ///
 /// No call blocks. Datagrams handed to [`send`](Self::send) may wait for [`flush`](Self::flush), so that a driver can pass
 /// many to the operating system at once.
+///
+/// A driver of one's own, or one around another:
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use gridmate_runtime::driver::{Driver, DriverError, DriverStats, MemoryDriver, MemoryNetwork};
+/// use gridmate_runtime::{Instant, Node, NodeConfig, Registry};
+///
+/// /// Talks to nobody but its friends.
+/// struct Private {
+///     inner: MemoryDriver,
+///     friends: Vec<SocketAddr>,
+/// }
+///
+/// impl Driver for Private {
+///     fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
+///         let Self { inner, friends } = self;
+///         inner.receive(now, &mut |from, datagram| {
+///             if friends.contains(&from) {
+///                 sink(from, datagram);
+///             }
+///         })
+///     }
+///     // The rest is as with the driver inside.
+/// #     fn local_addr(&self) -> SocketAddr {
+/// #         self.inner.local_addr()
+/// #     }
+/// #     fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
+/// #         self.inner.send(now, to, datagram)
+/// #     }
+/// #     fn flush(&mut self, now: Instant) -> Result<(), DriverError> {
+/// #         self.inner.flush(now)
+/// #     }
+/// #     fn stats(&self) -> DriverStats {
+/// #         self.inner.stats()
+/// #     }
+/// #     fn entropy(&mut self) -> u64 {
+/// #         self.inner.entropy()
+/// #     }
+/// }
+///
+/// # let registry = Registry::builder().build()?;
+/// # let network = MemoryNetwork::new();
+/// let (friend, stranger) = (network.bind_any()?, network.bind_any()?);
+/// let driver = Private { inner: network.bind_any()?, friends: vec![friend.local_addr()] };
+/// let mut host = Node::host(driver, NodeConfig::new(registry.clone()))?;
+/// # let mut nodes = [
+/// #     Node::join(friend, host.local_addr(), NodeConfig::new(registry.clone()))?,
+/// #     Node::join(stranger, host.local_addr(), NodeConfig::new(registry))?,
+/// # ];
+/// # for frame in 0..20 {
+/// #     host.tick(Instant::from_millis(frame * 16))?;
+/// #     for node in &mut nodes {
+/// #         node.tick(Instant::from_millis(frame * 16))?;
+/// #     }
+/// # }
+/// // Both join:
+/// assert_eq!(host.members().count(), 2); // the host itself and its friend
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub trait Driver: Send {
     /// The address that others can send to, as far as this end knows it.
     fn local_addr(&self) -> SocketAddr;
@@ -93,6 +153,21 @@ impl<D: Driver + ?Sized> Driver for Box<D> {
 }
 
 /// What a driver moved, and what it had to drop. Payload bytes: IP and UDP headers are not counted.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::driver::{Driver, MemoryNetwork};
+///
+/// let network = MemoryNetwork::new();
+/// let mut ann = network.bind_any()?;
+/// let to_myself = ann.local_addr();
+/// ann.send(Instant::ZERO, to_myself, b"hello")?;
+/// ann.send(Instant::ZERO, to_myself, b"")?; // no driver sends an empty one
+/// ann.receive(Instant::ZERO, &mut |_, _| {})?;
+/// let stats = ann.stats();
+/// assert_eq!((stats.sent, stats.sent_bytes, stats.send_dropped, stats.received), (1, 5, 1, 1));
+/// # Ok::<(), gridmate_runtime::driver::DriverError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct DriverStats {
     /// Datagrams handed to the network.
@@ -110,6 +185,18 @@ pub struct DriverStats {
 }
 
 /// Why a driver could not be made or can no longer be used.
+///
+/// ```
+/// use gridmate_runtime::driver::{Driver, DriverError, MemoryNetwork};
+///
+/// let network = MemoryNetwork::new();
+/// let ann = network.bind_any()?;
+/// match network.bind(ann.local_addr()) {
+///     Err(DriverError::Bind { address, .. }) => assert_eq!(address, ann.local_addr()), // ask for another
+///     other => panic!("the address is in use, and yet {other:?}"),
+/// }
+/// # Ok::<(), DriverError>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum DriverError {

@@ -84,6 +84,18 @@ struct Link {
 }
 
 /// Why a node could not start.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// fn start(network: &MemoryNetwork, registry: Registry) -> Result<Node, Box<dyn std::error::Error>> {
+///     Ok(Node::host(network.bind_any()?, NodeConfig::new(registry))?) // a `DriverError` or a `NodeError`
+/// }
+///
+/// let node = start(&MemoryNetwork::new(), Registry::builder().build()?)?;
+/// assert!(node.is_host());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum NodeError {

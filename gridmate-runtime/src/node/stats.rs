@@ -9,6 +9,23 @@ use crate::ids::MemberId;
 use crate::replica::ReplicaStats;
 
 /// Counts since a node started, by layer.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// # let registry = Registry::builder().build()?;
+/// # let network = MemoryNetwork::new();
+/// let mut host = Node::host(network.bind_any()?, NodeConfig::new(registry.clone()))?;
+/// let mut client = Node::join(network.bind_any()?, host.local_addr(), NodeConfig::new(registry))?;
+/// for frame in 0..10 {
+///     host.tick(Instant::from_millis(frame * 16))?;
+///     client.tick(Instant::from_millis(frame * 16))?;
+/// }
+/// let stats = client.stats();
+/// assert!(stats.driver.sent > 0 && stats.driver.received_bytes > 0);
+/// assert_eq!((stats.endpoint.connected, stats.events_dropped), (1, 0));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 #[non_exhaustive]
 pub struct NodeStats {
@@ -23,6 +40,24 @@ pub struct NodeStats {
 }
 
 /// One connection.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// # let registry = Registry::builder().build()?;
+/// # let network = MemoryNetwork::new();
+/// let mut host = Node::host(network.bind_any()?, NodeConfig::new(registry.clone()))?;
+/// let mut client = Node::join(network.bind_any()?, host.local_addr(), NodeConfig::new(registry))?;
+/// for frame in 0..10 {
+///     host.tick(Instant::from_millis(frame * 16))?;
+///     client.tick(Instant::from_millis(frame * 16))?;
+/// }
+/// let peer = client.peers().next().expect("a client is connected to its host");
+/// assert_eq!(peer.member, MemberId::HOST);
+/// assert_eq!(peer.carrier.packets_lost, 0);
+/// println!("round trip: {:?}", peer.rtt);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
 pub struct PeerStats {

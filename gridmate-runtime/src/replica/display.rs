@@ -67,6 +67,33 @@ impl ReplicaManager {
 }
 
 /// A node's replicas as they are shown at one moment; made by [`ReplicaManager::display`].
+///
+/// ```
+/// use core::time::Duration;
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::sim::{LinkConfig, World};
+///
+/// #[derive(Clone, Default, ReplicaChunk)]
+/// struct Ship {
+///     #[dataset(interpolate = Linear)]
+///     x: f32,
+/// }
+///
+/// # let registry = Registry::builder().chunk::<Ship>().build()?;
+/// # let mut world = World::new(7, 30, LinkConfig::perfect())?;
+/// # let host = world.host(NodeConfig::new(registry.clone()))?;
+/// # let client = world.join(host, NodeConfig::new(registry))?;
+/// let id = world.replicas(host).add(Ship::default())?;
+/// for _ in 0..60 {
+///     world.replicas(host).primary_mut::<Ship>(id)?.x += 30.0 * world.interval().as_secs_f32();
+///     world.step();
+/// }
+/// let (now, delay) = (world.now(), Duration::from_millis(100));
+/// let newest = world.replicas(client).get::<Ship>(id)?.x;
+/// let shown: Ship = world.replicas(client).display(now, delay).get(id)?;
+/// assert!((1.0..5.0).contains(&(newest - shown.x))); // a tenth of a second behind, at 30 a second
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct Display<'a> {
     replicas: &'a ReplicaManager,

@@ -69,6 +69,23 @@ impl Entry {
 }
 
 /// What a node knows of a replica besides its chunks' values.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(migratable)]
+/// struct Ship {
+///     x: f32,
+/// }
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Ship>().build()?, 1);
+/// let id = replicas.spawn().with(Ship::default()).assign(MemberId(2)).add()?;
+/// let info = replicas.info(id).expect("it was just added");
+/// assert_eq!((info.owner, info.assigned), (MemberId::HOST, MemberId(2)));
+/// assert!(info.is_primary && info.migratable);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplicaInfo {

@@ -4,6 +4,22 @@ use crate::ids::ReplicaId;
 use crate::limits;
 
 /// Why a replica could not be reached or changed.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Debug, Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Door>().build()?, 1);
+/// let door = replicas.add(Door::default())?;
+/// assert_eq!(replicas.proxy::<Door>(door).unwrap_err(), ReplicaError::NotProxy(door));
+/// replicas.destroy(door)?;
+/// assert_eq!(replicas.get::<Door>(door).err(), Some(ReplicaError::Unknown(door)));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum ReplicaError {
@@ -22,6 +38,22 @@ pub enum ReplicaError {
 }
 
 /// Why a replica could not be added.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::AddError;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// let mut forgetful = ReplicaManager::new(Registry::builder().build()?, 1);
+/// let error = forgetful.add(Door::default()).unwrap_err();
+/// assert!(matches!(error, AddError::NotRegistered(name) if name.ends_with("Door")));
+/// assert_eq!(forgetful.spawn().add(), Err(AddError::ChunkCount));
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum AddError {
@@ -46,6 +78,18 @@ pub enum AddError {
 }
 
 /// How a peer broke the protocol; it loses its connection. Every variant is something that correct peers never send.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::{PeerFault, PeerRole};
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().build()?, 1);
+/// let peer = replicas.add_peer(MemberId(2), PeerRole::Client);
+/// let fault = replicas.handle_state(peer, 1, b"").unwrap_err(); // not even a tick
+/// assert!(matches!(fault, PeerFault::Malformed(_)));
+/// replicas.remove_peer(peer, false); // and its connection with it, as a node does
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum PeerFault {

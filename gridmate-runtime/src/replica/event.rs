@@ -3,6 +3,37 @@
 use crate::ids::{MemberId, ReplicaId};
 
 /// Something that happened to the replicas of this node because of others.
+///
+/// ```
+/// use core::time::Duration;
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::sim::{LinkConfig, World};
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// # let registry = Registry::builder().chunk::<Door>().build()?;
+/// # let mut world = World::new(7, 30, LinkConfig::perfect())?;
+/// # let host = world.host(NodeConfig::new(registry.clone()))?;
+/// # let client = world.join(host, NodeConfig::new(registry))?;
+/// let door = world.replicas(host).add(Door { open: true })?;
+/// world.run_for(Duration::from_secs(1));
+/// world.replicas(host).destroy(door)?;
+/// world.run_for(Duration::from_secs(1));
+///
+/// let mut models = Vec::new(); // what the client draws
+/// while let Some(event) = world.node(client).poll_event() {
+///     match event {
+///         NodeEvent::Replica(ReplicaEvent::Added { id, owner }) => models.push((id, owner)),
+///         NodeEvent::Replica(ReplicaEvent::Removed { id }) => assert_eq!(models.pop(), Some((id, MemberId::HOST))),
+///         _ => {}
+///     }
+/// }
+/// assert!(models.is_empty() && world.replicas(client).is_empty());
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum ReplicaEvent {

@@ -55,6 +55,28 @@ impl ReplicaManager {
 }
 
 /// A chunk whose primary is on this node. Reads are free; the first write marks it as touched.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Clone, Default, ReplicaChunk)]
+/// struct Ship {
+///     x: f32,
+///     health: u8,
+/// }
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Ship>().build()?, 1);
+/// let id = replicas.add(Ship { x: 0.0, health: 100 })?;
+/// replicas.prepare(); // in a program, `Node::tick` does
+/// let mut copy = replicas.get::<Ship>(id)?.clone();
+/// copy.x = 5.0;
+///
+/// let mut ship = replicas.primary_mut::<Ship>(id)?;
+/// ship.health -= 30; // as with a `&mut Ship`
+/// ship.merge(&copy); // only what the copy has changed
+/// assert_eq!((ship.x, ship.health), (5.0, 70));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct PrimaryMut<'a, T: ReplicaChunk> {
     store: &'a mut TypedStore<T>,
     slot: u32,
@@ -114,6 +136,38 @@ impl<T: ReplicaChunk + core::fmt::Debug> core::fmt::Debug for PrimaryMut<'_, T> 
 }
 
 /// A chunk whose primary is on another node: it can be read, and its RPCs be called.
+///
+/// ```
+/// use core::time::Duration;
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::sim::{LinkConfig, World};
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Ship {
+///     health: u8,
+/// }
+///
+/// #[rpcs]
+/// impl Ship {
+///     #[rpc]
+///     fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
+///         self.health -= damage;
+///     }
+/// }
+///
+/// # let registry = Registry::builder().chunk::<Ship>().build()?;
+/// # let mut world = World::new(7, 30, LinkConfig::perfect())?;
+/// # let host = world.host(NodeConfig::new(registry.clone()))?;
+/// # let client = world.join(host, NodeConfig::new(registry))?;
+/// let id = world.replicas(host).add(Ship { health: 100 })?;
+/// world.run_for(Duration::from_secs(1));
+/// let mut ship = world.replicas(client).proxy::<Ship>(id)?;
+/// assert_eq!(ship.health, 100);
+/// ship.rpcs().hit(30)?; // runs on the host
+/// world.run_for(Duration::from_secs(1));
+/// assert_eq!(world.replicas(host).get::<Ship>(id)?.health, 70);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct Proxy<'a, T> {
     value: &'a T,
     outbox: &'a mut RpcOutbox,

@@ -22,6 +22,28 @@ use crate::wire::entropy::{Recorder, Symbols, Writer};
 
 /// A state message is ready: send it unreliably, and report its fate to
 /// [`handle_receipt`](ReplicaManager::handle_receipt) exactly once.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::PeerRole;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Door>().build()?, 1);
+/// let peer = replicas.add_peer(MemberId(2), PeerRole::Client);
+/// replicas.add(Door { open: true })?;
+/// replicas.prepare();
+/// let mut bytes = Vec::new();
+/// let message = replicas.marshal(peer, 1_200, &mut bytes).expect("there is a door to tell of");
+/// assert!(replicas.marshal(peer, 1_200, &mut Vec::new()).is_none()); // no more to say while it is under way
+/// replicas.handle_receipt(peer, message.token, false); // lost
+/// replicas.prepare();
+/// assert!(replicas.has_state_for(peer)); // it will be said again
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub struct StateMessage {

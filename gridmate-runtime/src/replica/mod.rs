@@ -131,6 +131,27 @@ pub struct ReplicaManager {
 }
 
 /// Counts since the manager was made.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::PeerRole;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Door>().build()?, 1);
+/// let peers = [2, 3].map(|member| replicas.add_peer(MemberId(member), PeerRole::Client));
+/// replicas.add(Door { open: true })?;
+/// replicas.prepare();
+/// for peer in peers {
+///     let _message = replicas.marshal(peer, 1_200, &mut Vec::new());
+/// }
+/// let stats = replicas.stats();
+/// assert_eq!((stats.records_sent, stats.encodings), (2, 1)); // made once, sent to both
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ReplicaStats {

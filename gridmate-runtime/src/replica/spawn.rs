@@ -211,6 +211,36 @@ impl ReplicaManager {
 }
 
 /// A replica being put together. Nothing happens before [`add`](Self::add).
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::AddError;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Body {
+///     x: f32,
+/// }
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Cargo {
+///     crates: u8,
+/// }
+///
+/// let registry = Registry::builder().chunk::<Body>().chunk::<Cargo>().build()?;
+/// let mut replicas = ReplicaManager::new(registry, 1);
+/// let mut truck = replicas.spawn().with(Body { x: 3.0 });
+/// if truck_is_loaded() {
+///     truck = truck.with(Cargo { crates: 8 });
+/// }
+/// let id = truck.add()?;
+/// assert_eq!(replicas.get::<Cargo>(id)?.crates, 8);
+/// let twice = replicas.spawn().with(Body::default()).with(Body::default()).add();
+/// assert!(matches!(twice, Err(AddError::ChunkTwice(_))));
+/// # fn truck_is_loaded() -> bool {
+/// #     true
+/// # }
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[must_use = "nothing happens before `add()`"]
 pub struct ReplicaBuilder<'a> {
     manager: &'a mut ReplicaManager,

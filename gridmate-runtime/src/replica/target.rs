@@ -10,6 +10,18 @@ use crate::chunk::PeerRole;
 use crate::ids::{MemberId, ReplicaId};
 
 /// A direct peer of this node's replica manager.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::PeerRole;
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().build()?, 1);
+/// let peer = replicas.add_peer(MemberId(2), PeerRole::Client);
+/// assert_eq!(replicas.peer_member(peer), Some(MemberId(2)));
+/// replicas.remove_peer(peer, false);
+/// assert_eq!(replicas.peer_member(peer), None);
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PeerId(pub(crate) u32);
 

@@ -14,6 +14,32 @@ use crate::limits;
 use crate::wire::{BitReader, WireError};
 
 /// What became of a state message.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::{PeerRole, Verdict};
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// # let registry = Registry::builder().chunk::<Door>().build()?;
+/// # let (mut host, mut client) = (ReplicaManager::new(registry.clone(), 1), ReplicaManager::new(registry, 2));
+/// # client.set_local_member(MemberId(2));
+/// # let there = host.add_peer(MemberId(2), PeerRole::Client);
+/// # let back = client.add_peer(MemberId::HOST, PeerRole::Host);
+/// let door = host.add(Door { open: true })?;
+/// host.prepare();
+/// let (mut order, mut bytes) = (0, Vec::new());
+/// while let Some(message) = host.marshal(there, 1_200, &mut bytes) {
+///     order += 1;
+///     let verdict = client.handle_state(back, order, &bytes)?; // it has arrived
+///     host.handle_receipt(there, message.token, verdict == Verdict::Accepted);
+/// }
+/// assert!(client.get::<Door>(door)?.open);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Verdict {

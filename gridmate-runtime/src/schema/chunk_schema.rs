@@ -6,6 +6,24 @@ use crate::wire::{FieldShape, Shape};
 
 /// Everything about a chunk type that decides what its bits mean. Two programs whose schemas print alike understand each
 /// other; what the values are *used* for is beyond it.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(name = "door")]
+/// struct Door {
+///     open: bool,
+///     #[dataset(skip)]
+///     drawn: u32,
+/// }
+///
+/// let registry = Registry::builder().chunk::<Door>().build()?;
+/// let schema = registry.schemas().next().expect("one type was listed");
+/// assert_eq!((schema.name, schema.datasets.len(), schema.rpcs.len()), ("door", 1, 0));
+/// assert_eq!(schema.to_string(), "chunk door\n  open: bool\n");
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ChunkSchema {
     /// The type's name on the wire.
@@ -17,6 +35,27 @@ pub struct ChunkSchema {
 }
 
 /// One RPC of a [`ChunkSchema`].
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// #[rpcs]
+/// impl Door {
+///     #[rpc(unreliable)]
+///     fn knock(&mut self, _ctx: &RpcContext, times: u8) {}
+/// }
+///
+/// let registry = Registry::builder().chunk::<Door>().build()?;
+/// let knock = &registry.schemas().next().expect("one type was listed").rpcs[0];
+/// assert_eq!((knock.name, knock.args[0].to_string()), ("knock", "times: u8".to_owned()));
+/// assert!(knock.flags.starts_with("unreliable"));
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RpcSchema {
     /// The handler's name.

@@ -3,6 +3,19 @@
 use crate::wire::Shape;
 
 /// A chunk type as data. Lives in a `static`; the derive writes it.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(name = "door", priority = Priority::LOW)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// assert_eq!((Door::DESCRIPTOR.name, Door::DESCRIPTOR.priority), ("door", Priority::LOW));
+/// assert!(!Door::DESCRIPTOR.migratable);
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct ChunkDescriptor {
     /// The type's name on the wire: `#[chunk(name = "…")]`, else the struct's own.
@@ -75,6 +88,20 @@ impl ChunkDescriptor {
 }
 
 /// A dataset as data.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+///     #[dataset(skip)]
+///     drawn: u32,
+/// }
+///
+/// let [open] = Door::DESCRIPTOR.datasets else { panic!("what is skipped is no dataset") };
+/// assert_eq!((open.name, (open.shape)().to_string()), ("open", "bool".to_owned()));
+/// ```
 #[derive(Clone, Copy, Debug)]
 pub struct DatasetDescriptor {
     /// The field's name.

@@ -10,6 +10,30 @@ use super::Snapshot;
 use super::outline::{ChunkOutline, Form, Label, Member, Outline};
 
 /// Everything that differs between two schemas. Prints a line each.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// # mod before {
+/// #     use gridmate_runtime::prelude::*;
+/// #     #[derive(Default, ReplicaChunk)]
+/// #     #[chunk(name = "ship")]
+/// #     pub struct Ship {
+/// #         pub energy: u8,
+/// #     }
+/// # }
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(name = "ship")]
+/// struct Ship {
+///     energy: u16, // was a `u8` before
+/// }
+///
+/// let here = Registry::builder().chunk::<Ship>().build()?.snapshot();
+/// let there = Registry::builder().chunk::<before::Ship>().build()?.snapshot();
+/// assert_eq!(here.diff(&there).to_string(), "chunk `ship`: dataset `energy`: u16 here, u8 there\n");
+/// assert!(here.diff(&here).differences.is_empty());
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct SchemaDiff {
     /// The differences, by chunk.
@@ -20,6 +44,19 @@ pub struct SchemaDiff {
 ///
 /// Nodes of one session need equal ones. `Compatible` says that nothing was taken away or given another meaning: data written by
 /// position can be read again, and a deployment has nothing to translate.
+///
+/// ```
+/// use gridmate_runtime::schema::{ChunkSnapshot, Compatibility, FieldSnapshot, Snapshot};
+///
+/// let dataset = |name: &str, shape: &str| FieldSnapshot { name: name.to_owned(), shape: shape.to_owned() };
+/// let ship = |datasets| Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets, rpcs: vec![] }] };
+/// let released = ship(vec![dataset("energy", "u8")]);
+/// let longer = ship(vec![dataset("energy", "u8"), dataset("shield", "u8")]);
+///
+/// assert_eq!(longer.diff(&released).compatibility(), Compatibility::Compatible);
+/// assert_eq!(released.diff(&longer).compatibility(), Compatibility::Breaking); // the shield is missing here
+/// assert_eq!(released.diff(&released).compatibility(), Compatibility::Equal);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compatibility {
     /// They are the same.
@@ -31,6 +68,19 @@ pub enum Compatibility {
 }
 
 /// One thing that differs.
+///
+/// ```
+/// use gridmate_runtime::schema::{ChunkSnapshot, SchemaChange, Snapshot};
+///
+/// let chunk = |name: &str| ChunkSnapshot { name: name.to_owned(), ..ChunkSnapshot::default() };
+/// let here = Snapshot { chunks: vec![chunk("door"), chunk("ship")] };
+/// let there = Snapshot { chunks: vec![chunk("ship")] };
+///
+/// let diff = here.diff(&there);
+/// let [difference] = &diff.differences[..] else { panic!("one chunk type more") };
+/// assert_eq!((difference.chunk.as_deref(), &difference.field), (Some("door"), &None));
+/// assert!(matches!(difference.change, SchemaChange::OnlyHere { .. }));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct SchemaDifference {
@@ -43,6 +93,18 @@ pub struct SchemaDifference {
 }
 
 /// A dataset or an RPC in a [`SchemaDifference`].
+///
+/// ```
+/// use gridmate_runtime::schema::{ChunkSnapshot, FieldKind, FieldSnapshot, SchemaField, Snapshot};
+///
+/// let ship = |shape: &str| {
+///     let datasets = vec![FieldSnapshot { name: "energy".to_owned(), shape: shape.to_owned() }];
+///     Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets, rpcs: vec![] }] }
+/// };
+/// let diff = ship("u16").diff(&ship("u8"));
+/// let energy = SchemaField { kind: FieldKind::Dataset, name: Some("energy".to_owned()) };
+/// assert_eq!(diff.differences[0].field, Some(energy));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SchemaField {
     /// Which of the two.
@@ -52,6 +114,17 @@ pub struct SchemaField {
 }
 
 /// What a [`SchemaField`] is.
+///
+/// ```
+/// use gridmate_runtime::schema::{ChunkSnapshot, FieldKind, RpcSnapshot, Snapshot};
+///
+/// let door = |rpcs| Snapshot { chunks: vec![ChunkSnapshot { name: "door".to_owned(), datasets: vec![], rpcs }] };
+/// let knock = RpcSnapshot { name: "knock".to_owned(), args: vec![], flags: "reliable".to_owned() };
+///
+/// let diff = door(vec![knock]).diff(&door(vec![]));
+/// let field = diff.differences[0].field.as_ref().expect("it is about a part of the chunk");
+/// assert_eq!(field.kind, FieldKind::Rpc);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum FieldKind {
     /// A dataset.
@@ -61,6 +134,19 @@ pub enum FieldKind {
 }
 
 /// How a thing differs. What is written out is a dataset's layout, or an RPC's arguments and flags; `None` when it is not known.
+///
+/// ```
+/// use gridmate_runtime::schema::{ChunkSnapshot, FieldSnapshot, SchemaChange, Snapshot};
+///
+/// let ship = |names: &[&str]| {
+///     let datasets = names.iter().zip(["u8", "bool"]);
+///     let datasets = datasets.map(|(name, shape)| FieldSnapshot { name: name.to_string(), shape: shape.to_owned() });
+///     Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets: datasets.collect(), rpcs: vec![] }] }
+/// };
+/// let diff = ship(&["hull", "alive"]).diff(&ship(&["health", "alive"]));
+/// assert_eq!(diff.differences[0].change, SchemaChange::Renamed { there: Some("health".to_owned()) });
+/// assert_eq!(diff.to_string(), "chunk `ship`: dataset `hull` is called `health` there\n");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SchemaChange {

@@ -28,6 +28,14 @@ use super::{ChunkSnapshot, FieldSnapshot, RpcSnapshot, Snapshot};
 use crate::limits;
 
 /// Why a text is not a snapshot, and where.
+///
+/// ```
+/// use gridmate_runtime::schema::Snapshot;
+///
+/// let error = Snapshot::from_json("{\n  \"chunks\": []\n}").unwrap_err();
+/// assert_eq!((error.line, error.column), (2, 3));
+/// assert_eq!(error.to_string(), "line 2, column 3: expected \"fingerprint\"");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[error("line {line}, column {column}: {kind}")]
 pub struct JsonError {
@@ -40,6 +48,18 @@ pub struct JsonError {
 }
 
 /// What is wrong at the place of a [`JsonError`].
+///
+/// ```
+/// use gridmate_runtime::schema::{ChunkSnapshot, JsonErrorKind, Snapshot};
+///
+/// let door = ChunkSnapshot { name: "door".to_owned(), ..ChunkSnapshot::default() };
+/// let doors = Snapshot { chunks: vec![door] };
+/// let edited = doors.to_json().replace("door", "gate"); // by hand, without the fingerprint
+/// let gates = doors.to_string().replace("door", "gate");
+/// let error = Snapshot::from_json(&edited).unwrap_err();
+/// # use gridmate_runtime::schema::{FNV_OFFSET, fnv1a};
+/// assert_eq!(error.kind, JsonErrorKind::Fingerprint(fnv1a(gates.as_bytes(), FNV_OFFSET)));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JsonErrorKind {

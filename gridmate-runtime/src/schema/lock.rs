@@ -53,6 +53,18 @@ macro_rules! assert_schema {
 ///
 /// # Panics
 /// As the macro.
+///
+/// ```no_run
+/// use gridmate_runtime::Registry;
+/// use gridmate_runtime::schema::assert_schema_at;
+///
+/// // In a test, for one of several programs:
+/// let registry = Registry::builder().build()?;
+/// for program in ["arena", "lobby"] {
+///     assert_schema_at(format!("schemas/{program}.lock"), &registry.snapshot());
+/// }
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[track_caller]
 pub fn assert_schema_at(path: impl AsRef<Path>, schema: &Snapshot) {
     let bless = env::var_os(BLESS).is_some_and(|value| value == "1");

@@ -33,6 +33,21 @@ pub struct Snapshot {
 }
 
 /// One chunk type of a [`Snapshot`].
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(name = "door")]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// let snapshot = Registry::builder().chunk::<Door>().build()?.snapshot();
+/// assert_eq!(snapshot.chunks[0].name, "door");
+/// assert_eq!(snapshot.chunks[0].to_string(), "chunk door\n  open: bool\n");
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ChunkSnapshot {
     /// The type's name on the wire.
@@ -44,6 +59,20 @@ pub struct ChunkSnapshot {
 }
 
 /// A dataset, or an argument of an RPC.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::schema::FieldSnapshot;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// let snapshot = Registry::builder().chunk::<Door>().build()?.snapshot();
+/// assert_eq!(snapshot.chunks[0].datasets, [FieldSnapshot { name: "open".to_owned(), shape: "bool".to_owned() }]);
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct FieldSnapshot {
     /// Its name.
@@ -53,6 +82,27 @@ pub struct FieldSnapshot {
 }
 
 /// One RPC of a [`ChunkSnapshot`].
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// #[rpcs]
+/// impl Door {
+///     #[rpc]
+///     fn knock(&mut self, _ctx: &RpcContext, times: u8) {}
+/// }
+///
+/// let snapshot = Registry::builder().chunk::<Door>().build()?.snapshot();
+/// let knock = &snapshot.chunks[0].rpcs[0];
+/// assert_eq!((knock.name.as_str(), knock.args[0].shape.as_str()), ("knock", "u8"));
+/// assert!(knock.flags.contains("reliable"));
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct RpcSnapshot {
     /// The handler's name.

@@ -5,6 +5,28 @@ use crate::ids::MemberId;
 use crate::schema::SchemaDifference;
 
 /// Something that happened to the session.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// /// Keeps a list of who is here up to date.
+/// fn note(players: &mut Vec<MemberId>, event: &SessionEvent) {
+///     match event {
+///         SessionEvent::Joined { local } => players.push(*local),
+///         SessionEvent::MemberJoined { member, .. } => players.push(*member),
+///         SessionEvent::MemberLeft { member, .. } => players.retain(|player| player != member),
+///         SessionEvent::HostLost { .. } => players.clear(),
+///         _ => {}
+///     }
+/// }
+///
+/// let mut players = Vec::new();
+/// note(&mut players, &SessionEvent::Joined { local: MemberId(2) });
+/// note(&mut players, &SessionEvent::MemberJoined { member: MemberId(3), name: "eve".to_owned() });
+/// let reason = LeaveReason::Timeout;
+/// note(&mut players, &SessionEvent::MemberLeft { member: MemberId(3), name: "eve".to_owned(), reason });
+/// assert_eq!(players, [MemberId(2)]);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SessionEvent {
@@ -42,6 +64,29 @@ pub enum SessionEvent {
 }
 
 /// Why a node could not join.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(name = "door")]
+/// struct Door {
+///     open: bool,
+/// }
+///
+/// # let network = MemoryNetwork::new();
+/// let (ours, theirs) = (Registry::builder().build()?, Registry::builder().chunk::<Door>().build()?);
+/// let mut host = Node::host(network.bind_any()?, NodeConfig::new(theirs))?;
+/// let mut client = Node::join(network.bind_any()?, host.local_addr(), NodeConfig::new(ours))?;
+/// for frame in 0..10 {
+///     host.tick(Instant::from_millis(frame * 16))?;
+///     client.tick(Instant::from_millis(frame * 16))?;
+/// }
+/// let Some(NodeEvent::Session(SessionEvent::JoinFailed { error })) = client.poll_event() else { panic!() };
+/// assert!(matches!(error, JoinError::Schema { .. }));
+/// assert_eq!(error.to_string(), "the host's schema is another: chunk `door` is only there");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum JoinError {
@@ -65,6 +110,32 @@ pub enum JoinError {
 }
 
 /// Why a member is gone.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// # let registry = Registry::builder().build()?;
+/// # let network = MemoryNetwork::new();
+/// let mut host = Node::host(network.bind_any()?, NodeConfig::new(registry.clone()))?;
+/// let mut client = Node::join(network.bind_any()?, host.local_addr(), NodeConfig::new(registry))?;
+/// let mut lost = None;
+/// for frame in 0..20 {
+///     let now = Instant::from_millis(frame * 16);
+///     if frame == 10 {
+///         host.kick(now, client.local_member());
+///     }
+///     host.tick(now)?;
+///     client.tick(now)?;
+///     while let Some(event) = client.poll_event() {
+///         if let NodeEvent::Session(SessionEvent::HostLost { reason }) = event {
+///             lost = Some(reason);
+///         }
+///     }
+/// }
+/// assert_eq!(lost, Some(LeaveReason::Kicked));
+/// assert_eq!(LeaveReason::Kicked.to_string(), "it was sent away");
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LeaveReason {

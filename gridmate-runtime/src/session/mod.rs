@@ -26,6 +26,19 @@ use crate::limits;
 use crate::schema::Snapshot;
 
 /// Someone in the session.
+///
+/// ```
+/// use gridmate_runtime::{Node, NodeConfig, Registry, driver::MemoryNetwork};
+///
+/// let config = NodeConfig::new(Registry::builder().build()?).name("ada");
+/// let host = Node::host(MemoryNetwork::new().bind_any()?, config)?;
+/// for member in host.members() {
+///     let role = if member.is_host { "host" } else { "guest" };
+///     assert_eq!(format!("{} {} ({role})", member.id, member.name), "#1 ada (host)");
+/// }
+/// assert_eq!(host.members().count(), 1);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Member {

@@ -106,6 +106,15 @@ impl Default for LinkConfig {
 }
 
 /// Why a [`LinkConfig`] describes no link.
+///
+/// ```
+/// use gridmate_runtime::sim::{LinkConfig, LinkConfigError};
+///
+/// let percent = LinkConfig { loss: 5.0, ..LinkConfig::perfect() };
+/// assert_eq!(percent.validate(), Err(LinkConfigError::Probability { knob: "loss", value: 5.0 }));
+/// let shut = LinkConfig { bytes_per_second: Some(0), ..LinkConfig::perfect() };
+/// assert_eq!(shut.validate(), Err(LinkConfigError::ZeroRate));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, thiserror::Error)]
 #[non_exhaustive]
 pub enum LinkConfigError {
@@ -206,6 +215,22 @@ impl Link {
 }
 
 /// The arrival of one datagram, or of one copy.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::sim::{Link, LinkConfig};
+///
+/// let mut link = Link::new(LinkConfig { corrupt: 1.0, ..LinkConfig::perfect() }, 7)?;
+/// let mut datagram = *b"hello";
+/// for delivery in &link.schedule(Instant::ZERO, datagram.len()) {
+///     if let Some(bit) = delivery.corrupt_bit {
+///         datagram[bit / 8] ^= 1 << (bit % 8);
+///     }
+///     assert_eq!((delivery.at, delivery.held_back), (Instant::ZERO, false));
+/// }
+/// assert_ne!(datagram, *b"hello");
+/// # Ok::<(), gridmate_runtime::sim::LinkConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Delivery {
     /// When.
@@ -217,6 +242,17 @@ pub struct Delivery {
 }
 
 /// Why a datagram does not arrive.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::sim::{Link, LinkConfig, Refusal};
+///
+/// let modem = LinkConfig { bytes_per_second: Some(5_000), queue_bytes: 2_000, ..LinkConfig::perfect() };
+/// let mut link = Link::new(modem, 7)?;
+/// let burst: Vec<_> = (0..2).map(|_| link.schedule(Instant::ZERO, 1_200).refusal()).collect();
+/// assert_eq!(burst, [None, Some(Refusal::QueueFull)]);
+/// # Ok::<(), gridmate_runtime::sim::LinkConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Refusal {
@@ -227,6 +263,19 @@ pub enum Refusal {
 }
 
 /// The arrivals of one datagram: none, one, or two when it was duplicated.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::sim::{Link, LinkConfig, Refusal};
+///
+/// let mut copier = Link::new(LinkConfig { duplicate: 1.0, ..LinkConfig::perfect() }, 7)?;
+/// assert_eq!(copier.schedule(Instant::ZERO, 100).as_slice().len(), 2);
+///
+/// let mut hole = Link::new(LinkConfig { loss: 1.0, ..LinkConfig::perfect() }, 7)?;
+/// let nothing = hole.schedule(Instant::ZERO, 100);
+/// assert_eq!((nothing.as_slice().len(), nothing.refusal()), (0, Some(Refusal::Lost)));
+/// # Ok::<(), gridmate_runtime::sim::LinkConfigError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Deliveries {
     items: [Delivery; 2],

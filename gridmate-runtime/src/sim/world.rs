@@ -42,10 +42,32 @@ pub struct World {
 }
 
 /// Names a node of a [`World`].
+///
+/// ```
+/// use gridmate_runtime::sim::{LinkConfig, World};
+/// use gridmate_runtime::{NodeConfig, Registry};
+///
+/// let registry = Registry::builder().build()?;
+/// let mut world = World::new(7, 30, LinkConfig::perfect())?;
+/// let host = world.host(NodeConfig::new(registry.clone()))?;
+/// let client = world.join(host, NodeConfig::new(registry))?;
+/// assert!(world.node(host).is_host() && !world.node(client).is_host());
+/// world.crash(client);
+/// assert_eq!(world.keys(), [host]);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct NodeKey(usize);
 
 /// Why a node could not be added to a [`World`].
+///
+/// ```
+/// use gridmate_runtime::sim::{LinkConfig, LinkConfigError, World, WorldError};
+///
+/// let shut = LinkConfig { bytes_per_second: Some(0), ..LinkConfig::perfect() };
+/// let error = World::new(7, 30, shut).unwrap_err();
+/// assert!(matches!(error, WorldError::Link(LinkConfigError::ZeroRate)));
+/// ```
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum WorldError {

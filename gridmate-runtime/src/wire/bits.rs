@@ -205,6 +205,19 @@ impl BitWriter {
 }
 
 /// Reads what a [`BitWriter`] wrote. Never panics and never allocates, whatever the bytes.
+///
+/// ```
+/// use gridmate_runtime::wire::{BitReader, BitWriter, WireError};
+///
+/// let mut w = BitWriter::new();
+/// w.bits(0b101, 3);
+/// w.varint(300);
+/// let mut r = BitReader::new(w.finish());
+/// assert_eq!((r.bits(3)?, r.varint()?), (0b101, 300));
+/// assert_eq!(r.position(), 3 + 16);
+/// assert_eq!(r.bits(64), Err(WireError::UnexpectedEnd)); // only the rest of the last byte is left
+/// # Ok::<(), WireError>(())
+/// ```
 #[derive(Clone, Debug)]
 pub struct BitReader<'a> {
     bytes: &'a [u8],

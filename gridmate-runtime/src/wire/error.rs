@@ -4,6 +4,22 @@
 ///
 /// A reader that returns one of these has read only what was there: nothing is allocated for lengths that the input does
 /// not hold.
+///
+/// ```
+/// use gridmate_runtime::Marshal;
+/// use gridmate_runtime::wire::{BitReader, WireError};
+///
+/// #[derive(Debug, PartialEq, Marshal)]
+/// enum Gear {
+///     Reverse,
+///     Neutral,
+///     Drive,
+/// }
+///
+/// assert_eq!(Gear::unmarshal(&mut BitReader::new(&[0b10])), Ok(Gear::Drive));
+/// assert_eq!(Gear::unmarshal(&mut BitReader::new(&[0b11])), Err(WireError::Invalid)); // there is no fourth
+/// assert_eq!(Gear::unmarshal(&mut BitReader::new(&[])), Err(WireError::UnexpectedEnd));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum WireError {

@@ -5,6 +5,15 @@ const FARTHEST: u32 = 64;
 
 /// How far ahead of its base a value is, measured by the time that lies between past and base; and how calm the motion is, that
 /// is how little of it is expected to go wrong.
+///
+/// ```
+/// use gridmate_runtime::wire::Ahead;
+///
+/// // A car was at 100 in tick 10 and at 104 in tick 12. Where is it in tick 15?
+/// let ahead = Ahead::new(15 - 12, 12 - 10);
+/// assert_eq!(104 + ahead.scale(104 - 100), 110);
+/// assert_eq!(ahead.factor(), 1.5);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ahead {
     /// In units of 1/65,536.
@@ -58,6 +67,20 @@ impl Ahead {
 }
 
 /// What a part of a snapshot was at some time before its base, if both ends know.
+///
+/// ```
+/// use gridmate_runtime::wire::{Ahead, Past};
+///
+/// /// Where a codec expects a value: in a line with its past if that is known and it is asked to guess, else where it was.
+/// fn expected(base: i64, past: Past<'_, i64>) -> i64 {
+///     past.guess().map_or(base, |(past, ahead)| base + ahead.scale(base - past))
+/// }
+///
+/// let past = Past::new(&100, Ahead::new(3, 2));
+/// assert_eq!(expected(104, past.guessing()), 110);
+/// assert_eq!(expected(104, past), 104);
+/// assert_eq!(expected(104, Past::UNKNOWN), 104);
+/// ```
 #[derive(Debug)]
 pub struct Past<'a, R> {
     repr: Option<&'a R>,
@@ -117,6 +140,26 @@ impl<'a, R> Past<'a, R> {
 }
 
 /// A snapshot to be written: what it is now, what it is written against, and what that was before.
+///
+/// ```
+/// use gridmate_runtime::ReplicaChunk;
+/// use gridmate_runtime::wire::{BitReader, BitWriter, Change, Past};
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Ship {
+///     energy: u8,
+///     docked: bool,
+/// }
+///
+/// let mut known = Ship { energy: 5, docked: false }.snapshot();
+/// let now = Ship { energy: 5, docked: true }.snapshot();
+/// let mut w = BitWriter::new();
+/// Ship::encode(Change::new(&now, &known), &mut w);
+/// assert_eq!(w.len(), 1 + 2); // a bit that the energy is the same; one that `docked` is not, and its value
+/// Ship::decode(&mut known, Past::UNKNOWN, &mut BitReader::new(w.finish()))?;
+/// assert!(known == now);
+/// # Ok::<(), gridmate_runtime::wire::WireError>(())
+/// ```
 #[derive(Debug)]
 pub struct Change<'a, S> {
     /// What is written.

@@ -5,6 +5,21 @@ use core::fmt;
 /// The layout of a value, named so that two programs whose shapes print alike read each other's bits.
 ///
 /// Shapes are built once, when a program lists its chunk types; nothing hot touches them.
+///
+/// ```
+/// use gridmate_runtime::Marshal;
+/// use gridmate_runtime::wire::Shape;
+///
+/// #[derive(Marshal)]
+/// struct Wheel {
+///     grip: u8,
+///     flat: Option<bool>,
+/// }
+///
+/// assert_eq!(Wheel::shape().to_string(), "Wheel { grip: u8, flat: option<bool> }");
+/// assert_eq!(u8::shape(), Shape::leaf("u8"));
+/// assert_eq!(Option::<u8>::shape(), Shape::named("option", [u8::shape()]));
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum Shape {
@@ -19,6 +34,20 @@ pub enum Shape {
 }
 
 /// A field of a [`Shape::Struct`] or of a variant.
+///
+/// ```
+/// use gridmate_runtime::Marshal;
+/// use gridmate_runtime::wire::{FieldShape, Shape};
+///
+/// #[derive(Marshal)]
+/// struct Wheel {
+///     grip: u8,
+/// }
+///
+/// let Shape::Struct("Wheel", fields) = Wheel::shape() else { panic!("a struct") };
+/// assert_eq!(fields, [FieldShape { name: "grip", shape: u8::shape() }]);
+/// assert_eq!(fields[0].to_string(), "grip: u8");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FieldShape {
     /// The field's name; its index for tuples.
@@ -28,6 +57,21 @@ pub struct FieldShape {
 }
 
 /// A variant of a [`Shape::Enum`].
+///
+/// ```
+/// use gridmate_runtime::Marshal;
+/// use gridmate_runtime::wire::Shape;
+///
+/// #[derive(Marshal)]
+/// enum Weapon {
+///     Idle,
+///     Firing { shots: u8 },
+/// }
+///
+/// let Shape::Enum("Weapon", 1, variants) = Weapon::shape() else { panic!("an enum with a tag of one bit") };
+/// assert_eq!((variants[1].name, variants[1].tag), ("Firing", 1));
+/// assert_eq!(variants[1].to_string(), "Firing = 1 { shots: u8 }");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct VariantShape {
     /// The variant's name.

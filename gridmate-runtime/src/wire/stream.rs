@@ -89,6 +89,22 @@ pub trait Sink {
 }
 
 /// What values are read from: the counterpart of [`Sink`]. Whatever the input, nothing panics.
+///
+/// ```
+/// use gridmate_runtime::wire::{BitReader, BitWriter, Sink, Source, WireError};
+///
+/// fn write(coordinates: [i64; 2], w: &mut impl Sink) {
+///     coordinates.map(|coordinate| w.residual(coordinate, 1));
+/// }
+///
+/// fn read(r: &mut impl Source) -> Result<[i64; 2], WireError> {
+///     Ok([r.residual(1)?, r.residual(1)?]) // in the same words, whatever the coder
+/// }
+///
+/// let mut w = BitWriter::new();
+/// write([-2, 40], &mut w);
+/// assert_eq!(read(&mut BitReader::new(w.finish())), Ok([-2, 40]));
+/// ```
 pub trait Source {
     /// As [`Sink::is_modelled`].
     #[inline]

@@ -89,6 +89,19 @@ impl Default for UdpConfig {
 
 /// What the system granted of the buffers that a [`UdpConfig`] asked for, bytes, as the system counts them: Linux doubles
 /// the number and spends half of it on bookkeeping. 0 where it would not say.
+///
+/// ```
+/// use gridmate_runtime::driver::{UdpConfig, UdpDriver};
+///
+/// let config = UdpConfig::default();
+/// let driver = UdpDriver::with_config("127.0.0.1:0".parse().unwrap(), config)?;
+/// let granted = driver.buffers();
+/// if granted.receive < config.receive_buffer {
+///     println!("bursts will be lost: {} bytes of buffer, wanted {}", granted.receive, config.receive_buffer);
+/// }
+/// assert!(granted.receive > 0 && granted.send > 0);
+/// # Ok::<(), gridmate_runtime::driver::DriverError>(())
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct GrantedBuffers {
     /// The receive buffer.

@@ -27,6 +27,20 @@ use crate::wire::{Codec, Marshal, Shape, Sink, Source, WireError};
 pub struct ByReplica;
 
 /// What [`ByReplica`] carries: [`EntityRef`] and `Option<EntityRef>`.
+///
+/// ```
+/// use gridmate_runtime::wire::codec::RefersToEntity;
+/// use gridmate_runtime::{EntityRef, MemberId, ReplicaId};
+///
+/// /// How many of them refer to something.
+/// fn count<T: RefersToEntity>(references: &[T]) -> usize {
+///     references.iter().filter(|reference| !reference.entity_ref().is_none()).count()
+/// }
+///
+/// let ship = EntityRef::new(ReplicaId { creator: MemberId::HOST, serial: 7 });
+/// assert_eq!(count(&[Some(ship), None]), 1);
+/// assert_eq!(Option::from_entity_ref(ship), Some(ship));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is no reference to an entity",
     label = "`entity` is for `EntityRef` and `Option<EntityRef>`",

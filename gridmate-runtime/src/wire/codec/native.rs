@@ -3,6 +3,16 @@
 use crate::wire::{Codec, Marshal, Past, Shape, Sink, Source, WireError};
 
 /// A type's own marshaling.
+///
+/// ```
+/// use gridmate_runtime::wire::codec::Native;
+/// use gridmate_runtime::wire::{BitWriter, Codec, Marshal};
+///
+/// let (mut as_codec, mut as_type) = (BitWriter::new(), BitWriter::new());
+/// Native.marshal(&7_u16, &mut as_codec);
+/// 7_u16.marshal(&mut as_type);
+/// assert_eq!(as_codec.finish(), as_type.finish());
+/// ```
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Native;
 

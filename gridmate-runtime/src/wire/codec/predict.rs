@@ -51,6 +51,19 @@ impl Predict<Quantize> {
 
 /// A codec for values of which a guess can be made: its [`encode_ahead`](Codec::encode_ahead) looks at
 /// [`Past::guess`].
+///
+/// ```
+/// use gridmate_runtime::wire::Codec;
+/// use gridmate_runtime::wire::codec::{Native, Predict, Predictable, Quantize};
+///
+/// /// What `predict = Linear` says of a field: a codec that does not guess is refused when compiling.
+/// fn shape<T, C: Predictable<T>>(codec: C) -> String {
+///     Codec::<T>::shape(&Predict::of::<T>(codec)).to_string()
+/// }
+///
+/// assert_eq!(shape::<u16, _>(Native), "linear<u16>");
+/// assert!(shape::<f32, _>(Quantize::bits(0.0, 1.0, 8)).starts_with("linear<quantize"));
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot predict a `{T}`",
     label = "there is no guess for a `{T}` carried by `{Self}`",

@@ -44,6 +44,18 @@ use crate::wire::{Codec, Past, Shape, Sink, Source, WireError};
 pub struct SmallestThree<const BITS: u32>;
 
 /// What [`SmallestThree`] compares and sends.
+///
+/// ```
+/// use glam::Quat;
+/// use gridmate_runtime::wire::Codec;
+/// use gridmate_runtime::wire::codec::{SmallestThree, SmallestThreeRepr};
+///
+/// let sent = |rotation: Quat| -> SmallestThreeRepr { SmallestThree::<10>.to_repr(&rotation) };
+/// let turned = Quat::from_rotation_y(1.0);
+/// assert_eq!(sent(turned), sent(-turned)); // the same rotation: nothing to send
+/// assert_eq!(sent(turned), sent(turned * Quat::from_rotation_y(1e-5))); // finer than ten bits tell
+/// assert_ne!(sent(turned), sent(Quat::IDENTITY));
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SmallestThreeRepr {
     /// The component left out.

@@ -37,6 +37,16 @@ use crate::wire::{Codec, Shape, Sink, Source, WireError};
 pub struct Serde;
 
 /// The bytes of a value; none if it could not be written as bytes.
+///
+/// ```
+/// use gridmate_runtime::wire::Codec;
+/// use gridmate_runtime::wire::codec::{Serde, SerdeRepr};
+///
+/// let sent = |name: &str| -> SerdeRepr { Serde.to_repr(&name.to_owned()) };
+/// assert_eq!(sent("ada"), sent("ada")); // nothing to send
+/// let name: String = Serde.from_repr(&sent("bob"));
+/// assert_eq!(name, "bob");
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct SerdeRepr(Option<Vec<u8>>);
 

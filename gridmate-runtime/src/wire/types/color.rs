@@ -12,6 +12,18 @@ use super::travels_as;
 /// | change | as a `Vec4`: 4 + 4 × 12 to 4 + 4 × 32 if all components change, else 8 and 12 to 32 for each that does |
 ///
 /// Where 256 shades do, a `[u8; 4]` alone is a quarter.
+///
+/// ```
+/// use gridmate_runtime::Marshal;
+/// use gridmate_runtime::wire::types::Color;
+/// use gridmate_runtime::wire::{BitReader, BitWriter};
+///
+/// let dusk = Color { a: 0.5, ..Color::rgb(1.5, 0.5, 0.25) };
+/// let mut w = BitWriter::new();
+/// dusk.marshal(&mut w);
+/// assert_eq!(w.len(), 128);
+/// assert_eq!(Color::unmarshal(&mut BitReader::new(w.finish())), Ok(dusk));
+/// ```
 #[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub struct Color {
     /// Red.
