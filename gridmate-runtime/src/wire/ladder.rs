@@ -99,7 +99,8 @@ impl JumpLadder {
         if r.is_modelled() && self.full <= 32 {
             return read_step(base, self.full, usual(self.full), r);
         }
-        if !r.bool()? {
+        // As it is written: a bit like the others, and no flag for a model.
+        if r.bits(1)? == 0 {
             return r.bits(self.full);
         }
         let width = match r.bits(2)? {
