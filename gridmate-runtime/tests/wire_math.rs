@@ -216,6 +216,18 @@ proptest! {
     }
 
     #[test]
+    fn halves_are_at_most_half_a_step_off(fraction in -1.0..1.0_f32, exponent in -30_i32..16) {
+        let value = fraction * 2_f32.powi(exponent);
+        let back: f32 = Half.from_repr(&Half.to_repr(&value));
+        // Half of the last of eleven bits, and of the smallest number there is.
+        let bound = (f64::from(value.abs()) / 2_f64.powi(11)).max(2_f64.powi(-25));
+        prop_assert!((f64::from(back) - f64::from(value)).abs() <= bound, "{value} became {back}");
+        let vector = Vec3::new(value, -value, 1.0);
+        let back: Vec3 = Half.from_repr(&Half.to_repr(&vector));
+        prop_assert!((back - vector).abs().max_element() <= bound as f32);
+    }
+
+    #[test]
     fn half_laws(a in any::<[f32; 4]>(), b in any::<[f32; 4]>(), bytes in any::<[u8; 9]>()) {
         laws(&Half, &a[0], &b[0]);
         laws(&Half, &a, &b);
@@ -252,12 +264,24 @@ proptest! {
         garbage(&Native, &Vec3::from_slice(&a), &bytes);
         garbage(&Native, &Mat4::from_cols_array(&a), &bytes);
         garbage(&METRES, &Vec3::from_slice(&a), &bytes);
+        garbage(&Native, &Quat::from_slice(&a), &bytes);
+        garbage(&Native, &Affine3A::from_cols_slice(&a), &bytes);
+        garbage(&Native, &Vec2::from_slice(&a).as_dvec2(), &bytes);
     }
 
     #[test]
-    fn integer_vector_laws(a in any::<[i32; 3]>(), b in any::<[i32; 3]>(), shift in 0u32..32) {
+    fn quantized_vectors_are_at_most_half_a_step_off(at in prop::array::uniform3(-256.0..=256.0_f32)) {
+        let vector = Vec3::from_array(at);
+        let back: Vec3 = METRES.from_repr(&METRES.to_repr(&vector));
+        // And what is lost of an `f32` this large.
+        prop_assert!((back - vector).abs().max_element() <= 0.001 + 256.0 * f32::EPSILON);
+    }
+
+    #[test]
+    fn integer_vector_laws(a in any::<[i32; 3]>(), b in any::<[i32; 3]>(), shift in 0u32..32, bytes in any::<[u8; 13]>()) {
         let near: [i32; 3] = core::array::from_fn(|i| a[i].wrapping_add(b[i] >> shift));
         laws(&Native, &IVec3::from_array(near), &IVec3::from_array(a));
         laws(&Native, &IVec3::from_array(near).as_uvec3(), &IVec3::from_array(a).as_uvec3());
+        garbage(&Native, &IVec3::from_array(a), &bytes);
     }
 }

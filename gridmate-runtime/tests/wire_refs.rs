@@ -5,7 +5,7 @@ mod laws;
 use gridmate_runtime::wire::codec::ByReplica;
 use gridmate_runtime::wire::{BitReader, Codec, WireError};
 use gridmate_runtime::{EntityRef, MemberId, ReplicaId};
-use laws::{change, change_cost, garbage, golden, laws};
+use laws::{change, change_cost, garbage, golden, golden_change, laws};
 use proptest::prelude::*;
 
 fn to(creator: u32, serial: u32) -> EntityRef {
@@ -34,6 +34,15 @@ fn a_change_costs_what_the_table_says() {
     assert_eq!(change_cost(&ByReplica, &to(2, 100), &to(1, 100)), 1 + 15);
     assert_eq!(change_cost(&ByReplica, &to(2, 100), &EntityRef::NONE), 2);
     assert_eq!(change_cost(&ByReplica, &EntityRef::NONE, &to(1, 100)), 15);
+}
+
+#[test]
+fn changes_are_pinned_to_the_bit() {
+    // The creator stays: 1; rung 0: 00; one up is distance 1, in four bits.
+    golden_change(&ByReplica, &to(2, 100), &to(2, 101), 7, &[0b1001]);
+    // Another: 0; then as alone, 1, 1 and 011.
+    golden_change(&ByReplica, &to(2, 100), &to(1, 3), 6, &[0b11_0110]);
+    golden_change(&ByReplica, &to(2, 100), &EntityRef::NONE, 2, &[0]);
 }
 
 #[test]

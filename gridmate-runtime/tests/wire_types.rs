@@ -185,8 +185,9 @@ proptest! {
     }
 
     #[test]
-    fn twelve_fit_a_tuple(a in any::<[u8; 12]>(), b in any::<[u8; 12]>()) {
+    fn twelve_fit_a_tuple(a in any::<[u8; 12]>(), b in any::<[u8; 12]>(), bytes in any::<[u8; 14]>()) {
         let tuple = |[a, b, c, d, e, f, g, h, i, j, k, l]: [u8; 12]| (a, b, c, d, e, f, g, h, i, j, k, l);
         laws(&Native, &tuple(a), &tuple(b));
+        garbage(&Native, &tuple(a), &bytes);
     }
 }

@@ -84,6 +84,7 @@ fn uuids_are_numbers() {
     let id = uuid::Uuid::from_u128(0x0102);
     golden(&Native, &id, 128, &[2, 1, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0]);
     laws(&Native, &id, &uuid::Uuid::nil());
+    garbage(&Native, &id, &[0b101; 18]);
 }
 
 proptest! {

@@ -33,6 +33,20 @@ where
     assert_eq!(codec.decode(&mut BitReader::new(bytes)).unwrap(), repr);
 }
 
+/// The change from one value to another has exactly these bytes, of which so many bits are used; and they are read back as it.
+#[track_caller]
+pub(crate) fn golden_change<T, C: Codec<T>>(codec: &C, from: &T, to: &T, bits: usize, bytes: &[u8])
+where
+    C::Repr: Debug,
+{
+    let (repr, mut base) = (codec.to_repr(to), codec.to_repr(from));
+    let (got, len) = change(codec, &repr, &base);
+    assert_eq!(format!("{got:02X?}"), format!("{bytes:02X?}"));
+    assert_eq!(len, bits);
+    codec.decode_delta(&mut base, &mut BitReader::new(bytes)).unwrap();
+    assert_eq!(base, repr);
+}
+
 /// The whole contract of a codec, on one value and one base.
 #[track_caller]
 pub(crate) fn laws<T, C: Codec<T>>(codec: &C, value: &T, base: &T)

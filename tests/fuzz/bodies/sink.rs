@@ -17,7 +17,8 @@ type HashedSet<T> = HashSet<T, BuildHasherDefault<DefaultHasher>>;
 
 const SEATS: usize = 4;
 
-/// Its fields in groups: the type's own marshaling, codecs, keys, collections, types with a derive.
+/// Its fields in groups: the type's own marshaling, codecs, keys, collections, types with a derive. At the end new ones: what a
+/// recorded input means depends on the place.
 #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
 #[chunk(name = "kitchen sink", migratable, priority = Priority::HIGH)]
 pub(crate) struct KitchenSink {
@@ -95,6 +96,10 @@ pub(crate) struct KitchenSink {
     pub(crate) loadout: Loadout,
     pub(crate) pair: Pair<u8, Vec<Weapon>>,
     pub(crate) spare: Option<Box<Loadout>>,
+    #[dataset(entity)]
+    pub(crate) target: EntityRef,
+    #[dataset(entity)]
+    pub(crate) owner: Option<EntityRef>,
 }
 
 impl KitchenSink {
