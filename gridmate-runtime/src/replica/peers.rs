@@ -47,6 +47,8 @@ impl ReplicaManager {
             }
         }
         self.peers[id.0 as usize] = None;
+        // Whoever takes its place starts without its faults.
+        self.hopeless.retain(|peer| *peer != id);
     }
 
     /// Says how many ticks a peer takes to answer: state that nothing was heard of for longer is sent again before the carrier
@@ -95,5 +97,23 @@ impl ReplicaManager {
             self.stores[usize::from(chunk.class)].promote(chunk.slot);
         }
         self.renew(place);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::chunk::Registry;
+    use crate::time::Instant;
+
+    #[test]
+    fn who_takes_the_place_of_a_hopeless_peer_is_not_blamed_for_it() {
+        let mut host = ReplicaManager::new(Registry::builder().build().unwrap(), 1);
+        let gone = host.add_peer(MemberId(2), PeerRole::Client);
+        host.hopeless.push(gone);
+        host.remove_peer(gone, false);
+        let newcomer = host.add_peer(MemberId(3), PeerRole::Client);
+        assert_eq!(newcomer, gone, "places are used again");
+        host.update(Instant::ZERO, |peer, fault| panic!("{peer:?}: {fault}"));
     }
 }
