@@ -5,8 +5,9 @@ use core::time::Duration;
 use std::alloc::{GlobalAlloc, Layout, System};
 
 use gridmate_runtime::prelude::*;
+use gridmate_runtime::schema::Coder;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
-use gridmate_tests::chunks::{Mover, registry};
+use gridmate_tests::chunks::{Mover, registry_with};
 
 use super::session;
 
@@ -46,8 +47,8 @@ fn allocations() -> u64 {
 }
 
 /// A host with sixteen clients and `replicas` replicas, all of it settled.
-fn settled(replicas: usize) -> (World, Vec<NodeKey>, Vec<ReplicaId>) {
-    let (mut world, nodes) = session(1, 16, LinkConfig::perfect(), &registry());
+fn settled(replicas: usize, coder: Coder) -> (World, Vec<NodeKey>, Vec<ReplicaId>) {
+    let (mut world, nodes) = session(1, 16, LinkConfig::perfect(), &registry_with(coder));
     let ids = (0..replicas).map(|_| world.replicas(nodes[0]).add(Mover::default()).unwrap()).collect();
     let done = world.run_until(Duration::from_secs(60), |world| world.replicas(nodes[16]).len() == replicas);
     assert!(done.is_some(), "{replicas} replicas have not arrived");
@@ -57,15 +58,26 @@ fn settled(replicas: usize) -> (World, Vec<NodeKey>, Vec<ReplicaId>) {
 
 #[test]
 fn an_idle_tick_allocates_nothing() {
-    let (mut world, ..) = settled(1_000);
-    let before = allocations();
-    world.run_for(Duration::from_secs(4));
-    assert_eq!(allocations() - before, 0, "in 120 idle ticks of 17 nodes");
+    for coder in [Coder::Packed, Coder::Entropy] {
+        let (mut world, ..) = settled(1_000, coder);
+        let before = allocations();
+        world.run_for(Duration::from_secs(4));
+        assert_eq!(allocations() - before, 0, "in 120 idle ticks of 17 nodes, {coder:?}");
+    }
 }
 
 #[test]
 fn a_busy_tick_allocates_nothing_once_warmed_up() {
-    let (mut world, nodes, ids) = settled(200);
+    busy_ticks(Coder::Packed);
+}
+
+#[test]
+fn a_busy_tick_allocates_nothing_under_models() {
+    busy_ticks(Coder::Entropy);
+}
+
+fn busy_ticks(coder: Coder) {
+    let (mut world, nodes, ids) = settled(200, coder);
     let step = |world: &mut World, n: u32| {
         for id in &ids {
             let mut mover = world.replicas(nodes[0]).primary_mut::<Mover>(*id).unwrap();
@@ -134,8 +146,8 @@ fn an_idle_tick_costs_the_same_for_a_hundred_and_ten_thousand_replicas() {
         times.sort_unstable();
         times[150]
     }
-    let (mut few, few_nodes, _) = settled(100);
-    let (mut many, many_nodes, _) = settled(10_000);
+    let (mut few, few_nodes, _) = settled(100, Coder::Packed);
+    let (mut many, many_nodes, _) = settled(10_000, Coder::Packed);
     // The machine may be busy with other things: the best of a few interleaved medians, compared within one run.
     let (mut best_few, mut best_many) = (Duration::MAX, Duration::MAX);
     for _ in 0..9 {
@@ -148,7 +160,7 @@ fn an_idle_tick_costs_the_same_for_a_hundred_and_ten_thousand_replicas() {
 
 #[test]
 fn idle_connections_say_little() {
-    let (mut world, nodes, _) = settled(100);
+    let (mut world, nodes, _) = settled(100, Coder::Packed);
     let before = world.node(nodes[1]).stats().driver.sent_bytes;
     world.run_for(Duration::from_secs(10));
     let bytes = world.node(nodes[1]).stats().driver.sent_bytes - before;

@@ -68,7 +68,8 @@ pub(super) struct Encoder {
     pub(super) scratch: BitWriter,
     /// For state messages.
     message: BitWriter,
-    writer: Writer,
+    /// For those under models, but while one is being written.
+    writer: Option<Writer>,
 }
 
 #[derive(Clone, Debug, Default)]
@@ -101,7 +102,7 @@ pub(super) struct Encoding {
 
 impl Encoder {
     pub(super) fn new(modelled: bool) -> Self {
-        Self { modelled, ..Self::default() }
+        Self { modelled, writer: modelled.then(Writer::default), ..Self::default() }
     }
 
     pub(super) fn start_tick(&mut self, places: usize) {
@@ -161,7 +162,8 @@ pub(super) fn trial(
     let Encoder { arena, recorder, writer, modelled, .. } = encoder;
     if *modelled {
         let body = encode(recorder, Asked { basis, hidden: 0 }, entry, tick, stores);
-        let cost = writer.cost(recorder, Symbols { start: body.start, len: body.length });
+        let symbols = Symbols { start: body.start, len: body.length };
+        let cost = writer.as_ref().map_or(0, |writer| writer.cost(recorder, symbols));
         recorder.truncate(body.start);
         cost
     } else {
@@ -249,15 +251,14 @@ impl ReplicaManager {
         let several = levels.len() > 1;
         let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, records: 0 };
         out.clear();
-        if pass.encoder.modelled {
+        if let Some(mut writer) = pass.encoder.writer.take() {
             let Peer { owed, in_flight, company, .. } = &mut *peer;
-            let mut writer = core::mem::take(&mut pass.encoder.writer);
             let list = if several { None } else { company.delivered(header.common.base) };
             let mut message = Modelled::new(&mut writer, header, list, max_bytes);
             pass.expected(&mut message, owed, in_flight);
             pass.fill(&mut message, owed, in_flight, levels);
             out.extend_from_slice(message.finish());
-            pass.encoder.writer = writer;
+            pass.encoder.writer = Some(writer);
         } else {
             let mut bits = core::mem::take(&mut pass.encoder.message);
             let mut message = Packed::new(&mut bits, header, max_bytes);

@@ -6,7 +6,7 @@
 use super::expected::Expected;
 use super::marshal::{Encoder, Encoding};
 use super::record::{Cursor, Header, Kind};
-use crate::ids::ReplicaId;
+use crate::ids::{MemberId, ReplicaId};
 use crate::wire::entropy::{Recorder, Symbols, Writer};
 use crate::wire::{BitWriter, Sink as _};
 
@@ -114,7 +114,7 @@ impl<'a> Modelled<'a> {
             header,
             expected: expected.unwrap_or_default(),
             was_here: true,
-            last: ReplicaId { creator: crate::ids::MemberId::NONE, serial: 0 },
+            last: ReplicaId { creator: MemberId::NONE, serial: 0 },
             max_bits: max_bytes * 8,
             any: false,
         }

@@ -64,13 +64,13 @@ use self::entry::{ChunkRef, Entry};
 use self::index::{IdHash, Index};
 use self::marshal::Encoder;
 use self::reach::Reach;
+use self::records::Reading;
 use self::target::Peer;
 use crate::chunk::{ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::schema::Priority;
 use crate::time::Instant;
-use crate::wire::entropy::ReaderModels;
 
 /// Holds every replica of a node. See the [module](self) for how it works; a [`Node`](crate::Node) drives it.
 ///
@@ -114,8 +114,8 @@ pub struct ReplicaManager {
     encoder: Encoder,
     /// How far back guesses look.
     reach: Reach,
-    /// For reading messages under models.
-    models: ReaderModels,
+    /// For messages under models, but while one is being read.
+    reading: Option<Reading>,
     /// Places whose version is the current tick.
     changed: Vec<u32>,
     /// Places that changed by what a peer sent, to be passed on in this tick.
@@ -196,7 +196,7 @@ impl ReplicaManager {
             audiences: (Vec::new(), 0),
             encoder: Encoder::new(modelled),
             reach: Reach::default(),
-            models: ReaderModels::default(),
+            reading: modelled.then(Reading::default),
             changed: Vec::new(),
             relayed: Vec::new(),
             pass: 0,

@@ -1,7 +1,5 @@
 //! State messages as they are read: one record after the other, of either kind.
 
-use smallvec::SmallVec;
-
 use super::expected::{Company, Expected};
 use super::message::flags;
 use super::record::{Cursor, Header, Kind, at_end, basis};
@@ -58,37 +56,48 @@ impl<'b> Records<'b> for PackedRecords<'b> {
     }
 }
 
+/// The memory of reading under models, kept from message to message.
+#[derive(Debug, Default)]
+pub(super) struct Reading {
+    models: ReaderModels,
+    expected: Vec<ReplicaId>,
+    list: Vec<Expected>,
+}
+
+impl Reading {
+    /// Who was in the message.
+    pub(super) fn list(&self) -> impl Iterator<Item = Expected> {
+        self.list.iter().copied()
+    }
+}
+
 /// Under models. Who is in it is noted down, to be expected in later ones.
 pub(super) struct ModelledRecords<'b> {
     r: Reader<'b>,
     header: Header,
-    expected: SmallVec<[ReplicaId; 0]>,
+    expected: &'b [ReplicaId],
     /// How many of them were come to.
     met: usize,
     was_here: bool,
     last: ReplicaId,
-    list: Vec<Expected>,
+    list: &'b mut Vec<Expected>,
 }
 
 impl<'b> ModelledRecords<'b> {
-    pub(super) fn new(models: &'b mut ReaderModels, heard: &mut Company, message: &'b [u8]) -> Result<Self, Stop> {
+    pub(super) fn new(memory: &'b mut Reading, heard: &mut Company, message: &'b [u8]) -> Result<Self, Stop> {
+        let Reading { models, expected, list } = memory;
+        expected.clear();
+        list.clear();
         let (head, rest) = message.split_first_chunk::<4>().ok_or(WireError::UnexpectedEnd)?;
         let mut r = Reader::new(models, rest);
         let header = Header::read_common(u32::from_le_bytes(*head), &mut r)?;
-        let expected = if r.flag(flags::EXPECTED)? {
+        if r.flag(flags::EXPECTED)? {
             // What was forgotten, because so much has come since, makes the message late.
-            let list = heard.taken_in(header.common.base).ok_or(Stop::TooLate)?;
-            list.iter().map(|expected| expected.id).collect()
-        } else {
-            SmallVec::new()
-        };
+            let known = heard.taken_in(header.common.base).ok_or(Stop::TooLate)?;
+            expected.extend(known.iter().map(|expected| expected.id));
+        }
         let last = ReplicaId { creator: MemberId::NONE, serial: 0 };
-        Ok(Self { r, header, expected, met: 0, was_here: true, last, list: Vec::new() })
-    }
-
-    /// The tick, and who was in the message.
-    pub(super) fn done(self) -> (u32, Vec<Expected>) {
-        (self.header.tick, self.list)
+        Ok(Self { r, header, expected, met: 0, was_here: true, last, list })
     }
 
     fn next_id(&mut self) -> Result<Option<(ReplicaId, bool)>, WireError> {

@@ -108,18 +108,17 @@ impl ReplicaManager {
     }
 
     fn read_message(&mut self, peer: PeerId, message: &[u8]) -> Result<(), Stop> {
-        if !self.registry.is_modelled() {
+        let Some(mut reading) = self.reading.take() else {
             return self.read_state(peer, &mut PackedRecords::new(message)?);
-        }
-        let mut models = core::mem::take(&mut self.models);
+        };
         let mut heard =
             self.peers[peer.0 as usize].as_mut().map(|peer| core::mem::take(&mut peer.heard)).unwrap_or_default();
-        let result = ModelledRecords::new(&mut models, &mut heard, message).and_then(|mut records| {
+        let result = ModelledRecords::new(&mut reading, &mut heard, message).and_then(|mut records| {
             self.read_state(peer, &mut records)?;
-            Ok(records.done())
+            Ok(records.tick())
         });
-        let result = result.map(|(tick, list)| heard.note(tick, list.into_iter(), 2 * limits::HISTORY));
-        self.models = models;
+        let result = result.map(|tick| heard.note(tick, reading.list(), 2 * limits::HISTORY));
+        self.reading = Some(reading);
         if let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) {
             peer.heard = heard;
         }
