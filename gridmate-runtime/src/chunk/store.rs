@@ -137,8 +137,10 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
 
 struct Slot<T: ReplicaChunk> {
     value: T,
+    /// The newest snapshot. Before there is one, the defaults that a proxy has; of a primary's value what [`TypedStore::merge`]
+    /// compares with.
     current: T::Snapshot,
-    /// Our version of `current`.
+    /// Our version of `current`; 0 before the first.
     version: u32,
     sent: Sent<T::Snapshot>,
     received: Received<T::Snapshot>,
@@ -184,6 +186,8 @@ impl<T: ReplicaChunk> TypedStore<T> {
     /// Makes a chunk that holds `value`, touched.
     pub(crate) fn insert(&mut self, value: T, replica: u32) -> u32 {
         let slot = self.allocate(value, replica);
+        let s = &mut self.slots[slot as usize];
+        s.value.capture(&mut s.current);
         self.touch(slot);
         slot
     }
@@ -205,13 +209,18 @@ impl<T: ReplicaChunk> TypedStore<T> {
         Moment::new(self.slots[slot as usize].received.entries(), tick, behind)
     }
 
-    /// Takes over every dataset of `from` that differs from what was last captured.
+    /// Takes over every dataset of `from` that differs from what was last captured. Where nothing was yet: from what the
+    /// value was made with, or the last copy that was merged.
     pub(crate) fn merge(&mut self, slot: u32, from: &T) {
         from.capture(&mut self.scratch);
         let s = &mut self.slots[slot as usize];
-        let captured = self.throttles.captured(slot).unwrap_or(&s.current);
+        let first = s.version == 0;
+        let captured = self.throttles.captured(slot).filter(|_| !first).unwrap_or(&s.current);
         if self.scratch != *captured {
             s.value.apply(&self.scratch, captured);
+            if first {
+                core::mem::swap(&mut s.current, &mut self.scratch);
+            }
             self.touch(slot);
         }
     }
@@ -369,7 +378,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 changed.push(s.replica);
                 let context = if T::NOTIFIES_PRIMARY { context(s.replica) } else { None };
                 if let Some(context) = &context {
-                    s.value.notify(&self.scratch, &s.current, context);
+                    s.value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
                 }
                 core::mem::swap(&mut s.current, &mut self.scratch);
                 if context.is_some() {
