@@ -441,7 +441,7 @@ impl Pass<'_> {
         if entry.version > header.tick {
             return State::Later;
         }
-        let hidden = if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores) };
+        let hidden = if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores).0 };
         let target = &mut owed.targets[place];
         if target.acked >= entry.version {
             target.again = false;
