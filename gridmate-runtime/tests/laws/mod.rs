@@ -119,6 +119,12 @@ where
 struct Curious(std::collections::VecDeque<bool>);
 
 impl Sink for Curious {
+    type Stage<'a> = &'a mut Self;
+
+    fn stage(&mut self) -> &mut Self {
+        self
+    }
+
     fn is_modelled(&self) -> bool {
         true
     }
@@ -133,6 +139,12 @@ impl Sink for Curious {
 }
 
 impl Source for Curious {
+    type Stage<'a> = &'a mut Self;
+
+    fn stage(&mut self) -> &mut Self {
+        self
+    }
+
     fn is_modelled(&self) -> bool {
         true
     }
