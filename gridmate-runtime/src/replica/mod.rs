@@ -37,6 +37,7 @@ mod message;
 mod owed;
 mod peers;
 mod prepare;
+mod profile;
 mod reach;
 mod record;
 mod records;
@@ -112,6 +113,8 @@ pub struct ReplicaManager {
     /// Numbers that replicas with a `send_to` had, to be given out again, and the highest ever given.
     audiences: (Vec<u32>, u32),
     encoder: Encoder,
+    /// Profiles that peers have ever had, but for the one of those who have everything.
+    profiles: u32,
     /// How far back guesses look.
     reach: Reach,
     /// For messages under models, but while one is being read.
@@ -195,6 +198,7 @@ impl ReplicaManager {
             outbox: RpcOutbox::default(),
             audiences: (Vec::new(), 0),
             encoder: Encoder::new(modelled),
+            profiles: 0,
             reach: Reach::default(),
             reading: modelled.then(Reading::default),
             changed: Vec::new(),
