@@ -1,0 +1,126 @@
+//! What goes to a peer of another age, bit for bit, and how often it is made.
+
+use gridmate_runtime::Rng;
+use gridmate_runtime::prelude::*;
+use gridmate_runtime::replica::PeerId;
+use gridmate_runtime::schema::{Coder, Profile};
+
+use super::programs::{Age, New, Old, new};
+
+/// What both programs have.
+fn common(coder: Coder) -> Profile {
+    New.registry(coder).snapshot().common(&Old.registry(coder).snapshot()).unwrap()
+}
+
+/// A host with a client that is old.
+fn host(age: Age, coder: Coder) -> (ReplicaManager, PeerId) {
+    let mut host = ReplicaManager::new(age.registry(coder), 1);
+    let peer = match age {
+        Old => host.add_peer(MemberId(2), PeerRole::Client),
+        New => host.add_peer_with(MemberId(2), PeerRole::Client, &common(coder)),
+    };
+    (host, peer)
+}
+
+#[test]
+fn the_old_hear_from_the_new_what_they_would_hear_from_the_old() {
+    for (seed, coder) in (0..20).zip([Coder::Packed, Coder::Entropy].into_iter().cycle()) {
+        let mut hosts = [(Old, host(Old, coder)), (New, host(New, coder))];
+        let mut rng = Rng::new(seed);
+        let mut late: Vec<(u64, bool)> = Vec::new();
+        // Before a sender tries what guesses are best made from: that is its own business, and goes by all it has.
+        for tick in 0..15_u32 {
+            let lost = rng.chance(0.3);
+            let receipts: Vec<_> = if rng.chance(0.6) { core::mem::take(&mut late) } else { Vec::new() };
+            let mut said: [Vec<Vec<u8>>; 2] = Default::default();
+            for ((age, (host, peer)), said) in hosts.iter_mut().zip(&mut said) {
+                if tick % 2 == 0 {
+                    // Of those with nothing to guess in the one program and something in the other the same is true.
+                    let id = age.add(host, tick);
+                    age.change_extras(host, id, 77);
+                }
+                let ids: Vec<_> = host.ids().collect();
+                for id in ids.into_iter().skip(tick as usize % 3).step_by(2) {
+                    age.change(host, id, tick);
+                    age.change_extras(host, id, 77); // As before: who knows of it sees no change.
+                }
+                receipts.iter().for_each(|(token, delivered)| host.handle_receipt(*peer, *token, *delivered));
+                host.prepare();
+                let mut bytes = Vec::new();
+                while let Some(message) = host.marshal(*peer, 1_100, &mut bytes) {
+                    if *age == New {
+                        late.push((message.token, !lost));
+                    }
+                    said.push(bytes.clone());
+                }
+            }
+            assert_eq!(said[0], said[1], "{coder:?}, tick {tick}");
+        }
+    }
+}
+
+#[test]
+fn an_encoding_is_made_once_for_each_age() {
+    for coder in [Coder::Packed, Coder::Entropy] {
+        let mut host = ReplicaManager::new(New.registry(coder), 1);
+        let common = common(coder);
+        let mut peers: Vec<_> = (2..5).map(|member| host.add_peer(MemberId(member), PeerRole::Client)).collect();
+        peers.extend((5..9).map(|member| host.add_peer_with(MemberId(member), PeerRole::Client, &common)));
+        let mut ids = Vec::new();
+        for _ in 0..10 {
+            ids.push(host.add(new::Ship::default()).unwrap());
+            ids.push(host.add(new::Buoy::default()).unwrap());
+        }
+        for tick in 1..20_u8 {
+            for id in &ids {
+                if let Ok(mut ship) = host.primary_mut::<new::Ship>(*id) {
+                    ship.hull = tick;
+                    ship.shield = tick.into();
+                } else {
+                    host.primary_mut::<new::Buoy>(*id).unwrap().depth = tick.into();
+                }
+            }
+            let before = host.stats();
+            host.prepare();
+            let mut bytes = Vec::new();
+            for peer in &peers {
+                while let Some(message) = host.marshal(*peer, 1_100, &mut bytes) {
+                    host.handle_receipt(*peer, message.token, true);
+                }
+            }
+            let after = host.stats();
+            assert_eq!(after.records_sent - before.records_sent, 20 * 7);
+            assert_eq!(after.encodings - before.encodings, 10 * 2 + 10, "ships for two ages, buoys for all");
+        }
+        // One who comes when the others of its age are gone is not taken for somebody else.
+        peers.split_off(3).into_iter().for_each(|peer| host.remove_peer(peer, false));
+        let only_ships_differ = new_hull_only(coder);
+        let late = host.add_peer_with(MemberId(9), PeerRole::Client, &only_ships_differ);
+        let mut bytes = Vec::new();
+        assert!(host.marshal(late, 60_000, &mut bytes).is_some(), "in the same tick");
+    }
+}
+
+/// What it has in common with a program whose ships are as they were, and whose doors are new.
+fn new_hull_only(coder: Coder) -> Profile {
+    let new = New.registry(coder).snapshot();
+    let old = Old.registry(coder).snapshot();
+    let mut other = new.clone();
+    let ship = other.chunks.iter().position(|chunk| chunk.name == "ship").unwrap();
+    other.chunks[ship] = old.chunks[ship].clone();
+    new.common(&other).unwrap()
+}
+
+#[test]
+fn a_profile_of_everything_is_no_profile() {
+    let all = New.registry(Coder::Packed).snapshot();
+    let all = all.common(&all).unwrap();
+    let mut host = ReplicaManager::new(New.registry(Coder::Packed), 1);
+    let peers = [host.add_peer(MemberId(2), PeerRole::Client), host.add_peer_with(MemberId(3), PeerRole::Client, &all)];
+    host.add(new::Ship::default()).unwrap();
+    host.prepare();
+    for peer in peers {
+        let _ = host.marshal(peer, 1_100, &mut Vec::new()).unwrap();
+    }
+    assert_eq!(host.stats().encodings, 1);
+}
