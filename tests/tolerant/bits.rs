@@ -92,23 +92,30 @@ fn an_encoding_is_made_once_for_each_age() {
             assert_eq!(after.records_sent - before.records_sent, 20 * 7);
             assert_eq!(after.encodings - before.encodings, 10 * 2 + 10, "ships for two ages, buoys for all");
         }
-        // One who comes when the others of its age are gone is not taken for somebody else.
-        peers.split_off(3).into_iter().for_each(|peer| host.remove_peer(peer, false));
-        let only_ships_differ = new_hull_only(coder);
-        let late = host.add_peer_with(MemberId(9), PeerRole::Client, &only_ships_differ);
-        let mut bytes = Vec::new();
-        assert!(host.marshal(late, 60_000, &mut bytes).is_some(), "in the same tick");
     }
 }
 
-/// What it has in common with a program whose ships are as they were, and whose doors are new.
-fn new_hull_only(coder: Coder) -> Profile {
-    let new = New.registry(coder).snapshot();
-    let old = Old.registry(coder).snapshot();
-    let mut other = new.clone();
-    let ship = other.chunks.iter().position(|chunk| chunk.name == "ship").unwrap();
-    other.chunks[ship] = old.chunks[ship].clone();
-    new.common(&other).unwrap()
+#[test]
+fn who_comes_when_the_others_of_its_age_are_gone_is_not_taken_for_one_of_them() {
+    let registry = New.registry(Coder::Packed);
+    let mut host = ReplicaManager::new(registry.clone(), 1);
+    let old = host.add_peer_with(MemberId(2), PeerRole::Client, &common(Coder::Packed));
+    let id = host.add(new::Ship { shield: 9, ..new::Ship::default() }).unwrap();
+    host.prepare();
+    let mut bytes = Vec::new();
+    let _ = host.marshal(old, 1_100, &mut bytes).unwrap();
+    host.remove_peer(old, false);
+    // In the same tick one whose ships are new, and whose doors are old.
+    let mut doors = registry.snapshot();
+    doors.chunks[1] = Old.registry(Coder::Packed).snapshot().chunks.swap_remove(1);
+    let doors = registry.snapshot().common(&doors).unwrap();
+    assert_eq!(doors.datasets(), [1, 2, 3, 6]);
+    let newer = host.add_peer_with(MemberId(3), PeerRole::Client, &doors);
+    let _ = host.marshal(newer, 1_100, &mut bytes).unwrap();
+    let mut client = ReplicaManager::new(registry, 2);
+    let back = client.add_peer_with(MemberId::HOST, PeerRole::Host, &doors);
+    let _ = client.handle_state(back, 1, &bytes).unwrap();
+    assert_eq!(client.get::<new::Ship>(id).unwrap().shield, 9);
 }
 
 #[test]

@@ -210,3 +210,106 @@ impl Write for Fnv {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::super::{ChunkSnapshot, FieldSnapshot};
+    use super::*;
+    use crate::limits;
+
+    /// So many chunk types of so many datasets.
+    fn schema(chunks: usize, datasets: usize) -> Snapshot {
+        let dataset = |i| FieldSnapshot { name: format!("dataset{i}"), shape: "half".to_owned() };
+        let chunk = |i| ChunkSnapshot {
+            name: format!("chunk{i:04}"),
+            datasets: (0..datasets).map(dataset).collect(),
+            rpcs: Vec::new(),
+        };
+        Snapshot { chunks: (0..chunks).map(chunk).collect() }
+    }
+
+    /// One that is longer in a few places than the other, and the other way round.
+    fn pair(chunks: usize) -> [Snapshot; 2] {
+        let mut pair = [schema(chunks, 3), schema(chunks, 3)];
+        let more = FieldSnapshot { name: "more".to_owned(), shape: "u8".to_owned() };
+        for at in (0..chunks).step_by(3) {
+            pair[at % 2].chunks[at].datasets.push(more.clone());
+        }
+        pair
+    }
+
+    #[test]
+    fn what_is_offered_is_claimed_and_believed_however_large_it_is() {
+        for chunks in [1, 3, 8, 25, 120, 300, 900] {
+            let [here, there] = pair(chunks);
+            let offer = there.offer(limits::SCHEMA_DETAIL_BYTES);
+            assert!(offer.len() <= limits::SCHEMA_DETAIL_BYTES && offer[0] == OFFER);
+            let profile = here.answer(&offer).unwrap();
+            assert_eq!(profile.datasets(), vec![3; chunks]);
+            let claim = here.claim(&profile);
+            assert!(claim.len() <= limits::CLAIM_BYTES);
+            assert_eq!(there.check(&claim), Some(profile));
+        }
+        // What is too large for that is as strict as ever.
+        let huge = schema(2_000, 1);
+        assert_eq!(huge.offer(limits::SCHEMA_DETAIL_BYTES), []);
+        assert_eq!(huge.answer(&[]), Err(None));
+    }
+
+    #[test]
+    fn what_differs_in_any_other_way_is_named_as_far_as_the_digest_goes_and_else_not_believed() {
+        for chunks in [3, 8, 25, 110, 120, 300] {
+            let [mut here, there] = pair(chunks);
+            // Not among those that are longer.
+            here.chunks[1].datasets[1].shape = "u8".to_owned();
+            let offer = there.offer(limits::SCHEMA_DETAIL_BYTES);
+            match here.answer(&offer) {
+                Err(difference) => {
+                    let words = difference.unwrap().to_string();
+                    assert!(words.starts_with("chunk `chunk0001`"), "{words}");
+                }
+                Ok(profile) => {
+                    assert!(chunks > 110, "there is a digest");
+                    assert_eq!(there.check(&here.claim(&profile)), None);
+                }
+            }
+        }
+        // Where a digest has one number for a whole chunk type, more than the end of it may differ.
+        let [mut here, there] = pair(110);
+        here.chunks[0].datasets[1].shape = "u8".to_owned();
+        let offer = there.offer(limits::SCHEMA_DETAIL_BYTES);
+        let profile = here.answer(&offer).unwrap();
+        assert_eq!(there.check(&here.claim(&profile)), None);
+        assert_eq!(here.first_difference(&offer).unwrap().to_string(), "chunk `chunk0000` is not the same there");
+    }
+
+    #[test]
+    fn the_kind_of_messages_is_part_of_a_claim() {
+        let (mut packed, mut modelled) = (schema(2, 1), schema(2, 1));
+        packed.chunks[0].datasets.clear();
+        modelled.chunks[0].datasets[0].shape = "entropy<half>".to_owned();
+        let profile = Profile { datasets: vec![0, 1] };
+        assert!(packed.check(&packed.claim(&profile)).is_some());
+        assert_eq!(packed.check(&modelled.claim(&profile)), None);
+        assert_eq!(modelled.check(&packed.claim(&profile)), None);
+    }
+
+    proptest! {
+        #[test]
+        fn no_bytes_panic(bytes in prop::collection::vec(any::<u8>(), 0..200), form in 0u8..6) {
+            let here = schema(4, 3);
+            for bytes in [bytes.clone(), [&[OFFER, 4, 3, 3, 4, 3, form, 4, 0][..], &bytes].concat()] {
+                let _ = (here.answer(&bytes), here.check(&bytes), here.first_difference(&bytes));
+            }
+        }
+
+        #[test]
+        fn an_offer_cut_short_is_none(cut in 0usize..7) {
+            let here = schema(5, 3);
+            let offer = schema(5, 4).offer(limits::SCHEMA_DETAIL_BYTES);
+            prop_assert!(here.answer(&offer[..cut]).is_err());
+        }
+    }
+}
