@@ -131,7 +131,10 @@ fn the_first_difference_that_matters_is_named() {
     assert_eq!(base().common(&here).unwrap().datasets(), [3]);
     here.chunks[0].rpcs.remove(1);
     let difference = here.common(&base()).unwrap_err();
-    assert_eq!(difference.to_string(), "chunk `ship`: rpc `ping` is only there, at the end ({ damage: u8 } unreliable)");
+    assert_eq!(
+        difference.to_string(),
+        "chunk `ship`: rpc `ping` is only there, at the end ({ damage: u8 } unreliable)"
+    );
     let mut there = base();
     there.chunks[0].datasets.push(FieldSnapshot { name: "cargo".to_owned(), shape: "u16".to_owned() });
     let mut here = base();

@@ -1,10 +1,12 @@
 //! What goes to a peer of another age, bit for bit, and how often it is made.
 
 use gridmate_runtime::Rng;
+use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, Refusal};
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::PeerId;
 use gridmate_runtime::schema::{Coder, Profile};
 
+use super::hostile::Stranger;
 use super::programs::{Age, New, Old, new};
 
 /// What both programs have.
@@ -130,4 +132,83 @@ fn a_profile_of_everything_is_no_profile() {
         let _ = host.marshal(peer, 1_100, &mut Vec::new()).unwrap();
     }
     assert_eq!(host.stats().encodings, 1);
+}
+
+/// The ship of the document, which has `x` and `health`.
+#[derive(Default, ReplicaChunk)]
+#[chunk(name = "ship")]
+struct Ship {
+    #[dataset(quantize(-256.0..=256.0, step = 0.01))]
+    x: f32,
+    health: u8,
+}
+
+#[rpcs]
+impl Ship {
+    #[rpc]
+    fn hit(&mut self, _ctx: &RpcContext, damage: u8) -> Propagate {
+        self.health = self.health.saturating_sub(damage);
+        Propagate::ToProxies
+    }
+}
+
+/// A year later.
+mod later {
+    use gridmate_runtime::prelude::*;
+
+    #[derive(Default, ReplicaChunk)]
+    #[chunk(name = "ship")]
+    pub(super) struct Ship {
+        #[dataset(quantize(-256.0..=256.0, step = 0.01))]
+        x: f32,
+        health: u8,
+        shield: u8,
+    }
+
+    #[rpcs]
+    impl Ship {
+        #[rpc]
+        fn hit(&mut self, _ctx: &RpcContext, damage: u8) -> Propagate {
+            self.health = self.health.saturating_sub(damage);
+            Propagate::ToProxies
+        }
+    }
+}
+
+fn hex(bytes: &[u8]) -> String {
+    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
+}
+
+#[test]
+fn an_offer_and_a_claim_are_what_the_document_says() {
+    let network = MemoryNetwork::new();
+    let ships = Registry::builder().chunk::<Ship>().build().unwrap();
+    let later = Registry::builder().chunk::<later::Ship>().build().unwrap();
+    assert_eq!(format!("{:016x}", later.fingerprint()), "8efb52c2db087a1d");
+    let mut host = Node::host(network.bind_any().unwrap(), NodeConfig::new(later.clone()).tolerant()).unwrap();
+    let mut joiner = Stranger::new(&network, CarrierConfig::new(ships.fingerprint()), 1);
+    joiner.endpoint.connect(Instant::ZERO, host.local_addr(), b"\0").unwrap();
+    for frame in 0..4 {
+        joiner.tick(Instant::from_millis(frame));
+        host.tick(Instant::from_millis(frame)).unwrap();
+    }
+    let Some(CarrierEvent::Refused { reason: Refusal::Schema { ours, theirs, details }, .. }) = joiner.events.pop()
+    else {
+        panic!("it was refused");
+    };
+    assert_eq!((ours, theirs), (ships.fingerprint(), later.fingerprint()));
+    let digest = later.snapshot().digest(1_000);
+    assert_eq!(details, [&[0, 1, 3][..], &digest].concat());
+
+    let mut config = CarrierConfig::new(later.fingerprint());
+    config.schema_details = details;
+    let mut host = Stranger::new(&network, config, 2);
+    let config = NodeConfig::new(ships).name("Ada").tolerant();
+    let mut joiner = Node::join(network.bind_any().unwrap(), host.driver.local_addr(), config).unwrap();
+    for frame in 0..4 {
+        joiner.tick(Instant::from_millis(frame)).unwrap();
+        host.tick(Instant::from_millis(frame));
+    }
+    let [CarrierEvent::Incoming { hello, .. }] = &host.events[..] else { panic!("{:?}", host.events) };
+    assert_eq!(hex(hello), "03 41 64 61 01 02 e5 f9 ab ad d5 e3 0d 7b");
 }

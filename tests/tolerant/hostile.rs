@@ -12,21 +12,21 @@ use gridmate_runtime::schema::Coder;
 use gridmate_runtime::wire::BitWriter;
 use proptest::prelude::*;
 
-use super::programs::{New, Old, new, old};
+use super::programs::{Age, New, Old, new, old};
 
 /// A carrier without a node, which says what a test wants it to say.
-struct Stranger {
-    driver: MemoryDriver,
-    endpoint: Endpoint,
-    events: Vec<CarrierEvent>,
+pub(crate) struct Stranger {
+    pub(crate) driver: MemoryDriver,
+    pub(crate) endpoint: Endpoint,
+    pub(crate) events: Vec<CarrierEvent>,
 }
 
 impl Stranger {
-    fn new(network: &MemoryNetwork, config: CarrierConfig, seed: u64) -> Self {
+    pub(crate) fn new(network: &MemoryNetwork, config: CarrierConfig, seed: u64) -> Self {
         Self { driver: network.bind_any().unwrap(), endpoint: Endpoint::new(config, seed), events: Vec::new() }
     }
 
-    fn tick(&mut self, now: Instant) {
+    pub(crate) fn tick(&mut self, now: Instant) {
         let Self { driver, endpoint, events } = self;
         driver.receive(now, &mut |from, datagram| endpoint.handle_datagram(now, from, datagram)).unwrap();
         endpoint.handle_timeout(now);
@@ -106,10 +106,10 @@ fn a_claim_is_what_the_document_says_and_nothing_else_is_believed() {
         claim(&OLD[..3], hash),
         claim(&[1, 2, 2, 3, 0], hash),
         claim(&[], hash),
-        claim(&[1, 2, 2, 4], hash),       // A hash of something else.
+        claim(&[1, 2, 2, 4], hash), // A hash of something else.
         claim(&[1, 2, 2, 2], hash),
         claim(&[0, 0, 0, 0], hash),
-        claim(&[1, 2, 2, 7], hash),       // More than there are,
+        claim(&[1, 2, 2, 7], hash), // More than there are,
         claim(&[1, 2, 2, u64::MAX], hash),
         claim(&[1, 2, 2, 1 << 32 | 3], hash), // and so many that they look right when cut off.
         claim(&[1 << 32 | 1, 2, 2, 3], hash),
@@ -184,7 +184,8 @@ fn hellos_without_end_hold_no_more_than_others_do() {
         driver.receive(now, &mut |from, datagram| endpoint.handle_datagram(now, from, datagram)).unwrap();
         stranger.events.extend(core::iter::from_fn(|| stranger.endpoint.poll_event()));
     }
-    let busy = |stranger: &&Stranger| matches!(stranger.events[..], [CarrierEvent::Refused { reason: Refusal::Busy, .. }]);
+    let busy =
+        |stranger: &&Stranger| matches!(stranger.events[..], [CarrierEvent::Refused { reason: Refusal::Busy, .. }]);
     assert!(strangers.iter().filter(busy).count() >= 200, "there is a limit");
     assert_eq!(door.host.members().count(), 1);
     // When they have been forgotten, an honest one is let in.
@@ -193,6 +194,56 @@ fn hellos_without_end_hold_no_more_than_others_do() {
         door.host.tick(door.now()).unwrap();
     }
     assert!(matches!(door.knock(&claim(&OLD, old_hash())), CarrierEvent::Connected { .. }));
+}
+
+/// State messages of a client of one age, for a host of the other.
+fn messages(age: Age, coder: Coder) -> Vec<Vec<u8>> {
+    let mut client = ReplicaManager::new(age.registry(coder), 2);
+    client.set_local_member(MemberId(2));
+    let common = Old.registry(coder).snapshot().common(&New.registry(coder).snapshot()).unwrap();
+    let peer = client.add_peer_with(MemberId::HOST, PeerRole::Host, &common);
+    let ids: Vec<_> = (0..8).map(|number| age.add(&mut client, number)).collect();
+    let mut out = Vec::new();
+    for tick in 0..6 {
+        ids.iter().for_each(|id| age.change(&mut client, *id, tick));
+        client.prepare();
+        let mut bytes = Vec::new();
+        while let Some(message) = client.marshal(peer, 1_000, &mut bytes) {
+            client.handle_receipt(peer, message.token, true);
+            out.push(bytes.clone());
+        }
+    }
+    out
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig::with_cases(300))]
+
+    #[test]
+    fn no_state_of_the_other_age_panics(
+        flips in prop::collection::vec((any::<u16>(), any::<u16>()), 0..6), cut in any::<u16>(), modelled in any::<bool>(), old in any::<bool>(),
+    ) {
+        let coder = if modelled { Coder::Entropy } else { Coder::Packed };
+        let (from, to) = if old { (Old, New) } else { (New, Old) };
+        let mut host = ReplicaManager::new(to.registry(coder), 1);
+        let common = to.registry(coder).snapshot().common(&from.registry(coder).snapshot()).unwrap();
+        let peer = host.add_peer_with(MemberId(2), PeerRole::Client, &common);
+        for (order, (at, mut message)) in (1..).zip(messages(from, coder).into_iter().enumerate()) {
+            for (which, flip) in &flips {
+                if usize::from(*which) % 6 == at {
+                    let bit = usize::from(*flip) % (message.len() * 8);
+                    message[bit / 8] ^= 1 << (bit % 8);
+                }
+            }
+            if usize::from(cut) % 12 == at {
+                message.truncate(usize::from(cut) / 12 % message.len());
+            }
+            let _ = host.handle_state(peer, order, &message);
+            host.update(Instant::from_millis(1), |_, _| ());
+            host.prepare();
+        }
+        prop_assert!(host.len() <= 8 + flips.len() * 8);
+    }
 }
 
 /// Says every hello again, again and again.
@@ -259,7 +310,8 @@ fn lying_host(details: Vec<u8>) -> (Vec<NodeEvent>, usize) {
     let mut config = CarrierConfig::new(0xBAD);
     config.schema_details = details.clone();
     let mut host = Stranger::new(&network, config, 1);
-    let mut client = Node::join(network.bind_any().unwrap(), host.driver.local_addr(), Old.config(Coder::Packed)).unwrap();
+    let mut client =
+        Node::join(network.bind_any().unwrap(), host.driver.local_addr(), Old.config(Coder::Packed)).unwrap();
     let mut asked = 0;
     for frame in 0..40 {
         let now = Instant::from_millis(1 + frame * 33);

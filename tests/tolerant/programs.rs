@@ -207,7 +207,7 @@ impl Extras for new::Ship {
 impl Extras for new::Door {
     fn set_extras(&mut self, number: u32) {
         self.angle = f32::from(u8::try_from(number % 80 + 1).unwrap());
-        self.locked = number % 3 == 0;
+        self.locked = number.is_multiple_of(3);
     }
 
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "whole degrees")]

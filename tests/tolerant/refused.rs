@@ -242,11 +242,13 @@ fn whatever_else_differs_is_named() {
         (predicted::registry, format!("dataset `x`: linear<{quantize}> here, {quantize} there")),
         (
             flags::registry,
-            "rpc `hit`: { damage: u8 } unreliable post_attached here, { damage: u8 } reliable post_attached there".to_owned(),
+            "rpc `hit`: { damage: u8 } unreliable post_attached here, { damage: u8 } reliable post_attached there"
+                .to_owned(),
         ),
         (
             argument::registry,
-            "rpc `hit`: { damage: u16 } reliable post_attached here, { damage: u8 } reliable post_attached there".to_owned(),
+            "rpc `hit`: { damage: u16 } reliable post_attached here, { damage: u8 } reliable post_attached there"
+                .to_owned(),
         ),
         (called::registry, "rpc `dock` is only here, at the end ({  } reliable post_attached)".to_owned()),
         (late::registry, "dataset `hull`: u16 here, u8 there".to_owned()),
@@ -263,8 +265,14 @@ fn whatever_else_differs_is_named() {
     let refused = join(tolerant(base::registry(Coder::Entropy)), tolerant(longer::registry(Coder::Packed)));
     assert_eq!(refused, Err("chunk `bell`: dataset `open`: entropy<bool> here, bool there".to_owned()));
     let fewer = Registry::builder().build().unwrap();
-    assert_eq!(join(tolerant(fewer.clone()), tolerant(base::registry(Coder::Packed))), Err("chunk `bell` is only there".to_owned()));
-    assert_eq!(join(tolerant(base::registry(Coder::Packed)), tolerant(fewer)), Err("chunk `bell` is only here".to_owned()));
+    assert_eq!(
+        join(tolerant(fewer.clone()), tolerant(base::registry(Coder::Packed))),
+        Err("chunk `bell` is only there".to_owned())
+    );
+    assert_eq!(
+        join(tolerant(base::registry(Coder::Packed)), tolerant(fewer)),
+        Err("chunk `bell` is only here".to_owned())
+    );
 }
 
 #[test]

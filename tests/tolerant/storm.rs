@@ -3,10 +3,10 @@
 use core::time::Duration;
 use std::collections::BTreeMap;
 
+use gridmate_runtime::Rng;
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::schema::Coder;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
-use gridmate_runtime::Rng;
 
 use super::programs::{Age, New, Old};
 

@@ -119,14 +119,7 @@ impl Encoder {
 
     /// The body of `entry` that is `asked` for, made now unless it was for a peer before; `None` when it is too large.
     #[inline]
-    fn body(
-        &mut self,
-        place: usize,
-        asked: Asked,
-        entry: &Entry,
-        tick: u32,
-        stores: Stores<'_>,
-    ) -> Option<Encoding> {
+    fn body(&mut self, place: usize, asked: Asked, entry: &Entry, tick: u32, stores: Stores<'_>) -> Option<Encoding> {
         debug_assert!(place < self.by_place.len(), "messages are written after `prepare`");
         let encodings = &mut self.by_place[place];
         if encodings.generation != self.generation {
@@ -460,7 +453,8 @@ impl Pass<'_> {
         if entry.version > header.tick {
             return State::Later;
         }
-        let hidden = if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores.all) };
+        let hidden =
+            if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores.all) };
         let target = &mut owed.targets[place];
         if target.acked >= entry.version {
             target.again = false;

@@ -373,7 +373,11 @@ impl fmt::Display for SchemaDifference {
                 in_brackets(f, here)
             }
             SchemaChange::OnlyThere { there, last } => {
-                f.write_str(if *last && self.field.is_some() { " is only there, at the end" } else { " is only there" })?;
+                f.write_str(if *last && self.field.is_some() {
+                    " is only there, at the end"
+                } else {
+                    " is only there"
+                })?;
                 in_brackets(f, there)
             }
             SchemaChange::Renamed { there: Some(there) } => write!(f, " is called `{there}` there"),

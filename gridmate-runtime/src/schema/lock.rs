@@ -91,7 +91,9 @@ fn check(path: &Path, schema: &Snapshot, bless: bool) -> Result<(), String> {
             "This is a compatible change: datasets at the end of a chunk. Nodes from before and after join each other where both \
              are tolerant (`NodeConfig::tolerant`), and nowhere else."
         }
-        Compatibility::Breaking => "This is a breaking change. Nodes from before and after do not join each other, tolerant or not.",
+        Compatibility::Breaking => {
+            "This is a breaking change. Nodes from before and after do not join each other, tolerant or not."
+        }
     };
     let mut complaint = format!("The schema here is not the one there, in {shown}:\n");
     for difference in diff.differences {

@@ -27,7 +27,12 @@ impl Tolerance {
     }
 
     /// What follows the name in a hello to a host that refused, if that can do any good.
-    pub(super) fn claim(&mut self, ours: u64, theirs: u64, details: &[u8]) -> Result<Vec<u8>, Option<SchemaDifference>> {
+    pub(super) fn claim(
+        &mut self,
+        ours: u64,
+        theirs: u64,
+        details: &[u8],
+    ) -> Result<Vec<u8>, Option<SchemaDifference>> {
         if self.claimed.is_some() {
             return Err(self.schema.first_difference(details));
         }
