@@ -139,7 +139,7 @@ fn storm(seed: u64, ages: &[Age], coder: Coder) {
 
 #[test]
 fn an_old_client_at_a_new_host() {
-    for seed in 0..20 {
+    for seed in 0..60 {
         storm(seed, &[New, Old], Coder::Packed);
         storm(seed, &[New, Old], Coder::Entropy);
     }
@@ -147,7 +147,7 @@ fn an_old_client_at_a_new_host() {
 
 #[test]
 fn a_new_client_at_an_old_host() {
-    for seed in 0..20 {
+    for seed in 0..60 {
         storm(seed, &[Old, New], Coder::Packed);
         storm(seed, &[Old, New], Coder::Entropy);
     }
@@ -155,7 +155,7 @@ fn a_new_client_at_an_old_host() {
 
 #[test]
 fn both_at_a_host_that_passes_on() {
-    for seed in 0..12 {
+    for seed in 0..40 {
         for host in [Old, New] {
             storm(seed, &[host, Old, New, New, Old], Coder::Packed);
             storm(seed, &[host, Old, New, New, Old], Coder::Entropy);
