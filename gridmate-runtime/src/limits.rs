@@ -111,8 +111,12 @@ pub const CHANNELS: usize = 32;
 /// Connections per endpoint, established or being established, count.
 pub const CONNECTIONS: usize = 16_384;
 
-/// What a joining program may say of itself (a name), bytes.
-pub const HELLO_BYTES: usize = 256;
+/// What a joining program may say of itself (a name, and perhaps a claim), bytes. A hello is as long in any case.
+pub const HELLO_BYTES: usize = 1_024;
+
+/// What a joiner claims to have in common with the host, bytes: one for each chunk type, with few datasets, and some. With more
+/// types programs have to be equal.
+pub const CLAIM_BYTES: usize = HELLO_BYTES - NAME_BYTES - 1;
 
 /// Events waiting for `poll_event`, count. Beyond it datagrams are dropped unacknowledged until the program polls; what
 /// they held is sent again if it was reliable.
@@ -175,6 +179,9 @@ const _: () = {
     assert!(5 + 2 + 4 + 5 + 2 + FRAGMENT_BYTES <= DATAGRAM_BYTES);
     assert!(SEGMENT_BYTES < 1 << 14, "lengths are varints of at most 14 bits");
     assert!(5 + 8 + 1 + 8 + SCHEMA_DETAIL_BYTES < DATAGRAM_BYTES, "an answer is shorter than a hello");
+    // Type, tag; magic, version, schema, nonce, length.
+    assert!(5 + 4 + 2 + 8 + 8 + 2 + HELLO_BYTES <= DATAGRAM_BYTES, "a hello is one datagram");
+    assert!(NAME_BYTES < 128, "the length of a name is one byte");
     assert!(CHANNELS <= 32 && FRAGMENTS <= 255 && ACK_RANGES <= 255);
     assert!(PACKET_WINDOW * DATAGRAM_BYTES < 1 << 23, "24-bit segment numbers cover a window of packets twice");
     assert!(PACKET_WINDOW <= 1 << 15, "16-bit packet numbers need half their range");

@@ -301,7 +301,7 @@ fn half_open_connections_are_bounded_and_answers_are_smaller_than_questions() {
     let (mut out, mut asked, mut answered, mut incoming) = (Vec::new(), 0, 0, 0);
     for n in 0..5_000_u16 {
         let mut joiner = Endpoint::new(config(), u64::from(n));
-        joiner.connect(pair.now, address(0), &[1; 256]).unwrap();
+        joiner.connect(pair.now, address(0), &[1; limits::HELLO_BYTES]).unwrap();
         joiner.poll_transmit(pair.now, &mut out).unwrap();
         asked += out.len();
         host.handle_datagram(pair.now, std::net::SocketAddr::from(([10, 1, 1, 1], 1 + n)), &out);
@@ -332,7 +332,7 @@ fn misuse_is_an_error() {
     let mut pair = Pair::connected(1, Link::PERFECT);
     let id = pair.id(1);
     let end = &mut pair.ends[1];
-    assert_eq!(end.connect(pair.now, address(5), &[0; 257]), Err(ConnectError::HelloTooLong { len: 257 }));
+    assert_eq!(end.connect(pair.now, address(5), &[0; 1_025]), Err(ConnectError::HelloTooLong { len: 1_025 }));
     assert_eq!(end.send(id, gridmate_runtime::carrier::ChannelId(4), b"", None), Err(SendError::UnknownChannel));
     for (channel, limit) in [(RELIABLE, 1 << 20), (SEQUENCED, end.max_unfragmented()), (UNRELIABLE, 16 * 1_170)] {
         let mut bytes = vec![7; limit + 1];

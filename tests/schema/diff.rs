@@ -44,7 +44,8 @@ fn everything_that_can_differ_is_named() {
             Breaking,
             "dataset `fuel` is only here (u8)",
         ),
-        (ship(&[("x", "f32"), ("y", "f32")], &rpcs), Breaking, "dataset `hull` is only there (u8)"),
+        (ship(&[("x", "f32"), ("y", "f32")], &rpcs), Compatible, "dataset `hull` is only there, at the end (u8)"),
+        (ship(&[("x", "f32"), ("hull", "u8")], &rpcs), Breaking, "dataset `y` is only there (f32)"),
         (ship(&[("x", "f32"), ("z", "f32"), ("hull", "u8")], &rpcs), Breaking, "dataset `z` is called `y` there"),
         (
             ship(&[("y", "f32"), ("hull", "u8"), ("x", "f32")], &rpcs),
@@ -58,7 +59,7 @@ fn everything_that_can_differ_is_named() {
         ),
         (
             ship(&datasets, &[rpcs[0], rpcs[1], ("dock", "reliable")]),
-            Compatible,
+            Breaking,
             "rpc `dock` is only here, at the end ({ damage: u8 } reliable)",
         ),
     ];
@@ -71,7 +72,7 @@ fn everything_that_can_differ_is_named() {
 fn chunk_types_come_go_and_change_names() {
     let mut here = base();
     here.chunks.push(ChunkSnapshot { name: "wreck".to_owned(), ..ChunkSnapshot::default() });
-    assert_eq!(said(&here), (Compatibility::Compatible, "chunk `wreck` is only here\n".to_owned()));
+    assert_eq!(said(&here), (Compatibility::Breaking, "chunk `wreck` is only here\n".to_owned()));
     here.chunks.remove(0);
     let words = "chunk `wreck` is only here\nchunk `ship` is only there\n";
     assert_eq!(said(&here), (Compatibility::Breaking, words.to_owned()));
@@ -88,23 +89,70 @@ proptest! {
     }
 
     #[test]
-    fn what_only_adds_is_compatible_and_its_opposite_is_not(a in tame(), b in tame()) {
-        if a.diff(&b).compatibility() == Compatibility::Compatible {
-            prop_assert_eq!(b.diff(&a).compatibility(), Compatibility::Breaking);
-            for chunk in &b.chunks {
-                let here = a.chunks.iter().find(|c| c.name == chunk.name).unwrap();
-                prop_assert!(here.datasets.starts_with(&chunk.datasets) && here.rpcs.starts_with(&chunk.rpcs));
+    fn compatible_is_what_has_the_same_beginnings(a in tame(), b in tame(), cut in 0usize..5) {
+        for b in [b, shortened(&a, cut)] {
+            let chunks = a.chunks.iter().zip(&b.chunks);
+            let same_beginnings = a.chunks.len() == b.chunks.len() && chunks.clone().all(|(a, b)| {
+                let shorter = a.datasets.len().min(b.datasets.len());
+                a.name == b.name && a.rpcs == b.rpcs && a.datasets[..shorter] == b.datasets[..shorter]
+            });
+            prop_assert_eq!(a.diff(&b).compatibility() != Compatibility::Breaking, same_beginnings);
+            prop_assert_eq!(b.diff(&a).compatibility() != Compatibility::Breaking, same_beginnings);
+            match a.common(&b) {
+                Ok(common) => {
+                    prop_assert!(same_beginnings);
+                    prop_assert_eq!(b.common(&a), Ok(common.clone()));
+                    let shorter: Vec<_> = chunks.map(|(a, b)| a.datasets.len().min(b.datasets.len())).collect();
+                    prop_assert_eq!(common.datasets().iter().map(|n| *n as usize).collect::<Vec<_>>(), shorter);
+                }
+                Err(difference) => {
+                    prop_assert!(!same_beginnings);
+                    prop_assert!(a.diff(&b).differences.contains(&difference));
+                }
             }
         }
     }
+}
 
-    #[test]
-    fn additions_are_compatible(old in tame(), extra in tame()) {
-        let mut new = old.clone();
-        for (chunk, more) in new.chunks.iter_mut().zip(&extra.chunks) {
-            // Names that are nowhere else.
-            chunk.datasets.extend(more.datasets.iter().zip(0..).map(|(d, i)| FieldSnapshot { name: format!("new{i}"), ..d.clone() }));
-        }
-        prop_assert_ne!(new.diff(&old).compatibility(), Compatibility::Breaking);
+/// The same with fewer datasets in every other chunk type.
+fn shortened(of: &Snapshot, by: usize) -> Snapshot {
+    let mut short = of.clone();
+    for chunk in short.chunks.iter_mut().step_by(2) {
+        chunk.datasets.truncate(chunk.datasets.len().saturating_sub(by));
     }
+    short
+}
+
+#[test]
+fn the_first_difference_that_matters_is_named() {
+    let mut here = base();
+    here.chunks[0].datasets.push(FieldSnapshot { name: "fuel".to_owned(), shape: "u8".to_owned() });
+    assert_eq!(here.common(&base()).unwrap().datasets(), [3]);
+    assert_eq!(base().common(&here).unwrap().datasets(), [3]);
+    here.chunks[0].rpcs.remove(1);
+    let difference = here.common(&base()).unwrap_err();
+    assert_eq!(
+        difference.to_string(),
+        "chunk `ship`: rpc `ping` is only there, at the end ({ damage: u8 } unreliable)"
+    );
+    let mut there = base();
+    there.chunks[0].datasets.push(FieldSnapshot { name: "cargo".to_owned(), shape: "u16".to_owned() });
+    let mut here = base();
+    here.chunks[0].datasets.push(FieldSnapshot { name: "fuel".to_owned(), shape: "u8".to_owned() });
+    let difference = here.common(&there).unwrap_err();
+    assert_eq!(difference.to_string(), "chunk `ship`: dataset `cargo` is only there, at the end (u16)");
+}
+
+#[test]
+fn the_first_dataset_of_another_kind_of_messages_is_not_compatible() {
+    let (none, one) = (ship(&[], &[]), ship(&[("x", "entropy<f32>")], &[]));
+    assert_eq!(one.diff(&none).compatibility(), Compatibility::Breaking);
+    assert_eq!(none.diff(&one).compatibility(), Compatibility::Breaking);
+    let both = |chunk: &Snapshot| {
+        let mut all = chunk.clone();
+        all.chunks.extend(ship(&[("y", "entropy<f32>")], &[]).chunks);
+        all.chunks[1].name = "wreck".to_owned();
+        all
+    };
+    assert_eq!(both(&one).diff(&both(&none)).compatibility(), Compatibility::Compatible);
 }

@@ -87,5 +87,5 @@ fn each_difference_is_named_at_the_joiner() {
     assert_eq!(difference.chunk.as_deref(), Some("ship"));
     let field = difference.field.unwrap();
     assert_eq!((field.kind, field.name.as_deref()), (FieldKind::Dataset, Some("shield")));
-    assert_eq!(difference.change, SchemaChange::OnlyThere { there: Some("u16".to_owned()) });
+    assert_eq!(difference.change, SchemaChange::OnlyThere { there: Some("u16".to_owned()), last: true });
 }

@@ -15,6 +15,7 @@ const SOURCES: &[&str] = &[
     "gridmate-runtime/src/carrier/frame.rs",
     "gridmate-runtime/src/carrier/handshake.rs",
     "gridmate-runtime/src/carrier/packet.rs",
+    "gridmate-runtime/src/chunk/cut.rs",
     "gridmate-runtime/src/chunk/field.rs",
     "gridmate-runtime/src/chunk/registry.rs",
     "gridmate-runtime/src/node/channels.rs",
@@ -24,6 +25,7 @@ const SOURCES: &[&str] = &[
     "gridmate-runtime/src/schema/digest.rs",
     "gridmate-runtime/src/schema/outline.rs",
     "gridmate-runtime/src/schema/snapshot.rs",
+    "gridmate-runtime/src/schema/tolerance.rs",
     "gridmate-runtime/src/session/message.rs",
     "gridmate-runtime/src/wire/",
 ];

@@ -102,6 +102,38 @@ impl Endpoint {
     /// # Errors
     /// [`ConnectError`]; nothing was begun then.
     pub fn connect(&mut self, now: Instant, address: SocketAddr, hello: &[u8]) -> Result<ConnectionId, ConnectError> {
+        self.connect_as(now, address, self.config.schema, hello)
+    }
+
+    /// The same in the name of another fingerprint than the configuration's: for a program that was refused for its own, and knows
+    /// from the refusal how to speak as the acceptor does.
+    ///
+    /// ```
+    /// use gridmate_runtime::Instant;
+    /// use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, Endpoint};
+    ///
+    /// let (host_address, client_address) = (([10, 0, 0, 1], 1).into(), ([10, 0, 0, 2], 2).into());
+    /// let mut host = Endpoint::new(CarrierConfig::new(7), 1);
+    /// let mut client = Endpoint::new(CarrierConfig::new(8), 2);
+    ///
+    /// client.connect_as(Instant::ZERO, host_address, 7, b"Ada, who speaks 7 too")?;
+    /// let mut datagram = Vec::new();
+    /// while client.poll_transmit(Instant::ZERO, &mut datagram).is_some() {
+    ///     host.handle_datagram(Instant::ZERO, client_address, &datagram);
+    /// }
+    /// assert!(matches!(host.poll_event(), Some(CarrierEvent::Incoming { .. })));
+    /// # Ok::<(), gridmate_runtime::carrier::ConnectError>(())
+    /// ```
+    ///
+    /// # Errors
+    /// As [`connect`](Self::connect).
+    pub fn connect_as(
+        &mut self,
+        now: Instant,
+        address: SocketAddr,
+        schema: u64,
+        hello: &[u8],
+    ) -> Result<ConnectionId, ConnectError> {
         let now = self.clock(now);
         if hello.len() > limits::HELLO_BYTES {
             return Err(ConnectError::HelloTooLong { len: hello.len() });
@@ -115,7 +147,7 @@ impl Endpoint {
         }
         let hello = self.shared.pool.copy(hello);
         let nonce = self.rng.next_u64();
-        let phase = Phase::connecting(hello, now, &self.config);
+        let phase = Phase::connecting(schema, hello, now, &self.config);
         Ok(self.occupy(address, nonce, phase))
     }
 
@@ -209,7 +241,7 @@ impl Endpoint {
         while let Some(&index) = self.ready.front() {
             let slot = &mut self.slots[index as usize];
             if let Some(peer) = &mut slot.peer {
-                if peer.transmit(now, &self.config, out, &mut self.shared) {
+                if peer.transmit(now, out, &mut self.shared) {
                     let address = peer.address;
                     if peer.is_done() {
                         self.release(index);

@@ -25,6 +25,9 @@
 //!                 4 denied: code u8  length u8  text (UTF-8)
 //! ```
 //!
+//! Programs that differ in little may know from the details of a refusal how to get along. The joiner then says a second hello, in
+//! the name of the acceptor's fingerprint, and what it says of itself tells the accepting program so.
+//!
 //! The hello of a later version starts the same up to its nonce, so that it can be refused in words.
 
 use super::error::Refusal;

@@ -32,7 +32,15 @@ pub(super) struct Peer {
 #[derive(Debug)]
 pub(super) enum Phase {
     /// We said hello and wait for an answer.
-    Connecting { hello: Vec<u8>, deadline: Instant, next: Instant, pause: Duration, attempts: u32, first_sent: Instant },
+    Connecting {
+        schema: u64,
+        hello: Vec<u8>,
+        deadline: Instant,
+        next: Instant,
+        pause: Duration,
+        attempts: u32,
+        first_sent: Instant,
+    },
     /// They said hello and our program has not answered.
     Pending { deadline: Instant },
     /// Our program accepted and we wait for proof that they received it.
@@ -52,9 +60,9 @@ pub(super) fn keys(joiner: u64, acceptor: u64, accepting: bool) -> (Key, Key) {
 }
 
 impl Phase {
-    pub(super) fn connecting(hello: Vec<u8>, now: Instant, config: &CarrierConfig) -> Self {
+    pub(super) fn connecting(schema: u64, hello: Vec<u8>, now: Instant, config: &CarrierConfig) -> Self {
         let deadline = now + config.handshake_timeout;
-        Self::Connecting { hello, deadline, next: now, pause: HELLO_PAUSE.0, attempts: 0, first_sent: now }
+        Self::Connecting { schema, hello, deadline, next: now, pause: HELLO_PAUSE.0, attempts: 0, first_sent: now }
     }
 
     pub(super) const fn closing(key: Key, reason: DisconnectReason, now: Instant) -> Self {
@@ -124,19 +132,13 @@ impl Peer {
     }
 
     /// Writes one datagram, if there is something to say.
-    pub(super) fn transmit(
-        &mut self,
-        now: Instant,
-        config: &CarrierConfig,
-        out: &mut Vec<u8>,
-        shared: &mut Shared,
-    ) -> bool {
+    pub(super) fn transmit(&mut self, now: Instant, out: &mut Vec<u8>, shared: &mut Shared) -> bool {
         match &mut self.phase {
-            Phase::Connecting { hello, next, pause, attempts, first_sent, .. } => {
+            Phase::Connecting { schema, hello, next, pause, attempts, first_sent, .. } => {
                 if *next > now {
                     return false;
                 }
-                Hello { version: VERSION, schema: config.schema, nonce: self.nonce, hello }.write(out);
+                Hello { version: VERSION, schema: *schema, nonce: self.nonce, hello }.write(out);
                 if *attempts == 0 {
                     *first_sent = now;
                 }

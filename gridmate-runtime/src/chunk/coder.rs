@@ -3,6 +3,9 @@
 use crate::wire::entropy::{Reader, Recorder};
 use crate::wire::{BitReader, BitWriter, Sink, Source};
 
+/// How many of a chunk's datasets are exchanged with a peer, the first ones; all of them without a number.
+pub(crate) type Share = Option<u32>;
+
 /// Where the encoding of a chunk goes.
 pub(crate) enum Out<'a> {
     Packed(&'a mut BitWriter),

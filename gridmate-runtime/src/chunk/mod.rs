@@ -13,6 +13,7 @@
 //! A **snapshot** is the struct as reprs, one per dataset. It is what is compared, kept as a baseline and agreed upon.
 
 pub(crate) mod coder;
+mod cut;
 pub(crate) mod field;
 pub(crate) mod fit;
 mod history;

@@ -148,7 +148,7 @@ impl Registry {
         self.snapshot().to_json()
     }
 
-    /// Whether messages of state are under models: some type has the entropy coder.
+    /// Whether messages of state are under models: some dataset has the entropy coder.
     pub(crate) const fn is_modelled(&self) -> bool {
         self.modelled
     }
@@ -236,7 +236,8 @@ impl RegistryBuilder {
             }
         }
         let fingerprint = self.types.iter().fold(FNV_OFFSET, |hash, t| fnv1a(t.schema.to_string().as_bytes(), hash));
-        let modelled = self.types.iter().any(|t| t.coder == Coder::Entropy);
+        // A type without datasets has nothing to put under models, and its schema does not show the coder.
+        let modelled = self.types.iter().any(|t| t.coder == Coder::Entropy && !t.schema.datasets.is_empty());
         Ok(Registry { types: self.types, fingerprint, modelled })
     }
 }

@@ -6,7 +6,8 @@
 
 use core::any::Any;
 
-use super::coder::{In, Out};
+use super::coder::{In, Out, Share};
+use super::cut::Cut;
 use super::history::{Received, Sent};
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
@@ -33,9 +34,9 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn in_force(&self, slot: u32, at: u32) -> Option<u32>;
     /// Writes the current snapshot, which is of `version`, against a basis. False, with nothing written, when that has been
     /// forgotten.
-    fn encode(&self, slot: u32, basis: Basis, version: u32, out: Out<'_>) -> bool;
+    fn encode(&self, slot: u32, basis: Basis, version: u32, share: Share, out: Out<'_>) -> bool;
     /// Writes that nothing differs from a basis of defaults, as for a peer that has had nothing else.
-    fn encode_hidden(&self, basis: Basis, version: u32, out: Out<'_>);
+    fn encode_hidden(&self, basis: Basis, version: u32, share: Share, out: Out<'_>);
     /// Whether the current snapshot differs from the one in force at version `base`.
     fn differs(&self, slot: u32, base: u32) -> bool;
 
@@ -101,6 +102,8 @@ pub(crate) struct Arrival {
     pub(crate) basis: Basis,
     /// The sender's version of the new snapshot.
     pub(crate) version: u32,
+    /// Which datasets come from this peer; the others are what they are in the base.
+    pub(crate) share: Share,
     /// This node's version to pass it on with, when there are others to pass it on to.
     pub(crate) relay_as: Option<u32>,
 }
@@ -129,8 +132,8 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     /// The type's number, and whether its values are under models in messages that have any.
     class: u16,
     modelled: bool,
-    /// Whether a dataset is guessed from its past.
-    predicts: bool,
+    /// How many datasets there are up to the first that is guessed from its past; none if no dataset is.
+    predicted: Option<u32>,
     defaults: T::Snapshot,
     scratch: T::Snapshot,
 }
@@ -171,8 +174,10 @@ impl<T: ReplicaChunk> TypedStore<T> {
             class,
             modelled: coder == Coder::Entropy,
             // Models ask what was on the move, whether or not a guess is made of it.
-            predicts: coder == Coder::Entropy
-                || T::DESCRIPTOR.datasets.iter().any(|dataset| (dataset.shape)().predicts()),
+            predicted: (1..)
+                .zip(T::DESCRIPTOR.datasets)
+                .find(|(_, dataset)| coder == Coder::Entropy || (dataset.shape)().predicts())
+                .map(|(count, _)| count),
             defaults,
             scratch,
         }
@@ -247,29 +252,36 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let (basis, received) = (arrival.basis, &self.slots[slot as usize].received);
         let at = |version| received.at(version).ok_or(ReceiveError::MissingBaseline);
         self.scratch.clone_from(if basis.base == 0 { &self.defaults } else { at(basis.base)? });
-        let Some(r) = r else { return Ok(()) };
-        let past = if self.predicts && basis.past != 0 {
+        let Some(mut r) = r else { return Ok(()) };
+        let past = if self.guesses(arrival.share) && basis.past != 0 {
             Past::new(at(basis.past)?, basis.ahead(arrival.version))
         } else {
             Past::UNKNOWN
         };
-        match r {
-            In::Packed(r) => T::decode(&mut self.scratch, past, r),
-            In::Modelled(r) => {
-                r.begin(self.class, self.modelled);
-                T::decode(&mut self.scratch, past, r)
-            }
+        if let In::Modelled(r) = &mut r {
+            r.begin(self.class, self.modelled);
+        }
+        match (arrival.share, r) {
+            (None, In::Packed(r)) => T::decode(&mut self.scratch, past, r),
+            (None, In::Modelled(r)) => T::decode(&mut self.scratch, past, r),
+            (Some(datasets), r) => T::decode(&mut self.scratch, past, &mut Cut::new(r, datasets)),
         }
         .map_err(ReceiveError::Wire)
     }
 
-    fn write(&self, change: Change<'_, T::Snapshot>, out: Out<'_>) {
-        match out {
-            Out::Packed(w) => T::encode(change, w),
-            Out::Modelled(w) => {
-                w.begin(self.class, self.modelled);
-                T::encode(change, w);
-            }
+    /// Whether the past matters for what is shared. Where it does not, the other end names any.
+    fn guesses(&self, share: Share) -> bool {
+        self.predicted.is_some_and(|first| share.is_none_or(|datasets| datasets >= first))
+    }
+
+    fn write(&self, change: Change<'_, T::Snapshot>, share: Share, mut out: Out<'_>) {
+        if let Out::Modelled(w) = &mut out {
+            w.begin(self.class, self.modelled);
+        }
+        match (share, out) {
+            (None, Out::Packed(w)) => T::encode(change, w),
+            (None, Out::Modelled(w)) => T::encode(change, w),
+            (Some(datasets), out) => T::encode(change, &mut Cut::new(out, datasets)),
         }
     }
 
@@ -395,7 +407,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn predicts(&self) -> bool {
-        self.predicts
+        self.predicted.is_some()
     }
 
     fn in_force(&self, slot: u32, at: u32) -> Option<u32> {
@@ -403,23 +415,23 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         if s.version <= at { Some(s.version) } else { s.sent.version_at(at) }
     }
 
-    fn encode(&self, slot: u32, basis: Basis, version: u32, out: Out<'_>) -> bool {
+    fn encode(&self, slot: u32, basis: Basis, version: u32, share: Share, out: Out<'_>) -> bool {
         let s = &self.slots[slot as usize];
         let base = if basis.base == 0 { Some(&self.defaults) } else { s.at(basis.base) };
-        let past = if self.predicts && basis.past != 0 { s.at(basis.past).map(Some) } else { Some(None) };
+        let past = if self.guesses(share) && basis.past != 0 { s.at(basis.past).map(Some) } else { Some(None) };
         let (Some(base), Some(past)) = (base, past) else { return false };
         let past = past.map_or(Past::UNKNOWN, |past| Past::new(past, basis.ahead(version)));
-        self.write(Change::new(&s.current, base).with_past(past), out);
+        self.write(Change::new(&s.current, base).with_past(past), share, out);
         true
     }
 
-    fn encode_hidden(&self, basis: Basis, version: u32, out: Out<'_>) {
-        let past = if self.predicts && basis.past != 0 {
+    fn encode_hidden(&self, basis: Basis, version: u32, share: Share, out: Out<'_>) {
+        let past = if self.guesses(share) && basis.past != 0 {
             Past::new(&self.defaults, basis.ahead(version))
         } else {
             Past::UNKNOWN
         };
-        self.write(Change::new(&self.defaults, &self.defaults).with_past(past), out);
+        self.write(Change::new(&self.defaults, &self.defaults).with_past(past), share, out);
     }
 
     fn selective(&self) -> bool {

@@ -25,6 +25,7 @@ pub struct NodeConfig {
     pub(super) timeout: Duration,
     pub(super) keep_alive: Duration,
     pub(super) seed: Option<u64>,
+    pub(super) tolerant: bool,
 }
 
 impl NodeConfig {
@@ -37,6 +38,7 @@ impl NodeConfig {
             timeout: Duration::from_secs(5),
             keep_alive: Duration::from_secs(1),
             seed: None,
+            tolerant: false,
         }
     }
 
@@ -76,11 +78,60 @@ impl NodeConfig {
         self
     }
 
+    /// Gets along with programs that are a little older or newer: that have fewer, or more, datasets *at the end* of some chunks.
+    /// Both ends have to say so. Without it a session is of one schema.
+    ///
+    /// What only the newer end knows is not sent. It stays where it is written: at every node that the value would have to reach
+    /// through an older one, host or owner, such a dataset has its default, as if it had `#[dataset(skip)]`. Everything else that
+    /// can differ still keeps a joiner out, with the chunk and the field that differ: what is removed, moved, renamed or inserted, another
+    /// codec, range, coder or flag, RPCs and chunk types more or less. [`Snapshot::diff`](crate::schema::Snapshot::diff) calls exactly what
+    /// is let in [`Compatible`](crate::schema::Compatibility::Compatible). Whether both ends mean the same by what they share,
+    /// default values included, nobody checks.
+    ///
+    /// ```
+    /// use gridmate_runtime::prelude::*;
+    /// # mod released {
+    /// #     use gridmate_runtime::prelude::*;
+    /// #     #[derive(Default, ReplicaChunk)]
+    /// #     #[chunk(name = "ship")]
+    /// #     pub struct Ship {
+    /// #         pub hull: u8,
+    /// #     }
+    /// # }
+    ///
+    /// #[derive(Default, ReplicaChunk)]
+    /// #[chunk(name = "ship")]
+    /// struct Ship {
+    ///     hull: u8,
+    ///     shield: u8, // not in the program that was released
+    /// }
+    ///
+    /// # let network = MemoryNetwork::new();
+    /// let old = NodeConfig::new(Registry::builder().chunk::<released::Ship>().build()?).tolerant();
+    /// let new = NodeConfig::new(Registry::builder().chunk::<Ship>().build()?).tolerant();
+    /// let mut host = Node::host(network.bind_any()?, old)?;
+    /// let mut client = Node::join(network.bind_any()?, host.local_addr(), new)?;
+    /// let id = host.replicas().add(released::Ship { hull: 9 })?;
+    /// for frame in 0..10 {
+    ///     host.tick(Instant::from_millis(frame * 16))?;
+    ///     client.tick(Instant::from_millis(frame * 16))?;
+    /// }
+    /// let ship = client.replicas().get::<Ship>(id)?;
+    /// assert_eq!((ship.hull, ship.shield), (9, 0));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn tolerant(mut self) -> Self {
+        self.tolerant = true;
+        self
+    }
+
     /// What the carrier has to know of it.
     pub(super) fn carrier(&self) -> CarrierConfig {
+        let (schema, room) = (self.registry.snapshot(), limits::SCHEMA_DETAIL_BYTES);
         CarrierConfig {
             schema: self.registry.fingerprint(),
-            schema_details: self.registry.snapshot().digest(limits::SCHEMA_DETAIL_BYTES),
+            schema_details: if self.tolerant { schema.offer(room) } else { schema.digest(room) },
             channels: CHANNELS.to_vec(),
             timeout: self.timeout,
             keep_alive: self.keep_alive,

@@ -61,9 +61,8 @@ pub struct Node {
     endpoint: Endpoint,
     session: Session,
     replicas: ReplicaManager,
-    /// Where to connect to in the first tick: a handshake's time starts when it does.
-    joining: Option<SocketAddr>,
-    hello: Vec<u8>,
+    /// The session that was to be joined.
+    joining: Option<Joining>,
     /// Connections that replicas go over.
     links: BTreeMap<ConnectionId, Link>,
     events: VecDeque<NodeEvent>,
@@ -75,6 +74,15 @@ pub struct Node {
     buffer: Vec<u8>,
     /// Connections to be ended at the end of a step.
     faulty: Vec<(ConnectionId, DisconnectReason)>,
+}
+
+#[derive(Debug)]
+struct Joining {
+    host: SocketAddr,
+    schema: u64,
+    hello: Vec<u8>,
+    /// It is to be said in the next tick: a handshake's time starts when it does.
+    due: bool,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -119,8 +127,10 @@ impl Node {
     /// # Errors
     /// None today; a driver that needs more than an address to start may add some.
     pub fn join(driver: impl Driver + 'static, host: SocketAddr, config: NodeConfig) -> Result<Self, NodeError> {
+        let hello = Session::hello(&config.name);
         let mut node = Self::new(Box::new(driver), config, |_, config| Session::join(&config.name));
-        node.joining = Some(host);
+        let schema = node.replicas.registry().fingerprint();
+        node.joining = Some(Joining { host, schema, hello, due: true });
         node.replicas.set_local_member(MemberId::NONE);
         Ok(node)
     }
@@ -194,6 +204,7 @@ impl Node {
     /// Leaves the session; the host ends it for everyone. Tick a few more times so that the others hear of it.
     pub fn leave(&mut self, now: Instant) {
         self.session.leave();
+        self.joining = None;
         self.carry_out_actions(now);
         for link in core::mem::take(&mut self.links).into_values() {
             self.replicas.remove_peer(link.peer, false);
@@ -204,10 +215,12 @@ impl Node {
         let mut driver = driver;
         let mut rng = crate::Rng::new(config.seed.unwrap_or_else(|| driver.entropy()));
         let endpoint = Endpoint::new(config.carrier(), rng.next_u64());
-        let session = session(rng.next_u64(), &config);
+        let mut session = session(rng.next_u64(), &config);
+        if config.tolerant {
+            session.tolerate(config.registry.snapshot());
+        }
         Self {
             joining: None,
-            hello: Session::hello(&config.name),
             driver,
             endpoint,
             session,
@@ -224,8 +237,10 @@ impl Node {
 
     fn receive(&mut self, now: Instant) -> Result<(), DriverError> {
         let endpoint = &mut self.endpoint;
-        if let Some(host) = self.joining.take() {
-            self.session.handle_connecting(endpoint.connect(now, host, &self.hello).ok());
+        if let Some(joining) = self.joining.as_mut().filter(|joining| joining.due) {
+            joining.due = false;
+            let connection = endpoint.connect_as(now, joining.host, joining.schema, &joining.hello);
+            self.session.handle_connecting(connection.ok());
         }
         self.driver.receive(now, &mut |from, datagram| endpoint.handle_datagram(now, from, datagram))?;
         endpoint.handle_timeout(now);
@@ -379,10 +394,18 @@ impl Node {
                     self.endpoint.disconnect(now, connection, reason);
                     self.disconnected(connection, reason);
                 }
+                Action::SayAgain { schema, hello } => {
+                    if let Some(joining) = &mut self.joining {
+                        *joining = Joining { host: joining.host, schema, hello, due: true };
+                    }
+                }
                 Action::Joined { local } => self.replicas.set_local_member(local),
-                Action::PeerUp { connection, member } => {
+                Action::PeerUp { connection, member, profile } => {
                     let role = if self.session.is_host() { PeerRole::Client } else { PeerRole::Host };
-                    let peer = self.replicas.add_peer(member, role);
+                    let peer = match profile {
+                        Some(profile) => self.replicas.add_peer_with(member, role, &profile),
+                        None => self.replicas.add_peer(member, role),
+                    };
                     self.links.insert(connection, Link { peer, member });
                 }
             }

@@ -32,6 +32,7 @@ impl ReplicaManager {
                         chunk.slot,
                         Basis::DEFAULTS,
                         entry.version,
+                        None,
                         Out::Packed(&mut w),
                     );
                 }

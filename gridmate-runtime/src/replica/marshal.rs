@@ -5,14 +5,15 @@ use std::collections::BTreeMap;
 
 use smallvec::SmallVec;
 
-use super::entry::Entry;
+use super::entry::{ChunkRef, Entry};
 use super::in_flight::{InFlight, Sent};
 use super::message::{Message, Modelled, Packed};
 use super::owed::{Owed, Target};
+use super::profile::{PeerProfile, share};
 use super::record::{Header, Kind};
 use super::target::Peer;
 use super::{PeerId, PeerRole, ReplicaEvent, ReplicaManager};
-use crate::chunk::coder::Collect;
+use crate::chunk::coder::{Collect, Share};
 use crate::chunk::{Basis, ChunkStore};
 use crate::ids::MemberId;
 use crate::limits;
@@ -78,13 +79,15 @@ struct Encodings {
     list: SmallVec<[Encoding; 2]>,
 }
 
-/// What peers on one baseline, who may have the same chunks, are told of a replica.
+/// What peers on one baseline, who may have the same chunks and of these the same datasets, are told of a replica.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 struct Asked {
     /// Without a base, the whole.
     basis: Basis,
     /// A bit for each chunk that is hidden from them.
     hidden: u64,
+    /// The number of their profile, if that cuts anything off; else 0.
+    profile: u32,
 }
 
 /// One body: where it is, and against what.
@@ -116,14 +119,7 @@ impl Encoder {
 
     /// The body of `entry` that is `asked` for, made now unless it was for a peer before; `None` when it is too large.
     #[inline]
-    fn body(
-        &mut self,
-        place: usize,
-        asked: Asked,
-        entry: &Entry,
-        tick: u32,
-        stores: &[Box<dyn ChunkStore>],
-    ) -> Option<Encoding> {
+    fn body(&mut self, place: usize, asked: Asked, entry: &Entry, tick: u32, stores: Stores<'_>) -> Option<Encoding> {
         debug_assert!(place < self.by_place.len(), "messages are written after `prepare`");
         let encodings = &mut self.by_place[place];
         if encodings.generation != self.generation {
@@ -148,6 +144,19 @@ impl Encoder {
     }
 }
 
+/// All chunks there are, and what is shared of them with those that an encoding is for.
+#[derive(Clone, Copy)]
+struct Stores<'a> {
+    all: &'a [Box<dyn ChunkStore>],
+    profile: Option<&'a PeerProfile>,
+}
+
+impl<'a> Stores<'a> {
+    fn of(self, chunk: ChunkRef) -> (&'a dyn ChunkStore, Share) {
+        (&*self.all[usize::from(chunk.class)], share(self.profile, chunk.class))
+    }
+}
+
 /// The bits that a body would take, about; nothing of it is kept.
 pub(super) fn trial(
     encoder: &mut Encoder,
@@ -160,26 +169,27 @@ pub(super) fn trial(
         return 0;
     }
     let Encoder { arena, recorder, writer, modelled, .. } = encoder;
+    let (asked, stores) = (Asked { basis, hidden: 0, profile: 0 }, Stores { all: stores, profile: None });
     if *modelled {
-        let body = encode(recorder, Asked { basis, hidden: 0 }, entry, tick, stores);
+        let body = encode(recorder, asked, entry, tick, stores);
         let symbols = Symbols { start: body.start, len: body.length };
         let cost = writer.as_ref().map_or(0, |writer| writer.cost(recorder, symbols));
         recorder.truncate(body.start);
         cost
     } else {
-        let body = encode(arena, Asked { basis, hidden: 0 }, entry, tick, stores);
+        let body = encode(arena, asked, entry, tick, stores);
         arena.rewind(body.start);
         body.length
     }
 }
 
-fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) -> Encoding {
+fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: Stores<'_>) -> Encoding {
     let start = to.mark();
-    let Asked { mut basis, hidden } = asked;
-    if basis.past != 0 && !encode_delta(to, start, Asked { basis, hidden }, entry, tick, stores) {
+    let Asked { mut basis, hidden, .. } = asked;
+    if basis.past != 0 && !encode_delta(to, start, asked, entry, tick, stores) {
         basis = basis.without_past();
     }
-    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, Asked { basis, hidden }, entry, tick, stores)) {
+    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, Asked { basis, ..asked }, entry, tick, stores)) {
         basis = Basis::DEFAULTS;
         to.rewind(start);
         encode_full(to, hidden, entry, tick, stores);
@@ -193,40 +203,40 @@ fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores:
 fn encode_delta(
     to: &mut impl Collect,
     start: usize,
-    Asked { basis, hidden }: Asked,
+    Asked { basis, hidden, .. }: Asked,
     entry: &Entry,
     tick: u32,
-    stores: &[Box<dyn ChunkStore>],
+    stores: Stores<'_>,
 ) -> bool {
     to.rewind(start);
     if let [chunk] = entry.chunks[..] {
-        let store = &stores[usize::from(chunk.class)];
+        let (store, share) = stores.of(chunk);
         if hidden != 0 {
-            store.encode_hidden(basis, tick, to.out());
+            store.encode_hidden(basis, tick, share, to.out());
             return true;
         }
-        return store.encode(chunk.slot, basis, tick, to.out());
+        return store.encode(chunk.slot, basis, tick, share, to.out());
     }
     entry.chunks.iter().enumerate().all(|(i, chunk)| {
-        let store = &stores[usize::from(chunk.class)];
+        let (store, share) = stores.of(*chunk);
         let differs = hidden >> i & 1 == 0 && store.differs(chunk.slot, basis.base);
         to.bool(differs);
-        !differs || store.encode(chunk.slot, basis, tick, to.out())
+        !differs || store.encode(chunk.slot, basis, tick, share, to.out())
     })
 }
 
-fn encode_full(to: &mut impl Collect, hidden: u64, entry: &Entry, tick: u32, stores: &[Box<dyn ChunkStore>]) {
+fn encode_full(to: &mut impl Collect, hidden: u64, entry: &Entry, tick: u32, stores: Stores<'_>) {
     entry.ownership().write(to);
     to.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
     for chunk in &entry.chunks {
         to.gamma(u32::from(chunk.class) + 1);
     }
     for (i, chunk) in entry.chunks.iter().enumerate() {
-        let store = &stores[usize::from(chunk.class)];
+        let (store, share) = stores.of(*chunk);
         if hidden >> i & 1 == 0 {
-            store.encode(chunk.slot, Basis::DEFAULTS, tick, to.out());
+            store.encode(chunk.slot, Basis::DEFAULTS, tick, share, to.out());
         } else {
-            store.encode_hidden(Basis::DEFAULTS, tick, to.out());
+            store.encode_hidden(Basis::DEFAULTS, tick, share, to.out());
         }
     }
 }
@@ -249,6 +259,8 @@ impl ReplicaManager {
         let header = Header { tick: *tick, common: peer.owed.common_basis(*reach) };
         // The most important first. Nearly always there is one level, and one walk.
         let several = levels.len() > 1;
+        let profile = peer.profile.clone();
+        let stores = Stores { all: stores, profile: profile.as_deref() };
         let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, records: 0 };
         out.clear();
         if let Some(mut writer) = pass.encoder.writer.take() {
@@ -315,7 +327,7 @@ struct Pass<'a> {
     /// Who the peer is.
     to: (MemberId, PeerRole),
     entries: &'a [Entry],
-    stores: &'a [Box<dyn ChunkStore>],
+    stores: Stores<'a>,
     encoder: &'a mut Encoder,
     records: u64,
 }
@@ -441,15 +453,18 @@ impl Pass<'_> {
         if entry.version > header.tick {
             return State::Later;
         }
-        let hidden = if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores).0 };
+        let hidden =
+            if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores.all).0 };
         let target = &mut owed.targets[place];
         if target.acked >= entry.version {
             target.again = false;
             return State::Nothing; // The receipt came while it waited for its turn.
         }
-        let (basis, named) = target.basis(header, entry, self.stores);
-        let asked = Asked { basis, hidden };
-        let Some(body) = self.encoder.body(place, asked, entry, header.tick, self.stores) else {
+        let (basis, named) = target.basis(header, entry, self.stores.all);
+        let profile = self.stores.profile.filter(|profile| profile.cuts(entry));
+        let asked = Asked { basis, hidden, profile: profile.map_or(0, |profile| profile.number) };
+        let stores = Stores { profile, ..self.stores };
+        let Some(body) = self.encoder.body(place, asked, entry, header.tick, stores) else {
             target.again = false;
             return State::Nothing;
         };

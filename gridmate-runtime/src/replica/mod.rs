@@ -18,7 +18,8 @@
 //!
 //! State is repeated from its newest values until a message that carried it is acknowledged; the acknowledged version is the
 //! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding. `record` has the
-//! bits, `target` the bookkeeping per peer.
+//! bits, `target` the bookkeeping per peer; `audience` and `profile` say what a peer may have of a replica, and what its program
+//! knows of it.
 
 mod audience;
 mod digest;
@@ -37,6 +38,7 @@ mod message;
 mod owed;
 mod peers;
 mod prepare;
+mod profile;
 mod reach;
 mod record;
 mod records;
@@ -112,6 +114,8 @@ pub struct ReplicaManager {
     /// Numbers that replicas with a `send_to` had, to be given out again, and the highest ever given.
     audiences: (Vec<u32>, u32),
     encoder: Encoder,
+    /// Profiles that peers have ever had, but for the one of those who have everything.
+    profiles: u32,
     /// How far back guesses look.
     reach: Reach,
     /// For messages under models, but while one is being read.
@@ -195,6 +199,7 @@ impl ReplicaManager {
             outbox: RpcOutbox::default(),
             audiences: (Vec::new(), 0),
             encoder: Encoder::new(modelled),
+            profiles: 0,
             reach: Reach::default(),
             reading: modelled.then(Reading::default),
             changed: Vec::new(),

@@ -3,11 +3,22 @@
 use super::target::{Peer, PeerId};
 use super::{PeerRole, ReplicaEvent, ReplicaManager};
 use crate::ids::MemberId;
+use crate::schema::Profile;
 
 impl ReplicaManager {
     /// Starts replicating with a peer: it will be sent every replica that is not its own.
     pub fn add_peer(&mut self, member: MemberId, role: PeerRole) -> PeerId {
-        let mut peer = Peer::new(member, role);
+        self.add_new_peer(Peer::new(member, role))
+    }
+
+    /// The same with a peer whose program has this much in common with ours: the datasets that `profile` leaves out are neither sent
+    /// to it nor expected from it. A replica that comes from it has their default values.
+    pub fn add_peer_with(&mut self, member: MemberId, role: PeerRole, profile: &Profile) -> PeerId {
+        let profile = self.shared_profile(profile);
+        self.add_new_peer(Peer { profile, ..Peer::new(member, role) })
+    }
+
+    fn add_new_peer(&mut self, mut peer: Peer) -> PeerId {
         peer.owed.resize(self.entries.len());
         peer.timeline = self.new_timeline();
         for (place, entry) in (0..).zip(&self.entries) {

@@ -1,10 +1,13 @@
 //! A direct peer: what it is owed, what is under way to it, and what it has sent us.
 
+use std::sync::Arc;
+
 use super::expected::Company;
 use super::graves::{Graves, Spent};
 use super::hold::Held;
 use super::in_flight::InFlight;
 use super::owed::Owed;
+use super::profile::PeerProfile;
 use super::timeline::Timeline;
 use crate::chunk::PeerRole;
 use crate::ids::{MemberId, ReplicaId};
@@ -29,6 +32,8 @@ pub struct PeerId(pub(crate) u32);
 pub(super) struct Peer {
     pub(super) member: MemberId,
     pub(super) role: PeerRole,
+    /// What it shares of chunk types; none when its program has what this one has.
+    pub(super) profile: Option<Arc<PeerProfile>>,
 
     // What goes to it.
     pub(super) owed: Owed,
@@ -87,6 +92,7 @@ impl Peer {
         Self {
             member,
             role,
+            profile: None,
             owed: Owed::default(),
             in_flight: InFlight::default(),
             company: Company::default(),

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::entry::ChunkRef;
+use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
 use super::records::{ModelledRecords, PackedRecords, Records};
 use super::target::{Doomed, Peer, PeerId};
@@ -303,14 +304,15 @@ impl ReplicaManager {
     ) -> Result<(), Stop> {
         // A node with one peer has nobody to pass anything on to.
         let relay_as = (self.peers.len() > 1).then_some(self.tick + 1);
-        let Self { entries, stores, stats, relayed, .. } = self;
+        let Self { entries, stores, stats, relayed, peers, .. } = self;
         let entry = &mut entries[place as usize];
+        let profile = profile_of(peers, entry.upstream);
         let several = basis.base != 0 && entry.chunks.len() > 1;
         // Noted first: should a later chunk turn out malformed, those before it have this version all the same.
         let mut changed = core::mem::replace(&mut entry.received, version) == 0;
         for chunk in &entry.chunks {
             let differs = !several || r.bool()?;
-            let arrival = Arrival { basis, version, relay_as };
+            let arrival = Arrival { basis, version, share: share(profile, chunk.class), relay_as };
             let store = &mut stores[usize::from(chunk.class)];
             changed |= store.receive(chunk.slot, arrival, differs.then(|| r.input())).map_err(|e| match e {
                 ReceiveError::Wire(error) => Stop::from(error),
@@ -329,15 +331,16 @@ impl ReplicaManager {
     /// late: to accept it would offer a version as a baseline that was never stored. No sender is stuck with that, because
     /// it sends nothing but its newest version.
     fn skip_chunks<'b>(&mut self, place: u32, basis: Basis, version: u32, r: &mut impl Supply<'b>) -> Result<(), Stop> {
-        let Self { entries, stores, .. } = self;
+        let Self { entries, stores, peers, .. } = self;
         let entry = &entries[place as usize];
+        let profile = profile_of(peers, entry.upstream);
         if version < entry.received {
             return Err(Stop::TooLate);
         }
         let chunks = &entry.chunks;
         for chunk in chunks {
             if basis.base == 0 || chunks.len() == 1 || r.bool()? {
-                let arrival = Arrival { basis, version, relay_as: None };
+                let arrival = Arrival { basis, version, share: share(profile, chunk.class), relay_as: None };
                 stores[usize::from(chunk.class)].skip(chunk.slot, arrival, r.input()).map_err(|e| match e {
                     ReceiveError::Wire(error) => Stop::from(error),
                     ReceiveError::MissingBaseline => Stop::TooLate,
@@ -356,4 +359,9 @@ impl ReplicaManager {
     fn may_bury(&self, peer: PeerId, id: ReplicaId) -> bool {
         self.peer(peer).is_some_and(|p: &Peer| p.role == PeerRole::Host || id.creator == p.member)
     }
+}
+
+/// The profile of the peer that a replica comes from.
+fn profile_of(peers: &[Option<Peer>], upstream: Option<PeerId>) -> Option<&PeerProfile> {
+    peers.get(upstream?.0 as usize)?.as_ref()?.profile.as_deref()
 }

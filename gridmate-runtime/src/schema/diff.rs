@@ -42,8 +42,8 @@ pub struct SchemaDiff {
 
 /// How two schemas go together.
 ///
-/// Nodes of one session need equal ones. `Compatible` says that nothing was taken away or given another meaning: data written by
-/// position can be read again, and a deployment has nothing to translate.
+/// Nodes of one session need equal ones, or compatible ones where both are [tolerant](crate::NodeConfig::tolerant): `Compatible` is
+/// exactly what that mode accepts, and it does not matter which of the two is the older.
 ///
 /// ```
 /// use gridmate_runtime::schema::{ChunkSnapshot, Compatibility, FieldSnapshot, Snapshot};
@@ -54,16 +54,19 @@ pub struct SchemaDiff {
 /// let longer = ship(vec![dataset("energy", "u8"), dataset("shield", "u8")]);
 ///
 /// assert_eq!(longer.diff(&released).compatibility(), Compatibility::Compatible);
-/// assert_eq!(released.diff(&longer).compatibility(), Compatibility::Breaking); // the shield is missing here
+/// assert_eq!(released.diff(&longer).compatibility(), Compatibility::Compatible);
 /// assert_eq!(released.diff(&released).compatibility(), Compatibility::Equal);
+///
+/// let before = ship(vec![dataset("shield", "u8"), dataset("energy", "u8")]);
+/// assert_eq!(before.diff(&released).compatibility(), Compatibility::Breaking); // not at the end
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Compatibility {
     /// They are the same.
     Equal,
-    /// Here there are more chunk types, or more datasets or RPCs at the end of some; everything else is the same.
+    /// Some chunk types have more datasets at the end, here or there; everything else is the same.
     Compatible,
-    /// Something that is there is missing here, or is not where or what it was.
+    /// Anything else differs.
     Breaking,
 }
 
@@ -161,13 +164,16 @@ pub enum SchemaChange {
     OnlyHere {
         /// Here.
         here: Option<String>,
-        /// Nothing that is there comes after it. Always so for chunk types: they have no place of their own.
+        /// Nothing that is there comes after it, and it could be left out: it is not the first of all datasets that have the entropy
+        /// coder. Always so for chunk types: they have no place of their own.
         last: bool,
     },
     /// It is missing here.
     OnlyThere {
         /// There.
         there: Option<String>,
+        /// As for [`OnlyHere`](Self::OnlyHere), seen from there.
+        last: bool,
     },
     /// It has another name there.
     Renamed {
@@ -193,17 +199,35 @@ impl Snapshot {
 impl SchemaDiff {
     /// How the two go together.
     pub fn compatibility(&self) -> Compatibility {
-        let addition = |d: &SchemaDifference| matches!(d.change, SchemaChange::OnlyHere { last: true, .. });
         match &self.differences[..] {
             [] => Compatibility::Equal,
-            some if some.iter().all(addition) => Compatibility::Compatible,
+            some if refused(some).is_none() => Compatibility::Compatible,
             _ => Compatibility::Breaking,
         }
     }
 }
 
+/// The first of all differences for which two programs cannot be in one session, be they tolerant: every one but datasets that a chunk
+/// type has more at the end, on one side.
+pub(super) fn refused(all: &[SchemaDifference]) -> Option<&SchemaDifference> {
+    let appended = |d: &SchemaDifference| {
+        let dataset = d.field.as_ref().is_some_and(|field| field.kind == FieldKind::Dataset);
+        match d.change {
+            SchemaChange::OnlyHere { last: true, .. } if dataset => Some(true),
+            SchemaChange::OnlyThere { last: true, .. } if dataset => Some(false),
+            _ => None,
+        }
+    };
+    all.chunk_by(|a, b| a.chunk == b.chunk).find_map(|of_one| {
+        let side = appended(&of_one[0]);
+        of_one.iter().find(|d| appended(d).is_none() || appended(d) != side)
+    })
+}
+
 pub(super) fn differences(here: &Outline, there: &Outline) -> Vec<SchemaDifference> {
     let pairs = pair(&here.chunks, &there.chunks, |chunk| chunk.name.key, |a, b, _| a.body == b.body);
+    // Where only one has any, they send different kinds of messages.
+    let same_kind = here.is_modelled().zip(there.is_modelled()).is_none_or(|(here, there)| here == there);
     let mut out = Vec::new();
     for (chunk, partner) in here.chunks.iter().zip(&pairs.partners) {
         let name = &chunk.name.text;
@@ -217,8 +241,8 @@ pub(super) fn differences(here: &Outline, there: &Outline) -> Vec<SchemaDifferen
         } else if partner.body != chunk.body {
             match (&chunk.members, &partner.members) {
                 (Some(ours), Some(theirs)) => {
-                    members(chunk, FieldKind::Dataset, &ours[0], &theirs[0], &mut out);
-                    members(chunk, FieldKind::Rpc, &ours[1], &theirs[1], &mut out);
+                    members(chunk, FieldKind::Dataset, [&ours[0], &theirs[0]], same_kind, &mut out);
+                    members(chunk, FieldKind::Rpc, [&ours[1], &theirs[1]], same_kind, &mut out);
                 }
                 _ => whole(SchemaChange::Changed { here: None, there: None }),
             }
@@ -227,12 +251,18 @@ pub(super) fn differences(here: &Outline, there: &Outline) -> Vec<SchemaDifferen
     out.extend(pairs.leftover.into_iter().map(|at| SchemaDifference {
         chunk: there.chunks[at].name.text.clone(),
         field: None,
-        change: SchemaChange::OnlyThere { there: None },
+        change: SchemaChange::OnlyThere { there: None, last: true },
     }));
     out
 }
 
-fn members(chunk: &ChunkOutline, kind: FieldKind, ours: &[Member], theirs: &[Member], out: &mut Vec<SchemaDifference>) {
+fn members(
+    chunk: &ChunkOutline,
+    kind: FieldKind,
+    [ours, theirs]: [&[Member]; 2],
+    same_kind: bool,
+    out: &mut Vec<SchemaDifference>,
+) {
     let same_place = |a: &Member, b: &Member, places: [usize; 2]| a.shape.key == b.shape.key && places[0] == places[1];
     let pairs = pair(ours, theirs, |member| member.name.key, same_place);
     let mut push = |name: &Label, change| {
@@ -241,10 +271,12 @@ fn members(chunk: &ChunkOutline, kind: FieldKind, ours: &[Member], theirs: &[Mem
     };
     let settled = settled(&pairs.partners);
     let end = pairs.partners.iter().rposition(Option::is_some).map_or(0, |at| at + 1);
+    let end_there = pairs.partners.iter().flatten().max().map_or(0, |at| at + 1);
+    let spare = |member: &Member| same_kind || member.is_modelled() == Some(false);
     for (here, (ours, partner)) in ours.iter().zip(&pairs.partners).enumerate() {
         let shape = ours.shape.text.clone();
         let Some(there) = *partner else {
-            push(&ours.name, SchemaChange::OnlyHere { here: shape, last: here >= end });
+            push(&ours.name, SchemaChange::OnlyHere { here: shape, last: here >= end && spare(ours) });
             continue;
         };
         let theirs = &theirs[there];
@@ -259,7 +291,9 @@ fn members(chunk: &ChunkOutline, kind: FieldKind, ours: &[Member], theirs: &[Mem
         }
     }
     for at in pairs.leftover {
-        push(&theirs[at].name, SchemaChange::OnlyThere { there: theirs[at].shape.text.clone() });
+        let theirs = &theirs[at];
+        let last = at >= end_there && spare(theirs);
+        push(&theirs.name, SchemaChange::OnlyThere { there: theirs.shape.text.clone(), last });
     }
 }
 
@@ -338,8 +372,12 @@ impl fmt::Display for SchemaDifference {
                 f.write_str(if *last && self.field.is_some() { " is only here, at the end" } else { " is only here" })?;
                 in_brackets(f, here)
             }
-            SchemaChange::OnlyThere { there } => {
-                f.write_str(" is only there")?;
+            SchemaChange::OnlyThere { there, last } => {
+                f.write_str(if *last && self.field.is_some() {
+                    " is only there, at the end"
+                } else {
+                    " is only there"
+                })?;
                 in_brackets(f, there)
             }
             SchemaChange::Renamed { there: Some(there) } => write!(f, " is called `{there}` there"),

@@ -3,7 +3,7 @@
 //! A host sends it with its refusal; the joiner compares it with its own. Small registries travel in full. Larger ones go
 //! through [forms](FORMS) that say less and less; the last says nothing, and then the fingerprints are all there is.
 //!
-//! Integers are little-endian.
+//! Integers are little-endian. A host that is [tolerant](super::tolerance) says something before it.
 //!
 //! ```text
 //! digest  = form:u8  count:u16  chunk*
@@ -16,6 +16,7 @@
 use super::Snapshot;
 use super::diff::{SchemaDifference, differences};
 use super::outline::{ChunkOutline, Form, Label, Member, Outline, Part, body};
+use super::tolerance::digest_of;
 
 /// Form 1 and so on, from the one that says most.
 const FORMS: [Form; 4] = [
@@ -31,10 +32,10 @@ impl Snapshot {
         (1..).zip(FORMS).find_map(|(number, form)| self.encode(number, form, limit)).unwrap_or_default()
     }
 
-    /// The first thing that differs here from what `digest` says of the schema there. `None` when it says nothing, or nothing
-    /// that differs, or is no digest.
+    /// The first thing that differs here from what a host says of the schema there: a `digest`, or what tolerant hosts put
+    /// before it and a digest. `None` when it says nothing, or nothing that differs, or is no digest.
     pub fn first_difference(&self, digest: &[u8]) -> Option<SchemaDifference> {
-        let (form, there) = decode(digest)?;
+        let (form, there) = decode(digest_of(digest))?;
         differences(&Outline::of(self, form), &there).into_iter().next()
     }
 
@@ -81,7 +82,7 @@ fn put(out: &mut Vec<u8>, part: Part, label: &Label) -> Option<()> {
 }
 
 /// Every item takes bytes, so what comes out is bounded by what goes in.
-fn decode(mut digest: &[u8]) -> Option<(Form, Outline)> {
+pub(super) fn decode(mut digest: &[u8]) -> Option<(Form, Outline)> {
     let input = &mut digest;
     let form = *FORMS.get(usize::from(take(input, 1)?[0]).checked_sub(1)?)?;
     let mut chunks = Vec::new();

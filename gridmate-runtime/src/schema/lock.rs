@@ -35,7 +35,8 @@ pub const BLESS: &str = "GRIDMATE_BLESS";
 ///
 /// # Panics
 /// When the file has another schema: with what differs, and whether that is
-/// [compatible or breaking](crate::schema::Compatibility). When there is no file, or it is no schema.
+/// [compatible or breaking](crate::schema::Compatibility), that is, whether [tolerant](crate::NodeConfig::tolerant) nodes of the two
+/// can be in one session. When there is no file, or it is no schema.
 #[macro_export]
 macro_rules! assert_schema {
     ($path:expr, $registry:expr $(,)?) => {
@@ -86,14 +87,19 @@ fn check(path: &Path, schema: &Snapshot, bless: bool) -> Result<(), String> {
     let diff = schema.diff(&locked);
     let verdict = match diff.compatibility() {
         Compatibility::Equal => return Ok(()),
-        Compatibility::Compatible => "This is a compatible change: it only adds.",
-        Compatibility::Breaking => "This is a breaking change.",
+        Compatibility::Compatible => {
+            "This is a compatible change: datasets at the end of a chunk. Nodes from before and after join each other where both \
+             are tolerant (`NodeConfig::tolerant`), and nowhere else."
+        }
+        Compatibility::Breaking => {
+            "This is a breaking change. Nodes from before and after do not join each other, tolerant or not."
+        }
     };
     let mut complaint = format!("The schema here is not the one there, in {shown}:\n");
     for difference in diff.differences {
         let _ = writeln!(complaint, "  {difference}");
     }
-    let _ = write!(complaint, "{verdict} Either way, nodes from before and after do not join each other.\n{how}");
+    let _ = write!(complaint, "{verdict}\n{how}");
     Err(complaint)
 }
 
@@ -129,7 +135,11 @@ mod tests {
             "{other}"
         );
         let more = Snapshot { chunks: [schema("u8").chunks, vec![ChunkSnapshot::default()]].concat() };
-        assert!(check(&path, &more, false).unwrap_err().contains("compatible"));
+        assert!(check(&path, &more, false).unwrap_err().contains("a breaking change"));
+        let mut longer = schema("u8");
+        longer.chunks[0].datasets.push(FieldSnapshot { name: "shield".to_owned(), shape: "u8".to_owned() });
+        let said = check(&path, &longer, false).unwrap_err();
+        assert!(said.contains("a compatible change") && said.contains("NodeConfig::tolerant"), "{said}");
         fs::write(&path, fs::read_to_string(&path).unwrap().replace("u8", "u9").replace('\n', "\r\n")).unwrap();
         let edited = check(&path, &schema("u8"), false).unwrap_err();
         assert!(edited.contains("line 3, column 18: the fingerprint should be"), "{edited}");

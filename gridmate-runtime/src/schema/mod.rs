@@ -3,7 +3,8 @@
 //! A [`ChunkDescriptor`] is what the derive writes into a `static`; a [`ChunkSchema`] is the same made whole, with every
 //! layout spelled out, as text for people and as a fingerprint for the handshake. A [`Snapshot`] is all schemas of a registry
 //! as plain data: it goes to JSON and back, finds what [differs](Snapshot::diff) between two programs, and can be
-//! [kept in a file](crate::assert_schema). None of it is touched by a tick.
+//! [kept in a file](crate::assert_schema). A [`Profile`] is what two programs have in common all the same. None of it is touched by
+//! a tick.
 
 mod chunk_schema;
 mod descriptor;
@@ -14,6 +15,7 @@ mod json;
 mod lock;
 mod outline;
 mod snapshot;
+mod tolerance;
 
 pub use chunk_schema::{ChunkSchema, FNV_OFFSET, RpcSchema, fnv1a};
 pub use descriptor::{ChunkDescriptor, Coder, DatasetDescriptor, Priority};
@@ -22,3 +24,4 @@ pub use json::{JsonError, JsonErrorKind};
 #[cfg(not(target_family = "wasm"))]
 pub use lock::{BLESS, assert_schema_at};
 pub use snapshot::{ChunkSnapshot, FieldSnapshot, RpcSnapshot, Snapshot};
+pub use tolerance::Profile;

@@ -3,6 +3,7 @@
 //! What is compared may come from a file that says everything, or from a [digest](super::digest) that says little. Both
 //! become an [`Outline`], so that one algorithm finds what differs.
 
+use super::tolerance::is_modelled;
 use super::{ChunkSnapshot, FNV_OFFSET, Snapshot, fnv1a};
 
 #[derive(Debug, PartialEq)]
@@ -70,6 +71,23 @@ impl Part {
 impl Outline {
     pub(super) fn of(snapshot: &Snapshot, form: Form) -> Self {
         Self { chunks: snapshot.chunks.iter().map(|chunk| ChunkOutline::of(chunk, form)).collect() }
+    }
+
+    /// Whether a dataset has the entropy coder; `None` when layouts are not known.
+    pub(super) fn is_modelled(&self) -> Option<bool> {
+        let mut any = false;
+        for chunk in &self.chunks {
+            for dataset in &chunk.members.as_ref()?[0] {
+                any |= dataset.is_modelled()?;
+            }
+        }
+        Some(any)
+    }
+}
+
+impl Member {
+    pub(super) fn is_modelled(&self) -> Option<bool> {
+        self.shape.text.as_deref().map(is_modelled)
     }
 }
 

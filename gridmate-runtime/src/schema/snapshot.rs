@@ -159,8 +159,15 @@ impl fmt::Display for Snapshot {
 
 impl fmt::Display for ChunkSnapshot {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.print(self.datasets.len(), f)
+    }
+}
+
+impl ChunkSnapshot {
+    /// Prints it as if it had only the first `datasets`.
+    pub(super) fn print(&self, datasets: usize, f: &mut impl fmt::Write) -> fmt::Result {
         writeln!(f, "chunk {}", self.name)?;
-        for dataset in &self.datasets {
+        for dataset in self.datasets.iter().take(datasets) {
             writeln!(f, "  {dataset}")?;
         }
         for rpc in &self.rpcs {

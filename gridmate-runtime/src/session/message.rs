@@ -1,11 +1,13 @@
 //! The bits of hellos, welcomes and control messages. All are whole bytes long; names are UTF-8.
 //!
 //! ```text
-//! hello   = length:varint name
+//! hello   = length:varint name [claim]
 //! welcome = member:32 session:64
 //! control = 1:8 member:32 length:varint name        someone has joined
 //!         | 2:8 member:32 reason:8                  someone has left
 //! ```
+//!
+//! What a claim is, is the schema's business.
 
 use super::LeaveReason;
 use crate::ids::MemberId;
@@ -15,6 +17,8 @@ use crate::wire::{BitReader, BitWriter, WireError};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hello<'a> {
     pub(super) name: &'a str,
+    /// What the joiner has in common with the host; empty if that is everything.
+    pub(super) claim: &'a [u8],
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -33,13 +37,13 @@ impl<'a> Hello<'a> {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut w = BitWriter::new();
         write_name(self.name, &mut w);
+        w.bytes(self.claim);
         w.finish().to_vec()
     }
 
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, WireError> {
-        let mut r = BitReader::new(bytes);
-        let name = read_name(bytes, &mut r)?;
-        Ok(Self { name })
+        let (name, claim) = take_name(bytes, &mut BitReader::new(bytes))?;
+        Ok(Self { name, claim })
     }
 }
 
@@ -107,18 +111,24 @@ fn write_name(name: &str, w: &mut BitWriter) {
     w.bytes(name.as_bytes());
 }
 
-/// A name is the last thing in every message that has one.
+/// A name is the last thing in every control message that has one.
 fn read_name<'a>(bytes: &'a [u8], r: &mut BitReader<'_>) -> Result<&'a str, WireError> {
+    match take_name(bytes, r)? {
+        (name, []) => Ok(name),
+        _ => Err(WireError::Invalid),
+    }
+}
+
+/// A name, and what follows it.
+fn take_name<'a>(bytes: &'a [u8], r: &mut BitReader<'_>) -> Result<(&'a str, &'a [u8]), WireError> {
     let length = r.varint()?;
     let rest = &bytes[r.position() / 8..];
     if length > limits::NAME_BYTES as u64 {
         return Err(WireError::TooLong);
     }
-    match length.cmp(&(rest.len() as u64)) {
-        core::cmp::Ordering::Equal => core::str::from_utf8(rest).map_err(|_| WireError::NotUtf8),
-        core::cmp::Ordering::Less => Err(WireError::Invalid),
-        core::cmp::Ordering::Greater => Err(WireError::UnexpectedEnd),
-    }
+    #[expect(clippy::cast_possible_truncation, reason = "a few bytes")]
+    let (name, rest) = rest.split_at_checked(length as usize).ok_or(WireError::UnexpectedEnd)?;
+    Ok((core::str::from_utf8(name).map_err(|_| WireError::NotUtf8)?, rest))
 }
 
 fn read_member(r: &mut BitReader<'_>) -> Result<MemberId, WireError> {
@@ -138,17 +148,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_come_back_and_prefixes_do_not(name in "\\PC{0,16}", id in 1u32.., session in any::<u64>(), reason in 0u8..5) {
+        fn messages_come_back_and_prefixes_do_not(name in "\\PC{0,16}", id in 1u32.., session in any::<u64>(), reason in 0u8..5, claim in prop::collection::vec(any::<u8>(), 0..9)) {
             let member = MemberId(id);
             let joined = ControlMessage::Joined { member, name: &name };
             let left = ControlMessage::Left { member, reason: LeaveReason::from_wire(reason).unwrap() };
             let welcome = Welcome { member, session };
-            let (joined_bytes, left_bytes, hello) = (joined.encode(), left.encode(), Hello { name: &name }.encode());
+            let (joined_bytes, left_bytes, hello) = (joined.encode(), left.encode(), Hello { name: &name, claim: &claim }.encode());
             let welcome_bytes = welcome.encode();
             prop_assert_eq!(ControlMessage::decode(&joined_bytes), Ok(joined));
             prop_assert_eq!(ControlMessage::decode(&left_bytes), Ok(left));
             prop_assert_eq!(Welcome::decode(&welcome_bytes), Ok(welcome));
-            prop_assert_eq!(Hello::decode(&hello), Ok(Hello { name: &name }));
+            prop_assert_eq!(Hello::decode(&hello), Ok(Hello { name: &name, claim: &claim }));
             for bytes in [joined_bytes, left_bytes] {
                 for cut in 0..bytes.len() {
                     prop_assert!(ControlMessage::decode(&bytes[..cut]).is_err());

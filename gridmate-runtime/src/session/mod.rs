@@ -11,19 +11,23 @@
 //! others ◀──── Joined { the joiner }         host
 //! others ◀──── Left { member, reason }       host      when its connection ends
 //! ```
+//!
+//! A joiner whose schema is not quite the host's may say a second hello: see `tolerant`.
 
 mod event;
 mod message;
+mod tolerant;
 
 use std::collections::{BTreeMap, VecDeque};
 
 pub use event::{JoinError, LeaveReason, SessionEvent};
 
 use self::message::{ControlMessage, Hello, Welcome};
+use self::tolerant::Tolerance;
 use crate::carrier::{ConnectionId, DisconnectReason, Refusal};
 use crate::ids::MemberId;
 use crate::limits;
-use crate::schema::Snapshot;
+use crate::schema::{Profile, Snapshot};
 
 /// Someone in the session.
 ///
@@ -69,10 +73,16 @@ pub(crate) enum Action {
         connection: ConnectionId,
         reason: DisconnectReason,
     },
-    /// A member can be replicated with from now on.
+    /// To be said to the host that refused, in the name of its fingerprint.
+    SayAgain {
+        schema: u64,
+        hello: Vec<u8>,
+    },
+    /// A member can be replicated with from now on: everything, or what it has in common with this node.
     PeerUp {
         connection: ConnectionId,
         member: MemberId,
+        profile: Option<Profile>,
     },
     /// This node has become a member.
     Joined {
@@ -91,6 +101,8 @@ pub(crate) struct Session {
     local: MemberId,
     local_name: String,
     max_members: usize,
+    /// Unless only equal schemas will do.
+    tolerance: Option<Tolerance>,
     next_member: u32,
     members: BTreeMap<MemberId, Member>,
     /// On the host: who is behind each connection, from the moment it is accepted.
@@ -115,6 +127,7 @@ enum Role {
 struct Joiner {
     member: MemberId,
     name: String,
+    profile: Option<Profile>,
     connected: bool,
 }
 
@@ -128,6 +141,11 @@ impl Session {
 
     pub(crate) fn join(name: &str) -> Self {
         Self::new(Role::Client { host: None, joined: false }, name, 0, 0)
+    }
+
+    /// From now on others may have datasets more or less than `schema`, which is ours.
+    pub(crate) fn tolerate(&mut self, schema: Snapshot) {
+        self.tolerance = Some(Tolerance::new(schema));
     }
 
     /// The connection to the host has been begun, or could not be.
@@ -144,7 +162,7 @@ impl Session {
 
     /// The bytes to introduce ourselves with.
     pub(crate) fn hello(name: &str) -> Vec<u8> {
-        Hello { name }.encode()
+        Hello { name, claim: &[] }.encode()
     }
 
     pub(crate) const fn id(&self) -> u64 {
@@ -182,20 +200,33 @@ impl Session {
             // Those who only said hello hold no place: anyone can say hello.
             _ if self.members.len() >= self.max_members => Refusal::Full,
             Err(_) => Refusal::Denied { code: refusal::BAD_HELLO, text: "unreadable hello".to_owned() },
-            Ok(Hello { name }) => {
-                let member = MemberId(self.next_member);
-                let Some(next) = self.next_member.checked_add(1) else {
-                    self.actions.push_back(Action::Refuse { connection, reason: Refusal::Full });
+            Ok(Hello { name, claim }) => match self.believe(claim) {
+                Ok(profile) => {
+                    let member = MemberId(self.next_member);
+                    let Some(next) = self.next_member.checked_add(1) else {
+                        self.actions.push_back(Action::Refuse { connection, reason: Refusal::Full });
+                        return;
+                    };
+                    self.next_member = next;
+                    let joiner = Joiner { member, name: name.to_owned(), profile, connected: false };
+                    self.connections.insert(connection, joiner);
+                    let welcome = Welcome { member, session: self.id }.encode();
+                    self.actions.push_back(Action::Accept { connection, welcome });
                     return;
-                };
-                self.next_member = next;
-                self.connections.insert(connection, Joiner { member, name: name.to_owned(), connected: false });
-                let welcome = Welcome { member, session: self.id }.encode();
-                self.actions.push_back(Action::Accept { connection, welcome });
-                return;
-            }
+                }
+                Err(reason) => reason,
+            },
         };
         self.actions.push_back(Action::Refuse { connection, reason });
+    }
+
+    /// What a joiner has in common with us; none if that is everything.
+    fn believe(&self, claim: &[u8]) -> Result<Option<Profile>, Refusal> {
+        if claim.is_empty() {
+            return Ok(None);
+        }
+        let profile = self.tolerance.as_ref().and_then(|tolerance| tolerance.check(claim));
+        profile.map(Some).ok_or_else(|| Refusal::denied(refusal::CLAIM, "the schemas have less in common"))
     }
 
     /// A connection is up, on either end. `welcome` is what the accepting end sent; empty there.
@@ -211,8 +242,8 @@ impl Session {
                     return Ok(());
                 }
                 joiner.connected = true;
-                let (member, name) = (joiner.member, joiner.name.clone());
-                self.actions.push_back(Action::PeerUp { connection, member });
+                let (member, name, profile) = (joiner.member, joiner.name.clone(), joiner.profile.take());
+                self.actions.push_back(Action::PeerUp { connection, member, profile });
                 for known in self.members.values() {
                     let message = ControlMessage::Joined { member: known.id, name: &known.name }.encode();
                     self.actions.push_back(Action::Send { connection, message });
@@ -229,7 +260,8 @@ impl Session {
                 let name = self.local_name.clone();
                 self.enter(member, name);
                 self.actions.push_back(Action::Joined { local: member });
-                self.actions.push_back(Action::PeerUp { connection, member: MemberId::HOST });
+                let profile = self.tolerance.as_ref().and_then(Tolerance::profile);
+                self.actions.push_back(Action::PeerUp { connection, member: MemberId::HOST, profile });
                 self.events.push_back(SessionEvent::Joined { local: member });
             }
             _ => {}
@@ -261,16 +293,29 @@ impl Session {
 
     /// The host we asked refused. `schema` is ours.
     pub(crate) fn handle_refused(&mut self, connection: ConnectionId, reason: Refusal, schema: &Snapshot) {
-        if matches!(self.role, Role::Client { host, .. } if host == Some(connection)) {
-            self.role = Role::Ended;
-            let error = match reason {
-                Refusal::Schema { ours, theirs, details } => {
-                    JoinError::Schema { ours, theirs, difference: schema.first_difference(&details) }
-                }
-                reason => JoinError::Refused(reason),
-            };
-            self.events.push_back(SessionEvent::JoinFailed { error });
+        if !matches!(self.role, Role::Client { host, .. } if host == Some(connection)) {
+            return;
         }
+        let error = match (reason, &mut self.tolerance) {
+            (Refusal::Schema { ours, theirs, details }, Some(tolerance)) => {
+                match tolerance.claim(ours, theirs, &details) {
+                    Ok(claim) => {
+                        let hello = Hello { name: &self.local_name, claim: &claim }.encode();
+                        self.role = Role::Client { host: None, joined: false };
+                        self.actions.push_back(Action::SayAgain { schema: theirs, hello });
+                        return;
+                    }
+                    Err(difference) => JoinError::Schema { ours, theirs, difference },
+                }
+            }
+            (Refusal::Schema { ours, theirs, details }, None) => {
+                JoinError::Schema { ours, theirs, difference: schema.first_difference(&details) }
+            }
+            (reason, Some(tolerance)) => tolerance.refused(reason),
+            (reason, None) => JoinError::Refused(reason),
+        };
+        self.role = Role::Ended;
+        self.events.push_back(SessionEvent::JoinFailed { error });
     }
 
     /// A connection has ended.
@@ -333,6 +378,7 @@ impl Session {
             local: MemberId::NONE,
             local_name: name.to_owned(),
             max_members: max_members.min(limits::MEMBERS),
+            tolerance: None,
             next_member: MemberId::HOST.0 + 1,
             members: BTreeMap::new(),
             connections: BTreeMap::new(),
@@ -359,4 +405,5 @@ impl Session {
 mod refusal {
     pub(super) const NOT_HOST: u8 = 1;
     pub(super) const BAD_HELLO: u8 = 2;
+    pub(super) const CLAIM: u8 = 3;
 }

@@ -49,28 +49,31 @@ impl BitWriter {
     }
 
     /// Writes the low `count` bits of `value`; `count` is 0..=64 and the bits above must be zero.
-    #[inline]
+    #[inline(always)]
     pub fn bits(&mut self, value: u64, count: u32) {
         debug_assert!(count <= 64 && (count == 64 || value >> count == 0), "{value:#x} has more than {count} bits");
-        self.word |= value << self.filled;
-        let filled = self.filled + count;
+        // Which is so anyway; the compiler does not know.
+        let before = self.filled & 63;
+        let word = self.word | value << before;
+        let filled = before + count;
         if filled >= 64 {
-            self.bytes.extend_from_slice(&self.word.to_le_bytes());
-            // The shift is 64 only when the word was empty, and then nothing of `value` is left.
-            self.word = value.checked_shr(64 - self.filled).unwrap_or(0);
+            self.bytes.extend_from_slice(&word.to_le_bytes());
+            self.word = behind(value, 64 - before);
+        } else {
+            self.word = word;
         }
         self.filled = filled & 63;
     }
 
     /// Writes one bit.
-    #[inline]
+    #[inline(always)]
     pub fn bool(&mut self, value: bool) {
         self.bits(u64::from(value), 1);
     }
 
     /// Writes `value >= 1` in 2⌊log₂ value⌋ + 1 bits: as many zeros as bits follow the leading one, the one, those bits
     /// (Elias gamma, 1975). 1 costs one bit, 2 and 3 cost three. Zero is written as 1 in release builds.
-    #[inline]
+    #[inline(always)]
     pub fn gamma(&mut self, value: u32) {
         debug_assert!(value != 0, "gamma codes start at 1");
         let value = u64::from(value.max(1));
@@ -81,7 +84,7 @@ impl BitWriter {
 
     /// Writes `value` in groups of seven bits, least significant first, each followed by a bit that says whether another
     /// group comes: 8 bits below 128, 16 below 16,384, and so on.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self, mut value: u64) {
         while value >= 0x80 {
             self.bits(value & 0x7F | 0x80, 8);
@@ -92,11 +95,18 @@ impl BitWriter {
 
     /// Writes whole bytes, at any bit position.
     pub fn bytes(&mut self, bytes: &[u8]) {
-        if self.filled.is_multiple_of(8) {
+        let (words, rest) = bytes.as_chunks::<8>();
+        if self.filled.is_multiple_of(8) && bytes.len() > 32 {
             self.flush();
             self.bytes.extend_from_slice(bytes);
-        } else {
-            self.append(bytes, bytes.len() * 8);
+            return;
+        }
+        for word in words {
+            self.bits(u64::from_le_bytes(*word), 64);
+        }
+        if !rest.is_empty() {
+            #[expect(clippy::cast_possible_truncation, reason = "fewer than eight")]
+            self.bits(tail(bytes), rest.len() as u32 * 8);
         }
     }
 
@@ -104,7 +114,7 @@ impl BitWriter {
     ///
     /// # Panics
     /// When `source` holds fewer than `count` bits.
-    #[inline]
+    #[inline(always)]
     pub fn append(&mut self, source: &[u8], count: usize) {
         let (words, rest) = source[..count.div_ceil(8)].as_chunks::<8>();
         let mut left = count;
@@ -124,7 +134,7 @@ impl BitWriter {
     }
 
     /// Bits written so far.
-    #[inline]
+    #[inline(always)]
     pub const fn len(&self) -> usize {
         self.bytes.len() * 8 + self.filled as usize
     }
@@ -135,12 +145,14 @@ impl BitWriter {
     }
 
     /// Pads to a byte boundary with zeros and shows everything written. Writing may go on after it.
+    #[inline]
     pub fn finish(&mut self) -> &[u8] {
         self.flush();
         &self.bytes
     }
 
     /// Forgets the bits and the error, keeps the memory.
+    #[inline]
     pub fn clear(&mut self) {
         self.bytes.clear();
         self.word = 0;
@@ -196,12 +208,37 @@ impl BitWriter {
         }
     }
 
+    #[inline(always)]
     fn flush(&mut self) {
-        let whole = self.filled.div_ceil(8) as usize;
-        self.bytes.extend_from_slice(&self.word.to_le_bytes()[..whole]);
+        let end = self.bytes.len() + self.filled.div_ceil(8) as usize;
+        // All of the word, which is quicker than a part.
+        self.bytes.extend_from_slice(&self.word.to_le_bytes());
+        self.bytes.truncate(end);
         self.word = 0;
         self.filled = 0;
     }
+}
+
+/// What is left of `value` without its first `count` bits, 1..=64.
+#[inline(always)]
+pub(super) const fn behind(value: u64, count: u32) -> u64 {
+    value >> 1 >> (count - 1)
+}
+
+/// The bytes that are left when all whole words of `bytes` are gone, at least one; the first is the lowest.
+#[inline(always)]
+pub(super) fn tail(bytes: &[u8]) -> u64 {
+    let left = bytes.len() % 8;
+    if let Some(last) = bytes.last_chunk::<8>() {
+        // With those before it, which are shifted out.
+        return u64::from_le_bytes(*last) >> (64 - left * 8);
+    }
+    // Of four and more the ends overlap, of three and fewer the middle.
+    if let (Some(first), Some(last)) = (bytes.first_chunk::<4>(), bytes.last_chunk::<4>()) {
+        return u64::from(u32::from_le_bytes(*first)) | u64::from(u32::from_le_bytes(*last)) << ((left - 4) * 8);
+    }
+    let at = |i: usize| u64::from(bytes[i]) << (i * 8);
+    at(0) | at(left / 2) | at(left - 1)
 }
 
 /// Reads what a [`BitWriter`] wrote. Never panics and never allocates, whatever the bytes.
@@ -221,40 +258,43 @@ impl BitWriter {
 #[derive(Clone, Debug)]
 pub struct BitReader<'a> {
     bytes: &'a [u8],
-    /// Next byte to load into `word`.
-    next: usize,
-    word: u64,
-    /// Bits of `word` not yet handed out.
-    filled: u32,
+    /// Bits read so far.
+    at: usize,
 }
+
+/// Bits that one load is sure to bring, wherever they begin in a byte.
+pub(super) const AT_ONCE: u32 = 57;
 
 impl<'a> BitReader<'a> {
     /// Starts at the first bit of `bytes`.
     pub const fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, next: 0, word: 0, filled: 0 }
+        Self { bytes, at: 0 }
     }
 
     /// Reads `count` bits, 0..=64.
     ///
     /// # Errors
     /// [`WireError::UnexpectedEnd`] when fewer are left; none are consumed then.
-    #[inline]
+    #[inline(always)]
     pub fn bits(&mut self, count: u32) -> Result<u64, WireError> {
         debug_assert!(count <= 64, "{count} bits do not fit a word");
-        if count <= self.filled {
-            let value = self.word & low_mask(count);
-            self.word = self.word.checked_shr(count).unwrap_or(0);
-            self.filled -= count;
-            return Ok(value);
+        if self.remaining() < count as usize {
+            return Err(WireError::UnexpectedEnd);
         }
-        self.bits_across(count)
+        let mut bits = self.load();
+        if count > AT_ONCE {
+            // The upper half begins four bytes on.
+            bits = bits & low_mask(32) | self.load_behind(32) << 32;
+        }
+        self.at += count as usize;
+        Ok(bits & low_mask(count))
     }
 
     /// Reads one bit.
     ///
     /// # Errors
     /// [`WireError::UnexpectedEnd`] when none is left.
-    #[inline]
+    #[inline(always)]
     pub fn bool(&mut self) -> Result<bool, WireError> {
         Ok(self.bits(1)? != 0)
     }
@@ -263,7 +303,7 @@ impl<'a> BitReader<'a> {
     ///
     /// # Errors
     /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for more than 32 bits.
-    #[inline]
+    #[inline(always)]
     pub fn gamma(&mut self) -> Result<u32, WireError> {
         let tail = self.zeros(31)?;
         #[expect(clippy::cast_possible_truncation, reason = "at most 31 bits are read")]
@@ -275,13 +315,14 @@ impl<'a> BitReader<'a> {
     ///
     /// # Errors
     /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for more than `most`, which is at most 32.
-    #[inline]
+    #[inline(always)]
     pub(super) fn zeros(&mut self, most: u32) -> Result<u32, WireError> {
-        let count = self.peek().trailing_zeros();
+        let left = self.remaining();
+        let count = if left == 0 { 64 } else { self.load().trailing_zeros() };
         if count > most {
-            return Err(if self.remaining() <= most as usize { WireError::UnexpectedEnd } else { WireError::Invalid });
+            return Err(if left <= most as usize { WireError::UnexpectedEnd } else { WireError::Invalid });
         }
-        self.bits(count + 1)?;
+        self.at += count as usize + 1;
         Ok(count)
     }
 
@@ -289,7 +330,7 @@ impl<'a> BitReader<'a> {
     ///
     /// # Errors
     /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for a padded form or more than 64 bits.
-    #[inline]
+    #[inline(always)]
     pub fn varint(&mut self) -> Result<u64, WireError> {
         super::Source::varint(self)
     }
@@ -306,63 +347,67 @@ impl<'a> BitReader<'a> {
         for word in words {
             *word = self.bits(64)?.to_le_bytes();
         }
-        for byte in rest {
-            *byte = self.bits(8)?.to_le_bytes()[0];
+        if !rest.is_empty() {
+            #[expect(clippy::cast_possible_truncation, reason = "fewer than eight")]
+            let word = self.bits(rest.len() as u32 * 8)?.to_le_bytes();
+            rest.iter_mut().zip(word).for_each(|(to, from)| *to = from);
         }
         Ok(())
     }
 
     /// Bits not yet read.
-    #[inline]
+    #[inline(always)]
     pub const fn remaining(&self) -> usize {
-        (self.bytes.len() - self.next) * 8 + self.filled as usize
+        self.bytes.len() * 8 - self.at
     }
 
     /// Bits read so far.
     pub const fn position(&self) -> usize {
-        self.bytes.len() * 8 - self.remaining()
+        self.at
     }
 
-    /// The next bits, 64 of them or all that are left; zeros follow the end.
-    #[inline]
-    fn peek(&self) -> u64 {
-        let rest = &self.bytes[self.next..];
-        let word = match rest.first_chunk::<8>() {
-            Some(word) => u64::from_le_bytes(*word),
-            None => {
-                let mut word = [0; 8];
-                word[..rest.len()].copy_from_slice(rest);
-                u64::from_le_bytes(word)
-            }
-        };
-        self.word | word.checked_shl(self.filled).unwrap_or(0)
+    /// Goes past bits that were loaded, and are there.
+    #[inline(always)]
+    pub(super) const fn skip(&mut self, count: usize) {
+        self.at += count;
     }
 
-    fn bits_across(&mut self, count: u32) -> Result<u64, WireError> {
-        if self.remaining() < count as usize {
-            return Err(WireError::UnexpectedEnd);
-        }
-        let low = self.word;
-        let have = self.filled;
-        let rest = &self.bytes[self.next..];
-        let (word, loaded) = match rest.first_chunk::<8>() {
-            Some(word) => (u64::from_le_bytes(*word), 8),
-            None => {
-                let mut word = [0; 8];
-                word[..rest.len()].copy_from_slice(rest);
-                (u64::from_le_bytes(word), rest.len())
-            }
-        };
-        self.next += loaded;
-        let need = count - have;
-        let value = low | (word & low_mask(need)) << have;
-        self.word = word.checked_shr(need).unwrap_or(0);
-        #[expect(clippy::cast_possible_truncation, reason = "at most 64 bits were loaded")]
-        {
-            self.filled = loaded as u32 * 8 - need;
-        }
-        Ok(value)
+    /// The next bits, at least [`AT_ONCE`] of them or all that are left; zeros follow the end. At the end itself, anything.
+    #[inline(always)]
+    fn load(&self) -> u64 {
+        self.load_behind(0)
     }
+
+    /// As [`load`](Self::load), when there are `skipped` bits and they have been skipped.
+    #[inline(always)]
+    pub(super) fn load_behind(&self, skipped: usize) -> u64 {
+        let at = self.at + skipped;
+        let from = at / 8;
+        match self.bytes.get(from..from + 8).and_then(<[u8]>::first_chunk::<8>) {
+            Some(word) => u64::from_le_bytes(*word) >> (at % 8),
+            None => load_last(self.bytes, at),
+        }
+    }
+}
+
+/// As [`BitReader::load`], where no eight bytes are left.
+#[inline]
+fn load_last(bytes: &[u8], at: usize) -> u64 {
+    match bytes.last_chunk::<8>() {
+        #[expect(clippy::cast_possible_truncation, reason = "64 at the end, else below")]
+        Some(word) => u64::from_le_bytes(*word).wrapping_shr((at + 64 - bytes.len() * 8) as u32),
+        None => load_short(bytes, at),
+    }
+}
+
+/// As [`load_last`], of fewer than eight bytes in all.
+#[cold]
+fn load_short(bytes: &[u8], at: usize) -> u64 {
+    let mut word = [0; 8];
+    for (to, from) in word.iter_mut().zip(bytes) {
+        *to = *from;
+    }
+    u64::from_le_bytes(word) >> at.min(63)
 }
 
 #[cfg(test)]

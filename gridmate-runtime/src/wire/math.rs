@@ -21,6 +21,7 @@ use glam::{
     Mat3, Mat3A, Mat4, Quat, UVec2, UVec3, UVec4, Vec2, Vec3, Vec3A, Vec4,
 };
 
+use super::arrays::map;
 use super::codec::Native;
 use super::codec::Predictable;
 use super::codec::predict::marshal_ahead;
@@ -42,24 +43,24 @@ macro_rules! vector {
                 Shape::named($name, [$component::shape()])
             }
 
-            #[inline]
+            #[inline(always)]
             fn to_repr(&self) -> Self::Repr {
-                self.$get().map($to)
+                map(&self.$get(), $to)
             }
 
-            #[inline]
+            #[inline(always)]
             fn from_repr(repr: &Self::Repr) -> Self {
-                Self::$set(&repr.map($from))
+                Self::$set(&map(repr, $from))
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(repr: &Self::Repr, w: &mut impl Sink) {
                 for component in repr {
                     w.bits((*component).into(), $bits::BITS);
                 }
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode(r: &mut impl Source) -> Result<Self::Repr, WireError> {
                 let mut repr = [0; $n];
                 for component in &mut repr {

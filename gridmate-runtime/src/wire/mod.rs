@@ -13,6 +13,7 @@
 //! [`BitWriter`] and [`BitReader`] move the bits, a word at a time and least significant bit first; `docs/WIRE.md` is the
 //! normative description of every layout.
 
+mod arrays;
 mod bits;
 pub mod codec;
 mod containers;
@@ -27,6 +28,7 @@ mod primitives;
 mod residual;
 mod rotation;
 mod shape;
+mod stage;
 mod stream;
 pub mod types;
 
@@ -35,6 +37,7 @@ pub use error::WireError;
 pub use past::{Ahead, Change, Past};
 pub use rotation::PackedRotation;
 pub use shape::{FieldShape, Shape, VariantShape};
+pub use stage::{ReadStage, WriteStage};
 pub use stream::{Sink, Source};
 
 /// A type that knows how it travels. Usually derived.
@@ -151,7 +154,7 @@ pub trait Marshal: Sized {
     }
 
     /// Writes the value alone.
-    #[inline]
+    #[inline(always)]
     fn marshal(&self, w: &mut impl Sink) {
         Self::encode(&self.to_repr(), w);
     }
@@ -160,7 +163,7 @@ pub trait Marshal: Sized {
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
-    #[inline]
+    #[inline(always)]
     fn unmarshal(r: &mut impl Source) -> Result<Self, WireError> {
         Ok(Self::from_repr(&Self::decode(r)?))
     }
@@ -270,7 +273,7 @@ pub trait Codec<T> {
     }
 
     /// Writes the value alone.
-    #[inline]
+    #[inline(always)]
     fn marshal(&self, value: &T, w: &mut impl Sink) {
         self.encode(&self.to_repr(value), w);
     }
@@ -279,7 +282,7 @@ pub trait Codec<T> {
     ///
     /// # Errors
     /// As [`decode`](Self::decode).
-    #[inline]
+    #[inline(always)]
     fn unmarshal(&self, r: &mut impl Source) -> Result<T, WireError> {
         Ok(self.from_repr(&self.decode(r)?))
     }

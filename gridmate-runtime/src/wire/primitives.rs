@@ -56,32 +56,32 @@ macro_rules! unsigned {
                 Shape::leaf(stringify!($int))
             }
 
-            #[inline]
+            #[inline(always)]
             fn to_repr(&self) -> Self {
                 *self
             }
 
-            #[inline]
+            #[inline(always)]
             fn from_repr(repr: &Self) -> Self {
                 *repr
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(repr: &Self, w: &mut impl Sink) {
                 w.bits((*repr).into(), $width);
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode(r: &mut impl Source) -> Result<Self, WireError> {
                 narrow!(r.bits($width)?, $int)
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode_delta(repr: &Self, base: &Self, w: &mut impl Sink) {
                 const { Ladder::new($near, $width) }.write((*repr).into(), (*base).into(), w);
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode_delta(repr: &mut Self, r: &mut impl Source) -> Result<(), WireError> {
                 *repr = narrow!(const { Ladder::new($near, $width) }.read((*repr).into(), r)?, $int)?;
                 Ok(())
@@ -110,35 +110,35 @@ macro_rules! travels_as {
                 $shape
             }
 
-            #[inline]
+            #[inline(always)]
             fn to_repr(&self) -> Self {
                 *self
             }
 
-            #[inline]
+            #[inline(always)]
             fn from_repr(repr: &Self) -> Self {
                 *repr
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(repr: &Self, w: &mut impl Sink) {
                 let $value = *repr;
                 <$wire>::encode(&$to, w);
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode(r: &mut impl Source) -> Result<Self, WireError> {
                 let $bits = <$wire>::decode(r)?;
                 $from
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode_delta(repr: &Self, base: &Self, w: &mut impl Sink) {
                 let to = |$value: Self| -> $wire { $to };
                 <$wire>::encode_delta(&to(*repr), &to(*base), w);
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode_delta(repr: &mut Self, r: &mut impl Source) -> Result<(), WireError> {
                 let $value = *repr;
                 let mut $bits: $wire = $to;
@@ -147,7 +147,7 @@ macro_rules! travels_as {
                 Ok(())
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode_ahead(repr: &Self, base: &Self, past: Past<'_, Self>, w: &mut impl Sink) {
                 let to = |$value: Self| -> $wire { $to };
                 let then = past.guess().map(|(past, ahead)| (to(*past), ahead));
@@ -155,7 +155,7 @@ macro_rules! travels_as {
                 <$wire>::encode_ahead(&to(*repr), &to(*base), past, w);
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode_ahead(repr: &mut Self, past: Past<'_, Self>, r: &mut impl Source) -> Result<(), WireError> {
                 let to = |$value: Self| -> $wire { $to };
                 let then = past.guess().map(|(past, ahead)| (to(*past), ahead));
@@ -198,24 +198,24 @@ impl Marshal for u128 {
         Shape::leaf("u128")
     }
 
-    #[inline]
+    #[inline(always)]
     fn to_repr(&self) -> Self {
         *self
     }
 
-    #[inline]
+    #[inline(always)]
     fn from_repr(repr: &Self) -> Self {
         *repr
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(repr: &Self, w: &mut impl Sink) {
         let (high, low) = halves(*repr);
         w.bits(low, 64);
         w.bits(high, 64);
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(r: &mut impl Source) -> Result<Self, WireError> {
         if r.remaining() < 128 {
             return Err(WireError::UnexpectedEnd);
@@ -223,7 +223,7 @@ impl Marshal for u128 {
         Ok(Self::from(r.bits(64)?) | Self::from(r.bits(64)?) << 64)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode_delta(repr: &Self, base: &Self, w: &mut impl Sink) {
         let ((high, low), (base_high, base_low)) = (halves(*repr), halves(*base));
         w.bool(high == base_high);
@@ -234,7 +234,7 @@ impl Marshal for u128 {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode_delta(repr: &mut Self, r: &mut impl Source) -> Result<(), WireError> {
         if r.bool()? {
             let (high, mut low) = halves(*repr);
@@ -247,7 +247,7 @@ impl Marshal for u128 {
     }
 }
 
-#[inline]
+#[inline(always)]
 #[expect(clippy::cast_possible_truncation, reason = "the low half is what is wanted")]
 const fn halves(value: u128) -> (u64, u64) {
     ((value >> 64) as u64, value as u64)
@@ -263,32 +263,32 @@ macro_rules! float {
                 Shape::leaf(stringify!($float))
             }
 
-            #[inline]
+            #[inline(always)]
             fn to_repr(&self) -> $bits {
                 self.to_bits()
             }
 
-            #[inline]
+            #[inline(always)]
             fn from_repr(repr: &$bits) -> Self {
                 Self::from_bits(*repr)
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(repr: &$bits, w: &mut impl Sink) {
                 <$bits>::encode(repr, w);
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode(r: &mut impl Source) -> Result<$bits, WireError> {
                 <$bits>::decode(r)
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode_delta(repr: &$bits, base: &$bits, w: &mut impl Sink) {
                 $ladder.write(u64::from(*repr), u64::from(*base), w);
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode_delta(repr: &mut $bits, r: &mut impl Source) -> Result<(), WireError> {
                 *repr = narrow!($ladder.read(u64::from(*repr), r)?, $bits)?;
                 Ok(())
@@ -315,22 +315,22 @@ macro_rules! plain {
                 Shape::leaf($shape)
             }
 
-            #[inline]
+            #[inline(always)]
             fn to_repr(&self) -> Self {
                 *self
             }
 
-            #[inline]
+            #[inline(always)]
             fn from_repr(repr: &Self) -> Self {
                 *repr
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode($value: &Self, $w: &mut impl Sink) {
                 $write;
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode($r: &mut impl Source) -> Result<Self, WireError> {
                 $read
             }
@@ -355,32 +355,32 @@ impl Marshal for Duration {
     }
 
     /// Durations beyond 584 years become that.
-    #[inline]
+    #[inline(always)]
     fn to_repr(&self) -> u64 {
         u64::try_from(self.as_nanos()).unwrap_or(u64::MAX)
     }
 
-    #[inline]
+    #[inline(always)]
     fn from_repr(repr: &u64) -> Self {
         Self::from_nanos(*repr)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(repr: &u64, w: &mut impl Sink) {
         u64::encode(repr, w);
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(r: &mut impl Source) -> Result<u64, WireError> {
         u64::decode(r)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode_delta(repr: &u64, base: &u64, w: &mut impl Sink) {
         u64::encode_delta(repr, base, w);
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode_delta(repr: &mut u64, r: &mut impl Source) -> Result<(), WireError> {
         u64::decode_delta(repr, r)
     }

@@ -5,6 +5,7 @@
 //! any bit; the entropy coder asks a model how likely each answer was. So both are written from one declaration.
 
 use super::ladder::{low_mask, unzigzag, zigzag};
+use super::stage::{ReadStage, WriteStage};
 use super::{BitReader, BitWriter, WireError};
 
 /// What values are written to: a [`BitWriter`], or a stream that models what it is told.
@@ -22,6 +23,23 @@ use super::{BitReader, BitWriter, WireError};
 /// assert_eq!(w.len(), 3 + 4);
 /// ```
 pub trait Sink {
+    /// See [`stage`](Self::stage).
+    type Stage<'a>: Sink
+    where
+        Self: 'a;
+
+    /// Where the parts of one value meet before they are written; a stream that has no use for that gives itself. It stands
+    /// where this stood, and this stands where the stage stood when it is [committed](Self::commit), which it has to be.
+    fn stage(&mut self) -> Self::Stage<'_>;
+
+    /// Ends a stage.
+    #[inline]
+    fn commit(self)
+    where
+        Self: Sized,
+    {
+    }
+
     /// Whether this stream wants to know what is likely: codecs then say more, and in other words.
     #[inline]
     fn is_modelled(&self) -> bool {
@@ -106,6 +124,23 @@ pub trait Sink {
 /// assert_eq!(read(&mut BitReader::new(w.finish())), Ok([-2, 40]));
 /// ```
 pub trait Source {
+    /// See [`stage`](Self::stage).
+    type Stage<'a>: Source
+    where
+        Self: 'a;
+
+    /// Where the parts of one value are taken from; a stream that has no use for that gives itself. It stands where this
+    /// stood, and this stands where the stage stood when it was [left](Self::leave), which it has to be, unless it failed.
+    fn stage(&mut self) -> Self::Stage<'_>;
+
+    /// Ends a stage.
+    #[inline]
+    fn leave(self)
+    where
+        Self: Sized,
+    {
+    }
+
     /// As [`Sink::is_modelled`].
     #[inline]
     fn is_modelled(&self) -> bool {
@@ -160,19 +195,8 @@ pub trait Source {
     /// [`WireError::UnexpectedEnd`]; [`WireError::Invalid`] for a padded form or more than 64 bits.
     #[inline]
     fn varint(&mut self) -> Result<u64, WireError> {
-        let mut value = 0;
-        for shift in (0..64).step_by(7) {
-            let group = self.bits(8)?;
-            let part = group & 0x7F;
-            if shift == 63 && group > 1 {
-                return Err(WireError::Invalid);
-            }
-            value |= part << shift;
-            if group < 0x80 {
-                return if part == 0 && shift > 0 { Err(WireError::Invalid) } else { Ok(value) };
-            }
-        }
-        Err(WireError::Invalid)
+        let first = self.bits(8)?;
+        if first < 0x80 { Ok(first) } else { read_varint_rest(first, self) }
     }
 
     /// Reads `out.len()` whole bytes.
@@ -244,7 +268,30 @@ const fn golomb_parameter(expected: u64) -> u32 {
     if bits > 31 { 31 } else { bits }
 }
 
+/// Reads the groups of a varint that follow the first one.
+pub(super) fn read_varint_rest<R: Source + ?Sized>(first: u64, r: &mut R) -> Result<u64, WireError> {
+    let mut value = first & 0x7F;
+    for shift in (7..64).step_by(7) {
+        let group = r.bits(8)?;
+        if group == 0 || shift == 63 && group > 1 {
+            return Err(WireError::Invalid);
+        }
+        value |= (group & 0x7F) << shift;
+        if group < 0x80 {
+            return Ok(value);
+        }
+    }
+    Err(WireError::Invalid)
+}
+
 impl Sink for BitWriter {
+    type Stage<'a> = WriteStage<'a>;
+
+    #[inline]
+    fn stage(&mut self) -> WriteStage<'_> {
+        WriteStage::new(self)
+    }
+
     #[inline]
     fn bits(&mut self, value: u64, count: u32) {
         Self::bits(self, value, count);
@@ -276,7 +323,17 @@ impl Sink for BitWriter {
     }
 }
 
-impl Source for BitReader<'_> {
+impl<'b> Source for BitReader<'b> {
+    type Stage<'a>
+        = ReadStage<'a, 'b>
+    where
+        Self: 'a;
+
+    #[inline]
+    fn stage(&mut self) -> ReadStage<'_, 'b> {
+        ReadStage::new(self)
+    }
+
     #[inline]
     fn bits(&mut self, count: u32) -> Result<u64, WireError> {
         Self::bits(self, count)
@@ -307,6 +364,130 @@ impl Source for BitReader<'_> {
         let low = golomb_parameter(expected);
         let tail = self.zeros(32)?;
         golomb_value(Self::bits(self, tail + low)?, tail, low)
+    }
+}
+
+impl<S: Sink> Sink for &mut S {
+    type Stage<'a>
+        = S::Stage<'a>
+    where
+        Self: 'a;
+
+    #[inline]
+    fn stage(&mut self) -> S::Stage<'_> {
+        S::stage(self)
+    }
+
+    #[inline]
+    fn is_modelled(&self) -> bool {
+        S::is_modelled(self)
+    }
+
+    #[inline]
+    fn dataset(&mut self) -> bool {
+        S::dataset(self)
+    }
+
+    #[inline]
+    fn bits(&mut self, value: u64, count: u32) {
+        S::bits(self, value, count);
+    }
+
+    #[inline]
+    fn bool(&mut self, value: bool) {
+        S::bool(self, value);
+    }
+
+    #[inline]
+    fn differs(&mut self, differs: bool, moved: Option<bool>) {
+        S::differs(self, differs, moved);
+    }
+
+    #[inline]
+    fn gamma(&mut self, value: u32) {
+        S::gamma(self, value);
+    }
+
+    #[inline]
+    fn varint(&mut self, value: u64) {
+        S::varint(self, value);
+    }
+
+    #[inline]
+    fn bytes(&mut self, bytes: &[u8]) {
+        S::bytes(self, bytes);
+    }
+
+    #[inline]
+    fn fail(&mut self, error: WireError) {
+        S::fail(self, error);
+    }
+
+    #[inline]
+    fn residual(&mut self, value: i64, expected: u64) {
+        S::residual(self, value, expected);
+    }
+}
+
+impl<S: Source> Source for &mut S {
+    type Stage<'a>
+        = S::Stage<'a>
+    where
+        Self: 'a;
+
+    #[inline]
+    fn stage(&mut self) -> S::Stage<'_> {
+        S::stage(self)
+    }
+
+    #[inline]
+    fn is_modelled(&self) -> bool {
+        S::is_modelled(self)
+    }
+
+    #[inline]
+    fn dataset(&mut self) -> bool {
+        S::dataset(self)
+    }
+
+    #[inline]
+    fn bits(&mut self, count: u32) -> Result<u64, WireError> {
+        S::bits(self, count)
+    }
+
+    #[inline]
+    fn bool(&mut self) -> Result<bool, WireError> {
+        S::bool(self)
+    }
+
+    #[inline]
+    fn differs(&mut self, moved: Option<bool>) -> Result<bool, WireError> {
+        S::differs(self, moved)
+    }
+
+    #[inline]
+    fn gamma(&mut self) -> Result<u32, WireError> {
+        S::gamma(self)
+    }
+
+    #[inline]
+    fn varint(&mut self) -> Result<u64, WireError> {
+        S::varint(self)
+    }
+
+    #[inline]
+    fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError> {
+        S::bytes(self, out)
+    }
+
+    #[inline]
+    fn remaining(&self) -> usize {
+        S::remaining(self)
+    }
+
+    #[inline]
+    fn residual(&mut self, expected: u64) -> Result<i64, WireError> {
+        S::residual(self, expected)
     }
 }
 

@@ -128,6 +128,12 @@ where
 struct Curious(std::collections::VecDeque<bool>);
 
 impl Sink for Curious {
+    type Stage<'a> = &'a mut Self;
+
+    fn stage(&mut self) -> &mut Self {
+        self
+    }
+
     fn is_modelled(&self) -> bool {
         true
     }
@@ -142,6 +148,12 @@ impl Sink for Curious {
 }
 
 impl Source for Curious {
+    type Stage<'a> = &'a mut Self;
+
+    fn stage(&mut self) -> &mut Self {
+        self
+    }
+
     fn is_modelled(&self) -> bool {
         true
     }

@@ -29,9 +29,11 @@ fn accepted(snapshot: &Snapshot, input: &[u8]) {
     let json = snapshot.to_json();
     assert_eq!(Snapshot::from_json(&json).as_ref(), Ok(snapshot));
     assert_eq!(snapshot.diff(snapshot).compatibility(), Compatibility::Equal);
-    let more = if snapshot.chunks.is_empty() { Compatibility::Equal } else { Compatibility::Compatible };
+    let more = if snapshot.chunks.is_empty() { Compatibility::Equal } else { Compatibility::Breaking };
     assert_eq!(snapshot.diff(&Snapshot::default()).compatibility(), more);
 
+    let all = snapshot.common(snapshot).expect("a schema has all of itself");
+    assert_eq!(all.datasets().len(), snapshot.chunks.len());
     for limit in [16, 300, 1_100] {
         let digest = snapshot.digest(limit);
         assert!(digest.len() <= limit);

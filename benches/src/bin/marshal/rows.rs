@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use bincode::config;
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::wire::{BitReader, BitWriter};
+use gridmate_runtime::wire::{BitReader, BitWriter, WireError};
 use rkyv::rancor::Error as RkyvError;
 use rkyv::util::AlignedVec;
 use serde::Serialize;
@@ -63,6 +63,30 @@ impl Message for Vec<Plain> {
     }
 }
 
+/// Does the work behind one call, as a program does it that has more to do. Without it, what is called is up to the compiler.
+#[inline(never)]
+fn called<R>(work: impl FnOnce() -> R) -> R {
+    work()
+}
+
+/// What reading gives, timed as it is: to take the message out of it would be to move it.
+trait Outcome<M> {
+    fn message(self) -> M;
+}
+
+impl<M, E: Debug> Outcome<M> for Result<M, E> {
+    fn message(self) -> M {
+        self.unwrap()
+    }
+}
+
+/// With the bytes it took.
+impl<M, E: Debug> Outcome<M> for Result<(M, usize), E> {
+    fn message(self) -> M {
+        self.unwrap().0
+    }
+}
+
 /// Everything that carries each value exactly.
 fn lossless<M>(message: M, items: usize, rkyv: Vec<Row>) -> Vec<Row>
 where
@@ -82,7 +106,7 @@ where
             items,
             room,
             |message, out| postcard::to_slice(message, out).unwrap().len(),
-            |bytes| postcard::from_bytes(bytes).unwrap(),
+            |bytes| postcard::from_bytes::<M>(bytes),
         ),
         buffer(
             "postcard_extend",
@@ -91,7 +115,7 @@ where
             |message, out| {
                 *out = postcard::to_extend(message, std::mem::take(out)).unwrap();
             },
-            |bytes| postcard::from_bytes(bytes).unwrap(),
+            |bytes| postcard::from_bytes::<M>(bytes),
         ),
         slice(
             "bincode2_derive_slice",
@@ -99,7 +123,7 @@ where
             items,
             room,
             |message, out| bincode::encode_into_slice(message, out, config::standard()).unwrap(),
-            |bytes| bincode::decode_from_slice(bytes, config::standard()).unwrap().0,
+            |bytes| bincode::decode_from_slice(bytes, config::standard()),
         ),
         buffer(
             "bincode2_derive",
@@ -108,7 +132,7 @@ where
             |message, out| {
                 bincode::encode_into_std_write(message, out, config::standard()).unwrap();
             },
-            |bytes| bincode::decode_from_slice(bytes, config::standard()).unwrap().0,
+            |bytes| bincode::decode_from_slice(bytes, config::standard()),
         ),
         buffer(
             "bincode2_derive_fixed",
@@ -117,7 +141,7 @@ where
             |message, out| {
                 bincode::encode_into_std_write(message, out, config::legacy()).unwrap();
             },
-            |bytes| bincode::decode_from_slice(bytes, config::legacy()).unwrap().0,
+            |bytes| bincode::decode_from_slice(bytes, config::legacy()),
         ),
         buffer(
             "bincode2_serde",
@@ -126,7 +150,7 @@ where
             |message, out| {
                 bincode::serde::encode_into_std_write(message, out, config::standard()).unwrap();
             },
-            |bytes| bincode::serde::decode_from_slice(bytes, config::standard()).unwrap().0,
+            |bytes| bincode::serde::decode_from_slice(bytes, config::standard()),
         ),
         bitcode_buffer(&message, items),
         owned(
@@ -134,14 +158,14 @@ where
             &message,
             items,
             |message| bitcode::encode(message),
-            |bytes| bitcode::decode(bytes).unwrap(),
+            |bytes| bitcode::decode::<M>(bytes),
         ),
         owned(
             "bitcode_serde",
             &message,
             items,
             |message| bitcode::serialize(message).unwrap(),
-            |bytes| bitcode::deserialize(bytes).unwrap(),
+            |bytes| bitcode::deserialize::<M>(bytes),
         ),
         slice(
             "speedy_slice",
@@ -153,14 +177,14 @@ where
                 message.write_to_buffer(&mut out[..len]).unwrap();
                 len
             },
-            |bytes| M::read_from_buffer(bytes).unwrap(),
+            |bytes| M::read_from_buffer(bytes),
         ),
         buffer(
             "speedy",
             &message,
             items,
             |message, out| message.write_to_stream(out).unwrap(),
-            |bytes| M::read_from_buffer(bytes).unwrap(),
+            |bytes| M::read_from_buffer(bytes),
         ),
         slice(
             "wincode_slice",
@@ -173,28 +197,28 @@ where
                 wincode::serialize_into(&mut rest, message).unwrap();
                 all - rest.len()
             },
-            |bytes| wincode::deserialize(bytes).unwrap(),
+            |bytes| wincode::deserialize::<M>(bytes),
         ),
         buffer(
             "wincode",
             &message,
             items,
             |message, out| wincode::serialize_into(out, message).unwrap(),
-            |bytes| wincode::deserialize(bytes).unwrap(),
+            |bytes| wincode::deserialize::<M>(bytes),
         ),
         buffer(
             "borsh",
             &message,
             items,
             |message, out| borsh::to_writer(out, message).unwrap(),
-            |bytes| borsh::from_slice(bytes).unwrap(),
+            |bytes| borsh::from_slice::<M>(bytes),
         ),
         buffer(
             "serde_json",
             &message,
             items,
             |message, out| serde_json::to_writer(out, message).unwrap(),
-            |bytes| serde_json::from_slice(bytes).unwrap(),
+            |bytes| serde_json::from_slice::<M>(bytes),
         ),
     ];
     rows.extend(rkyv);
@@ -215,71 +239,75 @@ fn gridmate_row<T: Marshal + 'static>(lib: &'static str, message: T, bytes: Vec<
     let mut w = BitWriter::new();
     let len = bytes.len();
     let encode = move || {
-        w.clear();
-        black_box(&message).marshal(&mut w);
-        black_box(w.finish());
+        let write = || {
+            w.clear();
+            black_box(&message).marshal(&mut w);
+            w.finish();
+        };
+        called(write);
+        black_box(&w);
     };
-    let decode = move || drop(black_box(T::unmarshal(&mut BitReader::new(black_box(&bytes))).unwrap()));
+    let decode = move || drop(black_box(called(|| T::unmarshal(&mut BitReader::new(black_box(&bytes))))));
     Row::new(lib, items, len, encode, decode)
 }
 
 /// Into a slice that is always there.
-fn slice<M: Clone + Debug + PartialEq + 'static>(
+fn slice<M: Clone + Debug + PartialEq + 'static, R: Outcome<M>>(
     lib: &'static str,
     message: &M,
     items: usize,
     room: usize,
     write: impl Fn(&M, &mut [u8]) -> usize + 'static,
-    read: impl Fn(&[u8]) -> M + 'static,
+    read: impl Fn(&[u8]) -> R + 'static,
 ) -> Row {
     let (message, mut out) = (message.clone(), vec![0; room]);
     let len = write(&message, &mut out);
     let bytes = out[..len].to_vec();
-    assert_eq!(read(&bytes), message, "{lib}");
+    assert_eq!(read(&bytes).message(), message, "{lib}");
     let encode = move || {
-        let len = write(black_box(&message), &mut out);
+        let len = called(|| write(black_box(&message), &mut out));
         black_box(&out[..len]);
     };
-    let decode = move || drop(black_box(read(black_box(&bytes))));
+    let decode = move || drop(black_box(called(|| read(black_box(&bytes)))));
     Row::new(lib, items, len, encode, decode)
 }
 
 /// Into a `Vec` that is cleared and keeps its memory.
-fn buffer<M: Clone + Debug + PartialEq + 'static>(
+fn buffer<M: Clone + Debug + PartialEq + 'static, R: Outcome<M>>(
     lib: &'static str,
     message: &M,
     items: usize,
     write: impl Fn(&M, &mut Vec<u8>) + 'static,
-    read: impl Fn(&[u8]) -> M + 'static,
+    read: impl Fn(&[u8]) -> R + 'static,
 ) -> Row {
     let (message, mut out) = (message.clone(), Vec::new());
     write(&message, &mut out);
     let bytes = out.clone();
-    assert_eq!(read(&bytes), message, "{lib}");
+    assert_eq!(read(&bytes).message(), message, "{lib}");
     let len = bytes.len();
     let encode = move || {
         out.clear();
-        write(black_box(&message), &mut out);
+        called(|| write(black_box(&message), &mut out));
         black_box(&out);
     };
-    let decode = move || drop(black_box(read(black_box(&bytes))));
+    let decode = move || drop(black_box(called(|| read(black_box(&bytes)))));
     Row::new(lib, items, len, encode, decode)
 }
 
 /// Into a new `Vec` every time.
-fn owned<M: Clone + Debug + PartialEq + 'static>(
+fn owned<M: Clone + Debug + PartialEq + 'static, R: Outcome<M>>(
     lib: &'static str,
     message: &M,
     items: usize,
     write: impl Fn(&M) -> Vec<u8> + 'static,
-    read: impl Fn(&[u8]) -> M + 'static,
+    read: impl Fn(&[u8]) -> R + 'static,
 ) -> Row {
     let message = message.clone();
     let bytes = write(&message);
-    assert_eq!(read(&bytes), message, "{lib}");
+    assert_eq!(read(&bytes).message(), message, "{lib}");
     let len = bytes.len();
-    let encode = move || drop(black_box(write(black_box(&message))));
-    let decode = move || drop(black_box(read(black_box(&bytes))));
+    let encode = move || drop(black_box(called(|| write(black_box(&message)))));
+    let decode = move || drop(black_box(called(|| read(black_box(&bytes)))));
     Row::new(lib, items, len, encode, decode)
 }
 
@@ -292,9 +320,9 @@ where
     assert_eq!(back.decode::<M>(&bytes).unwrap(), message, "bitcode_derive_buffer");
     let len = bytes.len();
     let encode = move || {
-        black_box(out.encode(black_box(&message)));
+        black_box(called(|| out.encode(black_box(&message))));
     };
-    let decode = move || drop(black_box(back.decode::<M>(black_box(&bytes)).unwrap()));
+    let decode = move || drop(black_box(called(|| back.decode::<M>(black_box(&bytes)))));
     Row::new("bitcode_derive_buffer", items, len, encode, decode)
 }
 
@@ -306,13 +334,13 @@ macro_rules! rkyv_rows {
             let bytes = rkyv::to_bytes::<RkyvError>(&message).unwrap();
             assert_eq!(rkyv::from_bytes::<$message, RkyvError>(&bytes).unwrap(), message, "rkyv");
             let (len, kept, access_bytes) = (bytes.len(), message.clone(), bytes.clone());
-            let encode = move || drop(black_box(rkyv::to_bytes::<RkyvError>(black_box(&message)).unwrap()));
-            let decode = move || drop(black_box(rkyv::from_bytes::<$message, RkyvError>(black_box(&bytes)).unwrap()));
+            let encode = move || drop(black_box(called(|| rkyv::to_bytes::<RkyvError>(black_box(&message)))));
+            let decode = move || drop(black_box(called(|| rkyv::from_bytes::<$message, RkyvError>(black_box(&bytes)))));
             let mut out = AlignedVec::<16>::new();
             let encode_kept = move || {
                 let mut taken = std::mem::take(&mut out);
                 taken.clear();
-                out = rkyv::api::high::to_bytes_in::<_, RkyvError>(black_box(&kept), taken).unwrap();
+                out = called(|| rkyv::api::high::to_bytes_in::<_, RkyvError>(black_box(&kept), taken)).unwrap();
                 black_box(&out);
             };
             let access = move || {
@@ -347,10 +375,10 @@ fn quantised_single(item: Quantised) -> Vec<Row> {
     let bytes = padded(&out[..len]);
     close(&Unpacker::new(&bytes).item().unwrap(), &item);
     let encode = move || {
-        let len = pack(&mut out, black_box(&packed));
+        let len = called(|| pack(&mut out, black_box(&packed)));
         black_box(&out[..len]);
     };
-    let decode = move || drop(black_box(Unpacker::new(black_box(&bytes)).item().unwrap()));
+    let decode = move || drop(black_box(called(|| Unpacker::new(black_box(&bytes)).item())));
     let by_hand = Row::new("hand_quantized", 1, len, encode, decode);
 
     let mut out = vec![0; hand::MOST];
@@ -358,10 +386,10 @@ fn quantised_single(item: Quantised) -> Vec<Row> {
     let bytes = out[..len].to_vec();
     close(&hand::read_words(&bytes).unwrap().0, &item);
     let encode = move || {
-        let len = hand::write_words(black_box(&words), &mut out);
+        let len = called(|| hand::write_words(black_box(&words), &mut out));
         black_box(&out[..len]);
     };
-    let decode = move || drop(black_box(hand::read_words(black_box(&bytes)).unwrap()));
+    let decode = move || drop(black_box(called(|| hand::read_words(black_box(&bytes)))));
     let in_words = Row::new("hand_quantized_words", 1, len, encode, decode);
     vec![quantised_gridmate(item, 1, close), by_hand, in_words]
 }
@@ -377,10 +405,10 @@ fn quantised_batch(items: Vec<Quantised>) -> Vec<Row> {
     let bytes = padded(&out[..len]);
     all_close(&unpack_all(&bytes), &items);
     let encode = move || {
-        let len = pack_all(&mut out, black_box(&packed));
+        let len = called(|| pack_all(&mut out, black_box(&packed)));
         black_box(&out[..len]);
     };
-    let decode = move || drop(black_box(unpack_all(black_box(&bytes))));
+    let decode = move || drop(black_box(called(|| unpack_all(black_box(&bytes)))));
     let by_hand = Row::new("hand_quantized", BATCH, len, encode, decode);
 
     let mut out = vec![0; BATCH * hand::MOST];
@@ -388,10 +416,10 @@ fn quantised_batch(items: Vec<Quantised>) -> Vec<Row> {
     let bytes = out[..len].to_vec();
     all_close(&read_all_words(&bytes), &items);
     let encode = move || {
-        let len = write_all_words(&mut out, black_box(&words));
+        let len = called(|| write_all_words(&mut out, black_box(&words)));
         black_box(&out[..len]);
     };
-    let decode = move || drop(black_box(read_all_words(black_box(&bytes))));
+    let decode = move || drop(black_box(called(|| read_all_words(black_box(&bytes)))));
     let in_words = Row::new("hand_quantized_words", BATCH, len, encode, decode);
     vec![quantised_gridmate(items, BATCH, all_close), by_hand, in_words]
 }

@@ -122,13 +122,27 @@ fn with_bounds(container: &Container) -> Generics {
 //     Self { slots: __F_slots.from_repr(&__repr.slots), weight: __gm::Default::default() }
 // }
 // fn assign(&mut self, __repr: &Self::Repr) { __F_slots.assign(&mut self.slots, &__repr.slots); }
-// fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) { __F_slots.encode(&__repr.slots, __w); }
-// fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> {
-//     __gm::Ok(__Repr { slots: __F_slots.decode(__r)? })
+// fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) {
+//     let mut __s = __gm::Sink::stage(__w);
+//     __F_slots.encode(&__repr.slots, &mut __s);
+//     __gm::Sink::commit(__s);
 // }
-// fn marshal(&self, __w: &mut impl __gm::Sink) { __F_slots.marshal(&self.slots, __w); }
+// fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> {
+//     let mut __s = __gm::Source::stage(__r);
+//     let __repr = __Repr { slots: __F_slots.decode(&mut __s)? };
+//     __gm::Source::leave(__s);
+//     __gm::Ok(__repr)
+// }
+// fn marshal(&self, __w: &mut impl __gm::Sink) {
+//     let mut __s = __gm::Sink::stage(__w);
+//     __F_slots.marshal(&self.slots, &mut __s);
+//     __gm::Sink::commit(__s);
+// }
 // fn unmarshal(__r: &mut impl __gm::Source) -> __gm::Read<Self> {
-//     __gm::Ok(Self { slots: __F_slots.unmarshal(__r)?, weight: __gm::Default::default() })
+//     let mut __s = __gm::Source::stage(__r);
+//     let __value = Self { slots: __F_slots.unmarshal(&mut __s)?, weight: __gm::Default::default() };
+//     __gm::Source::leave(__s);
+//     __gm::Ok(__value)
 // }
 fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
     let name = &container.name;
@@ -136,6 +150,8 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
     let each = |line: &dyn Fn(&Field, TokenStream) -> TokenStream| -> Vec<_> {
         fields.wire.iter().map(|field| line(field, field.operand())).collect()
     };
+    let inline_read = (fields.wire.len() <= 16).then(|| gen_tokens!(#[inline(always)]));
+    let Stages { w, r, begin_write, end_write, begin_read, end_read } = Stages::of(fields);
     let (shapes, bits) = (field_shapes(fields), fields.wire.iter().map(Field::bits));
     let to_repr =
         each(&|Field { member, slot, span, .. }, codec| quote_spanned!(*span=> #slot: #codec.to_repr(&#this.#member)));
@@ -148,11 +164,11 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
     let assign = each(
         &|Field { member, slot, span, .. }, codec| quote_spanned!(*span=> #codec.assign(&mut #this.#member, &__repr.#slot);),
     );
-    let encode = each(&|Field { slot, span, .. }, codec| quote_spanned!(*span=> #codec.encode(&__repr.#slot, __w);));
-    let decode = each(&|Field { slot, span, .. }, codec| quote_spanned!(*span=> #slot: #codec.decode(__r)?));
+    let encode = each(&|Field { slot, span, .. }, codec| quote_spanned!(*span=> #codec.encode(&__repr.#slot, #w);));
+    let decode = each(&|Field { slot, span, .. }, codec| quote_spanned!(*span=> #slot: #codec.decode(#r)?));
     let marshal =
-        each(&|Field { member, span, .. }, codec| quote_spanned!(*span=> #codec.marshal(&#this.#member, __w);));
-    let unmarshal = each(&|Field { member, span, .. }, codec| quote_spanned!(*span=> #member: #codec.unmarshal(__r)?));
+        each(&|Field { member, span, .. }, codec| quote_spanned!(*span=> #codec.marshal(&#this.#member, #w);));
+    let unmarshal = each(&|Field { member, span, .. }, codec| quote_spanned!(*span=> #member: #codec.unmarshal(#r)?));
     let skipped = defaults(fields);
     let deltas = struct_deltas(fields);
     gen_tokens! {
@@ -162,12 +178,51 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
         fn capture(&self, __into: &mut Self::Repr) { #(#capture)* }
         fn from_repr(__repr: &Self::Repr) -> Self { Self { #(#from_repr,)* #(#skipped,)* } }
         fn assign(&mut self, __repr: &Self::Repr) { #(#assign)* }
-        fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) { #(#encode)* }
-        fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> { __gm::Ok(__Repr { #(#decode,)* }) }
+        fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) { #begin_write #(#encode)* #end_write }
+        #inline_read
+        fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> {
+            #begin_read
+            let __repr = __Repr { #(#decode,)* };
+            #end_read
+            __gm::Ok(__repr)
+        }
         #deltas
-        fn marshal(&self, __w: &mut impl __gm::Sink) { #(#marshal)* }
+        #inline_read
+        fn marshal(&self, __w: &mut impl __gm::Sink) { #begin_write #(#marshal)* #end_write }
+        #inline_read
         fn unmarshal(__r: &mut impl __gm::Source) -> __gm::Read<Self> {
-            __gm::Ok(Self { #(#unmarshal,)* #(#skipped,)* })
+            #begin_read
+            let __value = Self { #(#unmarshal,)* #(#skipped,)* };
+            #end_read
+            __gm::Ok(__value)
+        }
+    }
+}
+
+/// Where the fields of a struct meet; one alone has nobody to meet.
+struct Stages {
+    /// What fields are written to and read from.
+    w: TokenStream,
+    r: TokenStream,
+    begin_write: Option<TokenStream>,
+    end_write: Option<TokenStream>,
+    begin_read: Option<TokenStream>,
+    end_read: Option<TokenStream>,
+}
+
+impl Stages {
+    fn of(fields: &Fields) -> Self {
+        if fields.wire.len() < 2 {
+            let (w, r) = (gen_tokens!(__w), gen_tokens!(__r));
+            return Self { w, r, begin_write: None, end_write: None, begin_read: None, end_read: None };
+        }
+        Self {
+            w: gen_tokens!(&mut __s),
+            r: gen_tokens!(&mut __s),
+            begin_write: Some(gen_tokens!(let mut __s = __gm::Sink::stage(__w);)),
+            end_write: Some(gen_tokens!(__gm::Sink::commit(__s);)),
+            begin_read: Some(gen_tokens!(let mut __s = __gm::Source::stage(__r);)),
+            end_read: Some(gen_tokens!(__gm::Source::leave(__s);)),
         }
     }
 }

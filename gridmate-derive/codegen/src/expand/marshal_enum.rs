@@ -84,6 +84,9 @@ fn reprs(variants: &[Variant]) -> TokenStream {
 // fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) {
 //     match __repr { __Repr::Charging { level: __0 } => { __w.bits(1, 3u32); __F1_level.encode(__0, __w); } … }
 // }
+// fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) {
+//     __w.bits(match __repr { __Repr::Red {} => 0, … }, 2u32);
+// }
 // fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> {
 //     match __r.bits(3u32)? {
 //         1 => __gm::Ok(__Repr::Charging { level: __F1_level.decode(__r)? }),
@@ -92,12 +95,20 @@ fn reprs(variants: &[Variant]) -> TokenStream {
 //     }
 // }
 fn alone(tag_bits: u32, variants: &[Variant]) -> TokenStream {
+    let units = only_units(variants);
+    let inline = units.then(|| gen_tokens!(#[inline(always)]));
     let encode = variants.iter().map(|Variant { ident, tag, fields, .. }| {
         let (of_repr, tag) = (of_repr(fields, ""), Literal::u64_unsuffixed(*tag));
         let writes =
             each(fields, "", &|Field { span, .. }, codec, local| quote_spanned!(*span=> #codec.encode(#local, __w);));
-        gen_tokens!(__Repr::#ident { #of_repr } => { __w.bits(#tag, #tag_bits); #(#writes)* })
+        if units {
+            gen_tokens!(__Repr::#ident { #of_repr } => #tag)
+        } else {
+            gen_tokens!(__Repr::#ident { #of_repr } => { __w.bits(#tag, #tag_bits); #(#writes)* })
+        }
     });
+    let encode = gen_tokens!(match __repr { #(#encode,)* });
+    let encode = if units { gen_tokens!(__w.bits(#encode, #tag_bits);) } else { encode };
     let decode = variants.iter().map(|Variant { ident, tag, fields, .. }| {
         let tag = Literal::u64_unsuffixed(*tag);
         let slots =
@@ -105,7 +116,9 @@ fn alone(tag_bits: u32, variants: &[Variant]) -> TokenStream {
         gen_tokens!(#tag => __gm::Ok(__Repr::#ident { #(#slots,)* }))
     });
     gen_tokens! {
-        fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) { match __repr { #(#encode)* } }
+        #inline
+        fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) { #encode }
+        #inline
         fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> {
             match __r.bits(#tag_bits)? {
                 #(#decode,)*
@@ -184,12 +197,20 @@ fn deltas(variants: &[Variant]) -> Option<TokenStream> {
 //     }
 // }
 fn values(tag_bits: u32, variants: &[Variant]) -> TokenStream {
+    let units = only_units(variants);
+    let inline = units.then(|| gen_tokens!(#[inline(always)]));
     let marshal = variants.iter().map(|Variant { ident, tag, fields, .. }| {
         let (of_value, tag) = (of_value(fields), Literal::u64_unsuffixed(*tag));
         let writes =
             each(fields, "", &|Field { span, .. }, codec, local| quote_spanned!(*span=> #codec.marshal(#local, __w);));
-        gen_tokens!(Self::#ident { #of_value } => { __w.bits(#tag, #tag_bits); #(#writes)* })
+        if units {
+            gen_tokens!(Self::#ident { #of_value } => #tag)
+        } else {
+            gen_tokens!(Self::#ident { #of_value } => { __w.bits(#tag, #tag_bits); #(#writes)* })
+        }
     });
+    let marshal = gen_tokens!(match self { #(#marshal,)* });
+    let marshal = if units { gen_tokens!(__w.bits(#marshal, #tag_bits);) } else { marshal };
     let unmarshal = variants.iter().map(|Variant { ident, tag, fields, .. }| {
         let tag = Literal::u64_unsuffixed(*tag);
         let members = each(
@@ -201,7 +222,9 @@ fn values(tag_bits: u32, variants: &[Variant]) -> TokenStream {
         gen_tokens!(#tag => __gm::Ok(Self::#ident { #(#members,)* #(#skipped,)* }))
     });
     gen_tokens! {
-        fn marshal(&self, __w: &mut impl __gm::Sink) { match self { #(#marshal)* } }
+        #inline
+        fn marshal(&self, __w: &mut impl __gm::Sink) { #marshal }
+        #inline
         fn unmarshal(__r: &mut impl __gm::Source) -> __gm::Read<Self> {
             match __r.bits(#tag_bits)? {
                 #(#unmarshal,)*
@@ -209,6 +232,11 @@ fn values(tag_bits: u32, variants: &[Variant]) -> TokenStream {
             }
         }
     }
+}
+
+/// Whether there is nothing to write but the tag: then it is written in one place, whatever it is.
+fn only_units(variants: &[Variant]) -> bool {
+    variants.iter().all(|variant| variant.fields.wire.is_empty())
 }
 
 // level: __0, ..

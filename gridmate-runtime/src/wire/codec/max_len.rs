@@ -37,7 +37,7 @@ impl<const N: usize> MaxLen<N> {
     };
 
     /// False, with the fault noted, when the length is above its limit.
-    #[inline]
+    #[inline(always)]
     fn write_len(len: usize, w: &mut impl Sink) -> bool {
         let fits = fits(len, N, w);
         if fits {
@@ -46,11 +46,12 @@ impl<const N: usize> MaxLen<N> {
         fits
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_len(r: &mut impl Source) -> Result<usize, WireError> {
         usize::try_from(r.bits(Self::WIDTH)?).ok().filter(|len| *len <= N).ok_or(WireError::TooLong)
     }
 
+    #[inline(always)]
     fn write_text(text: &str, w: &mut impl Sink) {
         if Self::write_len(text.len(), w) {
             w.bytes(text.as_bytes());
@@ -82,10 +83,12 @@ impl<const N: usize> Codec<String> for MaxLen<N> {
         value.clone_from(repr);
     }
 
+    #[inline(always)]
     fn encode(&self, repr: &String, w: &mut impl Sink) {
         Self::write_text(repr, w);
     }
 
+    #[inline(always)]
     fn decode(&self, r: &mut impl Source) -> Result<String, WireError> {
         let len = Self::read_len(r)?;
         read_text(len, r)
@@ -99,10 +102,12 @@ impl<const N: usize> Codec<String> for MaxLen<N> {
         read_text_change(repr, N, r)
     }
 
+    #[inline(always)]
     fn marshal(&self, value: &String, w: &mut impl Sink) {
         Self::write_text(value, w);
     }
 
+    #[inline(always)]
     fn unmarshal(&self, r: &mut impl Source) -> Result<String, WireError> {
         let len = Self::read_len(r)?;
         read_text(len, r)

@@ -24,52 +24,52 @@ impl<T: Marshal> Codec<T> for Native {
         T::shape()
     }
 
-    #[inline]
+    #[inline(always)]
     fn to_repr(&self, value: &T) -> Self::Repr {
         value.to_repr()
     }
 
-    #[inline]
+    #[inline(always)]
     fn capture(&self, value: &T, into: &mut Self::Repr) {
         value.capture(into);
     }
 
-    #[inline]
+    #[inline(always)]
     fn from_repr(&self, repr: &Self::Repr) -> T {
         T::from_repr(repr)
     }
 
-    #[inline]
+    #[inline(always)]
     fn assign(&self, value: &mut T, repr: &Self::Repr) {
         value.assign(repr);
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode(&self, repr: &Self::Repr, w: &mut impl Sink) {
         T::encode(repr, w);
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode(&self, r: &mut impl Source) -> Result<Self::Repr, WireError> {
         T::decode(r)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
         T::encode_delta(repr, base, w);
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode_delta(&self, repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
         T::decode_delta(repr, r)
     }
 
-    #[inline]
+    #[inline(always)]
     fn encode_ahead(&self, repr: &Self::Repr, base: &Self::Repr, past: Past<'_, Self::Repr>, w: &mut impl Sink) {
         T::encode_ahead(repr, base, past, w);
     }
 
-    #[inline]
+    #[inline(always)]
     fn decode_ahead(
         &self,
         repr: &mut Self::Repr,
@@ -79,12 +79,12 @@ impl<T: Marshal> Codec<T> for Native {
         T::decode_ahead(repr, past, r)
     }
 
-    #[inline]
+    #[inline(always)]
     fn marshal(&self, value: &T, w: &mut impl Sink) {
         value.marshal(w);
     }
 
-    #[inline]
+    #[inline(always)]
     fn unmarshal(&self, r: &mut impl Source) -> Result<T, WireError> {
         T::unmarshal(r)
     }

@@ -11,6 +11,7 @@
 
 use super::Predictable;
 use super::predict::along_lines;
+use crate::wire::arrays::map;
 use crate::wire::ladder::Ladder;
 use crate::wire::lanes::Lanes;
 use crate::wire::{Codec, Shape, Sink, Source, WireError};
@@ -46,11 +47,16 @@ pub struct Quantize {
     max: u32,
     width: u32,
     by_step: bool,
+    /// As an `f32`, the high end is as many steps from the low one as any other value, and needs no care of its own.
+    even: bool,
     /// Neighbouring reprs may be the same `f32`.
     fine: bool,
     scalar: Ladder,
     vector: Lanes,
 }
+
+/// 2^52: added to less, it leaves no bits for a fraction, and the integer at the end of the pattern.
+const ROUND: f64 = (1_u64 << 52) as f64;
 
 impl Quantize {
     /// Values from `low` on, `step` apart, in the fewest bits that hold their count; the last is `high`, even where that
@@ -89,6 +95,7 @@ impl Quantize {
         Self::new(low, high, (high - low) / max as f64, max, false)
     }
 
+    #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest float, which is what is asked")]
     const fn new(low: f64, high: f64, step: f64, max: u32, by_step: bool) -> Self {
         let magnitude = low.abs().max(high.abs());
         assert!(step.is_finite() && step >= magnitude * 1e-15, "quantize: the step is too fine for the range");
@@ -105,6 +112,7 @@ impl Quantize {
             max,
             width,
             by_step,
+            even: (low + max as f64 * step) as f32 == high as f32,
             fine: gap < magnitude * (2.0 / (1_u32 << 23) as f64),
             scalar: Ladder::even(width),
             vector: Lanes::even(width),
@@ -121,39 +129,45 @@ impl Quantize {
         self.step
     }
 
-    #[inline]
+    #[inline(always)]
     fn nearest(&self, value: f64) -> u32 {
-        // The cast saturates, and makes NaN zero.
-        #[expect(clippy::cast_possible_truncation, reason = "saturation is the clamp")]
-        let repr = ((value - self.low) * self.inverse + 0.5) as u32;
-        if value >= self.last { self.max } else { repr.min(self.max - 1) }
+        if self.by_step && value >= self.last {
+            return self.max;
+        }
+        let most = f64::from(if self.by_step { self.max - 1 } else { self.max });
+        // NaN becomes zero.
+        let steps = ((value - self.low) * self.inverse).max(0.0).min(most);
+        #[expect(clippy::cast_possible_truncation, reason = "the low half of the fraction is the integer")]
+        {
+            (steps + ROUND).to_bits() as u32
+        }
     }
 
-    #[inline]
+    #[inline(always)]
     fn value(&self, repr: u32) -> f64 {
         if repr >= self.max { self.high } else { self.low + f64::from(repr) * self.step }
     }
 
-    #[inline]
+    #[inline(always)]
     fn quantize_f64(&self, value: f64) -> u32 {
         self.nearest(value)
     }
 
-    #[inline]
+    #[inline(always)]
     fn quantize_f32(&self, value: f32) -> u32 {
         let repr = self.nearest(value.into());
         if self.fine { self.nearest(self.dequantize_f32(repr).into()) } else { repr }
     }
 
-    #[inline]
+    #[inline(always)]
     fn dequantize_f64(&self, repr: u32) -> f64 {
         self.value(repr)
     }
 
-    #[inline]
+    #[inline(always)]
     #[expect(clippy::cast_possible_truncation, reason = "rounds to the nearest float")]
     fn dequantize_f32(&self, repr: u32) -> f32 {
-        self.value(repr) as f32
+        (if self.even { self.low + f64::from(repr) * self.step } else { self.value(repr) }) as f32
     }
 
     fn leaf(&self) -> Shape {
@@ -165,17 +179,17 @@ impl Quantize {
         })
     }
 
-    #[inline]
+    #[inline(always)]
     fn checked(&self, repr: u32) -> Result<u32, WireError> {
         if repr <= self.max { Ok(repr) } else { Err(WireError::Invalid) }
     }
 
-    #[inline]
+    #[inline(always)]
     fn read(&self, r: &mut impl Source) -> Result<u32, WireError> {
         self.narrow(r.bits(self.width)?)
     }
 
-    #[inline]
+    #[inline(always)]
     fn narrow(&self, bits: u64) -> Result<u32, WireError> {
         self.checked(u32::try_from(bits).map_err(|_| WireError::Invalid)?)
     }
@@ -192,32 +206,32 @@ macro_rules! scalar {
                 self.leaf()
             }
 
-            #[inline]
+            #[inline(always)]
             fn to_repr(&self, value: &$float) -> u32 {
                 self.$to(*value)
             }
 
-            #[inline]
+            #[inline(always)]
             fn from_repr(&self, repr: &u32) -> $float {
                 self.$from(*repr)
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(&self, repr: &u32, w: &mut impl Sink) {
                 w.bits((*repr).into(), self.width);
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode(&self, r: &mut impl Source) -> Result<u32, WireError> {
                 self.read(r)
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode_delta(&self, repr: &u32, base: &u32, w: &mut impl Sink) {
                 self.scalar.write((*repr).into(), (*base).into(), w);
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode_delta(&self, repr: &mut u32, r: &mut impl Source) -> Result<(), WireError> {
                 *repr = self.narrow(self.scalar.read((*repr).into(), r)?)?;
                 Ok(())
@@ -249,25 +263,25 @@ macro_rules! vector {
                 of(self.leaf())
             }
 
-            #[inline]
+            #[inline(always)]
             fn to_repr(&self, $value: &$type) -> Self::Repr {
-                $components.map(|component| self.$to(component))
+                map(&$components, |component| self.$to(component))
             }
 
-            #[inline]
+            #[inline(always)]
             fn from_repr(&self, repr: &Self::Repr) -> $type {
-                let $array = repr.map(|component| self.$from(component));
+                let $array = map(repr, |component| self.$from(component));
                 $vector
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode(&self, repr: &Self::Repr, w: &mut impl Sink) {
                 for component in repr {
                     w.bits((*component).into(), self.width);
                 }
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode(&self, r: &mut impl Source) -> Result<Self::Repr, WireError> {
                 let mut repr = [0; $n];
                 for component in &mut repr {
@@ -276,12 +290,12 @@ macro_rules! vector {
                 Ok(repr)
             }
 
-            #[inline]
+            #[inline(always)]
             fn encode_delta(&self, repr: &Self::Repr, base: &Self::Repr, w: &mut impl Sink) {
                 self.vector.write(repr, base, w);
             }
 
-            #[inline]
+            #[inline(always)]
             fn decode_delta(&self, repr: &mut Self::Repr, r: &mut impl Source) -> Result<(), WireError> {
                 self.vector.read(repr, r)?;
                 repr.iter().try_for_each(|component| self.checked(*component).map(drop))

@@ -152,12 +152,14 @@ impl Marshal for String {
         self.clone_from(repr);
     }
 
+    #[inline(always)]
     fn encode(repr: &Self, w: &mut impl Sink) {
         if write_len(repr.len(), w) {
             w.bytes(repr.as_bytes());
         }
     }
 
+    #[inline(always)]
     fn decode(r: &mut impl Source) -> Result<Self, WireError> {
         let len = read_len(r)?;
         read_text(len, r)
@@ -171,17 +173,19 @@ impl Marshal for String {
         read_text_change(repr, ELEMENTS, r)
     }
 
+    #[inline(always)]
     fn marshal(&self, w: &mut impl Sink) {
         Self::encode(self, w);
     }
 
+    #[inline(always)]
     fn unmarshal(r: &mut impl Source) -> Result<Self, WireError> {
         Self::decode(r)
     }
 }
 
 /// False, with the fault noted, when the length is above its limit.
-#[inline]
+#[inline(always)]
 pub(in crate::wire) fn write_len(len: usize, w: &mut impl Sink) -> bool {
     let fits = fits(len, ELEMENTS, w);
     if fits {
@@ -191,7 +195,7 @@ pub(in crate::wire) fn write_len(len: usize, w: &mut impl Sink) -> bool {
 }
 
 /// False, with the fault noted, when the length is above its limit.
-#[inline]
+#[inline(always)]
 pub(in crate::wire) fn fits(len: usize, limit: usize, w: &mut impl Sink) -> bool {
     if len > limit {
         w.fail(WireError::TooLong);
@@ -199,7 +203,7 @@ pub(in crate::wire) fn fits(len: usize, limit: usize, w: &mut impl Sink) -> bool
     len <= limit
 }
 
-#[inline]
+#[inline(always)]
 pub(in crate::wire) fn read_len(r: &mut impl Source) -> Result<usize, WireError> {
     usize::try_from(r.varint()?).ok().filter(|len| *len <= ELEMENTS).ok_or(WireError::TooLong)
 }
@@ -257,8 +261,28 @@ pub(in crate::wire) fn read_list_change<T: Marshal>(
     Ok(())
 }
 
+/// Up to this length, text is put together in registers.
+const SHORT: usize = 16;
+
 /// Reads `len` bytes of text.
+#[inline(always)]
 pub(in crate::wire) fn read_text(len: usize, r: &mut impl Source) -> Result<String, WireError> {
+    if len <= SHORT { read_short_text(len, r) } else { read_long_text(len, r) }
+}
+
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "at most 64")]
+fn read_short_text(len: usize, r: &mut impl Source) -> Result<String, WireError> {
+    let bits = len as u32 * 8;
+    let (first, second) = if bits < 64 { (r.bits(bits)?, 0) } else { (r.bits(64)?, r.bits(bits - 64)?) };
+    // What follows the text is zeros, which are characters too, and whole words of plain ones are looked at quicker than a
+    // part.
+    let words = [first.to_le_bytes(), second.to_le_bytes()];
+    let text = core::str::from_utf8(words.as_flattened()).ok().and_then(|text| text.get(..len));
+    text.map(str::to_owned).ok_or(WireError::NotUtf8)
+}
+
+fn read_long_text(len: usize, r: &mut impl Source) -> Result<String, WireError> {
     if r.remaining() < len * 8 {
         return Err(WireError::UnexpectedEnd);
     }

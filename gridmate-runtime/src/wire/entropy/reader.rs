@@ -99,6 +99,16 @@ impl<'a> Reader<'a> {
 }
 
 impl Source for Reader<'_> {
+    type Stage<'a>
+        = &'a mut Self
+    where
+        Self: 'a;
+
+    #[inline]
+    fn stage(&mut self) -> &mut Self {
+        self
+    }
+
     #[inline]
     fn is_modelled(&self) -> bool {
         self.modelled

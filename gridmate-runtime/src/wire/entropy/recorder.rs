@@ -153,6 +153,16 @@ impl Recorder {
 }
 
 impl Sink for Recorder {
+    type Stage<'a>
+        = &'a mut Self
+    where
+        Self: 'a;
+
+    #[inline]
+    fn stage(&mut self) -> &mut Self {
+        self
+    }
+
     #[inline]
     fn is_modelled(&self) -> bool {
         self.modelled

@@ -97,6 +97,16 @@ impl Writer {
 
 /// Without models, as it stands at the head of a message.
 impl Sink for Writer {
+    type Stage<'a>
+        = &'a mut Self
+    where
+        Self: 'a;
+
+    #[inline]
+    fn stage(&mut self) -> &mut Self {
+        self
+    }
+
     fn bits(&mut self, value: u64, count: u32) {
         self.raw.bits(value, count);
     }
