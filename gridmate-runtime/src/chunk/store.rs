@@ -8,7 +8,7 @@ use core::any::Any;
 
 use super::coder::{In, Out, Share};
 use super::cut::Cut;
-use super::history::{Received, Sent};
+use super::history::{Received, Sent, Spare};
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::schema::{ChunkDescriptor, Coder};
@@ -136,6 +136,8 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     predicted: Option<u32>,
     defaults: T::Snapshot,
     scratch: T::Snapshot,
+    /// Twice as many as there are chunks, at most: an update of one takes one for its history and one for its handlers.
+    spare: Spare<T::Snapshot>,
 }
 
 struct Slot<T: ReplicaChunk> {
@@ -180,6 +182,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
                 .map(|(count, _)| count),
             defaults,
             scratch,
+            spare: Spare::new(),
         }
     }
 
@@ -329,6 +332,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 chunks fit in memory");
         self.slots.push(fresh);
+        self.spare.keep(2 * self.slots.len());
         self.throttles.reset(index, &self.defaults);
         index
     }
@@ -384,7 +388,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             if first || self.scratch != s.current {
                 // Version and tick are the same when it arrived in this very tick and its owner was lost since.
                 if !first && s.version != version {
-                    s.sent.push(s.version, &s.current);
+                    s.sent.push(s.version, &s.current, &mut self.spare);
                 }
                 s.version = version;
                 changed.push(s.replica);
@@ -453,10 +457,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         if T::INTERPOLATES == 0 {
             // Whatever comes after this names nothing older.
             let Basis { base, past, .. } = arrival.basis;
-            s.received.forget_before(if past == 0 { base } else { past });
+            s.received.forget_before(if past == 0 { base } else { past }, &mut self.spare);
         }
         if s.received.newest() != Some(&self.scratch) {
-            s.received.push(arrival.version, &self.scratch);
+            s.received.push(arrival.version, &self.scratch, &mut self.spare);
         }
         let first = s.version == 0;
         if !first && s.current == self.scratch {
@@ -464,13 +468,13 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
         s.value.apply(&self.scratch, &s.current);
         if T::NOTIFIES && s.before.is_none() {
-            s.before = Some(s.current.clone());
+            s.before = Some(self.spare.copy(&s.current));
             self.changed.push(slot);
         }
         // Without anyone to pass it on to, any version but 0 will do: it is never sent.
         let version = arrival.relay_as.unwrap_or(1);
         if !first && arrival.relay_as.is_some() && s.version != version {
-            s.sent.push(s.version, &s.current);
+            s.sent.push(s.version, &s.current, &mut self.spare);
         }
         s.version = version;
         core::mem::swap(&mut s.current, &mut self.scratch);
@@ -495,6 +499,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 if !primary {
                     s.follow(&mut self.scratch);
                 }
+                self.spare.put(before);
             }
             false
         });
