@@ -1,31 +1,34 @@
 //! Past snapshots of one chunk, to encode or decode against.
+//!
+//! Compiled for each chunk type, so plain loops: each closure would be a function of its own for each of them.
 
 use std::collections::VecDeque;
 
 use crate::limits;
 
-/// Snapshots by the version they came with, oldest first, at most `CAPACITY`. A version stays in force until the next:
+/// Snapshots by the version they came with, oldest first, at most so many. A version stays in force until the next:
 /// looking up a version finds the newest entry that is not later.
 #[derive(Debug)]
-pub(crate) struct History<S, const CAPACITY: usize> {
+pub(crate) struct History<S> {
     entries: VecDeque<(u32, S)>,
+    capacity: usize,
 }
 
-/// What a sender encodes against, besides its current snapshot.
-pub(crate) type Sent<S> = History<S, { limits::HISTORY }>;
+impl<S: Clone> History<S> {
+    /// What a sender encodes against, besides its current snapshot.
+    pub(crate) const fn sent() -> Self {
+        Self { entries: VecDeque::new(), capacity: limits::HISTORY }
+    }
 
-/// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all of [`Sent`].
-pub(crate) type Received<S> = History<S, { limits::HISTORY + 1 }>;
-
-impl<S: Clone, const CAPACITY: usize> History<S, CAPACITY> {
-    pub(crate) const fn new() -> Self {
-        Self { entries: VecDeque::new() }
+    /// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all that was
+    /// [`sent`](Self::sent).
+    pub(crate) const fn received() -> Self {
+        Self { entries: VecDeque::new(), capacity: limits::HISTORY + 1 }
     }
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
     pub(crate) fn push(&mut self, version: u32, snapshot: &S) {
-        debug_assert!(self.entries.back().is_none_or(|(last, _)| *last < version), "versions only grow");
-        if self.entries.len() < CAPACITY {
+        if self.entries.len() < self.capacity {
             self.entries.push_back((version, snapshot.clone()));
         } else if let Some((_, mut reused)) = self.entries.pop_front() {
             reused.clone_from(snapshot);
@@ -33,15 +36,30 @@ impl<S: Clone, const CAPACITY: usize> History<S, CAPACITY> {
         }
     }
 
+    /// The entry in force at `version`, unless it has been forgotten.
+    fn find(&self, version: u32) -> Option<&(u32, S)> {
+        // The answer is nearly always among the newest few.
+        let mut at = self.entries.len();
+        while at > 0 {
+            at -= 1;
+            let entry = &self.entries[at];
+            if entry.0 <= version {
+                return Some(entry);
+            }
+        }
+        None
+    }
+
     /// The snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn at(&self, version: u32) -> Option<&S> {
-        // The answer is nearly always among the newest few.
-        self.entries.iter().rev().find(|(v, _)| *v <= version).map(|(_, snapshot)| snapshot)
+        let (_, snapshot) = self.find(version)?;
+        Some(snapshot)
     }
 
     /// The version of the snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
-        self.entries.iter().rev().map(|(v, _)| *v).find(|v| *v <= version)
+        let (version, _) = self.find(version)?;
+        Some(*version)
     }
 
     /// All of them, oldest first.
@@ -51,12 +69,15 @@ impl<S: Clone, const CAPACITY: usize> History<S, CAPACITY> {
 
     /// The newest entry.
     pub(crate) fn newest(&self) -> Option<&S> {
-        self.entries.back().map(|(_, snapshot)| snapshot)
+        let (_, snapshot) = self.entries.back()?;
+        Some(snapshot)
     }
 
     /// Forgets what nobody who has `version` will ask for: all entries before the one in force then.
     pub(crate) fn forget_before(&mut self, version: u32) {
-        while self.entries.get(1).is_some_and(|(next, _)| *next <= version) {
+        while let Some((next, _)) = self.entries.get(1)
+            && *next <= version
+        {
             self.entries.pop_front();
         }
     }
@@ -72,7 +93,7 @@ mod tests {
 
     #[test]
     fn a_version_stays_in_force_until_the_next() {
-        let mut history = Sent::new();
+        let mut history = History::sent();
         assert_eq!(history.at(9), None);
         history.push(3, &'a');
         history.push(7, &'b');
@@ -86,7 +107,7 @@ mod tests {
 
     #[test]
     fn the_oldest_makes_room() {
-        let mut history = Sent::new();
+        let mut history = History::sent();
         for version in 0..=u32::try_from(limits::HISTORY).unwrap() {
             history.push(version, &version);
         }

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use bincode::config;
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::wire::{BitReader, BitWriter, WireError};
+use gridmate_runtime::wire::{BitReader, BitWriter};
 use rkyv::rancor::Error as RkyvError;
 use rkyv::util::AlignedVec;
 use serde::Serialize;

@@ -234,31 +234,21 @@ impl Stages {
 //     <Self as __gm::Marshal>::decode_ahead(__repr, __gm::Past::UNKNOWN, __r)
 // }
 // fn encode_ahead(__now: &Self::Repr, __base: &Self::Repr, __past: __gm::Past<'_, Self::Repr>, __w: &mut impl __gm::Sink) {
-//     let __c = __gm::Change::new(__now, __base).with_past(__past);
-//     __c.field(&__F_slots, |__s| &__s.slots, __w);
+//     __F_slots.encode_change(&__now.slots, &__base.slots, __gm::past_of!(__past.slots), __w);
 // }
 // fn decode_ahead(__repr: &mut Self::Repr, __past: __gm::Past<'_, Self::Repr>, __r: &mut impl __gm::Source) -> __gm::Read {
-//     __past.field(&__F_slots, &mut __repr.slots, |__s| &__s.slots, __r)?;
+//     __F_slots.decode_change(&mut __repr.slots, __gm::past_of!(__past.slots), __r)?;
 //     __gm::Ok(())
 // }
 fn struct_deltas(fields: &Fields) -> TokenStream {
-    let one = fields.wire.len() == 1;
-    let change = (!one).then(|| gen_tokens!(let __c = __gm::Change::new(__now, __base).with_past(__past);));
+    let (write, read) = delta_methods(fields);
     let encode = fields.wire.iter().map(|field| {
         let (Field { slot, span, .. }, codec) = (field, field.operand());
-        if one {
-            quote_spanned!(*span=> #codec.encode_ahead(&__now.#slot, &__base.#slot, __past.part(|__s| &__s.#slot), __w);)
-        } else {
-            quote_spanned!(*span=> __c.field(&#codec, |__s| &__s.#slot, __w);)
-        }
+        quote_spanned!(*span=> #codec.#write(&__now.#slot, &__base.#slot, __gm::past_of!(__past.#slot), __w);)
     });
     let decode = fields.wire.iter().map(|field| {
         let (Field { slot, span, .. }, codec) = (field, field.operand());
-        if one {
-            quote_spanned!(*span=> #codec.decode_ahead(&mut __repr.#slot, __past.part(|__s| &__s.#slot), __r)?;)
-        } else {
-            quote_spanned!(*span=> __past.field(&#codec, &mut __repr.#slot, |__s| &__s.#slot, __r)?;)
-        }
+        quote_spanned!(*span=> #codec.#read(&mut __repr.#slot, __gm::past_of!(__past.#slot), __r)?;)
     });
     gen_tokens! {
         fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut impl __gm::Sink) {
@@ -272,7 +262,7 @@ fn struct_deltas(fields: &Fields) -> TokenStream {
             __base: &Self::Repr,
             __past: __gm::Past<'_, Self::Repr>,
             __w: &mut impl __gm::Sink,
-        ) { #change #(#encode)* }
+        ) { #(#encode)* }
         fn decode_ahead(
             __repr: &mut Self::Repr,
             __past: __gm::Past<'_, Self::Repr>,
