@@ -134,7 +134,7 @@ use proc_macro::TokenStream;
 ///
 /// | interpolator | for | shows |
 /// |---|---|---|
-/// | `Linear` | floats, arrays of them, glam's vectors, what is `Lerp` | a straight line |
+/// | `Linear` | floats, arrays of them, glam's vectors, `Transform`, `Color`, what is `Lerp` | a straight line |
 /// | `Slerp` | glam's quaternions (feature `glam`) | the shorter turn |
 /// | `Angle::DEGREES`, `Angle::RADIANS`, `Angle::per_turn(x)` | floats | the shorter way round |
 /// | `Point` | what is `Clone` | the value before |

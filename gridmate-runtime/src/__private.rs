@@ -59,3 +59,32 @@ macro_rules! __read_dataset {
     };
 }
 pub use crate::__read_dataset as read;
+
+/// What a snapshot has to have, as the derives would write it but for a second way to clone: snapshots are copied over older
+/// ones, whose memory serves again.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __snapshot {
+    ($snapshot:ident { $($dataset:ident)* }) => {
+        #[automatically_derived]
+        impl $crate::__private::Clone for $snapshot {
+            fn clone(&self) -> Self {
+                Self { $($dataset: $crate::__private::Clone::clone(&self.$dataset),)* }
+            }
+
+            fn clone_from(&mut self, from: &Self) {
+                let _ = from;
+                $($crate::__private::Clone::clone_from(&mut self.$dataset, &from.$dataset);)*
+            }
+        }
+
+        #[automatically_derived]
+        impl $crate::__private::PartialEq for $snapshot {
+            fn eq(&self, other: &Self) -> ::core::primitive::bool {
+                let _ = other;
+                $(self.$dataset == other.$dataset &&)* true
+            }
+        }
+    };
+}
+pub use crate::__snapshot as snapshot;

@@ -9,7 +9,7 @@ use glam::{
     Mat4, Quat, UVec3, Vec2, Vec3, Vec3A, Vec4,
 };
 use gridmate_runtime::wire::codec::{Half, Native, Quantize, SmallestThree};
-use gridmate_runtime::wire::{BitReader, Codec, Marshal, WireError};
+use gridmate_runtime::wire::{BitReader, Codec, Marshal, PackedRotation, WireError};
 use laws::{alone, change_cost, garbage, golden, laws};
 use proptest::prelude::*;
 
@@ -234,6 +234,9 @@ proptest! {
         garbage(&SmallestThree::<2>, &a, &bytes);
         garbage(&SmallestThree::<10>, &a, &bytes);
         garbage(&SmallestThree::<20>, &a, &bytes);
+        let [a, b] = [a, b].map(|rotation| PackedRotation::<9>::from_quaternion(rotation.to_array()));
+        laws(&Native, &a, &b);
+        garbage(&Native, &a, &bytes);
     }
 
     #[test]

@@ -6,7 +6,7 @@
 use std::collections::BTreeSet;
 use std::path::Path;
 
-use gridmate_runtime::wire::{Ahead, BitReader, BitWriter, Change, Marshal, Past};
+use gridmate_runtime::wire::{Ahead, BitReader, BitWriter, Change, Marshal, Past, WireError};
 use gridmate_runtime::{Instant, MemberId, ReplicaChunk, ReplicaId, Rng, RpcContext};
 
 /// A case of a list that [`cases!`](crate::cases) made.
@@ -99,6 +99,10 @@ pub(crate) fn chunk<T: ReplicaChunk>() {
                 let mut r = BitReader::new(w.finish());
                 T::decode(&mut back, past, &mut r).expect("what was written is read");
                 assert!(back == *now && r.position() == bits && w.error().is_none());
+                no_prefix_will_do(
+                    |w| T::encode(Change::new(now, base).with_past(past), w),
+                    |r| T::decode(&mut base.clone(), past, r),
+                );
             }
             let mut value = T::default();
             value.apply(base, &start);
@@ -122,6 +126,8 @@ pub(crate) fn marshal<T: Marshal>() {
     for now in &values {
         let value = T::from_repr(now);
         assert!(value.to_repr() == *now, "a repr stands for itself");
+        no_prefix_will_do(|w| T::encode(now, w), |r| T::decode(r));
+        no_prefix_will_do(|w| value.marshal(w), |r| T::unmarshal(r));
         for base in &values {
             let mut w = BitWriter::new();
             T::encode(now, &mut w);
@@ -136,6 +142,8 @@ pub(crate) fn marshal<T: Marshal>() {
             assert!(T::decode_ahead(&mut ahead, past, &mut r).is_ok() && ahead == *now);
             assert!(T::unmarshal(&mut r).is_ok_and(|back| back.to_repr() == *now));
             assert_eq!(r.position(), bits, "reads as much as was written");
+            no_prefix_will_do(|w| T::encode_delta(now, base, w), |r| T::decode_delta(&mut base.clone(), r));
+            no_prefix_will_do(|w| T::encode_ahead(now, base, past, w), |r| T::decode_ahead(&mut base.clone(), past, r));
             let mut captured = base.clone();
             value.capture(&mut captured);
             assert!(captured == *now);
@@ -155,8 +163,31 @@ pub(crate) fn rpcs<T: ReplicaChunk>() {
         let run = |bytes: &[u8]| (rpc.invoke)(&mut T::default(), &ctx, &mut BitReader::new(bytes)).ok();
         assert!(!accepted(run, |_, _| true).is_empty(), "{} runs", rpc.name);
         assert_eq!(run(&[]).is_some(), rpc.args.is_empty(), "{} reads its arguments", rpc.name);
+        for message in accepted(|bytes| run(bytes).map(|_| bytes.to_vec()), |_, _| true) {
+            // How much of it was read is not known, but to the byte: what it takes to run.
+            let enough = (0..message.len()).find(|len| run(&message[..*len]).is_some());
+            let enough = enough.unwrap_or(message.len());
+            assert!((enough..message.len()).all(|len| run(&message[..len]).is_some()), "{} reads on", rpc.name);
+        }
         let args: BTreeSet<_> = rpc.args.iter().map(|arg| arg.name).collect();
         assert_eq!(args.len(), rpc.args.len());
+    }
+}
+
+/// What was written, cut off behind any of its bits, is an error.
+#[track_caller]
+fn no_prefix_will_do<V>(write: impl Fn(&mut BitWriter), read: impl Fn(&mut BitReader<'_>) -> Result<V, WireError>) {
+    // Messages end at bytes; what stands before makes each bit the last of one.
+    for lead in 0..8 {
+        let mut w = BitWriter::new();
+        w.bits(0, lead);
+        write(&mut w);
+        let (bits, bytes) = (w.len(), w.finish());
+        for len in (0..bytes.len()).filter(|len| (lead as usize..bits).contains(&(len * 8))) {
+            let mut r = BitReader::new(&bytes[..len]);
+            assert_eq!(r.bits(lead), Ok(0));
+            assert!(read(&mut r).is_err(), "accepted {len} of {} bytes", bytes.len());
+        }
     }
 }
 

@@ -6,6 +6,7 @@ use glam::{Quat, Vec3};
 use gridmate_runtime::chunk::{Interpolator, Lerp};
 use gridmate_runtime::limits;
 use gridmate_runtime::prelude::*;
+use gridmate_runtime::wire::types::{Color, Transform};
 use gridmate_tests::chunks::Mover;
 use gridmate_tests::mesh::{Mesh, Weather};
 
@@ -256,4 +257,33 @@ fn only_types_with_an_interpolator_know_of_one() {
     let display = mesh.managers[1].display(Instant::from_millis(mesh.tick * 33), Duration::from_secs(1));
     assert_eq!(display.get::<Mover>(id).unwrap().energy, 5);
     assert_eq!(display.write(id, &mut Mover::default()), Ok(false));
+}
+
+#[test]
+fn transforms_and_colours_are_shown_on_their_way() {
+    #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+    struct Lantern {
+        #[dataset(interpolate = Linear)]
+        at: Transform,
+        #[dataset(interpolate = Linear)]
+        light: Color,
+    }
+
+    let (mut mesh, id) = shared(Lantern::default());
+    while mesh.tick < 60 {
+        let t = (mesh.tick + 1) as f32;
+        let mut lantern = mesh.managers[0].primary_mut::<Lantern>(id).unwrap();
+        lantern.at = Transform { rotation: Quat::from_rotation_y(t * 0.05), ..Transform::at(Vec3::new(t, 0.0, -t)) };
+        lantern.light = Color::rgb(t / 100.0, 1.0, 0.0);
+        mesh.step();
+    }
+    let micros = |ticks: f64| Duration::from_secs_f64(ticks * 0.033);
+    let now = Instant::ZERO + micros(50.5 + 4.0) + micros(2.0);
+    let shown: Lantern = mesh.managers[1].display(now, micros(4.0)).get(id).unwrap();
+    assert_near(shown.at.translation.x, 50.5);
+    assert_near(shown.at.translation.z, -50.5);
+    assert_near(shown.at.rotation.angle_between(Quat::from_rotation_y(50.5 * 0.05)), 0.0);
+    assert_near(shown.at.scale.y, 1.0);
+    assert_near(shown.light.r, 0.505);
+    assert_near(shown.light.a, 1.0);
 }

@@ -159,6 +159,17 @@ fn a_copy_that_goes_back_takes_back_what_was_withheld() {
 }
 
 #[test]
+fn a_copy_that_goes_back_to_defaults_at_once_is_followed() {
+    let registry = Registry::builder().chunk::<Buoy>().build().unwrap();
+    let mut mesh = Mesh::new(&registry, 1, 1, Weather::FAIR);
+    let id = mesh.managers[0].add(Buoy { height: 1.0, bell: 3, ..Buoy::default() }).unwrap();
+    mesh.managers[0].primary_mut::<Buoy>(id).unwrap().merge(&Buoy { height: 1.0, ..Buoy::default() });
+    mesh.run(10);
+    assert_eq!((proxy(&mesh, id).height.to_bits(), proxy(&mesh, id).bell), (1.0_f32.to_bits(), 0));
+    assert!(mesh.agree() && is_idle(&mut mesh));
+}
+
+#[test]
 fn a_place_taken_over_owes_nothing_to_who_had_it() {
     let (mut mesh, id) = shared(Buoy { height: 1.0, ..Buoy::default() });
     set(&mut mesh, id, |buoy| buoy.height = 1.2);

@@ -268,3 +268,22 @@ fn contexts_are_made_by_hand() {
     engine.notify_bound(&ctx);
     assert_eq!(engine.bound, 1);
 }
+
+#[test]
+fn what_is_set_back_in_the_frame_it_is_bound_in_is_not_lost() {
+    let mut pair = pair();
+    let entity = pair[0].world.spawn();
+    pair[0].world.0.insert(entity, Engine { power: 7, bound: 0 });
+    pair[0].world.0.insert(entity, Turret { angle: 90, ammo: 2, owner: None });
+    let id = bind(&mut pair[0], entity);
+    pair[0].world.0.get_mut::<Engine>(entity).unwrap().power = 0;
+    let turret = pair[0].world.0.get_mut::<Turret>(entity).unwrap();
+    // Its handler has made it 40.
+    (turret.angle, turret.ammo) = (0, 2);
+    run(&mut pair, 30..60);
+    let there = pair[1].net.entity(id).unwrap();
+    assert_eq!(pair[1].world.0.get::<Engine>(there).unwrap().power, 0);
+    let turret = pair[1].world.0.get::<Turret>(there).unwrap();
+    assert_eq!((turret.angle, turret.ammo), (0, 2));
+    assert_eq!(pair[0].world.0.get::<Engine>(entity).unwrap().power, 0);
+}

@@ -48,6 +48,28 @@ fn there_and_back_within_a_tick_sends_nothing_and_a_value_held_for_one_tick_arri
 }
 
 #[test]
+fn a_copy_merged_before_the_first_tick_may_go_back_to_defaults() {
+    let mut mesh = Mesh::new(&registry(), 1, 1, Weather::FAIR);
+    let mut copy = Mover { energy: 7, position: 2.0, ..Mover::default() };
+    let id = mesh.managers[0].add(copy.clone()).unwrap();
+    let mut mover = mesh.managers[0].primary_mut::<Mover>(id).unwrap();
+    mover.position = 3.0;
+    copy.energy = 0;
+    mover.merge(&copy);
+    assert_eq!((mover.energy, mover.position), (0, 3.0), "only what the copy has changed");
+    copy.energy = 5;
+    mover.merge(&copy);
+    copy.energy = 7;
+    mover.merge(&copy);
+    assert_eq!(mover.energy, 7, "back to what it was made with");
+    copy.energy = 0;
+    mover.merge(&copy);
+    mesh.run(20);
+    assert_eq!(mesh.managers[1].get::<Mover>(id).unwrap().energy, 0);
+    assert!(mesh.agree());
+}
+
+#[test]
 fn defaults_cost_no_dataset_bytes() {
     let bytes = |chunk: Mover| {
         let mut mesh = Mesh::new(&registry(), 1, 1, Weather::FAIR);

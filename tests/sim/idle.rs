@@ -3,6 +3,7 @@
 use core::cell::Cell;
 use core::time::Duration;
 use std::alloc::{GlobalAlloc, Layout, System};
+use std::collections::BTreeMap;
 
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::schema::Coder;
@@ -90,6 +91,68 @@ fn busy_ticks(coder: Coder) {
     let before = allocations();
     (300..400).for_each(|n| step(&mut world, n));
     assert_eq!(allocations() - before, 0, "in 100 ticks of 200 changing replicas and 16 peers");
+}
+
+#[test]
+fn text_and_lists_that_change_allocate_nothing_once_warmed_up() {
+    #[derive(Clone, Default, ReplicaChunk)]
+    struct Sign {
+        #[dataset(on_change(Self::on_text, everywhere))]
+        text: String,
+        #[dataset(max_len = 40)]
+        short: String,
+        digits: Vec<u8>,
+        pages: Vec<String>,
+        footnote: Option<String>,
+        marks: BTreeMap<u8, u16>,
+        lit: bool,
+        #[dataset(skip)]
+        seen: u32,
+    }
+
+    impl Sign {
+        fn on_text(&mut self, _ctx: &TimeContext) {
+            self.seen += 1;
+        }
+    }
+
+    for coder in [Coder::Packed, Coder::Entropy] {
+        let registry = Registry::builder().chunk::<Sign>().coder(coder).build().unwrap();
+        let (mut world, nodes) = session(1, 3, LinkConfig::perfect(), &registry);
+        let sign = Sign {
+            text: "all trains are late today".into(),
+            short: "platform seven".into(),
+            digits: vec![1; 20],
+            pages: vec!["the first page".into(), "the second page".into()],
+            footnote: Some("see the other side".into()),
+            marks: (0..20).map(|mark| (mark, 1)).collect(),
+            ..Sign::default()
+        };
+        let ids: Vec<_> = (0..50).map(|_| world.replicas(nodes[0]).add(sign.clone()).unwrap()).collect();
+        world.run_for(Duration::from_secs(2));
+        let step = |world: &mut World, n: u32| {
+            for id in &ids {
+                let mut sign = world.replicas(nodes[0]).primary_mut::<Sign>(*id).unwrap();
+                sign.lit = !sign.lit;
+                let digit = b'0' + u8::try_from(n % 10).unwrap();
+                let Sign { text, short, digits, pages, footnote, marks, .. } = &mut *sign;
+                for text in pages.iter_mut().chain(footnote).chain([text, short]) {
+                    text.pop();
+                    text.push(digit.into());
+                }
+                digits.rotate_left(1);
+                digits[3] = digit;
+                marks.insert(3, n.try_into().unwrap());
+            }
+            world.step();
+        };
+        (0..300).for_each(|n| step(&mut world, n));
+        let before = allocations();
+        (300..400).for_each(|n| step(&mut world, n));
+        assert_eq!(allocations() - before, 0, "in 100 ticks of 50 changing replicas and 3 peers, {coder:?}");
+        let there = world.replicas(nodes[1]).get::<Sign>(ids[0]).unwrap();
+        assert!(there.seen > 300, "{}", there.seen);
+    }
 }
 
 #[test]

@@ -6,13 +6,12 @@
 //!
 //! `cargo run --release --manifest-path benches/Cargo.toml --bin asteroids [-- --seed N]`
 
-use std::collections::VecDeque;
 use std::error::Error;
-use std::time::{Duration, Instant as Clock};
+use std::time::Duration;
 
 use glam::{Quat, Vec3};
+use gridmate_benches::Pair;
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::replica::PeerRole;
 use gridmate_runtime::schema::Coder;
 use gridmate_runtime::wire::codec::SmallestThree;
 
@@ -68,49 +67,27 @@ fn main() -> Result<(), Box<dyn Error>> {
 
 fn run(seed: u64, coder: Coder) -> Result<[(&'static str, f64); 4], Box<dyn Error>> {
     let registry = Registry::builder().coder(coder).chunk::<Asteroid>().build()?;
-    let (mut host, mut client) = (ReplicaManager::new(registry.clone(), 1), ReplicaManager::new(registry, 2));
-    client.set_local_member(MemberId(2));
-    let to_client = host.add_peer(MemberId(2), PeerRole::Client);
-    let to_host = client.add_peer(MemberId::HOST, PeerRole::Host);
+    let mut pair = Pair::new(registry, ROUND_TRIP);
     let mut bodies = scene(seed);
-    let ids = bodies.iter().map(|_| host.add(Asteroid::default())).collect::<Result<Vec<_>, _>>()?;
-    let mut under_way = VecDeque::new();
-    let (mut bytes, mut order, mut message) = (0_usize, 0_u64, Vec::new());
-    let (mut encoding, mut decoding) = (Duration::ZERO, Duration::ZERO);
+    let ids = bodies.iter().map(|_| pair.host.add(Asteroid::default())).collect::<Result<Vec<_>, _>>()?;
+    let mut bytes = 0;
     for tick in 0..TICKS + HZ {
         step(&mut bodies);
         for (id, body) in ids.iter().zip(&bodies) {
-            *host.primary_mut::<Asteroid>(*id)? = Asteroid { position: body.position, rotation: body.rotation };
+            *pair.host.primary_mut::<Asteroid>(*id)? = Asteroid { position: body.position, rotation: body.rotation };
         }
-        let mut tokens = Vec::new();
-        let mut start = Clock::now();
-        host.prepare();
-        while let Some(sent) = host.marshal(to_client, 1_180, &mut message) {
-            encoding += start.elapsed();
-            tokens.push(sent.token);
-            // The first second is for joining.
-            bytes += if tick >= HZ { message.len() } else { 0 };
-            order += 1;
-            start = Clock::now();
-            let _ = client.handle_state(to_host, order, &message)?;
-            decoding += start.elapsed();
-            start = Clock::now();
-        }
-        assert_eq!(client.digest(), host.digest(), "tick {tick}");
-        under_way.push_back(tokens);
-        if under_way.len() >= ROUND_TRIP {
-            for token in under_way.pop_front().into_iter().flatten() {
-                host.handle_receipt(to_client, token, true);
-            }
-        }
+        let sent = pair.tick()?;
+        // The first second is for joining.
+        bytes += if tick >= HZ { sent } else { 0 };
+        assert_eq!(pair.client.digest(), pair.host.digest(), "tick {tick}");
     }
     let seconds = (TICKS / HZ) as f64;
     let per_tick = |time: Duration| time.as_nanos() as f64 / (TICKS + HZ) as f64;
     Ok([
         ("goodput_kb_s", bytes as f64 / seconds / 1e3),
         ("bits_per_update", bytes as f64 * 8.0 / (TICKS * BODIES) as f64),
-        ("encode_ns_per_tick", per_tick(encoding)),
-        ("decode_ns_per_tick", per_tick(decoding)),
+        ("encode_ns_per_tick", per_tick(pair.encoding)),
+        ("decode_ns_per_tick", per_tick(pair.decoding)),
     ])
 }
 

@@ -5,14 +5,12 @@
 //!
 //! `cargo run --release --manifest-path benches/Cargo.toml --bin cubes [-- --file FILE]`
 
-use std::collections::VecDeque;
 use std::error::Error;
 use std::path::PathBuf;
-use std::time::{Duration, Instant as Clock};
 
 use glam::{IVec3, Vec3};
+use gridmate_benches::Pair;
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::replica::PeerRole;
 use gridmate_runtime::schema::Coder;
 use gridmate_runtime::wire::PackedRotation;
 
@@ -55,49 +53,26 @@ fn main() -> Result<(), Box<dyn Error>> {
 /// What one coder makes of all frames.
 fn run(frames: &[Vec<Cube>], coder: Coder) -> Result<[(&'static str, f64); 4], Box<dyn Error>> {
     let registry = Registry::builder().coder(coder).chunk::<Cube>().build()?;
-    let mut host = ReplicaManager::new(registry.clone(), 1);
-    let mut client = ReplicaManager::new(registry, 2);
-    client.set_local_member(MemberId(2));
-    let to_client = host.add_peer(MemberId(2), PeerRole::Client);
-    let to_host = client.add_peer(MemberId::HOST, PeerRole::Host);
+    let mut pair = Pair::new(registry, ROUND_TRIP);
     // Receipts are never late here, so nothing is to be repeated for want of one.
-    host.set_patience(to_client, 1);
+    pair.host.set_patience(pair.to_client, 1);
 
-    let ids = frames[0].iter().map(|cube| host.add(cube.clone())).collect::<Result<Vec<_>, _>>()?;
-    let mut under_way = VecDeque::new();
-    let (mut bytes, mut records, mut order) = (0_usize, 0_u64, 0_u64);
-    let (mut encoding, mut decoding) = (Duration::ZERO, Duration::ZERO);
-    let mut message = Vec::new();
+    let ids = frames[0].iter().map(|cube| pair.host.add(cube.clone())).collect::<Result<Vec<_>, _>>()?;
+    let (mut bytes, mut records) = (0, 0);
     for (number, frame) in frames.iter().enumerate() {
         for (id, cube) in ids.iter().zip(frame) {
-            if host.get::<Cube>(*id)? != cube {
-                host.primary_mut::<Cube>(*id)?.clone_from(cube);
+            if pair.host.get::<Cube>(*id)? != cube {
+                pair.host.primary_mut::<Cube>(*id)?.clone_from(cube);
             }
         }
-        let counted = number >= ROUND_TRIP;
-        let before = host.stats().records_sent;
-        let mut tokens = Vec::new();
-        let mut start = Clock::now();
-        host.prepare();
-        while let Some(sent) = host.marshal(to_client, 1_180, &mut message) {
-            encoding += start.elapsed();
-            tokens.push(sent.token);
-            bytes += if counted { message.len() } else { 0 };
-            order += 1;
-            start = Clock::now();
-            let _ = client.handle_state(to_host, order, &message)?;
-            decoding += start.elapsed();
-            start = Clock::now();
+        let before = pair.host.stats().records_sent;
+        let sent = pair.tick()?;
+        if number >= ROUND_TRIP {
+            bytes += sent;
+            records += pair.host.stats().records_sent - before;
         }
-        records += if counted { host.stats().records_sent - before } else { 0 };
         for (id, cube) in ids.iter().zip(frame) {
-            assert_eq!(client.get::<Cube>(*id)?, cube, "frame {number}, cube {id}");
-        }
-        under_way.push_back(tokens);
-        if under_way.len() >= ROUND_TRIP {
-            for token in under_way.pop_front().into_iter().flatten() {
-                host.handle_receipt(to_client, token, true);
-            }
+            assert_eq!(pair.client.get::<Cube>(*id)?, cube, "frame {number}, cube {id}");
         }
     }
 
@@ -105,8 +80,8 @@ fn run(frames: &[Vec<Cube>], coder: Coder) -> Result<[(&'static str, f64); 4], B
     let figures = [
         ("bytes_per_frame", bytes as f64 / counted),
         ("records_per_frame", records as f64 / counted),
-        ("encode_ns_per_frame", encoding.as_nanos() as f64 / frames.len() as f64),
-        ("decode_ns_per_frame", decoding.as_nanos() as f64 / frames.len() as f64),
+        ("encode_ns_per_frame", pair.encoding.as_nanos() as f64 / frames.len() as f64),
+        ("decode_ns_per_frame", pair.decoding.as_nanos() as f64 / frames.len() as f64),
     ];
     Ok(figures)
 }

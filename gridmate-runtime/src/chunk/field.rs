@@ -5,7 +5,7 @@
 use core::marker::PhantomData;
 
 use crate::schema::DatasetDescriptor;
-use crate::wire::codec::Native;
+use crate::wire::codec::{Native, NeedsNoKey};
 use crate::wire::{Codec, FieldShape, Past, Shape, Sink, Source, VariantShape, WireError};
 
 /// What is remembered of a `T` that travels as `C` says.
@@ -39,7 +39,7 @@ pub struct Field<T, C = Native> {
     value: PhantomData<fn(T) -> T>,
 }
 
-impl<T> Field<T> {
+impl<T: NeedsNoKey> Field<T> {
     /// A value that travels as its type says.
     pub const NATIVE: Self = Self::new(Native);
 }

@@ -12,6 +12,8 @@ use std::collections::VecDeque;
 
 use crate::chunk::field::Field;
 use crate::wire::Codec;
+#[cfg(feature = "glam")]
+use crate::wire::types::{Color, Transform};
 
 /// Says what a dataset of type `T` shows between two of its values: what `interpolate = …` names.
 ///
@@ -64,7 +66,7 @@ impl<T: Clone> Interpolator<T> for Point {
     }
 }
 
-/// A straight line: floats, arrays of them, vectors, and what implements [`Lerp`].
+/// A straight line: floats, arrays of them, vectors, colours, transforms, and what implements [`Lerp`].
 ///
 /// ```
 /// use gridmate_runtime::chunk::{Interpolator, Linear};
@@ -113,7 +115,8 @@ impl<T: Lerp> Interpolator<T> for Linear {
 #[diagnostic::on_unimplemented(
     message = "`Linear` knows no line between two `{Self}`",
     label = "cannot interpolate a `{Self}` in this way",
-    note = "there is one between floats, arrays of them and vectors; implement `Lerp` for `{Self}`, or use `Point`"
+    note = "there is one between floats, arrays of them, vectors, colours and transforms; implement `Lerp` for `{Self}`, or use \
+            `Point`"
 )]
 pub trait Lerp {
     /// The point at `t` of the way from `self` (0) to `to` (1).
@@ -158,6 +161,31 @@ macro_rules! vectors {
 vectors! {
     f32: Vec2 Vec3 Vec3A Vec4;
     f64: DVec2 DVec3 DVec4;
+}
+
+/// Place and scale on straight lines, the rotation the shorter way at a steady speed, as [`Slerp`] does.
+#[cfg(feature = "glam")]
+#[diagnostic::do_not_recommend]
+impl Lerp for Transform {
+    #[inline]
+    fn lerp(&self, to: &Self, t: f32) -> Self {
+        Self {
+            translation: Lerp::lerp(&self.translation, &to.translation, t),
+            rotation: Slerp.between(&self.rotation, &to.rotation, t),
+            scale: Lerp::lerp(&self.scale, &to.scale, t),
+        }
+    }
+}
+
+/// Each component on its own.
+#[cfg(feature = "glam")]
+#[diagnostic::do_not_recommend]
+impl Lerp for Color {
+    #[inline]
+    fn lerp(&self, to: &Self, t: f32) -> Self {
+        let [r, g, b, a] = [self.r, self.g, self.b, self.a].lerp(&[to.r, to.g, to.b, to.a], t);
+        Self { r, g, b, a }
+    }
 }
 
 /// The shorter way round the circle, for angles kept as numbers. What it shows may lie outside the range that a program keeps its
@@ -243,15 +271,25 @@ impl Interpolator<glam::DQuat> for Slerp {
 /// [`ReplicaChunk::interpolate`]: crate::chunk::ReplicaChunk::interpolate
 ///
 /// ```
-/// use gridmate_runtime::ReplicaChunk;
-/// use gridmate_runtime::chunk::Moment;
+/// use std::collections::VecDeque;
 ///
-/// /// What a display does with it: the newest value, with interpolated datasets as they were at that moment.
-/// fn shown<T: ReplicaChunk + Clone>(newest: &T, moment: &Moment<'_, T::Snapshot>) -> T {
-///     let mut shown = newest.clone();
-///     shown.interpolate(moment);
-///     shown
+/// use gridmate_runtime::chunk::Moment;
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Clone, Default, ReplicaChunk)]
+/// struct Lift {
+///     #[dataset(interpolate = Linear)]
+///     height: f32,
+///     door_open: bool,
 /// }
+///
+/// let [below, above] = [Lift::default(), Lift { height: 8.0, door_open: true }];
+/// let received = VecDeque::from([(10, below.snapshot()), (14, above.snapshot())]);
+///
+/// // What a display does: the newest value, with interpolated datasets as they were at that moment.
+/// let mut shown = above.clone();
+/// shown.interpolate(&Moment::new(&received, 11.0, 6.0).expect("something was received"));
+/// assert_eq!((shown.height, shown.door_open), (2.0, true));
 /// ```
 #[derive(Debug)]
 pub struct Moment<'a, S> {
@@ -268,17 +306,22 @@ pub struct Moment<'a, S> {
 /// Two values of a dataset and how far it is from one to the other.
 ///
 /// ```
+/// use std::collections::VecDeque;
+///
 /// use gridmate_runtime::chunk::{Between, Interpolator, Linear, Moment};
 ///
-/// struct LiftSnapshot {
-///     height: f32,
-/// }
-///
 /// /// By hand, what `#[dataset(interpolate = Linear)] height: f32` comes to.
-/// fn shown(moment: &Moment<'_, LiftSnapshot>) -> f32 {
-///     let Between { from, to, t, .. } = moment.between(|snapshot| &snapshot.height);
+/// fn shown(way: &Between<'_, f32>) -> f32 {
+///     let Between { from, to, t, .. } = *way;
 ///     if t > 0.0 { Linear.between(from, to, t) } else { *from } // at rest it is exact
 /// }
+///
+/// let received = VecDeque::from([(10, 1.5_f32), (14, 3.5)]);
+/// let at = |tick| Moment::new(&received, tick, 6.0).expect("something was received");
+/// let way = at(11.0).between(|height| height);
+/// assert_eq!((*way.from, *way.to, way.t), (1.5, 3.5, 0.25));
+/// assert_eq!(shown(&way), 2.0);
+/// assert_eq!(shown(&at(20.0).between(|height| height)), 3.5); // nothing newer has arrived
 /// ```
 #[derive(Debug)]
 #[non_exhaustive]
@@ -292,8 +335,12 @@ pub struct Between<'a, R> {
 }
 
 impl<'a, S> Moment<'a, S> {
-    /// `None` when nothing has been received.
-    pub(super) fn new(entries: &'a VecDeque<(u32, S)>, tick: f64, behind: f64) -> Option<Self> {
+    /// The moment at the sender's tick `tick`, so many ticks `behind` the newest there could be, of what was `received`: snapshots
+    /// by the tick they are in force from, oldest first. `None` when that is nothing.
+    ///
+    /// Displays make it of what a replica has received; this is for tests of hand-written chunks.
+    pub fn new(received: &'a VecDeque<(u32, S)>, tick: f64, behind: f64) -> Option<Self> {
+        let entries = received;
         let after = entries.partition_point(|(from, _)| f64::from(*from) <= tick);
         (!entries.is_empty()).then(|| Self { entries, at: after.saturating_sub(1), tick, behind: behind.max(0.0) })
     }
@@ -305,6 +352,8 @@ impl<'a, S> Moment<'a, S> {
     /// move when that becomes known, and no way is left to make up for.
     ///
     /// ```
+    /// use std::collections::VecDeque;
+    ///
     /// use gridmate_runtime::chunk::{Interpolator, Linear, Moment};
     /// use gridmate_runtime::wire::{Codec, codec::Quantize};
     ///
@@ -312,13 +361,15 @@ impl<'a, S> Moment<'a, S> {
     ///     angle: <Quantize as Codec<f32>>::Repr,
     /// }
     ///
-    /// const ANGLE: Quantize = Quantize::bits(0.0, 90.0, 8);
+    /// const ANGLE: Quantize = Quantize::step(0.0, 90.0, 0.5);
     ///
-    /// // By hand, what `#[dataset(quantize(0.0..=90.0, bits = 8), interpolate = Linear)] angle: f32` comes to.
-    /// fn shown(moment: &Moment<'_, DoorSnapshot>) -> f32 {
-    ///     let way = moment.between(|snapshot| &snapshot.angle);
-    ///     Linear.between(&ANGLE.from_repr(way.from), &ANGLE.from_repr(way.to), way.t)
-    /// }
+    /// let snapshot = |angle: f32| DoorSnapshot { angle: ANGLE.to_repr(&angle) };
+    /// let received = VecDeque::from([(10, snapshot(30.0)), (14, snapshot(50.0))]);
+    /// let moment = Moment::new(&received, 12.0, 6.0).expect("something was received");
+    /// // By hand, what `#[dataset(quantize(0.0..=90.0, step = 0.5), interpolate = Linear)] angle: f32` comes to.
+    /// let way = moment.between(|snapshot| &snapshot.angle);
+    /// let shown: f32 = Linear.between(&ANGLE.from_repr(way.from), &ANGLE.from_repr(way.to), way.t);
+    /// assert!((shown - 40.0).abs() < 0.001);
     /// ```
     pub fn between<R: PartialEq>(&self, of: impl Fn(&'a S) -> &'a R) -> Between<'a, R> {
         let repr = |i: usize| of(&self.entries[i].1);
@@ -434,5 +485,26 @@ mod tests {
             let shown = Slerp.between(&from, &to, 0.25);
             assert!(shown.angle_between(Quat::from_rotation_z(0.45)) < 1e-3, "{shown}");
         }
+    }
+
+    #[cfg(feature = "glam")]
+    #[test]
+    fn transforms_and_colours() {
+        use glam::{Quat, Vec3};
+
+        let from = Transform { rotation: Quat::from_rotation_z(0.2), ..Transform::at(Vec3::X) };
+        let to = Transform {
+            translation: Vec3::new(5.0, 4.0, 0.0),
+            // The same rotation, and the longer way if it is taken for numbers.
+            rotation: -Quat::from_rotation_z(1.2),
+            scale: Vec3::splat(3.0),
+        };
+        let shown = Linear.between(&from, &to, 0.25);
+        assert_eq!((shown.translation, shown.scale), (Vec3::new(2.0, 1.0, 0.0), Vec3::splat(1.5)));
+        assert!(shown.rotation.angle_between(Quat::from_rotation_z(0.45)) < 1e-3, "{}", shown.rotation);
+        assert!(shown.rotation.is_normalized());
+
+        let (red, clear) = (Color::rgb(1.0, 0.0, 0.5), Color::default());
+        assert_eq!(Linear.between(&red, &clear, 0.75), Color { r: 0.25, g: 0.0, b: 0.125, a: 0.25 });
     }
 }

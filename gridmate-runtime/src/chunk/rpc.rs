@@ -382,27 +382,55 @@ impl<T: ReplicaChunk> NoRpcs for T {}
 /// The way from a caller to one chunk: at hand when this node holds the primary, else by way of the outbox.
 ///
 /// ```
-/// use gridmate_runtime::chunk::RpcPort;
+/// use gridmate_runtime::chunk::{ArgDescriptor, HasRpcs, RpcDescriptor, RpcFlags, RpcPort};
 /// use gridmate_runtime::prelude::*;
+/// # use gridmate_runtime::schema::ChunkDescriptor;
+/// # use gridmate_runtime::wire::{Change, Past, Sink, Source, WireError};
 ///
-/// #[derive(Default, ReplicaChunk)]
-/// struct Ship {
-///     health: u8,
+/// #[derive(Default)]
+/// struct Bell {
+///     rung: u32,
 /// }
 ///
-/// #[rpcs]
-/// impl Ship {
-///     #[rpc]
-///     fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-///         self.health -= damage;
+/// impl ReplicaChunk for Bell {
+///     const RPCS: &'static [RpcDescriptor<Self>] = &[RpcDescriptor {
+///         name: "ring",
+///         flags: RpcFlags::DEFAULT,
+///         args: &[ArgDescriptor { name: "times", shape: u8::shape }],
+///         invoke: |bell, _ctx, r| {
+///             bell.rung += u32::from(u8::unmarshal(r)?);
+///             Ok(Propagate::ToProxies)
+///         },
+///     }];
+///     // … and no datasets
+/// #     type Snapshot = ();
+/// #     const DESCRIPTOR: &'static ChunkDescriptor = &ChunkDescriptor::new("bell", &[]);
+/// #     fn snapshot(&self) {}
+/// #     fn capture(&self, _: &mut ()) {}
+/// #     fn encode(_: Change<'_, ()>, _: &mut impl Sink) {}
+/// #     fn decode(_: &mut (), _: Past<'_, ()>, _: &mut impl Source) -> Result<(), WireError> {
+/// #         Ok(())
+/// #     }
+/// #     fn apply(&mut self, _: &(), _: &()) {}
+/// }
+///
+/// impl HasRpcs for Bell {
+///     /// What `#[rpcs]` wraps in methods with names.
+///     type Caller<'a> = RpcPort<'a, Self>;
+///
+///     fn caller(port: RpcPort<'_, Self>) -> RpcPort<'_, Self> {
+///         port
 ///     }
 /// }
 ///
-/// /// What the caller's `hit` does.
-/// fn hit(port: &mut RpcPort<'_, Ship>, damage: u8) -> Result<(), RpcError> {
-///     port.call(0, |w| damage.marshal(w))
-/// }
-/// assert_eq!(Ship::RPCS[0].name, "hit");
+/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Bell>().build()?, 1);
+/// let id = replicas.add(Bell::default())?;
+/// let mut bell = replicas.primary_mut::<Bell>(id)?;
+/// bell.rpcs().call(0, |w| 3_u8.marshal(w))?; // the primary is here: it runs at once
+/// assert_eq!(bell.rung, 3);
+/// let too_short = bell.rpcs().call(0, |_| ());
+/// assert!(matches!(too_short, Err(RpcError::Unreadable(_))));
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Debug)]
 pub struct RpcPort<'a, T> {

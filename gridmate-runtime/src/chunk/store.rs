@@ -11,7 +11,7 @@ use core::any::Any;
 
 use super::coder::{In, Out, Share};
 use super::cut::Cut;
-use super::history::History;
+use super::history::{History, Spare};
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
@@ -139,12 +139,16 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     predicted: Option<u32>,
     defaults: T::Snapshot,
     scratch: T::Snapshot,
+    /// Twice as many as there are chunks, at most: an update of one takes one for its history and one for its handlers.
+    spare: Spare<T::Snapshot>,
 }
 
 struct Slot<T: ReplicaChunk> {
     value: T,
+    /// The newest snapshot. Before there is one, the defaults that a proxy has; of a primary's value what [`TypedStore::merge`]
+    /// compares with.
     current: T::Snapshot,
-    /// Our version of `current`.
+    /// Our version of `current`; 0 before the first.
     version: u32,
     sent: History<T::Snapshot>,
     received: History<T::Snapshot>,
@@ -177,6 +181,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             predicted: first_predicted(T::DESCRIPTOR, coder),
             defaults,
             scratch,
+            spare: Spare::new(),
         }
     }
 
@@ -188,6 +193,8 @@ impl<T: ReplicaChunk> TypedStore<T> {
     /// Makes a chunk that holds `value`, touched.
     pub(crate) fn insert(&mut self, value: T, replica: u32) -> u32 {
         let slot = self.allocate(value, replica);
+        let s = &mut self.slots[slot as usize];
+        s.value.capture(&mut s.current);
         self.touch(slot);
         slot
     }
@@ -209,13 +216,18 @@ impl<T: ReplicaChunk> TypedStore<T> {
         Moment::new(self.slots[slot as usize].received.entries(), tick, behind)
     }
 
-    /// Takes over every dataset of `from` that differs from what was last captured.
+    /// Takes over every dataset of `from` that differs from what was last captured. Where nothing was yet: from what the
+    /// value was made with, or the last copy that was merged.
     pub(crate) fn merge(&mut self, slot: u32, from: &T) {
         from.capture(&mut self.scratch);
         let s = &mut self.slots[slot as usize];
-        let captured = self.throttles.captured(slot).unwrap_or(&s.current);
+        let first = s.version == 0;
+        let captured = self.throttles.captured(slot).filter(|_| !first).unwrap_or(&s.current);
         if self.scratch != *captured {
             s.value.apply(&self.scratch, captured);
+            if first {
+                core::mem::swap(&mut s.current, &mut self.scratch);
+            }
             self.touch(slot);
         }
     }
@@ -315,6 +327,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 chunks fit in memory");
         self.slots.push(fresh);
+        self.spare.keep(2 * self.slots.len());
         self.throttles.reset(index, &self.defaults);
         index
     }
@@ -371,13 +384,13 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             if first || self.scratch != s.current {
                 // Version and tick are the same when it arrived in this very tick and its owner was lost since.
                 if !first && s.version != version {
-                    s.sent.push(s.version, &s.current);
+                    s.sent.push(s.version, &s.current, &mut self.spare);
                 }
                 s.version = version;
                 changed.push(s.replica);
                 let context = if T::NOTIFIES_PRIMARY { context(s.replica) } else { None };
                 if let Some(context) = &context {
-                    s.value.notify(&self.scratch, &s.current, context);
+                    s.value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
                 }
                 core::mem::swap(&mut s.current, &mut self.scratch);
                 if context.is_some() {
@@ -446,11 +459,11 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         if T::INTERPOLATES == 0 {
             // Whatever comes after this names nothing older.
             let Basis { base, past, .. } = arrival.basis;
-            s.received.forget_before(if past == 0 { base } else { past });
+            s.received.forget_before(if past == 0 { base } else { past }, &mut self.spare);
         }
         let is_known = if let Some(newest) = s.received.newest() { *newest == self.scratch } else { false };
         if !is_known {
-            s.received.push(arrival.version, &self.scratch);
+            s.received.push(arrival.version, &self.scratch, &mut self.spare);
         }
         let first = s.version == 0;
         if !first && s.current == self.scratch {
@@ -458,13 +471,13 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
         s.value.apply(&self.scratch, &s.current);
         if T::NOTIFIES && s.before.is_none() {
-            s.before = Some(s.current.clone());
+            s.before = Some(self.spare.copy(&s.current));
             self.changed.push(slot);
         }
         // Without anyone to pass it on to, any version but 0 will do: it is never sent.
         let version = arrival.relay_as.unwrap_or(1);
         if !first && arrival.relay_as.is_some() && s.version != version {
-            s.sent.push(s.version, &s.current);
+            s.sent.push(s.version, &s.current, &mut self.spare);
         }
         s.version = version;
         core::mem::swap(&mut s.current, &mut self.scratch);
@@ -491,6 +504,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 if !primary {
                     s.follow(&mut self.scratch);
                 }
+                self.spare.put(before);
             }
         }
         self.changed.truncate(waiting);

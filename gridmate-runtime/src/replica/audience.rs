@@ -69,7 +69,7 @@ impl ReplicaManager {
 
 impl Owed {
     /// The chunks of `entry`, a bit for each, that are hidden from this peer in this tick. If they are others than before, what it
-    /// has acknowledged does not count any more.
+    /// has acknowledged does not count any more. And whether they are.
     pub(super) fn ask(
         &mut self,
         place: usize,
@@ -77,11 +77,11 @@ impl Owed {
         to: (MemberId, PeerRole),
         tick: u32,
         stores: &[Box<dyn ChunkStore>],
-    ) -> u64 {
+    ) -> (u64, bool) {
         let before = self.hidden(entry);
         let target = &mut self.targets[place];
         if target.sent == tick {
-            return before; // Versions are ticks: there is no second one in this.
+            return (before, false); // Versions are ticks: there is no second one in this.
         }
         let hidden = hidden_from(to, entry, stores);
         if hidden != before {
@@ -95,24 +95,7 @@ impl Owed {
             }
             self.hidden[at] = hidden;
         }
-        hidden
-    }
-
-    /// As [`ask`](Self::ask), in a tick in which nothing else of `entry` may be to be said: another answer is.
-    pub(super) fn ask_and_tell(
-        &mut self,
-        place: u32,
-        entry: &Entry,
-        to: (MemberId, PeerRole),
-        tick: u32,
-        stores: &[Box<dyn ChunkStore>],
-    ) -> u64 {
-        let before = self.hidden(entry);
-        let hidden = self.ask(place as usize, entry, to, tick, stores);
-        if hidden != before && !entry.dying {
-            self.set_pending(place);
-        }
-        hidden
+        (hidden, hidden != before)
     }
 
     /// What was hidden of `entry` when it was asked about last.

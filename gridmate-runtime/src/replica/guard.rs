@@ -94,7 +94,8 @@ impl<T: ReplicaChunk> PrimaryMut<'_, T> {
     }
 
     /// Takes over every dataset of `from` that differs from what the last tick captured: what a copy of this chunk, kept
-    /// elsewhere, has changed since. Datasets that only changed here stay as they are.
+    /// elsewhere, has changed since. Datasets that only changed here stay as they are. Before the first tick, what counts is
+    /// what the chunk was made with, or the last copy that was merged.
     pub fn merge(&mut self, from: &T) {
         self.store.merge(self.slot, from);
     }

@@ -454,7 +454,7 @@ impl Pass<'_> {
             return State::Later;
         }
         let hidden =
-            if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores.all) };
+            if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores.all).0 };
         let target = &mut owed.targets[place];
         if target.acked >= entry.version {
             target.again = false;

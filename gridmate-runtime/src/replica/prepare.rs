@@ -153,7 +153,11 @@ impl ReplicaManager {
             }
             let mut after = waits_for;
             if entry.audience != 0 {
-                let hidden = peer.owed.ask_and_tell(place, entry, (peer.member, peer.role), tick, stores);
+                let (hidden, other) = peer.owed.ask(place as usize, entry, (peer.member, peer.role), tick, stores);
+                if other && !entry.dying {
+                    // Nothing else of it may be to be said in this tick.
+                    peer.owed.set_pending(place);
+                }
                 if hidden >> chunk & 1 == 1 {
                     continue;
                 }

@@ -47,6 +47,13 @@ where
     assert_eq!(base, repr);
 }
 
+/// Bits before an encoding. Messages end at bytes: so it is cut off behind each of its bits.
+const LEADS: core::ops::Range<u32> = 0..8;
+
+/// Bytes from the front and the end of an encoding within which all cuts are tried, and between two that are tried elsewhere.
+const NEAR: usize = 24;
+const FAR: usize = 13;
+
 /// The whole contract of a codec, on one value and one base.
 #[track_caller]
 pub(crate) fn laws<T, C: Codec<T>>(codec: &C, value: &T, base: &T)
@@ -75,8 +82,10 @@ where
         };
         curious(|w| codec.encode_ahead(&repr, &base_repr, past, w), read, &repr);
     }
-    for lead in [0, 1, 7, 13] {
+    for lead in LEADS {
         reads_exactly(lead, |w| codec.encode(&repr, w), |r| codec.decode(r), &repr);
+        let unmarshal = |r: &mut BitReader<'_>| codec.unmarshal(r).map(|value| codec.to_repr(&value));
+        reads_exactly(lead, |w| codec.marshal(value, w), unmarshal, &repr);
         for from in [&base_repr, &repr] {
             let read = |r: &mut BitReader<'_>| {
                 let mut into = from.clone();
@@ -188,10 +197,11 @@ fn reads_exactly<R: PartialEq + Debug>(
         w.bits(0, lead);
         write(w);
     });
-    for len in (0..=bytes.len()).rev().take(70) {
+    let (front, back) = (0..NEAR.min(bytes.len()), bytes.len().saturating_sub(NEAR)..=bytes.len());
+    for len in front.chain((0..bytes.len()).step_by(FAR)).chain(back) {
         let mut r = BitReader::new(&bytes[..len]);
         if r.bits(lead).is_err() {
-            break;
+            continue;
         }
         if len * 8 >= end {
             assert_eq!(read(&mut r).as_ref(), Ok(expected));

@@ -16,14 +16,15 @@ pub(crate) fn chunk(chunk: &Chunk) -> TokenStream {
 // use __gm::NoRpcs as _;
 // const __F_position: … = …;
 // const __D: … = …;
-// #[derive(__gm::Clone, __gm::PartialEq)]
 // pub struct __S { position: __gm::Repr<Vec3, __gm::Quantize>, health: __gm::Repr<u8> }
+// __gm::snapshot!(__S { position health });
 // #[automatically_derived]
 // impl __gm::ReplicaChunk for Ship { … }
 pub(super) fn items(chunk: &Chunk) -> TokenStream {
     let Chunk { ident, .. } = chunk;
     let fields = || chunk.datasets.iter().map(|dataset| &dataset.field);
     let constants = fields().map(Field::constant);
+    let slots = fields().map(|field| &field.slot);
     let reprs = fields().map(|field| {
         let (slot, repr) = (&field.slot, field.repr());
         quote!(#slot: #repr)
@@ -34,8 +35,8 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
         use __gm::NoRpcs as _;
         #(#constants)*
         #datasets
-        #[derive(__gm::Clone, __gm::PartialEq)]
         pub struct __S { #(#reprs,)* }
+        __gm::snapshot!(__S { #(#slots)* });
         #[automatically_derived]
         impl __gm::ReplicaChunk for #ident {
             type Snapshot = __S;

@@ -1,6 +1,7 @@
 //! References to entities.
 
 use crate::ids::{EntityRef, MemberId, ReplicaId};
+use crate::wire::codec::Native;
 use crate::wire::{Codec, Marshal, Shape, Sink, Source, WireError};
 
 /// An [`EntityRef`], or an `Option` of one, as the id of the replica behind the entity: what `#[dataset(entity)]` stands for.
@@ -175,7 +176,20 @@ fn checked(id: ReplicaId) -> Result<EntityRef, WireError> {
     if to.is_none() { Err(WireError::Invalid) } else { Ok(to) }
 }
 
-/// Never true. It keeps references from travelling as if they were ordinary values, and says so.
+/// A type whose values travel without a word in the declaration: all that have a wire representation, and no reference.
+///
+/// Asked in one place, where a field is declared; for all other purposes a reference has its codec there too. So who forgets the
+/// key reads of it once.
+#[diagnostic::on_unimplemented(
+    message = "a reference to an entity travels only where the declaration says that it is one",
+    label = "this needs the key `entity`",
+    note = "on the field of a chunk write `#[dataset(entity)]`; elsewhere `#[marshal(entity)]`"
+)]
+pub trait NeedsNoKey {}
+
+impl<T: Marshal> NeedsNoKey for T {}
+
+/// Never true. It keeps references within other types from travelling as if they were ordinary values, and says so.
 #[diagnostic::on_unimplemented(
     message = "a reference to an entity travels only where the declaration says that it is one",
     label = "this needs the key `entity`",
@@ -183,7 +197,42 @@ fn checked(id: ReplicaId) -> Result<EntityRef, WireError> {
 )]
 pub trait Declared {}
 
-// `for<'a>` keeps the compiler from deciding here that the bound is never met; it decides where the impl is wanted.
+/// Never true.
+pub trait Never {}
+
+macro_rules! needs_key {
+    ($($reference:ty)*) => {$(
+        // `for<'a>` keeps the compiler from deciding here that the bound is never met; it decides where the impl is wanted.
+        #[diagnostic::do_not_recommend]
+        impl NeedsNoKey for $reference where for<'a> $reference: Never {}
+
+        impl Codec<$reference> for Native {
+            type Repr = EntityRef;
+
+            fn shape(&self) -> Shape {
+                Codec::<$reference>::shape(&ByReplica)
+            }
+
+            fn to_repr(&self, value: &$reference) -> EntityRef {
+                ByReplica.to_repr(value)
+            }
+
+            fn from_repr(&self, repr: &EntityRef) -> $reference {
+                ByReplica.from_repr(repr)
+            }
+
+            fn encode(&self, repr: &EntityRef, w: &mut impl Sink) {
+                write(*repr, w);
+            }
+
+            fn decode(&self, r: &mut impl Source) -> Result<EntityRef, WireError> {
+                read(r)
+            }
+        }
+    )*};
+}
+needs_key!(EntityRef Option<EntityRef>);
+
 impl Marshal for EntityRef
 where
     for<'a> Self: Declared,

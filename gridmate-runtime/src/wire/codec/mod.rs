@@ -39,6 +39,7 @@ mod varint;
 #[cfg(feature = "serde")]
 pub use self::serde::{Serde, SerdeRepr};
 pub use bits::Bits;
+pub(crate) use by_replica::NeedsNoKey;
 pub use by_replica::{ByReplica, RefersToEntity};
 pub use half::Half;
 pub use max_len::MaxLen;

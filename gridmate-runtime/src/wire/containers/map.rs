@@ -39,6 +39,13 @@ macro_rules! map {
             }
 
             fn assign(&mut self, repr: &Self::Repr) {
+                // Mostly it is values that change.
+                let mut in_place = |(key, value): &(K::Repr, V::Repr)| {
+                    self.get_mut(&K::from_repr(key)).map(|kept| kept.assign(value)).is_some()
+                };
+                if repr.iter().all(&mut in_place) && self.len() == repr.len() {
+                    return;
+                }
                 let mut old = core::mem::take(self);
                 self.extend(repr.iter().map(|(key, value)| match old.remove_entry(&K::from_repr(key)) {
                     Some((key, mut kept)) => {

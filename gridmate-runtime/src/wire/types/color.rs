@@ -11,7 +11,7 @@ use super::travels_as;
 /// | alone | 4 × 32: 128 |
 /// | change | as a `Vec4`: 4 + 4 × 12 to 4 + 4 × 32 if all components change, else 8 and 12 to 32 for each that does |
 ///
-/// Where 256 shades do, a `[u8; 4]` alone is a quarter.
+/// Where 256 shades do, a `[u8; 4]` alone is a quarter. `interpolate = Linear` fades each component on its own.
 ///
 /// ```
 /// use gridmate_runtime::Marshal;

@@ -14,6 +14,8 @@ use super::travels_as;
 /// A body that only moves a little costs 43 to 70 bits, one that turns a little besides 95 and more. In a struct of the program's own
 /// `quantize(…)`, `SmallestThree` and `predict = Linear` on each field make that a fraction.
 ///
+/// With `interpolate = Linear` a proxy is shown on its way: place and scale on straight lines, the rotation the shorter way.
+///
 /// ```
 /// use glam::{Quat, Vec3};
 /// use gridmate_runtime::wire::types::Transform;
