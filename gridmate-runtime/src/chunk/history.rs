@@ -28,6 +28,7 @@ impl<S: Clone> History<S> {
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
     pub(crate) fn push(&mut self, version: u32, snapshot: &S, spare: &mut Spare<S>) {
+        debug_assert!(self.version_at(u32::MAX) < Some(version), "versions only grow");
         if self.entries.len() >= self.capacity
             && let Some((_, oldest)) = self.entries.pop_front()
         {
