@@ -33,6 +33,8 @@ mod stream;
 pub mod types;
 
 pub use bits::{BitReader, BitWriter};
+#[doc(hidden)]
+pub use entropy::bare as __bare_entropy;
 pub use error::WireError;
 pub use past::{Ahead, Change, Past};
 pub use rotation::PackedRotation;

@@ -4,6 +4,7 @@
 
 mod bit_reader;
 mod collections;
+mod entropy;
 mod kitchen_sink;
 mod pair;
 mod round_trip;
@@ -19,6 +20,7 @@ pub(crate) type Target = (&'static str, fn(&[u8]));
 pub(crate) const TARGETS: &[Target] = &[
     ("bit_reader", bit_reader::run),
     ("collections", collections::run),
+    ("entropy", entropy::run),
     ("kitchen_sink", kitchen_sink::run),
     ("rpc_message", rpc_message::run),
     ("schema_json", schema_json::run),

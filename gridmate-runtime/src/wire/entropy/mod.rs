@@ -17,6 +17,7 @@
 //!   basis alone, so they are made once for all peers, like the bits of the other coder; only the arithmetic is done for each.
 //! - The models start from what motion is generally like (`prior`), and learn within the message.
 
+pub mod bare;
 mod model;
 mod prior;
 mod range;
