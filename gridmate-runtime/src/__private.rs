@@ -22,6 +22,44 @@ pub use crate::wire::{
     BitReader, BitWriter, Change, Codec, FieldShape, Marshal, Past, Shape, Sink, Source, VariantShape, WireError,
 };
 
+/// The past of a field, from the past of what has it. A function would be compiled for each field of each type and each stream,
+/// or take a closure that is; this is a few instructions where it stands.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __past_of {
+    ($past:ident.$field:tt) => {
+        $crate::__private::Past::known(
+            match $past.repr() {
+                $crate::__private::Some(past) => $crate::__private::Some(&past.$field),
+                $crate::__private::None => $crate::__private::None,
+            },
+            $past.ahead(),
+        )
+    };
+}
+pub use crate::__past_of as past_of;
+
+/// Writes a dataset of a change.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __write_dataset {
+    ($handle:expr, $change:ident.$dataset:tt, $w:ident) => {
+        let past = $change.past;
+        $handle.write(&$change.now.$dataset, &$change.base.$dataset, $crate::__past_of!(past.$dataset), $w);
+    };
+}
+pub use crate::__write_dataset as write;
+
+/// Reads a dataset into a snapshot.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __read_dataset {
+    ($handle:expr, $snapshot:ident.$dataset:tt, $past:ident, $r:ident) => {
+        $handle.read(&mut $snapshot.$dataset, $crate::__past_of!($past.$dataset), $r)?
+    };
+}
+pub use crate::__read_dataset as read;
+
 /// What a snapshot has to have, as the derives would write it but for a second way to clone: snapshots are copied over older
 /// ones, whose memory serves again.
 #[doc(hidden)]

@@ -154,6 +154,27 @@ fn rotations_that_are_no_repr_are_refused() {
     }
 }
 
+/// All bits of a width: what is read stands for itself, and codes that no component has are refused.
+fn every_pattern<const BITS: u32>() {
+    let codec = SmallestThree::<BITS>;
+    let none = (1 << BITS) - 1;
+    for bits in 0_u64..1 << (2 + 3 * BITS) {
+        let Ok(repr) = codec.decode(&mut BitReader::new(&bits.to_le_bytes())) else { continue };
+        let codes = [2, 2 + BITS, 2 + 2 * BITS].map(|from| bits >> from & none);
+        assert!(!codes.contains(&none), "{BITS} bits: {bits:x}");
+        assert_eq!(codec.to_repr(&codec.from_repr(&repr)), repr, "{BITS} bits: {bits:x}");
+    }
+}
+
+#[test]
+fn what_is_read_of_a_rotation_stands_for_itself() {
+    every_pattern::<2>();
+    every_pattern::<3>();
+    every_pattern::<4>();
+    every_pattern::<5>();
+    every_pattern::<6>();
+}
+
 #[test]
 fn a_rotation_in_motion_costs_little() {
     let (codec, from) = (SmallestThree::<10>, Quat::from_rotation_y(0.3));

@@ -6,7 +6,7 @@ use core::marker::PhantomData;
 
 use crate::schema::DatasetDescriptor;
 use crate::wire::codec::{Native, NeedsNoKey};
-use crate::wire::{Change, Codec, FieldShape, Past, Shape, Sink, Source, VariantShape, WireError};
+use crate::wire::{Codec, FieldShape, Past, Shape, Sink, Source, VariantShape, WireError};
 
 /// What is remembered of a `T` that travels as `C` says.
 pub type Repr<T, C = Native> = <C as Codec<T>>::Repr;
@@ -166,6 +166,26 @@ impl<T, C> Field<T, C> {
         if r.differs(moved)? { self.codec.decode_ahead(repr, past, r) } else { Ok(()) }
     }
 
+    /// Writes a dataset of a chunk, if it is to be written: [`encode_change`](Self::encode_change).
+    #[inline]
+    pub fn write(&self, now: &C::Repr, base: &C::Repr, past: Past<'_, C::Repr>, w: &mut impl Sink)
+    where
+        C: Codec<T>,
+    {
+        if w.dataset() {
+            self.encode_change(now, base, past, w);
+        }
+    }
+
+    /// Reads what [`write`](Self::write) wrote: [`decode_change`](Self::decode_change).
+    #[inline]
+    pub fn read(&self, repr: &mut C::Repr, past: Past<'_, C::Repr>, r: &mut impl Source) -> Read
+    where
+        C: Codec<T>,
+    {
+        if r.dataset() { self.decode_change(repr, past, r) } else { Ok(()) }
+    }
+
     /// Writes a value alone.
     #[inline]
     pub fn marshal(&self, value: &T, w: &mut impl Sink)
@@ -182,48 +202,6 @@ impl<T, C> Field<T, C> {
         C: Codec<T>,
     {
         self.codec.unmarshal(r)
-    }
-}
-
-impl<S> Change<'_, S> {
-    /// Writes a dataset of a chunk's snapshot, if it is to be written: [`Field::encode_change`].
-    #[inline]
-    pub fn write<T, C: Codec<T>>(self, field: &Field<T, C>, part: impl Fn(&S) -> &C::Repr, w: &mut impl Sink) {
-        if w.dataset() {
-            self.field(field, part, w);
-        }
-    }
-
-    /// Writes a field of a struct: [`Field::encode_change`].
-    #[inline]
-    pub fn field<T, C: Codec<T>>(self, field: &Field<T, C>, part: impl Fn(&S) -> &C::Repr, w: &mut impl Sink) {
-        field.encode_change(part(self.now), part(self.base), self.past.part(part), w);
-    }
-}
-
-impl<S> Past<'_, S> {
-    /// Reads what [`Change::write`] wrote of a dataset into `now`: [`Field::decode_change`].
-    #[inline]
-    pub fn read<T, C: Codec<T>>(
-        self,
-        field: &Field<T, C>,
-        now: &mut C::Repr,
-        part: impl Fn(&S) -> &C::Repr,
-        r: &mut impl Source,
-    ) -> Read {
-        if r.dataset() { self.field(field, now, part, r) } else { Ok(()) }
-    }
-
-    /// Reads what [`Change::field`] wrote of a field into `now`: [`Field::decode_change`].
-    #[inline]
-    pub fn field<T, C: Codec<T>>(
-        self,
-        field: &Field<T, C>,
-        now: &mut C::Repr,
-        part: impl Fn(&S) -> &C::Repr,
-        r: &mut impl Source,
-    ) -> Read {
-        field.decode_change(now, self.part(part), r)
     }
 }
 

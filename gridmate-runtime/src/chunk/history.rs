@@ -1,31 +1,35 @@
 //! Past snapshots of one chunk, to encode or decode against.
+//!
+//! Compiled for each chunk type, so plain loops: each closure would be a function of its own for each of them.
 
 use std::collections::VecDeque;
 
 use crate::limits;
 
-/// Snapshots by the version they came with, oldest first, at most `CAPACITY`. A version stays in force until the next:
+/// Snapshots by the version they came with, oldest first, at most so many. A version stays in force until the next:
 /// looking up a version finds the newest entry that is not later.
 #[derive(Debug)]
-pub(crate) struct History<S, const CAPACITY: usize> {
+pub(crate) struct History<S> {
     entries: VecDeque<(u32, S)>,
+    capacity: usize,
 }
 
-/// What a sender encodes against, besides its current snapshot.
-pub(crate) type Sent<S> = History<S, { limits::HISTORY }>;
+impl<S: Clone> History<S> {
+    /// What a sender encodes against, besides its current snapshot.
+    pub(crate) const fn sent() -> Self {
+        Self { entries: VecDeque::new(), capacity: limits::HISTORY }
+    }
 
-/// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all of [`Sent`].
-pub(crate) type Received<S> = History<S, { limits::HISTORY + 1 }>;
-
-impl<S: Clone, const CAPACITY: usize> History<S, CAPACITY> {
-    pub(crate) const fn new() -> Self {
-        Self { entries: VecDeque::new() }
+    /// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all that was
+    /// [`sent`](Self::sent).
+    pub(crate) const fn received() -> Self {
+        Self { entries: VecDeque::new(), capacity: limits::HISTORY + 1 }
     }
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
     pub(crate) fn push(&mut self, version: u32, snapshot: &S, spare: &mut Spare<S>) {
-        debug_assert!(self.entries.back().is_none_or(|(last, _)| *last < version), "versions only grow");
-        if self.entries.len() >= CAPACITY
+        debug_assert!(self.version_at(u32::MAX) < Some(version), "versions only grow");
+        if self.entries.len() >= self.capacity
             && let Some((_, oldest)) = self.entries.pop_front()
         {
             spare.put(oldest);
@@ -33,15 +37,30 @@ impl<S: Clone, const CAPACITY: usize> History<S, CAPACITY> {
         self.entries.push_back((version, spare.copy(snapshot)));
     }
 
+    /// The entry in force at `version`, unless it has been forgotten.
+    fn find(&self, version: u32) -> Option<&(u32, S)> {
+        // The answer is nearly always among the newest few.
+        let mut at = self.entries.len();
+        while at > 0 {
+            at -= 1;
+            let entry = &self.entries[at];
+            if entry.0 <= version {
+                return Some(entry);
+            }
+        }
+        None
+    }
+
     /// The snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn at(&self, version: u32) -> Option<&S> {
-        // The answer is nearly always among the newest few.
-        self.entries.iter().rev().find(|(v, _)| *v <= version).map(|(_, snapshot)| snapshot)
+        let (_, snapshot) = self.find(version)?;
+        Some(snapshot)
     }
 
     /// The version of the snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
-        self.entries.iter().rev().map(|(v, _)| *v).find(|v| *v <= version)
+        let (version, _) = self.find(version)?;
+        Some(*version)
     }
 
     /// All of them, oldest first.
@@ -51,12 +70,15 @@ impl<S: Clone, const CAPACITY: usize> History<S, CAPACITY> {
 
     /// The newest entry.
     pub(crate) fn newest(&self) -> Option<&S> {
-        self.entries.back().map(|(_, snapshot)| snapshot)
+        let (_, snapshot) = self.entries.back()?;
+        Some(snapshot)
     }
 
     /// Forgets what nobody who has `version` will ask for: all entries before the one in force then.
     pub(crate) fn forget_before(&mut self, version: u32, spare: &mut Spare<S>) {
-        while self.entries.get(1).is_some_and(|(next, _)| *next <= version) {
+        while let Some((next, _)) = self.entries.get(1)
+            && *next <= version
+        {
             if let Some((_, forgotten)) = self.entries.pop_front() {
                 spare.put(forgotten);
             }
@@ -110,7 +132,7 @@ mod tests {
 
     #[test]
     fn a_version_stays_in_force_until_the_next() {
-        let (mut history, spare) = (Sent::new(), &mut Spare::new());
+        let (mut history, spare) = (History::sent(), &mut Spare::new());
         assert_eq!(history.at(9), None);
         history.push(3, &'a', spare);
         history.push(7, &'b', spare);
@@ -124,7 +146,7 @@ mod tests {
 
     #[test]
     fn the_oldest_makes_room() {
-        let mut history = Sent::new();
+        let mut history = History::sent();
         for version in 0..=u32::try_from(limits::HISTORY).unwrap() {
             history.push(version, &version, &mut Spare::new());
         }
@@ -134,7 +156,7 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_lends_its_memory_to_what_comes() {
-        let (mut history, mut spare) = (Received::new(), Spare::new());
+        let (mut history, mut spare) = (History::received(), Spare::new());
         history.push(1, &"the first of them".to_owned(), &mut spare);
         let at = history.newest().unwrap().as_ptr();
         history.push(2, &"the second".to_owned(), &mut spare);

@@ -3,9 +3,9 @@
 use core::any::TypeId;
 use core::fmt;
 
-use crate::chunk::{ChunkStore, MayCall, ReplicaChunk, RpcFlags, TypedStore};
+use crate::chunk::{ArgDescriptor, ChunkStore, MayCall, ReplicaChunk, RpcFlags, TypedStore};
 use crate::limits;
-use crate::schema::{ChunkSchema, Coder, FNV_OFFSET, RpcSchema, Snapshot, fnv1a};
+use crate::schema::{ChunkDescriptor, ChunkSchema, Coder, FNV_OFFSET, RpcSchema, Snapshot, fnv1a};
 use crate::wire::{FieldShape, Shape};
 
 /// Chunk types by name. Frozen once built; every node of a session needs the same one.
@@ -173,7 +173,7 @@ impl RegistryBuilder {
     }
 
     fn with<T: ReplicaChunk>(mut self, make_store: fn(u16, Coder) -> Box<dyn ChunkStore>) -> Self {
-        if self.types.iter().all(|t| t.type_id != TypeId::of::<T>()) {
+        if self.is_new(TypeId::of::<T>()) {
             self.types.push(ChunkType {
                 type_id: TypeId::of::<T>(),
                 rust_name: core::any::type_name::<T>(),
@@ -183,6 +183,10 @@ impl RegistryBuilder {
             });
         }
         self
+    }
+
+    fn is_new(&self, type_id: TypeId) -> bool {
+        self.types.iter().all(|t| t.type_id != type_id)
     }
 
     /// Gives all types this coder, whatever they declare: for sessions short of bandwidth, or of time.
@@ -279,19 +283,23 @@ impl fmt::Debug for RegistryBuilder {
     }
 }
 
+// What is generic is compiled for each chunk type, in each build of the program. It is kept to a few lines here and in `store`.
 fn schema_of<T: ReplicaChunk>() -> ChunkSchema {
-    ChunkSchema {
-        name: T::DESCRIPTOR.name,
-        datasets: T::DESCRIPTOR.datasets.iter().map(|d| FieldShape { name: d.name, shape: (d.shape)() }).collect(),
-        rpcs: T::RPCS
-            .iter()
-            .map(|rpc| RpcSchema {
-                name: rpc.name,
-                flags: describe(rpc.flags),
-                args: rpc.args.iter().map(|a| FieldShape { name: a.name, shape: (a.shape)() }).collect(),
-            })
-            .collect(),
+    let mut schema = schema_of_datasets(T::DESCRIPTOR);
+    for rpc in T::RPCS {
+        schema.rpcs.push(schema_of_rpc(rpc.name, rpc.flags, rpc.args));
     }
+    schema
+}
+
+fn schema_of_datasets(descriptor: &ChunkDescriptor) -> ChunkSchema {
+    let datasets = descriptor.datasets.iter().map(|d| FieldShape { name: d.name, shape: (d.shape)() }).collect();
+    ChunkSchema { name: descriptor.name, datasets, rpcs: Vec::new() }
+}
+
+fn schema_of_rpc(name: &'static str, flags: RpcFlags, args: &[ArgDescriptor]) -> RpcSchema {
+    let args = args.iter().map(|a| FieldShape { name: a.name, shape: (a.shape)() }).collect();
+    RpcSchema { name, flags: describe(flags), args }
 }
 
 fn describe(flags: RpcFlags) -> String {

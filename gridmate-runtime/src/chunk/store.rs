@@ -3,15 +3,18 @@
 //! Everything about a chunk but its place in a replica is here: the user's value, its current snapshot, and two histories.
 //! `sent` is by this node's versions and serves those we send to; `received` is by the versions of the peer we have it from and
 //! serves what arrives. A primary has only the first; a proxy on a node that forwards to others has both.
+//!
+//! All of it is compiled for each chunk type of a program, so what does not need the type stands at the end, and there are
+//! loops and `match` where a closure would be one more function for each.
 
 use core::any::Any;
 
 use super::coder::{In, Out, Share};
 use super::cut::Cut;
-use super::history::{Received, Sent, Spare};
+use super::history::{History, Spare};
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
-use crate::schema::{ChunkDescriptor, Coder};
+use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
 use crate::wire::{Ahead, BitReader, Change, Past, WireError};
 
 /// A [`TypedStore`] with its type forgotten: one dynamic call per chunk and phase, none per dataset.
@@ -147,8 +150,8 @@ struct Slot<T: ReplicaChunk> {
     current: T::Snapshot,
     /// Our version of `current`; 0 before the first.
     version: u32,
-    sent: Sent<T::Snapshot>,
-    received: Received<T::Snapshot>,
+    sent: History<T::Snapshot>,
+    received: History<T::Snapshot>,
     replica: u32,
     touched: bool,
     updated: bool,
@@ -175,11 +178,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             throttles: Throttles::new(),
             class,
             modelled: coder == Coder::Entropy,
-            // Models ask what was on the move, whether or not a guess is made of it.
-            predicted: (1..)
-                .zip(T::DESCRIPTOR.datasets)
-                .find(|(_, dataset)| coder == Coder::Entropy || (dataset.shape)().predicts())
-                .map(|(count, _)| count),
+            predicted: first_predicted(T::DESCRIPTOR, coder),
             defaults,
             scratch,
             spare: Spare::new(),
@@ -253,28 +252,24 @@ impl<T: ReplicaChunk> TypedStore<T> {
     /// Leaves the snapshot that `r` encodes in `scratch`.
     fn decode(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<(), ReceiveError> {
         let (basis, received) = (arrival.basis, &self.slots[slot as usize].received);
-        let at = |version| received.at(version).ok_or(ReceiveError::MissingBaseline);
-        self.scratch.clone_from(if basis.base == 0 { &self.defaults } else { at(basis.base)? });
+        let base = if basis.base == 0 { Some(&self.defaults) } else { received.at(basis.base) };
+        let Some(base) = base else { return Err(ReceiveError::MissingBaseline) };
+        self.scratch.clone_from(base);
         let Some(mut r) = r else { return Ok(()) };
-        let past = if self.guesses(arrival.share) && basis.past != 0 {
-            Past::new(at(basis.past)?, basis.ahead(arrival.version))
-        } else {
-            Past::UNKNOWN
-        };
+        let mut past = Past::UNKNOWN;
+        if guesses(self.predicted, arrival.share) && basis.past != 0 {
+            let Some(before) = received.at(basis.past) else { return Err(ReceiveError::MissingBaseline) };
+            past = Past::new(before, basis.ahead(arrival.version));
+        }
         if let In::Modelled(r) = &mut r {
             r.begin(self.class, self.modelled);
         }
-        match (arrival.share, r) {
+        let read = match (arrival.share, r) {
             (None, In::Packed(r)) => T::decode(&mut self.scratch, past, r),
             (None, In::Modelled(r)) => T::decode(&mut self.scratch, past, r),
             (Some(datasets), r) => T::decode(&mut self.scratch, past, &mut Cut::new(r, datasets)),
-        }
-        .map_err(ReceiveError::Wire)
-    }
-
-    /// Whether the past matters for what is shared. Where it does not, the other end names any.
-    fn guesses(&self, share: Share) -> bool {
-        self.predicted.is_some_and(|first| share.is_none_or(|datasets| datasets >= first))
+        };
+        read.map_err(ReceiveError::Wire)
     }
 
     fn write(&self, change: Change<'_, T::Snapshot>, share: Share, mut out: Out<'_>) {
@@ -315,8 +310,8 @@ impl<T: ReplicaChunk> TypedStore<T> {
             value,
             current: self.defaults.clone(),
             version: 0,
-            sent: Sent::new(),
-            received: Received::new(),
+            sent: History::sent(),
+            received: History::received(),
             replica,
             touched: false,
             updated: false,
@@ -361,11 +356,11 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         let s = &mut self.slots[slot as usize];
         if s.waits && s.before.is_some() {
             // Only those that wait stay listed for longer than a tick.
-            self.changed.retain(|changed| *changed != slot);
+            forget(&mut self.changed, slot);
         }
         s.value = T::default();
-        s.sent = Sent::new();
-        s.received = Received::new();
+        s.sent = History::sent();
+        s.received = History::received();
         s.touched = false;
         s.updated = false;
         s.before = None;
@@ -382,7 +377,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             }
             s.value.capture(&mut self.scratch);
             let first = s.version == 0;
-            if self.throttles.hold(slot, &mut self.scratch, (!first).then_some(&s.current), version) {
+            let sent = if first { None } else { Some(&s.current) };
+            if self.throttles.hold(slot, &mut self.scratch, sent, version) {
                 self.again.push(slot);
             }
             if first || self.scratch != s.current {
@@ -422,15 +418,18 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     fn encode(&self, slot: u32, basis: Basis, version: u32, share: Share, out: Out<'_>) -> bool {
         let s = &self.slots[slot as usize];
         let base = if basis.base == 0 { Some(&self.defaults) } else { s.at(basis.base) };
-        let past = if self.guesses(share) && basis.past != 0 { s.at(basis.past).map(Some) } else { Some(None) };
-        let (Some(base), Some(past)) = (base, past) else { return false };
-        let past = past.map_or(Past::UNKNOWN, |past| Past::new(past, basis.ahead(version)));
+        let Some(base) = base else { return false };
+        let mut past = Past::UNKNOWN;
+        if guesses(self.predicted, share) && basis.past != 0 {
+            let Some(before) = s.at(basis.past) else { return false };
+            past = Past::new(before, basis.ahead(version));
+        }
         self.write(Change::new(&s.current, base).with_past(past), share, out);
         true
     }
 
     fn encode_hidden(&self, basis: Basis, version: u32, share: Share, out: Out<'_>) {
-        let past = if self.guesses(share) && basis.past != 0 {
+        let past = if guesses(self.predicted, share) && basis.past != 0 {
             Past::new(&self.defaults, basis.ahead(version))
         } else {
             Past::UNKNOWN
@@ -448,7 +447,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
 
     fn differs(&self, slot: u32, base: u32) -> bool {
         let s = &self.slots[slot as usize];
-        s.at(base).is_none_or(|base| *base != s.current)
+        match s.at(base) {
+            Some(base) => *base != s.current,
+            None => true,
+        }
     }
 
     fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError> {
@@ -459,7 +461,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             let Basis { base, past, .. } = arrival.basis;
             s.received.forget_before(if past == 0 { base } else { past }, &mut self.spare);
         }
-        if s.received.newest() != Some(&self.scratch) {
+        let is_known = if let Some(newest) = s.received.newest() { *newest == self.scratch } else { false };
+        if !is_known {
             s.received.push(arrival.version, &self.scratch, &mut self.spare);
         }
         let first = s.version == 0;
@@ -487,12 +490,14 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
-        self.changed.retain(|slot| {
-            let s = &mut self.slots[*slot as usize];
+        let mut waiting = 0;
+        for at in 0..self.changed.len() {
+            let slot = self.changed[at];
+            let s = &mut self.slots[slot as usize];
             if s.waits && s.before.is_some() {
-                return true;
-            }
-            if let Some(before) = s.before.take()
+                self.changed[waiting] = slot;
+                waiting += 1;
+            } else if let Some(before) = s.before.take()
                 && let Some((context, primary)) = context(s.replica)
             {
                 s.value.notify(&s.current, &before, &context);
@@ -501,8 +506,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 }
                 self.spare.put(before);
             }
-            false
-        });
+        }
+        self.changed.truncate(waiting);
     }
 
     fn mark_bound(&mut self, slot: u32) {
@@ -521,7 +526,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn rpc(&self, index: u8) -> Option<RpcFlags> {
-        T::RPCS.get(usize::from(index)).map(|rpc| rpc.flags)
+        let rpc = T::RPCS.get(usize::from(index))?;
+        Some(rpc.flags)
     }
 
     fn invoke(
@@ -531,7 +537,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         context: &RpcContext,
         r: &mut BitReader<'_>,
     ) -> Result<Propagate, WireError> {
-        let rpc = T::RPCS.get(usize::from(index)).ok_or(WireError::Invalid)?;
+        let Some(rpc) = T::RPCS.get(usize::from(index)) else { return Err(WireError::Invalid) };
         if context.primary {
             self.touch(slot);
         }
@@ -558,4 +564,20 @@ impl<T: ReplicaChunk> Slot<T> {
     fn at(&self, version: u32) -> Option<&T::Snapshot> {
         if self.version <= version { Some(&self.current) } else { self.sent.at(version) }
     }
+}
+
+/// How many datasets there are up to the first that is guessed from its past; none if no dataset is.
+fn first_predicted(descriptor: &ChunkDescriptor, coder: Coder) -> Option<u32> {
+    // Models ask what was on the move, whether or not a guess is made of it.
+    let asked = |(_, dataset): &(u32, &DatasetDescriptor)| coder == Coder::Entropy || (dataset.shape)().predicts();
+    (1..).zip(descriptor.datasets).find(asked).map(|(count, _)| count)
+}
+
+/// Whether the past matters for what is shared. Where it does not, the other end names any.
+fn guesses(predicted: Option<u32>, share: Share) -> bool {
+    predicted.is_some_and(|first| share.is_none_or(|datasets| datasets >= first))
+}
+
+fn forget(slots: &mut Vec<u32>, slot: u32) {
+    slots.retain(|other| *other != slot);
 }

@@ -283,8 +283,9 @@ impl<'a> BitReader<'a> {
         }
         let mut bits = self.load();
         if count > AT_ONCE {
-            // The upper half begins four bytes on.
-            bits = bits & low_mask(32) | self.load_behind(32) << 32;
+            // What the shift has made room for is in the ninth byte, if anything is.
+            let ninth = self.bytes.get(self.at / 8 + 8).map_or(0, |byte| u64::from(*byte));
+            bits |= ninth << 1 << (63 - self.at % 8);
         }
         self.at += count as usize;
         Ok(bits & low_mask(count))

@@ -111,6 +111,18 @@ impl<'a, R> Past<'a, R> {
         Past { repr: self.repr.map(part), ahead: self.ahead, guess: false }
     }
 
+    /// It was `repr` if that is known, and the value is this far ahead of the base.
+    #[inline]
+    pub const fn known(repr: Option<&'a R>, ahead: Ahead) -> Self {
+        Self { repr, ahead, guess: false }
+    }
+
+    /// How far ahead of the base the value is.
+    #[inline]
+    pub const fn ahead(self) -> Ahead {
+        self.ahead
+    }
+
     /// The past of an element of it, guessed if the whole is.
     #[inline]
     pub fn element<P>(self, part: impl FnOnce(&'a R) -> &'a P) -> Past<'a, P> {

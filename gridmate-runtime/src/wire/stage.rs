@@ -79,6 +79,13 @@ impl Sink for WriteStage<'_> {
         self.filled = filled & 63;
     }
 
+    /// Begins anew behind it, since how long it is cannot be foreseen.
+    #[inline(always)]
+    fn varint(&mut self, value: u64) {
+        self.flush();
+        self.to.varint(value);
+    }
+
     #[inline(always)]
     fn bytes(&mut self, bytes: &[u8]) {
         if bytes.len() >= 16 {

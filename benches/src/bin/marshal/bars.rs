@@ -29,10 +29,8 @@ pub fn print(cases: &[Case]) -> bool {
         };
         held &= bar("bytes".into(), ours.bytes, bytes);
         if lossless {
-            // Whoever knows the range of an id may say so, and loses nothing by it.
-            let narrow = case.row("gridmate_narrow");
             let least = least_bytes(case);
-            held &= bar(format!("bytes with ranges declared, beside {}", least.lib), narrow.bytes, least.bytes);
+            held &= bar(format!("bytes, beside {}", least.lib), ours.bytes, least.bytes);
         }
         held &= bar("allocations to write".into(), ours.encode.allocations, 0.0);
         // The name, and for a batch the list.

@@ -4,7 +4,7 @@ use bincode::{Decode, Encode};
 use borsh::{BorshDeserialize, BorshSerialize};
 use glam::{Quat, Vec3};
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::wire::codec::{MaxLen, SmallestThree};
+use gridmate_runtime::wire::codec::{MaxLen, SmallestThree, Varint};
 use serde::{Deserialize, Serialize};
 use speedy::{Readable, Writable};
 use wincode::{SchemaRead, SchemaWrite};
@@ -79,9 +79,24 @@ pub enum Weapon {
 
 pub const WEAPONS: [Weapon; 5] = [Weapon::Fists, Weapon::Pistol, Weapon::Rifle, Weapon::Rocket, Weapon::Medkit];
 
-/// Every value exactly, nothing declared.
+/// Every value exactly, the id as most serializers write an integer: a variable number of bytes.
 #[derive(Clone, Debug, PartialEq, Marshal)]
 pub struct Exact {
+    #[marshal(with = Varint)]
+    pub id: u32,
+    pub alive: bool,
+    pub crouching: bool,
+    pub firing: bool,
+    pub health: f32,
+    pub position: Vec3,
+    pub rotation: Quat,
+    pub name: String,
+    pub weapon: Weapon,
+}
+
+/// Every value exactly, nothing declared.
+#[derive(Clone, Debug, PartialEq, Marshal)]
+pub struct Bare {
     pub id: u32,
     pub alive: bool,
     pub crouching: bool,
@@ -140,7 +155,7 @@ macro_rules! from_plain {
     )*};
 }
 
-from_plain!(Exact Narrow Quantised);
+from_plain!(Exact Bare Narrow Quantised);
 
 /// The same items in every run.
 pub fn items() -> Vec<Plain> {

@@ -5,7 +5,7 @@ use std::hint::black_box;
 
 use bincode::config;
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::wire::{BitReader, BitWriter, WireError};
+use gridmate_runtime::wire::{BitReader, BitWriter};
 use rkyv::rancor::Error as RkyvError;
 use rkyv::util::AlignedVec;
 use serde::Serialize;
@@ -14,7 +14,7 @@ use speedy::{Readable, Writable};
 
 use crate::hand::{self, Packer, SLACK, Unpacker};
 use crate::measure::Row;
-use crate::model::{BATCH, Exact, Narrow, Plain, Quantised, items};
+use crate::model::{BATCH, Bare, Exact, Narrow, Plain, Quantised, items};
 
 /// Each case's name, and its rows.
 pub fn all() -> Vec<(&'static str, Vec<Row>)> {
@@ -31,17 +31,24 @@ pub fn all() -> Vec<(&'static str, Vec<Row>)> {
 /// What travels in one message: an item, or the batch.
 trait Message: Clone + Debug + PartialEq + 'static {
     type Exact: Marshal + Debug + PartialEq + 'static;
+    type Bare: Marshal + Debug + PartialEq + 'static;
     type Narrow: Marshal + Debug + PartialEq + 'static;
 
     fn exact(&self) -> Self::Exact;
+    fn bare(&self) -> Self::Bare;
     fn narrow(&self) -> Self::Narrow;
 }
 
 impl Message for Plain {
     type Exact = Exact;
+    type Bare = Bare;
     type Narrow = Narrow;
 
     fn exact(&self) -> Exact {
+        self.into()
+    }
+
+    fn bare(&self) -> Bare {
         self.into()
     }
 
@@ -52,10 +59,15 @@ impl Message for Plain {
 
 impl Message for Vec<Plain> {
     type Exact = Vec<Exact>;
+    type Bare = Vec<Bare>;
     type Narrow = Vec<Narrow>;
 
     fn exact(&self) -> Vec<Exact> {
         self.iter().map(Exact::from).collect()
+    }
+
+    fn bare(&self) -> Vec<Bare> {
+        self.iter().map(Bare::from).collect()
     }
 
     fn narrow(&self) -> Vec<Narrow> {
@@ -99,6 +111,7 @@ where
     let room = 512 * items;
     let mut rows = vec![
         gridmate("gridmate", message.exact(), items),
+        gridmate("gridmate_bare", message.bare(), items),
         gridmate("gridmate_narrow", message.narrow(), items),
         slice(
             "postcard_slice",

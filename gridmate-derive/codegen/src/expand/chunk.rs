@@ -91,10 +91,10 @@ fn descriptor(chunk: &Chunk) -> TokenStream {
 // fn snapshot(&self) -> __S { __S { position: __F_position.to_repr(&self.position) } }
 // fn capture(&self, __into: &mut __S) { __F_position.capture(&self.position, &mut __into.position); }
 // fn encode(__c: __gm::Change<'_, __S>, __w: &mut impl __gm::Sink) {
-//     __c.write(&__F_position, |__s| &__s.position, __w);
+//     __gm::write!(__F_position, __c.position, __w);
 // }
 // fn decode(__s: &mut __S, __p: __gm::Past<'_, __S>, __r: &mut impl __gm::Source) -> __gm::Read {
-//     __p.read(&__F_position, &mut __s.position, |__s| &__s.position, __r)?;
+//     __gm::read!(__F_position, __s.position, __p, __r);
 //     __gm::Ok(())
 // }
 // fn apply(&mut self, __now: &__S, __before: &__S) {
@@ -112,10 +112,9 @@ fn state(chunk: &Chunk) -> TokenStream {
         &|Field { handle, member, slot, span, .. }| quote_spanned!(*span=> #handle.capture(&#this.#member, &mut __into.#slot);),
     );
     let encode =
-        each(&|Field { handle, slot, span, .. }| quote_spanned!(*span=> __c.write(&#handle, |__s| &__s.#slot, __w);));
-    let decode = each(
-        &|Field { handle, slot, span, .. }| quote_spanned!(*span=> __p.read(&#handle, &mut __s.#slot, |__s| &__s.#slot, __r)?;),
-    );
+        each(&|Field { handle, slot, span, .. }| quote_spanned!(*span=> __gm::write!(#handle, __c.#slot, __w);));
+    let decode =
+        each(&|Field { handle, slot, span, .. }| quote_spanned!(*span=> __gm::read!(#handle, __s.#slot, __p, __r);));
     let apply = each(
         &|Field { handle, member, slot, span, .. }| quote_spanned!(*span=> #handle.apply(&mut #this.#member, &__now.#slot, &__before.#slot);),
     );

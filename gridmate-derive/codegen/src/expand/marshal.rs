@@ -114,6 +114,10 @@ fn with_bounds(container: &Container) -> Generics {
     generics
 }
 
+/// Structs of up to so many fields are read and written where they are needed. A call would give back the value in memory that
+/// the caller then copies before it has arrived there, and would not know how much of a word is taken.
+const INLINED_FIELDS: usize = 16;
+
 // const LARGEST_BITS: usize = __gm::sum_bits([__F_slots.bits()]);
 // fn shape() -> __gm::Shape { __gm::struct_shape("Loadout", [__gm::field_shape("slots", __F_slots.shape())]) }
 // fn to_repr(&self) -> Self::Repr { __Repr { slots: __F_slots.to_repr(&self.slots) } }
@@ -127,17 +131,20 @@ fn with_bounds(container: &Container) -> Generics {
 //     __F_slots.encode(&__repr.slots, &mut __s);
 //     __gm::Sink::commit(__s);
 // }
+// #[inline(always)]
 // fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> {
 //     let mut __s = __gm::Source::stage(__r);
 //     let __repr = __Repr { slots: __F_slots.decode(&mut __s)? };
 //     __gm::Source::leave(__s);
 //     __gm::Ok(__repr)
 // }
+// #[inline(always)]
 // fn marshal(&self, __w: &mut impl __gm::Sink) {
 //     let mut __s = __gm::Sink::stage(__w);
 //     __F_slots.marshal(&self.slots, &mut __s);
 //     __gm::Sink::commit(__s);
 // }
+// #[inline(always)]
 // fn unmarshal(__r: &mut impl __gm::Source) -> __gm::Read<Self> {
 //     let mut __s = __gm::Source::stage(__r);
 //     let __value = Self { slots: __F_slots.unmarshal(&mut __s)?, weight: __gm::Default::default() };
@@ -150,7 +157,7 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
     let each = |line: &dyn Fn(&Field, TokenStream) -> TokenStream| -> Vec<_> {
         fields.wire.iter().map(|field| line(field, field.operand())).collect()
     };
-    let inline_read = (fields.wire.len() <= 16).then(|| gen_tokens!(#[inline(always)]));
+    let inline = (fields.wire.len() <= INLINED_FIELDS).then(|| gen_tokens!(#[inline(always)]));
     let Stages { w, r, begin_write, end_write, begin_read, end_read } = Stages::of(fields);
     let (shapes, bits) = (field_shapes(fields), fields.wire.iter().map(Field::bits));
     let to_repr =
@@ -179,7 +186,7 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
         fn from_repr(__repr: &Self::Repr) -> Self { Self { #(#from_repr,)* #(#skipped,)* } }
         fn assign(&mut self, __repr: &Self::Repr) { #(#assign)* }
         fn encode(__repr: &Self::Repr, __w: &mut impl __gm::Sink) { #begin_write #(#encode)* #end_write }
-        #inline_read
+        #inline
         fn decode(__r: &mut impl __gm::Source) -> __gm::Read<Self::Repr> {
             #begin_read
             let __repr = __Repr { #(#decode,)* };
@@ -187,9 +194,9 @@ fn struct_methods(container: &Container, fields: &Fields) -> TokenStream {
             __gm::Ok(__repr)
         }
         #deltas
-        #inline_read
+        #inline
         fn marshal(&self, __w: &mut impl __gm::Sink) { #begin_write #(#marshal)* #end_write }
-        #inline_read
+        #inline
         fn unmarshal(__r: &mut impl __gm::Source) -> __gm::Read<Self> {
             #begin_read
             let __value = Self { #(#unmarshal,)* #(#skipped,)* };
@@ -234,31 +241,21 @@ impl Stages {
 //     <Self as __gm::Marshal>::decode_ahead(__repr, __gm::Past::UNKNOWN, __r)
 // }
 // fn encode_ahead(__now: &Self::Repr, __base: &Self::Repr, __past: __gm::Past<'_, Self::Repr>, __w: &mut impl __gm::Sink) {
-//     let __c = __gm::Change::new(__now, __base).with_past(__past);
-//     __c.field(&__F_slots, |__s| &__s.slots, __w);
+//     __F_slots.encode_change(&__now.slots, &__base.slots, __gm::past_of!(__past.slots), __w);
 // }
 // fn decode_ahead(__repr: &mut Self::Repr, __past: __gm::Past<'_, Self::Repr>, __r: &mut impl __gm::Source) -> __gm::Read {
-//     __past.field(&__F_slots, &mut __repr.slots, |__s| &__s.slots, __r)?;
+//     __F_slots.decode_change(&mut __repr.slots, __gm::past_of!(__past.slots), __r)?;
 //     __gm::Ok(())
 // }
 fn struct_deltas(fields: &Fields) -> TokenStream {
-    let one = fields.wire.len() == 1;
-    let change = (!one).then(|| gen_tokens!(let __c = __gm::Change::new(__now, __base).with_past(__past);));
+    let (write, read) = delta_methods(fields);
     let encode = fields.wire.iter().map(|field| {
         let (Field { slot, span, .. }, codec) = (field, field.operand());
-        if one {
-            quote_spanned!(*span=> #codec.encode_ahead(&__now.#slot, &__base.#slot, __past.part(|__s| &__s.#slot), __w);)
-        } else {
-            quote_spanned!(*span=> __c.field(&#codec, |__s| &__s.#slot, __w);)
-        }
+        quote_spanned!(*span=> #codec.#write(&__now.#slot, &__base.#slot, __gm::past_of!(__past.#slot), __w);)
     });
     let decode = fields.wire.iter().map(|field| {
         let (Field { slot, span, .. }, codec) = (field, field.operand());
-        if one {
-            quote_spanned!(*span=> #codec.decode_ahead(&mut __repr.#slot, __past.part(|__s| &__s.#slot), __r)?;)
-        } else {
-            quote_spanned!(*span=> __past.field(&#codec, &mut __repr.#slot, |__s| &__s.#slot, __r)?;)
-        }
+        quote_spanned!(*span=> #codec.#read(&mut __repr.#slot, __gm::past_of!(__past.#slot), __r)?;)
     });
     gen_tokens! {
         fn encode_delta(__now: &Self::Repr, __base: &Self::Repr, __w: &mut impl __gm::Sink) {
@@ -272,7 +269,7 @@ fn struct_deltas(fields: &Fields) -> TokenStream {
             __base: &Self::Repr,
             __past: __gm::Past<'_, Self::Repr>,
             __w: &mut impl __gm::Sink,
-        ) { #change #(#encode)* }
+        ) { #(#encode)* }
         fn decode_ahead(
             __repr: &mut Self::Repr,
             __past: __gm::Past<'_, Self::Repr>,

@@ -191,8 +191,8 @@ impl<const BITS: u32> SmallestThree<BITS> {
 
     #[inline(always)]
     fn checked(repr: SmallestThreeRepr) -> Result<SmallestThreeRepr, WireError> {
-        let in_range = repr.others.iter().all(|code| code.cast_signed() <= 2 * Self::MAX);
-        if in_range && Self::stands_for_itself(&repr) { Ok(repr) } else { Err(WireError::Invalid) }
+        // A code above 2M stands for more than is left out, so that does not come back either.
+        if Self::stands_for_itself(&repr) { Ok(repr) } else { Err(WireError::Invalid) }
     }
 }
 

@@ -7,6 +7,7 @@ use crate::wire::{Sink, Source, WireError};
 pub type Objects = [(u16, bool)];
 
 /// What is said of the objects of a message, by their number in it, and how it is heard.
+#[doc(hidden)]
 pub trait Talk {
     /// Writes an object.
     fn say(&self, object: usize, w: &mut impl Sink);
