@@ -286,8 +286,10 @@ impl fmt::Debug for RegistryBuilder {
 // What is generic is compiled for each chunk type, in each build of the program. It is kept to a few lines here and in `store`.
 fn schema_of<T: ReplicaChunk>() -> ChunkSchema {
     let mut schema = schema_of_datasets(T::DESCRIPTOR);
-    for rpc in T::RPCS {
-        schema.rpcs.push(schema_of_rpc(rpc.name, rpc.flags, rpc.args));
+    if const { !T::RPCS.is_empty() } {
+        for rpc in T::RPCS {
+            schema.rpcs.push(schema_of_rpc(rpc.name, rpc.flags, rpc.args));
+        }
     }
     schema
 }

@@ -266,8 +266,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
         let read = match (arrival.share, r) {
             (None, In::Packed(r)) => T::decode(&mut self.scratch, past, r),
-            (None, In::Modelled(r)) => T::decode(&mut self.scratch, past, r),
-            (Some(datasets), r) => T::decode(&mut self.scratch, past, &mut Cut::new(r, datasets)),
+            (share, r) => T::decode(&mut self.scratch, past, &mut Cut::new(r, share)),
         };
         read.map_err(ReceiveError::Wire)
     }
@@ -278,8 +277,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
         match (share, out) {
             (None, Out::Packed(w)) => T::encode(change, w),
-            (None, Out::Modelled(w)) => T::encode(change, w),
-            (Some(datasets), out) => T::encode(change, &mut Cut::new(out, datasets)),
+            (share, out) => T::encode(change, &mut Cut::new(out, share)),
         }
     }
 
@@ -388,7 +386,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 }
                 s.version = version;
                 changed.push(s.replica);
-                let context = if T::NOTIFIES_PRIMARY { context(s.replica) } else { None };
+                let context = if const { T::NOTIFIES_PRIMARY } { context(s.replica) } else { None };
                 if let Some(context) = &context {
                     s.value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
                 }
@@ -456,7 +454,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError> {
         self.decode(slot, arrival, r)?;
         let s = &mut self.slots[slot as usize];
-        if T::INTERPOLATES == 0 {
+        if const { T::INTERPOLATES == 0 } {
             // Whatever comes after this names nothing older.
             let Basis { base, past, .. } = arrival.basis;
             s.received.forget_before(if past == 0 { base } else { past }, &mut self.spare);
@@ -470,9 +468,11 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             return Ok(false);
         }
         s.value.apply(&self.scratch, &s.current);
-        if T::NOTIFIES && s.before.is_none() {
-            s.before = Some(self.spare.copy(&s.current));
-            self.changed.push(slot);
+        if const { T::NOTIFIES } {
+            if s.before.is_none() {
+                s.before = Some(self.spare.copy(&s.current));
+                self.changed.push(slot);
+            }
         }
         // Without anyone to pass it on to, any version but 0 will do: it is never sent.
         let version = arrival.relay_as.unwrap_or(1);
@@ -490,6 +490,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
+        if const { !T::NOTIFIES } {
+            return;
+        }
         let mut waiting = 0;
         for at in 0..self.changed.len() {
             let slot = self.changed[at];
@@ -526,6 +529,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn rpc(&self, index: u8) -> Option<RpcFlags> {
+        if const { T::RPCS.is_empty() } {
+            return None;
+        }
         let rpc = T::RPCS.get(usize::from(index))?;
         Some(rpc.flags)
     }
@@ -537,6 +543,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         context: &RpcContext,
         r: &mut BitReader<'_>,
     ) -> Result<Propagate, WireError> {
+        if const { T::RPCS.is_empty() } {
+            return Err(WireError::Invalid);
+        }
         let Some(rpc) = T::RPCS.get(usize::from(index)) else { return Err(WireError::Invalid) };
         if context.primary {
             self.touch(slot);

@@ -328,13 +328,20 @@ impl<T, C: Codec<T>> Field<T, C> {
     }
 }
 
-/// What is remembered of each chunk of a type for its throttles, by slot of the store; nothing for types that have none.
-#[derive(Debug)]
+/// What is remembered of each chunk of a type for its throttles, by slot of the store. Types that have none pay nothing, and
+/// nothing is compiled for them: so it is behind a pointer, and made in code that only types with throttles reach.
 pub(crate) struct Throttles<T: ReplicaChunk> {
-    slots: Vec<Throttled<T::Snapshot>>,
+    slots: Option<Box<dyn Withhold<T::Snapshot>>>,
 }
 
-#[derive(Debug)]
+trait Withhold<S>: Send + Sync {
+    fn reset(&mut self, slot: u32, snapshot: &S);
+    fn captured(&self, slot: u32) -> Option<&S>;
+    fn hold(&mut self, slot: u32, now: &mut S, sent: Option<&S>, tick: u32) -> bool;
+}
+
+struct Slots<T: ReplicaChunk>(Vec<Throttled<T::Snapshot>>);
+
 struct Throttled<S> {
     /// What the last tick captured, with nothing withheld.
     captured: S,
@@ -344,21 +351,44 @@ struct Throttled<S> {
 }
 
 impl<T: ReplicaChunk> Throttles<T> {
-    pub(crate) const fn new() -> Self {
-        Self { slots: Vec::new() }
+    pub(crate) fn new() -> Self {
+        Self { slots: if const { T::THROTTLES > 0 } { Some(Box::new(Slots::<T>(Vec::new()))) } else { None } }
     }
 
     /// A slot that is new, next to the last, or starts again: it holds `snapshot`, and so do all proxies.
     pub(crate) fn reset(&mut self, slot: u32, snapshot: &T::Snapshot) {
-        if T::THROTTLES == 0 {
-            return;
+        if let Some(slots) = &mut self.slots {
+            slots.reset(slot, snapshot);
         }
-        match self.slots.get_mut(slot as usize) {
+    }
+
+    /// What the last tick captured; where nothing can be withheld that is what it sent, and not kept here.
+    pub(crate) fn captured(&self, slot: u32) -> Option<&T::Snapshot> {
+        match &self.slots {
+            Some(slots) => slots.captured(slot),
+            None => None,
+        }
+    }
+
+    /// Puts back in `now` what is withheld in this tick; true if anything is. Nothing is while there are no proxies: then
+    /// `sent` is none.
+    #[inline]
+    pub(crate) fn hold(&mut self, slot: u32, now: &mut T::Snapshot, sent: Option<&T::Snapshot>, tick: u32) -> bool {
+        match &mut self.slots {
+            Some(slots) => slots.hold(slot, now, sent, tick),
+            None => false,
+        }
+    }
+}
+
+impl<T: ReplicaChunk> Withhold<T::Snapshot> for Slots<T> {
+    fn reset(&mut self, slot: u32, snapshot: &T::Snapshot) {
+        match self.0.get_mut(slot as usize) {
             Some(known) => {
                 known.captured.clone_from(snapshot);
                 known.marks.fill(ThrottleMark::default());
             }
-            None => self.slots.push(Throttled {
+            None => self.0.push(Throttled {
                 captured: snapshot.clone(),
                 before: snapshot.clone(),
                 marks: vec![ThrottleMark::default(); T::THROTTLES].into(),
@@ -366,16 +396,12 @@ impl<T: ReplicaChunk> Throttles<T> {
         }
     }
 
-    /// What the last tick captured; where nothing can be withheld that is what it sent, and not kept here.
-    pub(crate) fn captured(&self, slot: u32) -> Option<&T::Snapshot> {
-        self.slots.get(slot as usize).map(|known| &known.captured)
+    fn captured(&self, slot: u32) -> Option<&T::Snapshot> {
+        self.0.get(slot as usize).map(|known| &known.captured)
     }
 
-    /// Puts back in `now` what is withheld in this tick; true if anything is. Nothing is while there are no proxies: then
-    /// `sent` is none.
-    #[inline]
-    pub(crate) fn hold(&mut self, slot: u32, now: &mut T::Snapshot, sent: Option<&T::Snapshot>, tick: u32) -> bool {
-        let Some(Throttled { captured, before, marks }) = self.slots.get_mut(slot as usize) else { return false };
+    fn hold(&mut self, slot: u32, now: &mut T::Snapshot, sent: Option<&T::Snapshot>, tick: u32) -> bool {
+        let Some(Throttled { captured, before, marks }) = self.0.get_mut(slot as usize) else { return false };
         core::mem::swap(before, captured);
         captured.clone_from(now);
         let Some(sent) = sent else {
