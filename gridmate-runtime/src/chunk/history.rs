@@ -1,6 +1,6 @@
 //! Past snapshots of one chunk, to encode or decode against.
 //!
-//! Compiled for each chunk type, so plain loops: each closure would be a function of its own for each of them.
+//! What names the type of the snapshots is compiled for each chunk type, so that is kept small.
 
 use std::collections::VecDeque;
 
@@ -8,85 +8,137 @@ use crate::limits;
 
 /// Snapshots by the version they came with, oldest first, at most so many. A version stays in force until the next:
 /// looking up a version finds the newest entry that is not later.
+///
+/// Chunks keep theirs themselves. Tests of hand-written chunks make one for a [`Moment`](crate::chunk::Moment).
+///
+/// ```
+/// use gridmate_runtime::chunk::{History, Moment};
+///
+/// let mut received = History::new();
+/// assert!(Moment::<f32>::new(&received, 12.0, 6.0).is_none()); // nothing to show yet
+/// received.push(10, &1.5);
+/// received.push(14, &3.5);
+/// let moment = Moment::new(&received, 12.0, 6.0).expect("something was received");
+/// assert_eq!(*moment.between(|height| height).to, 3.5);
+/// ```
 #[derive(Debug)]
-pub(crate) struct History<S> {
-    entries: VecDeque<(u32, S)>,
+pub struct History<S> {
+    order: Order,
+    /// In no order. What is forgotten stays, to be written over: so the memory that it owns serves again.
+    snapshots: Vec<S>,
+}
+
+/// Which versions there are, and where the snapshot of each is.
+#[derive(Debug)]
+struct Order {
+    entries: VecDeque<(u32, u32)>,
+    /// Places of what was forgotten.
+    free: Vec<u32>,
     capacity: usize,
 }
 
 impl<S: Clone> History<S> {
-    /// What a sender encodes against, besides its current snapshot.
-    pub(crate) const fn sent() -> Self {
-        Self { entries: VecDeque::new(), capacity: limits::HISTORY }
+    /// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all that was
+    /// sent before.
+    #[expect(clippy::new_without_default, reason = "one kind of two")]
+    pub const fn new() -> Self {
+        Self { order: Order::new(limits::HISTORY + 1), snapshots: Vec::new() }
     }
 
-    /// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all that was
-    /// [`sent`](Self::sent).
-    pub(crate) const fn received() -> Self {
-        Self { entries: VecDeque::new(), capacity: limits::HISTORY + 1 }
+    /// What a sender encodes against, besides its current snapshot.
+    pub(crate) const fn sent() -> Self {
+        Self { order: Order::new(limits::HISTORY), snapshots: Vec::new() }
     }
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
-    pub(crate) fn push(&mut self, version: u32, snapshot: &S, spare: &mut Spare<S>) {
-        debug_assert!(self.version_at(u32::MAX) < Some(version), "versions only grow");
-        if self.entries.len() >= self.capacity
-            && let Some((_, oldest)) = self.entries.pop_front()
-        {
-            spare.put(oldest);
+    pub fn push(&mut self, version: u32, snapshot: &S) {
+        let place = self.order.push(version, self.snapshots.len());
+        if place < self.snapshots.len() {
+            self.snapshots[place].clone_from(snapshot);
+        } else {
+            self.snapshots.push(snapshot.clone());
         }
-        self.entries.push_back((version, spare.copy(snapshot)));
-    }
-
-    /// The entry in force at `version`, unless it has been forgotten.
-    fn find(&self, version: u32) -> Option<&(u32, S)> {
-        // The answer is nearly always among the newest few.
-        let mut at = self.entries.len();
-        while at > 0 {
-            at -= 1;
-            let entry = &self.entries[at];
-            if entry.0 <= version {
-                return Some(entry);
-            }
-        }
-        None
     }
 
     /// The snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn at(&self, version: u32) -> Option<&S> {
-        let (_, snapshot) = self.find(version)?;
-        Some(snapshot)
+        let (_, place) = self.order.find(version)?;
+        Some(&self.snapshots[place])
     }
 
     /// The version of the snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
-        let (version, _) = self.find(version)?;
-        Some(*version)
-    }
-
-    /// All of them, oldest first.
-    pub(super) const fn entries(&self) -> &VecDeque<(u32, S)> {
-        &self.entries
+        let (version, _) = self.order.find(version)?;
+        Some(version)
     }
 
     /// The newest entry.
     pub(crate) fn newest(&self) -> Option<&S> {
-        let (_, snapshot) = self.entries.back()?;
-        Some(snapshot)
+        self.at(u32::MAX)
     }
 
     /// Forgets what nobody who has `version` will ask for: all entries before the one in force then.
-    pub(crate) fn forget_before(&mut self, version: u32, spare: &mut Spare<S>) {
-        while let Some((next, _)) = self.entries.get(1)
-            && *next <= version
-        {
-            if let Some((_, forgotten)) = self.entries.pop_front() {
-                spare.put(forgotten);
-            }
-        }
+    pub(crate) fn forget_before(&mut self, version: u32) {
+        self.order.forget_before(version);
     }
 
     pub(crate) fn clear(&mut self) {
-        self.entries.clear();
+        *self = Self { order: Order::new(self.order.capacity), snapshots: Vec::new() };
+    }
+}
+
+// Without a bound: these are for whoever shows what was received.
+impl<S> History<S> {
+    pub(super) fn len(&self) -> usize {
+        self.order.entries.len()
+    }
+
+    /// The version of the entry at `index` from the oldest, and its snapshot.
+    pub(super) fn entry(&self, index: usize) -> (u32, &S) {
+        let (version, place) = self.order.entries[index];
+        (version, &self.snapshots[place as usize])
+    }
+
+    /// How many entries there are up to a version.
+    pub(super) fn count_until(&self, tick: f64) -> usize {
+        self.order.entries.partition_point(|(version, _)| f64::from(*version) <= tick)
+    }
+}
+
+impl Order {
+    const fn new(capacity: usize) -> Self {
+        Self { entries: VecDeque::new(), free: Vec::new(), capacity }
+    }
+
+    /// Where the new snapshot goes: over one that is forgotten, or behind all that are `held`.
+    #[inline]
+    fn push(&mut self, version: u32, held: usize) -> usize {
+        debug_assert!(self.entries.back().is_none_or(|(last, _)| *last < version), "versions only grow");
+        if self.entries.len() >= self.capacity {
+            self.forget_oldest();
+        }
+        let place = self.free.pop().unwrap_or_else(|| u32::try_from(held).expect("no more than the capacity"));
+        self.entries.push_back((version, place));
+        place as usize
+    }
+
+    #[inline]
+    fn find(&self, version: u32) -> Option<(u32, usize)> {
+        // The answer is nearly always among the newest few.
+        let entry = self.entries.iter().rev().find(|(v, _)| *v <= version);
+        entry.map(|(version, place)| (*version, *place as usize))
+    }
+
+    #[inline]
+    fn forget_before(&mut self, version: u32) {
+        while self.entries.get(1).is_some_and(|(next, _)| *next <= version) {
+            self.forget_oldest();
+        }
+    }
+
+    #[inline]
+    fn forget_oldest(&mut self) {
+        self.free.extend(self.entries.pop_front().map(|(_, place)| place));
     }
 }
 
@@ -132,14 +184,14 @@ mod tests {
 
     #[test]
     fn a_version_stays_in_force_until_the_next() {
-        let (mut history, spare) = (History::sent(), &mut Spare::new());
+        let mut history = History::sent();
         assert_eq!(history.at(9), None);
-        history.push(3, &'a', spare);
-        history.push(7, &'b', spare);
+        history.push(3, &'a');
+        history.push(7, &'b');
         assert_eq!([2, 3, 6, 7, 9].map(|v| history.at(v).copied()), [None, Some('a'), Some('a'), Some('b'), Some('b')]);
-        history.forget_before(6, spare);
+        history.forget_before(6);
         assert_eq!(history.at(6), Some(&'a'));
-        history.forget_before(7, spare);
+        history.forget_before(7);
         assert_eq!(history.at(6), None);
         assert_eq!(history.newest(), Some(&'b'));
     }
@@ -148,7 +200,7 @@ mod tests {
     fn the_oldest_makes_room() {
         let mut history = History::sent();
         for version in 0..=u32::try_from(limits::HISTORY).unwrap() {
-            history.push(version, &version, &mut Spare::new());
+            history.push(version, &version);
         }
         assert_eq!(history.at(0), None);
         assert_eq!(history.at(1), Some(&1));
@@ -156,12 +208,12 @@ mod tests {
 
     #[test]
     fn what_is_forgotten_lends_its_memory_to_what_comes() {
-        let (mut history, mut spare) = (History::received(), Spare::new());
-        history.push(1, &"the first of them".to_owned(), &mut spare);
+        let mut history = History::new();
+        history.push(1, &"the first of them".to_owned());
         let at = history.newest().unwrap().as_ptr();
-        history.push(2, &"the second".to_owned(), &mut spare);
-        history.forget_before(2, &mut spare);
-        history.push(3, &"the third".to_owned(), &mut spare);
+        history.push(2, &"the second".to_owned());
+        history.forget_before(2);
+        history.push(3, &"the third".to_owned());
         assert_eq!((history.newest().unwrap().as_str(), history.newest().unwrap().as_ptr()), ("the third", at));
     }
 

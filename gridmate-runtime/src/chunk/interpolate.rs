@@ -8,9 +8,8 @@
 //! ([`limits::HISTORY`](crate::limits::HISTORY) changes), others let it go as soon as nobody needs it. Moments are ticks of the
 //! sender here; which tick it was at which time is the business of [`replica`](crate::replica).
 
-use std::collections::VecDeque;
-
 use crate::chunk::field::Field;
+use crate::chunk::history::History;
 use crate::wire::Codec;
 #[cfg(feature = "glam")]
 use crate::wire::types::{Color, Transform};
@@ -271,9 +270,7 @@ impl Interpolator<glam::DQuat> for Slerp {
 /// [`ReplicaChunk::interpolate`]: crate::chunk::ReplicaChunk::interpolate
 ///
 /// ```
-/// use std::collections::VecDeque;
-///
-/// use gridmate_runtime::chunk::Moment;
+/// use gridmate_runtime::chunk::{History, Moment};
 /// use gridmate_runtime::prelude::*;
 ///
 /// #[derive(Clone, Default, ReplicaChunk)]
@@ -284,7 +281,9 @@ impl Interpolator<glam::DQuat> for Slerp {
 /// }
 ///
 /// let [below, above] = [Lift::default(), Lift { height: 8.0, door_open: true }];
-/// let received = VecDeque::from([(10, below.snapshot()), (14, above.snapshot())]);
+/// let mut received = History::new();
+/// received.push(10, &below.snapshot());
+/// received.push(14, &above.snapshot());
 ///
 /// // What a display does: the newest value, with interpolated datasets as they were at that moment.
 /// let mut shown = above.clone();
@@ -293,8 +292,8 @@ impl Interpolator<glam::DQuat> for Slerp {
 /// ```
 #[derive(Debug)]
 pub struct Moment<'a, S> {
-    /// Snapshots by the sender's tick they are in force from, oldest first; never empty.
-    entries: &'a VecDeque<(u32, S)>,
+    /// By the sender's ticks; never empty.
+    received: &'a History<S>,
     /// The last that is not after the moment shown.
     at: usize,
     /// The moment shown, in ticks of the sender.
@@ -306,9 +305,7 @@ pub struct Moment<'a, S> {
 /// Two values of a dataset and how far it is from one to the other.
 ///
 /// ```
-/// use std::collections::VecDeque;
-///
-/// use gridmate_runtime::chunk::{Between, Interpolator, Linear, Moment};
+/// use gridmate_runtime::chunk::{Between, History, Interpolator, Linear, Moment};
 ///
 /// /// By hand, what `#[dataset(interpolate = Linear)] height: f32` comes to.
 /// fn shown(way: &Between<'_, f32>) -> f32 {
@@ -316,7 +313,9 @@ pub struct Moment<'a, S> {
 ///     if t > 0.0 { Linear.between(from, to, t) } else { *from } // at rest it is exact
 /// }
 ///
-/// let received = VecDeque::from([(10, 1.5_f32), (14, 3.5)]);
+/// let mut received = History::new();
+/// received.push(10, &1.5);
+/// received.push(14, &3.5);
 /// let at = |tick| Moment::new(&received, tick, 6.0).expect("something was received");
 /// let way = at(11.0).between(|height| height);
 /// assert_eq!((*way.from, *way.to, way.t), (1.5, 3.5, 0.25));
@@ -336,13 +335,12 @@ pub struct Between<'a, R> {
 
 impl<'a, S> Moment<'a, S> {
     /// The moment at the sender's tick `tick`, so many ticks `behind` the newest there could be, of what was `received`: snapshots
-    /// by the tick they are in force from, oldest first. `None` when that is nothing.
+    /// by the tick they are in force from. `None` when that is nothing.
     ///
     /// Displays make it of what a replica has received; this is for tests of hand-written chunks.
-    pub fn new(received: &'a VecDeque<(u32, S)>, tick: f64, behind: f64) -> Option<Self> {
-        let entries = received;
-        let after = entries.partition_point(|(from, _)| f64::from(*from) <= tick);
-        (!entries.is_empty()).then(|| Self { entries, at: after.saturating_sub(1), tick, behind: behind.max(0.0) })
+    pub fn new(received: &'a History<S>, tick: f64, behind: f64) -> Option<Self> {
+        let at = received.count_until(tick).saturating_sub(1);
+        (received.len() > 0).then_some(Self { received, at, tick, behind: behind.max(0.0) })
     }
 
     /// Where one dataset is, of which `of` picks the repr.
@@ -352,11 +350,10 @@ impl<'a, S> Moment<'a, S> {
     /// move when that becomes known, and no way is left to make up for.
     ///
     /// ```
-    /// use std::collections::VecDeque;
-    ///
-    /// use gridmate_runtime::chunk::{Interpolator, Linear, Moment};
+    /// use gridmate_runtime::chunk::{History, Interpolator, Linear, Moment};
     /// use gridmate_runtime::wire::{Codec, codec::Quantize};
     ///
+    /// #[derive(Clone)]
     /// struct DoorSnapshot {
     ///     angle: <Quantize as Codec<f32>>::Repr,
     /// }
@@ -364,7 +361,9 @@ impl<'a, S> Moment<'a, S> {
     /// const ANGLE: Quantize = Quantize::step(0.0, 90.0, 0.5);
     ///
     /// let snapshot = |angle: f32| DoorSnapshot { angle: ANGLE.to_repr(&angle) };
-    /// let received = VecDeque::from([(10, snapshot(30.0)), (14, snapshot(50.0))]);
+    /// let mut received = History::new();
+    /// received.push(10, &snapshot(30.0));
+    /// received.push(14, &snapshot(50.0));
     /// let moment = Moment::new(&received, 12.0, 6.0).expect("something was received");
     /// // By hand, what `#[dataset(quantize(0.0..=90.0, step = 0.5), interpolate = Linear)] angle: f32` comes to.
     /// let way = moment.between(|snapshot| &snapshot.angle);
@@ -372,11 +371,11 @@ impl<'a, S> Moment<'a, S> {
     /// assert!((shown - 40.0).abs() < 0.001);
     /// ```
     pub fn between<R: PartialEq>(&self, of: impl Fn(&'a S) -> &'a R) -> Between<'a, R> {
-        let repr = |i: usize| of(&self.entries[i].1);
-        let tick = |i: usize| f64::from(self.entries[i].0);
+        let repr = |i: usize| of(self.received.entry(i).1);
+        let tick = |i: usize| f64::from(self.received.entry(i).0);
         let from = repr(self.at);
         let still = Between { from, to: from, t: 0.0 };
-        let Some(next) = (self.at + 1..self.entries.len()).find(|i| repr(*i) != from) else { return still };
+        let Some(next) = (self.at + 1..self.received.len()).find(|i| repr(*i) != from) else { return still };
         let mut start = tick(next) - self.behind;
         // Since when has it been as it is? That matters only if it is later than `start`.
         let mut since = self.at;
@@ -410,11 +409,13 @@ impl<T, C: Codec<T>> Field<T, C> {
 mod tests {
     use super::*;
 
-    fn past(entries: &[(u32, (i32, i32))]) -> VecDeque<(u32, (i32, i32))> {
-        entries.iter().copied().collect()
+    fn past(entries: &[(u32, (i32, i32))]) -> History<(i32, i32)> {
+        let mut past = History::new();
+        entries.iter().for_each(|(version, snapshot)| past.push(*version, snapshot));
+        past
     }
 
-    fn way(entries: &VecDeque<(u32, (i32, i32))>, tick: f64, behind: f64) -> (i32, i32, f32) {
+    fn way(entries: &History<(i32, i32)>, tick: f64, behind: f64) -> (i32, i32, f32) {
         let past = Moment::new(entries, tick, behind).unwrap();
         let Between { from, to, t } = past.between(|s| &s.0);
         (*from, *to, t)

@@ -25,6 +25,7 @@ mod target;
 mod throttle;
 
 pub use field::Field;
+pub use history::History;
 #[cfg(feature = "glam")]
 pub use interpolate::Slerp;
 pub use interpolate::{Angle, Between, Interpolator, Lerp, Linear, Moment, Point};

@@ -139,7 +139,7 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     predicted: Option<u32>,
     defaults: T::Snapshot,
     scratch: T::Snapshot,
-    /// Twice as many as there are chunks, at most: an update of one takes one for its history and one for its handlers.
+    /// As many as there are chunks, at most.
     spare: Spare<T::Snapshot>,
 }
 
@@ -213,7 +213,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
     /// What was received of a proxy, at the sender's tick `tick`, so many ticks `behind` the newest there could be. None where
     /// the primary is.
     pub(crate) fn moment(&self, slot: u32, tick: f64, behind: f64) -> Option<Moment<'_, T::Snapshot>> {
-        Moment::new(self.slots[slot as usize].received.entries(), tick, behind)
+        Moment::new(&self.slots[slot as usize].received, tick, behind)
     }
 
     /// Takes over every dataset of `from` that differs from what was last captured. Where nothing was yet: from what the
@@ -309,7 +309,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             current: self.defaults.clone(),
             version: 0,
             sent: History::sent(),
-            received: History::received(),
+            received: History::new(),
             replica,
             touched: false,
             updated: false,
@@ -325,7 +325,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 chunks fit in memory");
         self.slots.push(fresh);
-        self.spare.keep(2 * self.slots.len());
+        self.spare.keep(self.slots.len());
         self.throttles.reset(index, &self.defaults);
         index
     }
@@ -358,7 +358,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
         s.value = T::default();
         s.sent = History::sent();
-        s.received = History::received();
+        s.received = History::new();
         s.touched = false;
         s.updated = false;
         s.before = None;
@@ -382,7 +382,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             if first || self.scratch != s.current {
                 // Version and tick are the same when it arrived in this very tick and its owner was lost since.
                 if !first && s.version != version {
-                    s.sent.push(s.version, &s.current, &mut self.spare);
+                    s.sent.push(s.version, &s.current);
                 }
                 s.version = version;
                 changed.push(s.replica);
@@ -457,27 +457,25 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         if const { T::INTERPOLATES == 0 } {
             // Whatever comes after this names nothing older.
             let Basis { base, past, .. } = arrival.basis;
-            s.received.forget_before(if past == 0 { base } else { past }, &mut self.spare);
+            s.received.forget_before(if past == 0 { base } else { past });
         }
         let is_known = if let Some(newest) = s.received.newest() { *newest == self.scratch } else { false };
         if !is_known {
-            s.received.push(arrival.version, &self.scratch, &mut self.spare);
+            s.received.push(arrival.version, &self.scratch);
         }
         let first = s.version == 0;
         if !first && s.current == self.scratch {
             return Ok(false);
         }
         s.value.apply(&self.scratch, &s.current);
-        if const { T::NOTIFIES } {
-            if s.before.is_none() {
-                s.before = Some(self.spare.copy(&s.current));
-                self.changed.push(slot);
-            }
+        if const { T::NOTIFIES } && s.before.is_none() {
+            s.before = Some(self.spare.copy(&s.current));
+            self.changed.push(slot);
         }
         // Without anyone to pass it on to, any version but 0 will do: it is never sent.
         let version = arrival.relay_as.unwrap_or(1);
         if !first && arrival.relay_as.is_some() && s.version != version {
-            s.sent.push(s.version, &s.current, &mut self.spare);
+            s.sent.push(s.version, &s.current);
         }
         s.version = version;
         core::mem::swap(&mut s.current, &mut self.scratch);
