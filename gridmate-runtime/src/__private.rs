@@ -10,7 +10,7 @@ pub use core::result::Result::{self, Err, Ok};
 pub use std::string::String;
 pub use std::vec::Vec;
 
-pub use crate::chunk::field::{Field, Read, Repr, enum_shape, field_shape, struct_shape, variant_shape};
+pub use crate::chunk::field::{Field, Read, Repr, enum_shape, field_shape, shape_of, struct_shape, variant_shape};
 pub use crate::chunk::fit::{Args, Datasets, args, datasets, sum_bits, tagged_bits};
 pub use crate::chunk::{
     ArgDescriptor, HasRpcs, IntoPropagate, MayCall, Moment, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,

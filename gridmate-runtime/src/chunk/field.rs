@@ -215,6 +215,14 @@ pub(super) const fn arg(name: &'static str, shape: fn() -> Shape) -> super::ArgD
     super::ArgDescriptor { name, shape }
 }
 
+/// The shape of a value that travels as its type says.
+pub fn shape_of<T>() -> Shape
+where
+    Native: Codec<T>,
+{
+    Native.shape()
+}
+
 /// The shape of a field of a struct or a variant.
 pub const fn field_shape(name: &'static str, shape: Shape) -> FieldShape {
     FieldShape { name, shape }

@@ -62,8 +62,8 @@ fn datasets(chunk: &Chunk) -> TokenStream {
         return gen_tokens!(const __D: __gm::Datasets<0usize> = __gm::datasets(#name););
     }
     let adds = chunk.datasets.iter().map(|Dataset { field, .. }| {
-        let (Field { name, handle, span, .. }, bits) = (field, field.bits());
-        quote_spanned!(*span=> __d.add(#name, #bits, || #handle.shape());)
+        let (Field { name, span, .. }, bits, shape) = (field, field.bits(), field.shape());
+        quote_spanned!(*span=> __d.add(#name, #bits, #shape);)
     });
     gen_tokens! {
         const __D: __gm::Datasets<#count> = {

@@ -48,6 +48,19 @@ impl Field {
         }
     }
 
+    /// A function that gives the shape. That of a type's own way is the same in all chunks.
+    // __gm::shape_of::<u8>
+    // || __F_position.shape()
+    pub(super) fn shape(&self) -> TokenStream {
+        let Self { ty, codec, span, .. } = self;
+        let operand = self.operand();
+        if codec.is_plain() {
+            quote_spanned!(*span=> __gm::shape_of::<#ty>)
+        } else {
+            quote_spanned!(*span=> || #operand.shape())
+        }
+    }
+
     // __gm::Repr<u8>
     // __gm::Repr<Vec3, __gm::Quantize>
     pub(super) fn repr(&self) -> TokenStream {

@@ -22,7 +22,7 @@ pub(crate) fn rpcs(rpcs: &Rpcs) -> TokenStream {
 
 // const __A0: __gm::Args<1> = {
 //     let mut __a = __gm::args("Ship::fire", false);
-//     __a.add("burst", __F0_0_burst.bits(), || __F0_0_burst.shape());
+//     __a.add("burst", __F0_0_burst.bits(), __gm::shape_of::<u8>);
 //     __a
 // };
 fn args(index: usize, rpc: &Rpc, self_ty: &TokenStream) -> Option<TokenStream> {
@@ -32,8 +32,8 @@ fn args(index: usize, rpc: &Rpc, self_ty: &TokenStream) -> Option<TokenStream> {
     let (list, count, reliable) = (args_name(index), rpc.args.len(), rpc.reliable);
     let name = format!("{self_ty}::{}", rpc.name);
     let adds = rpc.args.iter().map(|field| {
-        let (Field { name, handle, span, .. }, bits) = (field, field.bits());
-        quote_spanned!(*span=> __a.add(#name, #bits, || #handle.shape());)
+        let (Field { name, span, .. }, bits, shape) = (field, field.bits(), field.shape());
+        quote_spanned!(*span=> __a.add(#name, #bits, #shape);)
     });
     Some(gen_tokens! {
         const #list: __gm::Args<#count> = {
