@@ -50,12 +50,16 @@ macro_rules! __write_dataset {
 }
 pub use crate::__write_dataset as write;
 
-/// Reads a dataset into a snapshot.
+/// Reads a dataset into a snapshot. Without `?`, which is two calls for each dataset of each type.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __read_dataset {
     ($handle:expr, $snapshot:ident.$dataset:tt, $past:ident, $r:ident) => {
-        $handle.read(&mut $snapshot.$dataset, $crate::__past_of!($past.$dataset), $r)?
+        if let $crate::__private::Err(error) =
+            $handle.read(&mut $snapshot.$dataset, $crate::__past_of!($past.$dataset), $r)
+        {
+            return $crate::__private::Err(error);
+        }
     };
 }
 pub use crate::__read_dataset as read;
