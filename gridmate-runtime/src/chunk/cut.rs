@@ -3,12 +3,13 @@
 //! What is cut off is not there at all. The bits are those of a chunk type that has only the first datasets, so the peer needs to know
 //! nothing of it; and its encodings, which end where its datasets do, leave the others here as they are.
 //!
-//! Both coders go through one type each way. Hardly any peer is of another age, and code for each would be code for each chunk type.
+//! Both coders go through one type each way: code for each would be code for each chunk type. The coder under models always does, for
+//! to ask which of the two it is costs nothing beside its arithmetic; packed bits do only when something is cut off.
 
 use super::coder::{In, Out, Share};
 use crate::wire::{Sink, Source, WireError};
 
-/// A stream that lets so many datasets of a chunk pass.
+/// A stream that lets so many datasets of a chunk pass, or all.
 pub(super) struct Cut<S> {
     stream: S,
     left: u32,
