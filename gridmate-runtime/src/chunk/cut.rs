@@ -7,6 +7,7 @@
 //! to ask which of the two it is costs nothing beside its arithmetic; packed bits do only when something is cut off.
 
 use super::coder::{In, Out, Share};
+use crate::wire::forward::{itself_as_stage, sink_passed_on, source_passed_on};
 use crate::wire::{Sink, Source, WireError};
 
 /// A stream that lets so many datasets of a chunk pass, or all.
@@ -27,136 +28,60 @@ impl<S> Cut<S> {
     }
 }
 
-/// Does the same to either stream.
+/// Whichever stream it is, borrowed again.
 macro_rules! either {
-    ($kind:ident, $stream:expr, $s:ident => $does:expr) => {
-        match $stream {
-            $kind::Packed($s) => $does,
-            $kind::Modelled($s) => $does,
+    ($kind:ident::{&$this:ident, $s:ident => $does:expr}) => {
+        match &$this.stream {
+            $kind::Packed(stream) => {
+                let $s = &**stream;
+                $does
+            }
+            $kind::Modelled(stream) => {
+                let $s = &**stream;
+                $does
+            }
+        }
+    };
+    ($kind:ident::{&mut $this:ident, $s:ident => $does:expr}) => {
+        match &mut $this.stream {
+            $kind::Packed(stream) => {
+                let $s = &mut **stream;
+                $does
+            }
+            $kind::Modelled(stream) => {
+                let $s = &mut **stream;
+                $does
+            }
         }
     };
 }
 
+macro_rules! out {
+    ($($what:tt)*) => { either!(Out::{$($what)*}) };
+}
+
+macro_rules! input {
+    ($($what:tt)*) => { either!(In::{$($what)*}) };
+}
+
 impl Sink for Cut<Out<'_>> {
-    type Stage<'a>
-        = &'a mut Self
-    where
-        Self: 'a;
-
-    #[inline]
-    fn stage(&mut self) -> &mut Self {
-        self
-    }
-
-    #[inline]
-    fn is_modelled(&self) -> bool {
-        either!(Out, &self.stream, w => Sink::is_modelled(*w))
-    }
+    itself_as_stage!();
 
     #[inline]
     fn dataset(&mut self) -> bool {
         self.passes()
     }
 
-    #[inline]
-    fn bits(&mut self, value: u64, count: u32) {
-        either!(Out, &mut self.stream, w => Sink::bits(*w, value, count));
-    }
-
-    #[inline]
-    fn bool(&mut self, value: bool) {
-        either!(Out, &mut self.stream, w => Sink::bool(*w, value));
-    }
-
-    #[inline]
-    fn differs(&mut self, differs: bool, moved: Option<bool>) {
-        either!(Out, &mut self.stream, w => Sink::differs(*w, differs, moved));
-    }
-
-    #[inline]
-    fn gamma(&mut self, value: u32) {
-        either!(Out, &mut self.stream, w => Sink::gamma(*w, value));
-    }
-
-    #[inline]
-    fn varint(&mut self, value: u64) {
-        either!(Out, &mut self.stream, w => Sink::varint(*w, value));
-    }
-
-    #[inline]
-    fn bytes(&mut self, bytes: &[u8]) {
-        either!(Out, &mut self.stream, w => Sink::bytes(*w, bytes));
-    }
-
-    #[inline]
-    fn fail(&mut self, error: WireError) {
-        either!(Out, &mut self.stream, w => Sink::fail(*w, error));
-    }
-
-    #[inline]
-    fn residual(&mut self, value: i64, expected: u64) {
-        either!(Out, &mut self.stream, w => Sink::residual(*w, value, expected));
-    }
+    sink_passed_on!(out);
 }
 
 impl Source for Cut<In<'_, '_>> {
-    type Stage<'a>
-        = &'a mut Self
-    where
-        Self: 'a;
-
-    #[inline]
-    fn stage(&mut self) -> &mut Self {
-        self
-    }
-
-    #[inline]
-    fn is_modelled(&self) -> bool {
-        either!(In, &self.stream, r => Source::is_modelled(*r))
-    }
+    itself_as_stage!();
 
     #[inline]
     fn dataset(&mut self) -> bool {
         self.passes()
     }
 
-    #[inline]
-    fn bits(&mut self, count: u32) -> Result<u64, WireError> {
-        either!(In, &mut self.stream, r => Source::bits(*r, count))
-    }
-
-    #[inline]
-    fn bool(&mut self) -> Result<bool, WireError> {
-        either!(In, &mut self.stream, r => Source::bool(*r))
-    }
-
-    #[inline]
-    fn differs(&mut self, moved: Option<bool>) -> Result<bool, WireError> {
-        either!(In, &mut self.stream, r => Source::differs(*r, moved))
-    }
-
-    #[inline]
-    fn gamma(&mut self) -> Result<u32, WireError> {
-        either!(In, &mut self.stream, r => Source::gamma(*r))
-    }
-
-    #[inline]
-    fn varint(&mut self) -> Result<u64, WireError> {
-        either!(In, &mut self.stream, r => Source::varint(*r))
-    }
-
-    #[inline]
-    fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError> {
-        either!(In, &mut self.stream, r => Source::bytes(*r, out))
-    }
-
-    #[inline]
-    fn remaining(&self) -> usize {
-        either!(In, &self.stream, r => Source::remaining(*r))
-    }
-
-    #[inline]
-    fn residual(&mut self, expected: u64) -> Result<i64, WireError> {
-        either!(In, &mut self.stream, r => Source::residual(*r, expected))
-    }
+    source_passed_on!(input);
 }

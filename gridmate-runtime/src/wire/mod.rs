@@ -19,6 +19,7 @@ pub mod codec;
 mod containers;
 pub(crate) mod entropy;
 mod error;
+pub(crate) mod forward;
 mod ladder;
 mod lanes;
 #[cfg(feature = "glam")]

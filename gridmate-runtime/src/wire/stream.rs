@@ -4,6 +4,7 @@
 //! small), and the stream it says it to decides what each costs: [`BitWriter`] gives every word a fixed code and can stand at
 //! any bit; the entropy coder asks a model how likely each answer was. So both are written from one declaration.
 
+use super::forward::{sink_passed_on, source_passed_on};
 use super::ladder::{low_mask, unzigzag, zigzag};
 use super::stage::{ReadStage, WriteStage};
 use super::{BitReader, BitWriter, WireError};
@@ -367,6 +368,18 @@ impl<'b> Source for BitReader<'b> {
     }
 }
 
+/// What is behind the reference, borrowed again.
+macro_rules! behind {
+    (&$this:ident, $stream:ident => $does:expr) => {{
+        let $stream: &S = $this;
+        $does
+    }};
+    (&mut $this:ident, $stream:ident => $does:expr) => {{
+        let $stream: &mut S = $this;
+        $does
+    }};
+}
+
 impl<S: Sink> Sink for &mut S {
     type Stage<'a>
         = S::Stage<'a>
@@ -379,54 +392,11 @@ impl<S: Sink> Sink for &mut S {
     }
 
     #[inline]
-    fn is_modelled(&self) -> bool {
-        S::is_modelled(self)
-    }
-
-    #[inline]
     fn dataset(&mut self) -> bool {
         S::dataset(self)
     }
 
-    #[inline]
-    fn bits(&mut self, value: u64, count: u32) {
-        S::bits(self, value, count);
-    }
-
-    #[inline]
-    fn bool(&mut self, value: bool) {
-        S::bool(self, value);
-    }
-
-    #[inline]
-    fn differs(&mut self, differs: bool, moved: Option<bool>) {
-        S::differs(self, differs, moved);
-    }
-
-    #[inline]
-    fn gamma(&mut self, value: u32) {
-        S::gamma(self, value);
-    }
-
-    #[inline]
-    fn varint(&mut self, value: u64) {
-        S::varint(self, value);
-    }
-
-    #[inline]
-    fn bytes(&mut self, bytes: &[u8]) {
-        S::bytes(self, bytes);
-    }
-
-    #[inline]
-    fn fail(&mut self, error: WireError) {
-        S::fail(self, error);
-    }
-
-    #[inline]
-    fn residual(&mut self, value: i64, expected: u64) {
-        S::residual(self, value, expected);
-    }
+    sink_passed_on!(behind);
 }
 
 impl<S: Source> Source for &mut S {
@@ -441,54 +411,11 @@ impl<S: Source> Source for &mut S {
     }
 
     #[inline]
-    fn is_modelled(&self) -> bool {
-        S::is_modelled(self)
-    }
-
-    #[inline]
     fn dataset(&mut self) -> bool {
         S::dataset(self)
     }
 
-    #[inline]
-    fn bits(&mut self, count: u32) -> Result<u64, WireError> {
-        S::bits(self, count)
-    }
-
-    #[inline]
-    fn bool(&mut self) -> Result<bool, WireError> {
-        S::bool(self)
-    }
-
-    #[inline]
-    fn differs(&mut self, moved: Option<bool>) -> Result<bool, WireError> {
-        S::differs(self, moved)
-    }
-
-    #[inline]
-    fn gamma(&mut self) -> Result<u32, WireError> {
-        S::gamma(self)
-    }
-
-    #[inline]
-    fn varint(&mut self) -> Result<u64, WireError> {
-        S::varint(self)
-    }
-
-    #[inline]
-    fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError> {
-        S::bytes(self, out)
-    }
-
-    #[inline]
-    fn remaining(&self) -> usize {
-        S::remaining(self)
-    }
-
-    #[inline]
-    fn residual(&mut self, expected: u64) -> Result<i64, WireError> {
-        S::residual(self, expected)
-    }
+    source_passed_on!(behind);
 }
 
 #[cfg(test)]

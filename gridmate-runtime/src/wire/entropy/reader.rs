@@ -5,6 +5,7 @@ use super::model::{DECISIONS_PER_BIT, Models};
 use super::range::Decoder;
 use super::recorder::FlagPlace;
 use super::{LARGE, class_start};
+use crate::wire::forward::itself_as_stage;
 use crate::wire::ladder::low_mask;
 use crate::wire::{BitReader, Source, WireError};
 
@@ -99,15 +100,7 @@ impl<'a> Reader<'a> {
 }
 
 impl Source for Reader<'_> {
-    type Stage<'a>
-        = &'a mut Self
-    where
-        Self: 'a;
-
-    #[inline]
-    fn stage(&mut self) -> &mut Self {
-        self
-    }
+    itself_as_stage!();
 
     #[inline]
     fn is_modelled(&self) -> bool {

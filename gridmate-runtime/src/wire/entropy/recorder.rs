@@ -2,6 +2,7 @@
 
 use super::contexts::{EXPECTATIONS, FLAG_PLACES, FLAGS, NODES, SIGNS, SIZE_PLACES, SIZES};
 use super::{LARGE, class, expectation};
+use crate::wire::forward::itself_as_stage;
 use crate::wire::ladder::low_mask;
 use crate::wire::stream::write_golomb;
 use crate::wire::{Sink, WireError};
@@ -153,15 +154,7 @@ impl Recorder {
 }
 
 impl Sink for Recorder {
-    type Stage<'a>
-        = &'a mut Self
-    where
-        Self: 'a;
-
-    #[inline]
-    fn stage(&mut self) -> &mut Self {
-        self
-    }
+    itself_as_stage!();
 
     #[inline]
     fn is_modelled(&self) -> bool {

@@ -5,6 +5,7 @@ use super::model::Models;
 use super::range::Encoder;
 use super::recorder::{Recorder, Symbols};
 use super::{LARGE, class};
+use crate::wire::forward::itself_as_stage;
 use crate::wire::ladder::low_mask;
 use crate::wire::{BitWriter, Sink, WireError};
 
@@ -97,15 +98,7 @@ impl Writer {
 
 /// Without models, as it stands at the head of a message.
 impl Sink for Writer {
-    type Stage<'a>
-        = &'a mut Self
-    where
-        Self: 'a;
-
-    #[inline]
-    fn stage(&mut self) -> &mut Self {
-        self
-    }
+    itself_as_stage!();
 
     fn bits(&mut self, value: u64, count: u32) {
         self.raw.bits(value, count);
