@@ -2,27 +2,7 @@
 
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::{PeerId, PeerRole};
-
-#[derive(Default, ReplicaChunk)]
-#[chunk(name = "ship")]
-struct Ship {
-    #[dataset(quantize(-256.0..=256.0, step = 0.01))]
-    x: f32,
-    health: u8,
-}
-
-#[rpcs]
-impl Ship {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) -> Propagate {
-        self.health = self.health.saturating_sub(damage);
-        Propagate::ToProxies
-    }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
-}
+use gridmate_tests::document::{Ship, hex};
 
 fn state(host: &mut ReplicaManager, peer: PeerId) -> String {
     let mut bytes = Vec::new();

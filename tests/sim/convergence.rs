@@ -8,7 +8,9 @@ use gridmate_runtime::schema::Coder;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
 use gridmate_tests::chunks::{Journal, Mover, registry_with};
 
-use super::{foul, session};
+use gridmate_tests::links::foul;
+
+use super::session;
 
 /// What happened in a run, for comparing two.
 #[derive(Debug, PartialEq)]

@@ -5,7 +5,9 @@ use core::time::Duration;
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
 
-use super::{foul, session};
+use gridmate_tests::links::foul;
+
+use super::session;
 
 /// Between two pictures: eight to a tick.
 const FRAME: Duration = Duration::from_micros(4_167);

@@ -11,19 +11,6 @@ use core::time::Duration;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
 use gridmate_runtime::{NodeConfig, Registry};
 
-/// A link with a fifth of all datagrams lost, three in ten out of order, one in ten twice.
-fn foul() -> LinkConfig {
-    LinkConfig {
-        loss: 0.2,
-        reorder: 0.3,
-        reorder_delay: Duration::from_millis(60),
-        duplicate: 0.1,
-        latency: Duration::from_millis(30),
-        jitter: Duration::from_millis(10),
-        ..LinkConfig::perfect()
-    }
-}
-
 /// A host and `clients` clients, all of them in the session.
 fn session(seed: u64, clients: usize, link: LinkConfig, registry: &Registry) -> (World, Vec<NodeKey>) {
     let mut world = World::new(seed, 30, link).unwrap();

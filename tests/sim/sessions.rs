@@ -7,7 +7,9 @@ use gridmate_runtime::prelude::*;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
 use gridmate_tests::chunks::{Gauge, Journal, Mover, registry};
 
-use super::{foul, session};
+use gridmate_tests::links::foul;
+
+use super::session;
 
 fn events(world: &mut World, node: NodeKey) -> Vec<NodeEvent> {
     core::iter::from_fn(|| world.node(node).poll_event()).collect()

@@ -5,6 +5,7 @@ use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, Refusal};
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::PeerId;
 use gridmate_runtime::schema::{Coder, Profile};
+use gridmate_tests::document::{Ship, hex};
 
 use super::hostile::Stranger;
 use super::programs::{Age, New, Old, new};
@@ -134,25 +135,7 @@ fn a_profile_of_everything_is_no_profile() {
     assert_eq!(host.stats().encodings, 1);
 }
 
-/// The ship of the document, which has `x` and `health`.
-#[derive(Default, ReplicaChunk)]
-#[chunk(name = "ship")]
-struct Ship {
-    #[dataset(quantize(-256.0..=256.0, step = 0.01))]
-    x: f32,
-    health: u8,
-}
-
-#[rpcs]
-impl Ship {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) -> Propagate {
-        self.health = self.health.saturating_sub(damage);
-        Propagate::ToProxies
-    }
-}
-
-/// A year later.
+/// The ship of the document, a year later.
 mod later {
     use gridmate_runtime::prelude::*;
 
@@ -173,10 +156,6 @@ mod later {
             Propagate::ToProxies
         }
     }
-}
-
-fn hex(bytes: &[u8]) -> String {
-    bytes.iter().map(|byte| format!("{byte:02x}")).collect::<Vec<_>>().join(" ")
 }
 
 #[test]

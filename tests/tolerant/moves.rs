@@ -4,9 +4,10 @@ use core::time::Duration;
 
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::schema::Coder;
+use gridmate_tests::links::foul;
 
 use super::programs::{Age, New, Old, new};
-use super::storm::{Session, foul};
+use super::storm::Session;
 
 /// A client with ships leaves, and what it owned goes on at the host.
 fn handed_over(seed: u64, host: Age, owner: Age, coder: Coder) {

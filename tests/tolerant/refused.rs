@@ -6,7 +6,16 @@ use gridmate_runtime::prelude::*;
 use gridmate_runtime::schema::Coder;
 use gridmate_runtime::sim::{LinkConfig, World};
 
+/// A program with a ship and a bell, by what is not as in all others.
 macro_rules! program {
+    ($name:ident { $($ship:tt)* } $(door { $($door:tt)* })?) => {
+        program!($name { $($ship)* } rpcs {
+            #[rpc]
+            fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
+                let _ = (self, damage);
+            }
+        } $(door { $($door)* })?);
+    };
     ($name:ident { $($ship:tt)* } rpcs { $($rpcs:tt)* }) => {
         program!($name { $($ship)* } rpcs { $($rpcs)* } door { open: bool, });
     };
@@ -43,91 +52,44 @@ program!(base {
     #[dataset(quantize(0.0..=8.0, step = 0.5))]
     x: f32,
     hull: u8,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.hull = damage;
-    }
 });
 program!(longer {
     #[dataset(quantize(0.0..=8.0, step = 0.5))]
     x: f32,
     hull: u8,
     shield: u8,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.hull = damage;
-    }
 });
-program!(removed {
-    hull: u8,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.hull = damage;
-    }
-});
+program!(removed { hull: u8 });
 program!(inserted {
     #[dataset(quantize(0.0..=8.0, step = 0.5))]
     x: f32,
     shield: u8,
     hull: u8,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.hull = damage;
-    }
 });
 program!(reordered {
     hull: u8,
     #[dataset(quantize(0.0..=8.0, step = 0.5))]
     x: f32,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.hull = damage;
-    }
 });
 program!(renamed {
     #[dataset(quantize(0.0..=8.0, step = 0.5))]
     x: f32,
     armour: u8,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.armour = damage;
-    }
 });
 program!(codec {
     #[dataset(with = Half)]
     x: f32,
     hull: u8,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.hull = damage;
-    }
 });
 program!(range {
     #[dataset(quantize(0.0..=16.0, step = 0.5))]
     x: f32,
     hull: u8,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.hull = damage;
-    }
 });
 program!(predicted {
     #[dataset(quantize(0.0..=8.0, step = 0.5), predict = Linear)]
     x: f32,
     hull: u8,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.hull = damage;
-    }
 });
 program!(flags {
     #[dataset(quantize(0.0..=8.0, step = 0.5))]
@@ -170,20 +132,10 @@ program!(other_end {
     x: f32,
     hull: u8,
     cargo: u16,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.hull = damage;
-    }
 });
 program!(both_ways {
     #[dataset(quantize(0.0..=8.0, step = 0.5))]
     x: f32,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.x = damage.into();
-    }
 } door {
     open: bool,
     loud: bool,
@@ -192,11 +144,6 @@ program!(late {
     #[dataset(quantize(0.0..=8.0, step = 0.5))]
     x: f32,
     hull: u16,
-} rpcs {
-    #[rpc]
-    fn hit(&mut self, _ctx: &RpcContext, damage: u8) {
-        self.hull = damage.into();
-    }
 } door {
     open: bool,
     loud: bool,

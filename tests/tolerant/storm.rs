@@ -7,20 +7,9 @@ use gridmate_runtime::Rng;
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::schema::Coder;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
+use gridmate_tests::links::foul;
 
 use super::programs::{Age, New, Old};
-
-pub(crate) fn foul() -> LinkConfig {
-    LinkConfig {
-        loss: 0.2,
-        reorder: 0.3,
-        reorder_delay: Duration::from_millis(60),
-        duplicate: 0.1,
-        latency: Duration::from_millis(30),
-        jitter: Duration::from_millis(10),
-        ..LinkConfig::perfect()
-    }
-}
 
 /// A session of nodes of these ages; the first is the host.
 pub(crate) struct Session {

@@ -79,49 +79,34 @@ pub enum Weapon {
 
 pub const WEAPONS: [Weapon; 5] = [Weapon::Fists, Weapon::Pistol, Weapon::Rifle, Weapon::Rocket, Weapon::Medkit];
 
-/// Every value exactly, the id as most serializers write an integer: a variable number of bytes.
-#[derive(Clone, Debug, PartialEq, Marshal)]
-pub struct Exact {
-    #[marshal(with = Varint)]
-    pub id: u32,
-    pub alive: bool,
-    pub crouching: bool,
-    pub firing: bool,
-    pub health: f32,
-    pub position: Vec3,
-    pub rotation: Quat,
-    pub name: String,
-    pub weapon: Weapon,
+/// Every value exactly; what is declared of the id and the name differs.
+macro_rules! exact {
+    ($($(#[$doc:meta])* $name:ident { $(#[$id:meta])? } { $(#[$text:meta])? })*) => {$(
+        $(#[$doc])*
+        #[derive(Clone, Debug, PartialEq, Marshal)]
+        pub struct $name {
+            $(#[$id])?
+            pub id: u32,
+            pub alive: bool,
+            pub crouching: bool,
+            pub firing: bool,
+            pub health: f32,
+            pub position: Vec3,
+            pub rotation: Quat,
+            $(#[$text])?
+            pub name: String,
+            pub weapon: Weapon,
+        }
+    )*};
 }
 
-/// Every value exactly, nothing declared.
-#[derive(Clone, Debug, PartialEq, Marshal)]
-pub struct Bare {
-    pub id: u32,
-    pub alive: bool,
-    pub crouching: bool,
-    pub firing: bool,
-    pub health: f32,
-    pub position: Vec3,
-    pub rotation: Quat,
-    pub name: String,
-    pub weapon: Weapon,
-}
-
-/// Every value exactly, with the width of the id and the limit of the name declared.
-#[derive(Clone, Debug, PartialEq, Marshal)]
-pub struct Narrow {
-    #[marshal(bits = 20)]
-    pub id: u32,
-    pub alive: bool,
-    pub crouching: bool,
-    pub firing: bool,
-    pub health: f32,
-    pub position: Vec3,
-    pub rotation: Quat,
-    #[marshal(with = MaxLen::<15>)]
-    pub name: String,
-    pub weapon: Weapon,
+exact! {
+    /// The id as most serializers write an integer: a variable number of bytes.
+    Exact { #[marshal(with = Varint)] } {}
+    /// Nothing declared.
+    Bare {} {}
+    /// The width of the id and the limit of the name.
+    Narrow { #[marshal(bits = 20)] } { #[marshal(with = MaxLen::<15>)] }
 }
 
 /// In as many bits as a game would give each: 16 per axis for 512 m, 10 per component of a rotation, 8 for health.
