@@ -50,6 +50,8 @@ fn what_is_out_of_range_becomes_the_nearest_end() {
 fn a_short_last_step_still_rounds_to_the_nearest() {
     let back = |value: f64| -> f64 { SHORT_LAST.from_repr(&SHORT_LAST.to_repr(&value)) };
     assert_eq!([0.94, 0.96, 1.0].map(|value| (back(value) * 10.0).round()), [9.0, 10.0, 10.0]);
+    let single = |value: f32| -> f32 { SHORT_LAST.from_repr(&SHORT_LAST.to_repr(&value)) };
+    assert_eq!(single(0.96).to_bits(), 1.0_f32.to_bits(), "both ends are exact");
 }
 
 #[test]

@@ -231,19 +231,22 @@ mod tests {
 
     fn write_directly(parts: &[Part], w: &mut BitWriter) {
         for (_, value, count, bytes) in parts {
-            w.bits(*value, *count);
             w.bytes(bytes);
             w.varint(*value);
+            w.bits(*value, *count);
         }
     }
 
     /// Every stage ends after half of what is left.
     fn write<S: Sink>(parts: &[Part], w: &mut S) {
         let Some(((begins, value, count, bytes), rest)) = parts.split_first() else { return };
-        w.bits(*value, *count);
         w.bytes(bytes);
         w.varint(*value);
-        let (inner, after) = rest.split_at(if *begins { rest.len() / 2 } else { 0 });
+        w.bits(*value, *count);
+        if !*begins {
+            return write(rest, w);
+        }
+        let (inner, after) = rest.split_at(rest.len() / 2);
         let mut stage = w.stage();
         write(inner, &mut stage);
         stage.commit();
@@ -252,14 +255,17 @@ mod tests {
 
     fn read<S: Source>(parts: &[Part], r: &mut S) -> Result<(), WireError> {
         let Some(((begins, value, count, bytes), rest)) = parts.split_first() else { return Ok(()) };
-        let before = r.remaining();
-        assert_eq!(r.bits(*count)?, *value);
-        assert_eq!(r.remaining(), before - *count as usize);
         let mut read_bytes = vec![0; bytes.len()];
         r.bytes(&mut read_bytes)?;
         assert_eq!(&read_bytes, bytes);
         assert_eq!(r.varint()?, *value);
-        let (inner, after) = rest.split_at(if *begins { rest.len() / 2 } else { 0 });
+        let before = r.remaining();
+        assert_eq!(r.bits(*count)?, *value);
+        assert_eq!(r.remaining(), before - *count as usize);
+        if !*begins {
+            return read(rest, r);
+        }
+        let (inner, after) = rest.split_at(rest.len() / 2);
         let mut stage = r.stage();
         read(inner, &mut stage)?;
         stage.leave();
