@@ -64,8 +64,8 @@ macro_rules! __read_dataset {
 }
 pub use crate::__read_dataset as read;
 
-/// What a snapshot has to have, as the derives would write it but for a second way to clone: snapshots are copied over older
-/// ones, whose memory serves again.
+/// What a snapshot has to have, and what a struct is in it, as the derives would write it but for a second way to clone: snapshots
+/// are copied over older ones, whose memory serves again.
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __snapshot {

@@ -95,8 +95,15 @@ fn busy_ticks(coder: Coder) {
 
 #[test]
 fn text_and_lists_that_change_allocate_nothing_once_warmed_up() {
+    #[derive(Clone, Default, Marshal)]
+    struct Board {
+        line: String,
+        colour: u8,
+    }
+
     #[derive(Clone, Default, ReplicaChunk)]
     struct Sign {
+        board: Board,
         #[dataset(on_change(Self::on_text, everywhere))]
         text: String,
         #[dataset(max_len = 40)]
@@ -120,6 +127,7 @@ fn text_and_lists_that_change_allocate_nothing_once_warmed_up() {
         let registry = Registry::builder().chunk::<Sign>().coder(coder).build().unwrap();
         let (mut world, nodes) = session(1, 3, LinkConfig::perfect(), &registry);
         let sign = Sign {
+            board: Board { line: "change here".into(), colour: 3 },
             text: "all trains are late today".into(),
             short: "platform seven".into(),
             digits: vec![1; 20],
@@ -135,8 +143,8 @@ fn text_and_lists_that_change_allocate_nothing_once_warmed_up() {
                 let mut sign = world.replicas(nodes[0]).primary_mut::<Sign>(*id).unwrap();
                 sign.lit = !sign.lit;
                 let digit = b'0' + u8::try_from(n % 10).unwrap();
-                let Sign { text, short, digits, pages, footnote, marks, .. } = &mut *sign;
-                for text in pages.iter_mut().chain(footnote).chain([text, short]) {
+                let Sign { board, text, short, digits, pages, footnote, marks, .. } = &mut *sign;
+                for text in pages.iter_mut().chain(footnote).chain([text, short, &mut board.line]) {
                     text.pop();
                     text.push(digit.into());
                 }

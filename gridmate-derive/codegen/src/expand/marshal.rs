@@ -26,7 +26,6 @@ pub(crate) fn marshal(container: &Container) -> TokenStream {
     let repr = reprs.applied();
     let items = gen_tokens! {
         #(#constants)*
-        #[derive(__gm::Clone, __gm::PartialEq)]
         #definition
         #[automatically_derived]
         impl #impl_generics __gm::Marshal for #ident #arguments #where_clause {
@@ -81,11 +80,20 @@ impl Reprs {
     }
 }
 
+// pub struct __Repr { n: __gm::Repr<u8> }
+// __gm::snapshot!(__Repr { n });
+// #[derive(__gm::Clone, __gm::PartialEq)]
 // pub struct __Repr<__R0> { a: __R0, n: __gm::Repr<u8> }
 fn repr_struct(fields: &Fields, reprs: &Reprs) -> TokenStream {
     let name = reprs.declared();
     let slots = fields.wire.iter().zip(reprs.types()).map(|(Field { slot, .. }, ty)| quote!(#slot: #ty));
-    gen_tokens!(pub struct #name { #(#slots,)* })
+    let definition = gen_tokens!(pub struct #name { #(#slots,)* });
+    if reprs.params.is_empty() {
+        let slots = fields.wire.iter().map(|Field { slot, .. }| slot);
+        gen_tokens!(#definition __gm::snapshot!(#name { #(#slots)* });)
+    } else {
+        gen_tokens!(#[derive(__gm::Clone, __gm::PartialEq)] #definition)
+    }
 }
 
 /// The type's own parameters without defaults, and what their use asks of them.

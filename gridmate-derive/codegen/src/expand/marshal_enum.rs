@@ -7,6 +7,7 @@ use super::gen_tokens;
 use super::marshal::{Reprs, defaults, delta_methods, field_shapes};
 use crate::model::{Container, Field, Fields, Variant};
 
+// #[derive(__gm::Clone, __gm::PartialEq)]
 // pub enum __Repr { Idle {}, Charging { level: __gm::Repr<u8, __gm::Bits<4>> }, Firing { _0: … } }
 pub(super) fn repr_enum(variants: &[Variant], reprs: &Reprs) -> TokenStream {
     let name = reprs.declared();
@@ -19,7 +20,7 @@ pub(super) fn repr_enum(variants: &[Variant], reprs: &Reprs) -> TokenStream {
             quote!(#ident { #(#slots,)* })
         })
         .collect();
-    gen_tokens!(pub enum #name { #(#variants,)* })
+    gen_tokens!(#[derive(__gm::Clone, __gm::PartialEq)] pub enum #name { #(#variants,)* })
 }
 
 pub(super) fn methods(container: &Container, tag_bits: u32, variants: &[Variant]) -> TokenStream {
