@@ -105,6 +105,19 @@ pub trait Driver: Send {
     /// [`DriverError`] when the driver can no longer be used. What one peer's packets do is never an error.
     fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError>;
 
+    /// The same, with what the network wrote on each datagram. Drivers that cannot tell leave this alone.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    fn receive_marked(&mut self, now: Instant, sink: &mut dyn FnMut(Arrival<'_>)) -> Result<(), DriverError> {
+        self.receive(now, &mut |from, bytes| sink(Arrival { from, ecn: Ecn::NotCapable, bytes }))
+    }
+
+    /// The largest datagram that this driver could carry if every network on the way can, bytes.
+    fn max_datagram(&self) -> usize {
+        DATAGRAM_BYTES_MAX
+    }
+
     /// Queues one datagram of at most [`DATAGRAM_BYTES_MAX`] bytes. Full buffers drop it,
     /// as the network would, and count it.
     ///
@@ -135,6 +148,14 @@ impl<D: Driver + ?Sized> Driver for Box<D> {
         (**self).receive(now, sink)
     }
 
+    fn receive_marked(&mut self, now: Instant, sink: &mut dyn FnMut(Arrival<'_>)) -> Result<(), DriverError> {
+        (**self).receive_marked(now, sink)
+    }
+
+    fn max_datagram(&self) -> usize {
+        (**self).max_datagram()
+    }
+
     fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
         (**self).send(now, to, datagram)
     }
@@ -149,6 +170,67 @@ impl<D: Driver + ?Sized> Driver for Box<D> {
 
     fn entropy(&mut self) -> u64 {
         (**self).entropy()
+    }
+}
+
+/// A datagram that arrived.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::driver::{Driver, Ecn, MemoryNetwork};
+///
+/// let network = MemoryNetwork::new();
+/// let (mut ann, mut bob) = (network.bind_any()?, network.bind_any()?);
+/// ann.send(Instant::ZERO, bob.local_addr(), b"hello")?;
+/// ann.flush(Instant::ZERO)?;
+/// bob.receive_marked(Instant::ZERO, &mut |arrival| {
+///     assert_eq!((arrival.from, arrival.ecn, arrival.bytes), (ann.local_addr(), Ecn::NotCapable, &b"hello"[..]));
+/// })?;
+/// # Ok::<(), gridmate_runtime::driver::DriverError>(())
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Arrival<'a> {
+    /// The sender's address, as the network has it.
+    pub from: SocketAddr,
+    /// What the network says about congestion.
+    pub ecn: Ecn,
+    /// The datagram.
+    pub bytes: &'a [u8],
+}
+
+/// The two congestion bits of an IP header (RFC 3168). A sender marks its packets as capable; a network that is about to drop
+/// packets marks those instead.
+///
+/// ```
+/// use gridmate_runtime::driver::Ecn;
+///
+/// assert_eq!(Ecn::from_bits(3), Ecn::CongestionExperienced);
+/// assert_eq!(Ecn::Capable0 as u8, 2);
+/// ```
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[repr(u8)]
+pub enum Ecn {
+    /// The sender does not want marks, or the driver cannot tell.
+    #[default]
+    NotCapable = 0,
+    /// Capable, second code point, ECT(1).
+    Capable1 = 1,
+    /// Capable, first code point, ECT(0): what our drivers send.
+    Capable0 = 2,
+    /// A router's queue is filling up.
+    CongestionExperienced = 3,
+}
+
+impl Ecn {
+    /// From the low two bits of the traffic class; others are ignored.
+    #[must_use]
+    pub const fn from_bits(bits: u8) -> Self {
+        match bits & 3 {
+            0 => Self::NotCapable,
+            1 => Self::Capable1,
+            2 => Self::Capable0,
+            _ => Self::CongestionExperienced,
+        }
     }
 }
 
