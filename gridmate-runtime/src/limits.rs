@@ -84,8 +84,11 @@ pub const FRAGMENTS: usize = 16;
 /// Unreliable messages being put together from fragments, per connection, count.
 pub const REASSEMBLIES: usize = 8;
 
-/// Largest reliable message, bytes.
-pub const MESSAGE_BYTES: usize = 1 << 20;
+/// Largest reliable message that a channel can be made to carry, bytes.
+pub const MESSAGE_BYTES: usize = 64 << 20;
+
+/// Largest message of a reliable channel unless it says otherwise, bytes.
+pub const MESSAGE_BYTES_USUAL: usize = 1 << 20;
 
 /// Reliable segments sent and not acknowledged, and the reorder window of the receiver, per channel, count.
 pub const RELIABLE_WINDOW: usize = 1_024;
@@ -105,8 +108,8 @@ pub const ACK_RANGES: usize = 32;
 /// Datagrams sent and neither acknowledged nor given up, per connection, count.
 pub const IN_FLIGHT: usize = 4_096;
 
-/// Channels per connection, count: five bits on the wire.
-pub const CHANNELS: usize = 32;
+/// Channels per connection, count: a byte on the wire.
+pub const CHANNELS: usize = 256;
 
 /// Connections per endpoint, established or being established, count.
 pub const CONNECTIONS: usize = 16_384;
@@ -131,8 +134,11 @@ pub const EVENT_BYTES: usize = 64 << 20;
 /// Handshakes that remote ends began and did not finish, per endpoint, count: what a flood of hellos can occupy.
 pub const HALF_OPEN: usize = 1_024;
 
-/// Refusals waiting to be sent, per endpoint, count. Beyond it hellos that would be refused are ignored.
-pub const REFUSALS: usize = 256;
+/// Refusals and challenges waiting to be sent, per endpoint, count. Beyond it hellos that would be answered are ignored.
+pub const ANSWERS: usize = 1_024;
+
+/// Packets after which an acknowledgement goes out though nothing else does, count.
+pub const ACK_EVERY: u32 = 16;
 
 /// Times one hello is answered with the same refusal, count: the joiner repeats it until the answer gets through.
 pub const REFUSAL_REPEATS: u8 = 16;
@@ -171,18 +177,18 @@ const _: () = {
     assert!(DATAGRAM_BYTES < DATAGRAM_BYTES_MAX);
     assert!(FRAGMENTS <= RELIABLE_WINDOW, "an unreliable message is never larger than a reliable one could be");
     assert!(UNRELIABLE_RPC_BYTES + RPC_HEAD_BYTES <= SEGMENT_BYTES, "an unreliable RPC fits one datagram");
-    assert!(RPC_BYTES + RPC_HEAD_BYTES <= MESSAGE_BYTES, "a reliable RPC fits one message");
+    assert!(RPC_BYTES + RPC_HEAD_BYTES <= MESSAGE_BYTES_USUAL, "a reliable RPC fits one message");
     assert!(RELIABLE_WINDOW <= 1 << 15, "16-bit sequence numbers need half their range");
     assert!(FRAGMENTS * FRAGMENT_BYTES >= RECORD_BYTES, "state of one replica fits one fragmented message");
-    // Type, tag, number, usual acknowledgement; channel, sequence, length.
-    assert!(5 + 2 + 4 + 1 + 3 + 2 + SEGMENT_BYTES <= DATAGRAM_BYTES);
-    assert!(5 + 2 + 4 + 5 + 2 + FRAGMENT_BYTES <= DATAGRAM_BYTES);
+    // Type, tag, id, number, usual acknowledgement; channel, length; and a fragment's place.
+    assert!(5 + 2 + 2 + 3 + 2 + 2 + SEGMENT_BYTES <= DATAGRAM_BYTES);
+    assert!(5 + 2 + 2 + 3 + 2 + 4 + 2 + FRAGMENT_BYTES <= DATAGRAM_BYTES);
     assert!(SEGMENT_BYTES < 1 << 14, "lengths are varints of at most 14 bits");
     assert!(5 + 8 + 1 + 8 + SCHEMA_DETAIL_BYTES < DATAGRAM_BYTES, "an answer is shorter than a hello");
-    // Type, tag; magic, version, schema, nonce, length.
-    assert!(5 + 4 + 2 + 8 + 8 + 2 + HELLO_BYTES <= DATAGRAM_BYTES, "a hello is one datagram");
+    // Type, tag; magic, version, schema, nonce, id, cookie, compressor, length.
+    assert!(5 + 4 + 2 + 8 + 8 + 3 + 20 + 1 + 2 + HELLO_BYTES <= DATAGRAM_BYTES, "a hello is one datagram");
     assert!(NAME_BYTES < 128, "the length of a name is one byte");
-    assert!(CHANNELS <= 32 && FRAGMENTS <= 255 && ACK_RANGES <= 255);
-    assert!(PACKET_WINDOW * DATAGRAM_BYTES < 1 << 23, "24-bit segment numbers cover a window of packets twice");
+    assert!(CHANNELS <= 256 && FRAGMENTS <= 255 && ACK_RANGES <= 255);
+    assert!(PACKET_WINDOW * DATAGRAM_BYTES_MAX < 1 << 23, "24-bit segment numbers cover a window of packets twice");
     assert!(PACKET_WINDOW <= 1 << 15, "16-bit packet numbers need half their range");
 };

@@ -29,6 +29,9 @@ fn session(mut look: impl FnMut(&mut Pair, usize, &[u8])) {
         if let (10.., [Some(_), Some(_)]) = (round, pair.ids) {
             for end in 0..2 {
                 pair.send(end, RELIABLE, &message(round, 40), Some(round));
+                if round % 4 == 0 {
+                    continue;
+                }
                 pair.send(end, RELIABLE, &message(round, 20), None);
                 pair.send(end, SEQUENCED, &message(round, 9), None);
                 if round == 15 {
@@ -61,7 +64,7 @@ fn session(mut look: impl FnMut(&mut Pair, usize, &[u8])) {
 
 #[test]
 fn every_truncation_and_every_flipped_bit_is_noticed() {
-    let mut kinds = [0; 16];
+    let mut kinds = [0; 256];
     session(|pair, to, datagram| {
         kinds[usize::from(datagram[0])] += 1;
         for len in 0..datagram.len() {
@@ -76,7 +79,7 @@ fn every_truncation_and_every_flipped_bit_is_noticed() {
         damaged.push(0);
         rejects(pair, to, &damaged, "one byte longer");
     });
-    for kind in [4, 5, 7, 8, 9, 11, 13] {
+    for kind in [4, 5, 7, 8, 0x80, 0x82, 0x84, 0x8A, 0xBA] {
         assert!(kinds[kind] > 0, "no packet of type {kind} in the session: {kinds:?}");
     }
 }
@@ -88,7 +91,7 @@ fn a_repeated_datagram_has_no_second_effect() {
     session(|pair, to, datagram| {
         for (end, old) in &all {
             // Hellos and their answers may be answered or ignored; data counts once.
-            if old[0] >= 8 && pair.ids[*end].is_some() {
+            if old[0] >= 128 && pair.ids[*end].is_some() {
                 let before = pair.ends[*end].stats(pair.id(*end));
                 pair.ends[*end].handle_datagram(pair.now, address(1 - end), old);
                 if pair.sent % 7 != 6 && pair.ends[*end].stats(pair.id(*end)) == before {
@@ -107,9 +110,9 @@ fn a_repeated_datagram_has_no_second_effect() {
 fn zero_length_datagram() {
     let mut pair = Pair::connected(1, Link::PERFECT);
     for len in 0..6 {
-        rejects(&mut pair, 0, &vec![8; len], "too short");
+        rejects(&mut pair, 0, &vec![0x80; len], "too short");
     }
-    rejects(&mut pair, 0, &vec![8; limits::DATAGRAM_BYTES_MAX + 1], "too long");
+    rejects(&mut pair, 0, &vec![0x80; limits::DATAGRAM_BYTES_MAX + 1], "too long");
     assert_eq!(pair.ends[0].endpoint_stats().dropped.short, 6);
     assert_eq!(pair.ends[0].endpoint_stats().dropped.long, 1);
 }
@@ -180,7 +183,7 @@ proptest! {
 
     #[test]
     fn arbitrary_bytes_have_no_effect(
-        datagrams in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 1..40), kind in 0u8..24,
+        datagrams in prop::collection::vec(prop::collection::vec(any::<u8>(), 0..64), 1..40), kind in any::<u8>(),
     ) {
         let mut pair = Pair::connected(1, Link::PERFECT);
         for mut datagram in datagrams {

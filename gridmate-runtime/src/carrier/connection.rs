@@ -1,114 +1,171 @@
-//! One established connection: channels above, numbered packets below.
+//! One established connection: channels above, numbered packets below. What goes out is in [`transmit`](super::transmit).
 //!
-//! A received packet is first checked completely (number, acknowledgement, every frame, every window) and only then acted
+//! A received packet is first checked completely (number, tag, acknowledgement, every frame, every window) and only then acted
 //! on, so a packet either has its whole effect and is acknowledged, or has none. Acting goes in a fixed order:
 //! the number is noted, all acknowledgements are processed, losses are declared, then frames are delivered.
 
 use core::time::Duration;
+use std::net::SocketAddr;
 
-use super::ack::{Packet, Received, Record, Sent};
+use super::acks::Acks;
+use super::channel::Channel;
+use super::channel::fragment::Reassembly;
+use super::channel::unreliable::{Tokens, cost, pieces};
 use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
+use super::congestion::{Acked, Bandwidth, Congestion, Lost, Pacer};
 use super::error::{DisconnectReason, SendError};
 use super::events::{CarrierEvent, Shared};
-use super::fragment::Reassembly;
-use super::frame::{FrameWriter, Item, Items};
-use super::packet::{self, Data, Key, low16};
-use super::reliable::{Receiver, Sender};
+use super::frame::{Control, Item, Items, Segment};
+use super::mtu::Mtu;
+use super::packet::{self, Content, Context, Data, Key, WireId, number_bits, sequence_bits};
+use super::path::Path;
+use super::quality::Quality;
+use super::received::Received;
 use super::rtt::Rtt;
+use super::schedule::Turns;
+use super::sent::{Packet, Purpose, Record, Sent};
 use super::stats::{Cause, ConnectionStats};
-use super::unreliable::{Queue, Tokens, cost, pieces};
 use crate::limits;
 use crate::time::Instant;
 
-/// A channel's state, by kind.
-#[derive(Debug)]
-enum Channel {
-    Reliable(Box<(Sender, Receiver)>),
-    /// With the number of the newest packet that brought a message.
-    Sequenced(Queue, u64),
-    Unreliable(Queue),
+/// Resend timeouts in a row after which everything counts as lost for long.
+const PERSISTENT: u32 = 3;
+
+/// The names of both ends' directions.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Names {
+    pub(super) ours: WireId,
+    pub(super) theirs: WireId,
 }
 
 /// See the module.
 #[derive(Debug)]
 pub(super) struct Connection {
-    id: ConnectionId,
+    pub(super) id: ConnectionId,
     pub(super) send_key: Key,
     pub(super) receive_key: Key,
-    channels: Vec<Channel>,
-    received: Received,
-    sent: Sent,
-    rtt: Rtt,
-    reassembly: Reassembly,
+    pub(super) names: Names,
+    pub(super) channels: Vec<Channel>,
+    pub(super) turns: Turns,
+    pub(super) received: Received,
+    pub(super) acks: Acks,
+    pub(super) sent: Sent,
+    pub(super) rtt: Rtt,
+    pub(super) reassembly: Reassembly,
     /// The group the next fragmented message gets.
-    groups: u64,
-    tokens: Tokens,
-    unreliable_queued: usize,
-    /// Packets came that no acknowledgement reported yet, and among them some that asked for it.
-    ack_news: bool,
-    ack_wanted: bool,
+    pub(super) groups: u64,
+    pub(super) tokens: Tokens,
+    pub(super) unreliable_queued: usize,
     /// Send a ping unless something else goes out.
-    ping: bool,
+    pub(super) ping: bool,
     /// Resend timeouts in a row.
     backoff: u32,
     /// When packets that later ones overtook count as lost.
     loss_at: Option<Instant>,
-    last_received: Instant,
-    last_sent: Instant,
-    stats: ConnectionStats,
+    pub(super) last_received: Instant,
+    pub(super) last_sent: Instant,
+    pub(super) congestion: Box<dyn Congestion>,
+    pub(super) pacer: Pacer,
+    bandwidth: Bandwidth,
+    /// Bytes sent since an acknowledgement was last asked for.
+    pub(super) since_urgent: usize,
+    pub(super) mtu: Mtu,
+    pub(super) path: Path,
+    /// Packets received with the congestion mark, and whether the peer has to hear of it; and what the peer has seen of ours.
+    pub(super) marks: u16,
+    pub(super) marks_news: bool,
+    marks_heard: u16,
+    pub(super) quality: Quality,
+    pub(super) stats: ConnectionStats,
+}
+
+/// What taking a packet led to, beyond events.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Outcome {
+    /// The connection has to end.
+    pub(super) end: Option<DisconnectReason>,
+    /// The peer is now at the address that the packet came from.
+    pub(super) moved: bool,
+}
+
+/// A packet whose tag matched.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Opened<'a> {
+    data: Data<'a>,
+    number: u64,
+    acked: Option<u64>,
+    /// Of a packet that is one reliable message.
+    sequence: u64,
+    len: usize,
 }
 
 impl Connection {
     /// A connection that pings at once: the peer learns from it that the handshake is over.
-    pub(super) fn new(id: ConnectionId, config: &CarrierConfig, keys: (Key, Key), now: Instant) -> Self {
+    pub(super) fn new(id: ConnectionId, config: &CarrierConfig, keys: (Key, Key), names: Names, now: Instant) -> Self {
         let first = config.first_number;
-        let channel = |kind: &ChannelKind| match kind {
-            ChannelKind::ReliableOrdered => Channel::Reliable(Box::new((Sender::new(first), Receiver::new(first)))),
-            ChannelKind::UnreliableSequenced => Channel::Sequenced(Queue::default(), 0),
-            ChannelKind::Unreliable => Channel::Unreliable(Queue::default()),
-        };
         Self {
             id,
             send_key: keys.0,
             receive_key: keys.1,
-            channels: config.channels.iter().map(channel).collect(),
+            names,
+            channels: config.channels.iter().map(|channel| Channel::new(channel, first)).collect(),
+            turns: Turns::new(config.channels.len()),
             received: Received::new(first),
+            acks: Acks::new(),
             sent: Sent::new(first),
             rtt: Rtt::new(),
             reassembly: Reassembly::new(first),
             groups: first,
             tokens: Tokens::default(),
             unreliable_queued: 0,
-            ack_news: false,
-            ack_wanted: false,
             ping: true,
             backoff: 0,
             loss_at: None,
             last_received: now,
             last_sent: now,
+            congestion: config.congestion.build(),
+            pacer: Pacer::new(),
+            bandwidth: Bandwidth::new(),
+            since_urgent: 0,
+            mtu: Mtu::new(now, config.max_datagram),
+            path: Path::default(),
+            marks: 0,
+            marks_news: false,
+            marks_heard: 0,
+            quality: Quality::new(now),
             stats: ConnectionStats::default(),
         }
     }
 
     pub(super) fn measured(&mut self, round_trip: Duration) {
-        self.rtt.sample(round_trip);
+        self.rtt.sample(round_trip, Duration::ZERO);
     }
 
     pub(super) fn rtt(&self) -> Option<Duration> {
         self.rtt.smoothed()
     }
 
-    pub(super) fn state_budget(&self) -> usize {
+    /// Bytes of unreliable messages worth queueing now.
+    pub(super) fn state_budget(&mut self, now: Instant) -> usize {
         if self.sent.in_flight() >= limits::STATE_IN_FLIGHT || !self.sent.has_room() {
             return 0;
         }
-        limits::STATE_BYTES.saturating_sub(self.unreliable_queued)
+        let window = self.congestion.window().saturating_sub(self.sent.bytes());
+        let allowed = window.min(self.pacer.budget(now)).min(limits::STATE_BYTES);
+        allowed.saturating_sub(self.unreliable_queued)
     }
 
     pub(super) fn stats(&self) -> ConnectionStats {
         let mut stats = self.stats;
         stats.rtt = self.rtt.smoothed();
+        stats.rtt_least = self.rtt.smoothed().map(|_| self.rtt.least());
+        stats.rtt_variation = self.rtt.smoothed().map(|_| self.rtt.variation());
+        stats.loss = self.quality.loss();
         stats.packets_in_flight = self.sent.in_flight();
+        stats.bytes_in_flight = self.sent.bytes();
+        stats.window = self.congestion.window();
+        stats.bandwidth = self.bandwidth.estimate();
+        stats.datagram = self.mtu.current();
         stats.unreliable_queued = self.unreliable_queued;
         stats.held = self.reassembly.held();
         for channel in &self.channels {
@@ -124,14 +181,17 @@ impl Connection {
     /// Queues a message.
     pub(super) fn send(
         &mut self,
+        now: Instant,
         channel: ChannelId,
         message: &[u8],
         token: Option<u64>,
+        config: &CarrierConfig,
         shared: &mut Shared,
     ) -> Result<(), SendError> {
-        let channel = self.channels.get_mut(usize::from(channel.0)).ok_or(SendError::UnknownChannel)?;
+        let settings = config.channels.get(usize::from(channel.0)).ok_or(SendError::UnknownChannel)?;
+        let channel = &mut self.channels[usize::from(channel.0)];
         let limit = match channel {
-            Channel::Reliable(_) => limits::MESSAGE_BYTES,
+            Channel::Reliable(_) => settings.max_message.min(limits::MESSAGE_BYTES),
             Channel::Sequenced(..) => limits::SEGMENT_BYTES,
             Channel::Unreliable(_) => limits::FRAGMENTS * limits::FRAGMENT_BYTES,
         };
@@ -140,7 +200,7 @@ impl Connection {
         }
         let queue = match channel {
             Channel::Reliable(reliable) => {
-                let queued = reliable.0.push(message, token, &mut shared.pool);
+                let queued = reliable.0.push(message, token, settings.queue_bytes, &mut shared.pool);
                 return if queued { Ok(()) } else { Err(SendError::QueueFull) };
             }
             Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => queue,
@@ -150,40 +210,78 @@ impl Connection {
         }
         self.unreliable_queued += cost(message.len());
         let token = token.map(|token| self.tokens.insert(token, pieces(message.len())));
-        queue.push(message, token, &mut shared.pool);
+        queue.push(now, message, token, &mut shared.pool);
         Ok(())
     }
 
-    /// Takes a data packet whose tag matched. `Ok` with a reason means that the connection has to end.
+    /// Completes the numbers of a packet and looks at its tag. Nothing is changed.
+    pub(super) fn open<'a>(&self, datagram: &'a [u8]) -> Result<Opened<'a>, Cause> {
+        let data = Data::parse(datagram, self.names.ours.len)?;
+        let number =
+            packet::expand(data.number, number_bits(data.wide), self.received.expected()).ok_or(Cause::TooOld)?;
+        let acked = data.ack.as_ref().map(|ack| self.sent.expand(ack, data.wide)).transpose()?;
+        let sequence = self.sole_sequence(&data)?;
+        let context = Context { number, acked: acked.unwrap_or(0), sequence };
+        if !self.receive_key.opens_data(context, datagram) {
+            return Err(Cause::BadTag);
+        }
+        Ok(Opened { data, number, acked, sequence, len: datagram.len() })
+    }
+
+    /// Takes a data packet whose tag matched. `elsewhere`: it did not come from the peer's address but from this one; with a number
+    /// that nobody can guess, for a challenge.
     pub(super) fn receive(
         &mut self,
         now: Instant,
-        datagram: &[u8],
+        opened: Opened<'_>,
+        marked: bool,
+        elsewhere: Option<(SocketAddr, u64)>,
         kinds: &[ChannelKind],
         shared: &mut Shared,
-    ) -> Result<Option<DisconnectReason>, Cause> {
-        let data = Data::parse(datagram)?;
-        let number = packet::expand(data.number, self.received.expected()).ok_or(Cause::TooOld)?;
+    ) -> Result<Outcome, Cause> {
+        let Opened { data, number, acked, .. } = opened;
         self.received.check(number)?;
-        let acked = data.ack.as_ref().map(|ack| self.sent.check(ack)).transpose()?;
-        self.check_frames(number, data.frames, kinds)?;
+        if let (Some(ack), Some(newest)) = (&data.ack, acked) {
+            self.sent.check(ack, newest)?;
+        }
+        let sole = self.sole(&opened, kinds)?;
+        let frames = if sole.is_some() { &[][..] } else { data.rest };
+        if let Some(item) = sole {
+            self.check_item(item, number, &mut None)?;
+        }
+        self.check_frames(number, frames, kinds)?;
 
-        self.received.insert(number);
+        let expected = self.received.expected();
+        self.received.insert(now, number);
         self.last_received = now;
         self.stats.packets_received += 1;
-        self.stats.bytes_received += datagram.len() as u64;
-        self.ack_news = true;
-        self.ack_wanted |= data.ack_eliciting();
+        self.stats.bytes_received += opened.len as u64;
+        if number >= expected {
+            self.acks.wide = data.wide;
+        }
+        if marked {
+            self.marks = self.marks.wrapping_add(1);
+            self.marks_news = true;
+        }
+        let at_once = number != expected || marked || data.content == Content::Urgent;
+        self.acks.heard(now, data.ack_eliciting(), at_once);
+        if let Some((from, token)) = elsewhere {
+            self.path.heard(now, from, opened.len, number >= expected, token);
+        }
         if let (Some(ack), Some(newest)) = (data.ack, acked) {
-            self.process_ack(now, newest, ack.ranges(newest), shared);
+            self.process_ack(now, newest, ack.delay, ack.ranges(newest, self.sent.first()), shared);
         }
         self.reassembly.expire(self.received.expected() - 1, &mut shared.pool);
-        for item in Items::new(data.frames, kinds).flatten() {
-            if let Some(reason) = self.deliver(number, item, shared) {
-                return Ok(Some(reason));
+        let mut outcome = Outcome::default();
+        for item in sole.into_iter().chain(Items::new(frames, kinds).flatten()) {
+            if let Item::Control(control) = item {
+                outcome.moved |= self.control(now, control, elsewhere.map(|(from, _)| from));
+            } else if let Some(reason) = self.deliver(number, item, shared) {
+                return Ok(Outcome { end: Some(reason), ..outcome });
             }
         }
-        Ok(None)
+        self.pacer.set_rate(now, self.congestion.rate());
+        Ok(outcome)
     }
 
     /// A packet's message was of no use: the packet is not to be acknowledged.
@@ -191,17 +289,33 @@ impl Connection {
         self.received.refuse(packet);
     }
 
-    /// When [`handle_timeout`](Self::handle_timeout) has to be called.
-    pub(super) fn deadline(&self, config: &CarrierConfig) -> Instant {
-        let quiet = (self.last_received + config.timeout).min(self.last_sent + config.keep_alive);
-        let resend = self.sent.oldest().map(|at| at + self.rtt.timeout(self.backoff));
-        [resend, self.loss_at].into_iter().flatten().fold(quiet, Instant::min)
+    /// The peer's address is another one.
+    pub(super) fn moved(&mut self, now: Instant) {
+        self.mtu.reset(now);
+        self.ping = true;
     }
 
-    /// Acts on every deadline that has passed. True when the peer has been silent for too long.
-    pub(super) fn handle_timeout(&mut self, now: Instant, config: &CarrierConfig, shared: &mut Shared) -> bool {
+    /// When [`handle_timeout`](Self::handle_timeout) has to be called.
+    pub(super) fn deadline(&self, now: Instant, config: &CarrierConfig) -> Instant {
+        let quiet = (self.last_received + config.timeout).min(self.last_sent + config.keep_alive);
+        let resend = self.sent.oldest().map(|at| at + self.rtt.timeout(self.backoff));
+        let paced = if self.is_paced(now) { self.pacer.next(now, limits::DATAGRAM_BYTES) } else { None };
+        let ack = self.acks.deadline(config.ack_delay);
+        [resend, self.loss_at, paced, ack, self.mtu.next(), self.path.next(), self.quality.deadline(config)]
+            .into_iter()
+            .flatten()
+            .fold(quiet, Instant::min)
+    }
+
+    /// Acts on every deadline that has passed. `Some` when it has to end.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        config: &CarrierConfig,
+        shared: &mut Shared,
+    ) -> Option<DisconnectReason> {
         if now >= self.last_received + config.timeout {
-            return true;
+            return Some(DisconnectReason::Timeout);
         }
         if self.loss_at.is_some_and(|at| at <= now) {
             self.declare_lost(now, shared);
@@ -210,64 +324,21 @@ impl Connection {
         let mut fired = false;
         while self.sent.oldest().is_some_and(|at| at + timeout <= now) {
             let Some(packet) = self.sent.take_oldest() else { break };
-            self.settle(packet, false, shared);
+            self.settle(now, packet, false, shared);
             self.sent.trim();
             fired = true;
         }
         if fired {
             self.backoff += 1;
             self.ping = true;
+            if self.backoff == PERSISTENT {
+                let in_flight = self.sent.bytes();
+                self.congestion.on_lost(now, Lost { bytes: 0, sent_at: now, in_flight, persistent: true });
+                self.pacer.set_rate(now, self.congestion.rate());
+            }
         }
         self.ping |= now >= self.last_sent + config.keep_alive;
-        false
-    }
-
-    /// Writes one packet, if there is something to say.
-    pub(super) fn transmit(&mut self, now: Instant, out: &mut Vec<u8>, shared: &mut Shared) -> bool {
-        let waiting = self.channels.iter().any(Channel::has_more);
-        let frames = waiting && self.sent.has_room();
-        // Without anything in flight no timer would ask the peer what it has.
-        self.ping |= waiting && !frames && self.sent.in_flight() == 0;
-        if !frames && !self.ack_wanted && !self.ping {
-            return false;
-        }
-        if self.sent.is_full()
-            && let Some(packet) = self.sent.take_oldest()
-        {
-            self.settle(packet, false, shared);
-            self.sent.trim();
-        }
-        let number = self.sent.next();
-        out.clear();
-        out.extend_from_slice(&[packet::DATA, 0, 0, 0, 0]);
-        out.extend_from_slice(&low16(number).to_le_bytes());
-        if self.ack_news
-            && let Some(more) = self.received.write(number, out)
-        {
-            out[0] |= packet::ACK | if more { packet::RANGES } else { 0 };
-        }
-        let header = out.len();
-        if frames {
-            self.pack(out, shared);
-        }
-        if out.len() == header && !self.ping && out[0] & packet::ACK == 0 {
-            // All that asked to be acknowledged was rejected.
-            (self.ack_news, self.ack_wanted) = (false, false);
-            return false;
-        }
-        // After a large acknowledgement the first message may not fit: then the acknowledgement travels alone.
-        let eliciting = out.len() > header || self.ping;
-        if out.len() == header && self.ping {
-            out[0] |= packet::PING;
-        }
-        self.send_key.seal(out);
-        self.sent.commit(now, eliciting);
-        self.ping &= !eliciting;
-        (self.ack_news, self.ack_wanted) = (false, false);
-        self.last_sent = now;
-        self.stats.packets_sent += 1;
-        self.stats.bytes_sent += out.len() as u64;
-        true
+        self.quality.evaluate(now, self.rtt.smoothed(), config)
     }
 
     /// Ends it: tokens not yet reported become receipts, memory goes back, the program is told.
@@ -288,25 +359,72 @@ impl Connection {
         events.push(CarrierEvent::Disconnected { connection: self.id, reason });
     }
 
+    /// The whole sequence number of a packet that is one reliable message; 0 of any other.
+    fn sole_sequence(&self, data: &Data<'_>) -> Result<u64, Cause> {
+        let Content::Sole(channel) = data.content else { return Ok(0) };
+        let Some(Channel::Reliable(reliable)) = self.channels.get(usize::from(channel)) else { return Ok(0) };
+        let bits = sequence_bits(data.wide);
+        let low = packet::Reader(data.rest).low(bits).ok_or(Cause::Malformed)?;
+        reliable.1.expand(low, bits).ok_or(Cause::TooOld)
+    }
+
+    /// The one message that a packet consists of.
+    fn sole<'a>(&self, opened: &Opened<'a>, kinds: &[ChannelKind]) -> Result<Option<Item<'a>>, Cause> {
+        let Content::Sole(channel) = opened.data.content else { return Ok(None) };
+        let kind = kinds.get(usize::from(channel)).ok_or(Cause::Malformed)?;
+        let bytes = opened.data.rest;
+        if !kind.is_reliable() {
+            return Ok(Some(Item::Message { channel, bytes }));
+        }
+        let bytes = bytes.get(sequence_bits(opened.data.wide) as usize / 8..).ok_or(Cause::Malformed)?;
+        #[expect(clippy::cast_possible_truncation, reason = "the low 24 bits are what segments have")]
+        let sequence = (opened.sequence & 0xFF_FFFF) as u32;
+        Ok(Some(Item::Segment { channel, segment: Segment { sequence, part: false, more: false, bytes } }))
+    }
+
     fn check_frames(&self, number: u64, frames: &[u8], kinds: &[ChannelKind]) -> Result<(), Cause> {
-        let newest = number.max(self.received.expected().saturating_sub(1));
         let mut last_group = None;
         for item in Items::new(frames, kinds) {
-            match item.map_err(|_| Cause::Malformed)? {
-                Item::Segment { channel, sequence, .. } => {
-                    if let Some(Channel::Reliable(reliable)) = self.channels.get(usize::from(channel))
-                        && !reliable.1.check(sequence)
-                    {
-                        return Err(Cause::BeyondWindow);
-                    }
-                }
-                Item::Fragment { channel, fragment } => {
-                    self.reassembly.check(channel, &fragment, newest, &mut last_group)?;
-                }
-                Item::Message { .. } => {}
-            }
+            self.check_item(item.map_err(|_| Cause::Malformed)?, number, &mut last_group)?;
         }
         Ok(())
+    }
+
+    fn check_item(&self, item: Item<'_>, number: u64, last_group: &mut Option<u64>) -> Result<(), Cause> {
+        match item {
+            Item::Segment { channel, segment } | Item::Half { channel, segment, .. } => {
+                if let Some(Channel::Reliable(reliable)) = self.channels.get(usize::from(channel))
+                    && !reliable.1.check(segment.sequence)
+                {
+                    return Err(Cause::BeyondWindow);
+                }
+            }
+            Item::Fragment { channel, fragment } => {
+                let newest = number.max(self.received.expected().saturating_sub(1));
+                self.reassembly.check(channel, &fragment, newest, last_group)?;
+            }
+            Item::Message { .. } | Item::Control(_) => {}
+        }
+        Ok(())
+    }
+
+    /// Takes a word of the peer's carrier. True when the peer has proven that it is at `from` now.
+    fn control(&mut self, now: Instant, control: Control, from: Option<SocketAddr>) -> bool {
+        match control {
+            Control::PathChallenge(token) => self.path.challenged(token),
+            Control::PathResponse(token) => return from.is_some_and(|from| self.path.answered(from, token)),
+            Control::Marks(count) => {
+                let new = count.wrapping_sub(self.marks_heard);
+                // Numbers that go down are old.
+                if (1..1 << 15).contains(&new) {
+                    self.marks_heard = count;
+                    self.stats.packets_marked += u64::from(new);
+                    self.congestion.on_marked(now, now.saturating_sub(self.rtt.estimate()));
+                }
+            }
+            Control::ClockRequest(_) | Control::ClockResponse { .. } | Control::Padding => {}
+        }
+        false
     }
 
     fn deliver(&mut self, number: u64, item: Item<'_>, shared: &mut Shared) -> Option<DisconnectReason> {
@@ -320,12 +438,20 @@ impl Connection {
             bytes,
         };
         match item {
-            Item::Segment { channel, sequence, more, bytes } => {
+            Item::Segment { channel, segment } => {
                 let Some(Channel::Reliable(reliable)) = self.channels.get_mut(usize::from(channel)) else {
                     return None;
                 };
                 let deliver = |bytes| events.push(message(channel, number, bytes));
-                let result = reliable.1.insert(sequence, more, bytes, pool, deliver);
+                let result = reliable.1.insert(segment, pool, deliver);
+                return result.is_err().then_some(DisconnectReason::Overflow);
+            }
+            Item::Half { channel, half, len, segment } => {
+                let Some(Channel::Reliable(reliable)) = self.channels.get_mut(usize::from(channel)) else {
+                    return None;
+                };
+                let deliver = |bytes| events.push(message(channel, number, bytes));
+                let result = reliable.1.insert_half(half, len, segment, pool, deliver);
                 return result.is_err().then_some(DisconnectReason::Overflow);
             }
             Item::Message { channel, bytes } => {
@@ -342,6 +468,7 @@ impl Connection {
                     events.push(message(channel, order, bytes));
                 }
             }
+            Item::Control(_) => {}
         }
         None
     }
@@ -350,10 +477,12 @@ impl Connection {
         &mut self,
         now: Instant,
         newest: u64,
+        held: Duration,
         ranges: impl Iterator<Item = Option<(u64, u64)>>,
         shared: &mut Shared,
     ) {
-        let mut progress = false;
+        let mut news: Option<Packet> = None;
+        let mut bytes = 0;
         self.sent.heard(newest);
         for (index, (low, high)) in ranges.flatten().enumerate() {
             if index == 0 {
@@ -362,77 +491,87 @@ impl Connection {
             for number in self.sent.clamp(low, high) {
                 let Some(packet) = self.sent.acked(number) else { continue };
                 if number == newest {
-                    self.rtt.sample(now.saturating_since(packet.at));
+                    self.rtt.sample(now.saturating_since(packet.at), held);
                 }
-                progress = true;
-                self.settle(packet, true, shared);
+                bytes += packet.weight();
+                if news.is_none_or(|news| news.at <= packet.at) {
+                    news = Some(packet);
+                }
+                self.settle(now, packet, true, shared);
             }
         }
-        if progress {
-            self.backoff = 0;
-            self.declare_lost(now, shared);
-            self.sent.trim();
-        }
+        let Some(newest) = news else { return };
+        self.backoff = 0;
+        let acked = Acked {
+            bytes,
+            sent_at: newest.at,
+            in_flight: self.sent.bytes(),
+            app_limited: newest.app_limited,
+            latest: self.rtt.latest(),
+            smoothed: self.rtt.estimate(),
+            least: self.rtt.least(),
+        };
+        self.congestion.on_acked(now, acked);
+        self.bandwidth.on_acked(now, acked);
+        self.declare_lost(now, shared);
     }
 
     fn declare_lost(&mut self, now: Instant, shared: &mut Shared) {
+        let (mut bytes, mut sent_at) = (0, None);
         self.loss_at = loop {
             match self.sent.lost(now, self.rtt.loss_delay()) {
-                Ok(packet) => self.settle(packet, false, shared),
+                Ok(packet) => {
+                    if packet.purpose == Purpose::Data {
+                        bytes += packet.weight();
+                        sent_at = sent_at.max(Some(packet.at));
+                    }
+                    self.settle(now, packet, false, shared);
+                }
                 Err(next) => break next,
             }
         };
         self.sent.trim();
+        if let Some(sent_at) = sent_at {
+            let in_flight = self.sent.bytes();
+            self.congestion.on_lost(now, Lost { bytes, sent_at, in_flight, persistent: false });
+            self.pacer.set_rate(now, self.congestion.rate());
+        }
     }
 
     /// Tells everything that was in a packet about its fate.
-    fn settle(&mut self, packet: Packet, arrived: bool, shared: &mut Shared) {
+    pub(super) fn settle(&mut self, now: Instant, packet: Packet, arrived: bool, shared: &mut Shared) {
         let Shared { pool, events, .. } = shared;
         let connection = self.id;
-        let counter = if arrived { &mut self.stats.packets_acked } else { &mut self.stats.packets_lost };
-        *counter += 1;
+        let (size, probe) = (usize::from(packet.size), packet.purpose == Purpose::Probe);
+        if arrived {
+            self.stats.packets_acked += 1;
+            self.mtu.on_acked(now, size, probe);
+        } else {
+            self.stats.packets_lost += u64::from(!probe);
+            self.mtu.on_lost(now, size, probe);
+        }
+        if !probe {
+            self.quality.settled(arrived);
+        }
         for place in packet.first_record..packet.first_record + u64::from(packet.records) {
-            match self.sent.record(place) {
-                Some(Record::Segments { channel, count, first }) => {
-                    let Some(Channel::Reliable(reliable)) = self.channels.get_mut(usize::from(channel)) else {
-                        continue;
-                    };
-                    if arrived {
-                        let receipt = |token| events.push(CarrierEvent::Receipt { connection, token, delivered: true });
-                        reliable.0.acked(first, count, pool, receipt);
-                    } else {
-                        reliable.0.lost(first, count);
-                    }
-                }
+            let (channel, first, count, halves) = match self.sent.record(place) {
+                Some(Record::Segments { channel, count, first }) => (channel, first, count, 0b11),
+                Some(Record::Half { channel, half, sequence }) => (channel, sequence, 1, 1 << half),
                 Some(Record::Token { place }) => {
                     if let Some((token, delivered)) = self.tokens.settle(place, arrived) {
                         events.push(CarrierEvent::Receipt { connection, token, delivered });
                     }
+                    continue;
                 }
-                None => {}
+                None => continue,
+            };
+            let Some(Channel::Reliable(reliable)) = self.channels.get_mut(usize::from(channel)) else { continue };
+            if arrived {
+                let receipt = |token| events.push(CarrierEvent::Receipt { connection, token, delivered: true });
+                reliable.0.acked(first, count, halves, pool, receipt);
+            } else {
+                reliable.0.lost(first, count, halves);
             }
-        }
-    }
-
-    fn pack(&mut self, out: &mut Vec<u8>, shared: &mut Shared) {
-        let mut writer = FrameWriter::new(out, &mut self.sent);
-        for (channel, state) in (0..).zip(&mut self.channels) {
-            match state {
-                Channel::Reliable(reliable) => reliable.0.pack(channel, &mut writer),
-                Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
-                    self.unreliable_queued -=
-                        queue.pack(channel, &mut self.groups, &mut self.tokens, &mut shared.pool, &mut writer);
-                }
-            }
-        }
-    }
-}
-
-impl Channel {
-    fn has_more(&self) -> bool {
-        match self {
-            Self::Reliable(reliable) => reliable.0.has_more(),
-            Self::Sequenced(queue, _) | Self::Unreliable(queue) => !queue.is_empty(),
         }
     }
 }

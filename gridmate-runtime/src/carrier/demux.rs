@@ -1,24 +1,32 @@
 //! Incoming datagrams: what kind, whose, and what they change about a connection's existence.
 //!
-//! Nothing of a packet is acted on before its tag matched. Data and disconnect packets belong to whichever connection of their
-//! address they were sealed for; handshake packets are matched by the joiner's nonce.
+//! Nothing of a packet is acted on before its tag matched. Data and disconnect packets name the connection they are for;
+//! handshake packets are matched by the joiner's nonce.
 
 use std::net::SocketAddr;
 
+use super::answers::Answer;
 use super::config::ConnectionId;
-use super::connection::Connection;
-use super::endpoint::{Endpoint, NOBODY};
+use super::connection::{Connection, Names};
+use super::endpoint::Endpoint;
 use super::error::{DisconnectReason, Refusal};
 use super::events::CarrierEvent;
-use super::handshake::{self, Accepted, Hello, VERSION};
-use super::packet::{self, Key};
+use super::handshake::{self, Accepted, Hello, NO_COOKIE, VERSION};
+use super::packet::{self, Context, Data, Key, Reader, number_bits};
 use super::peer::{Peer, Phase, keys};
 use super::stats::Cause;
+use super::timers::NOBODY;
 use crate::limits;
 use crate::time::Instant;
 
 impl Endpoint {
-    pub(super) fn receive(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) -> Result<(), Cause> {
+    pub(super) fn receive(
+        &mut self,
+        now: Instant,
+        from: SocketAddr,
+        marked: bool,
+        datagram: &[u8],
+    ) -> Result<(), Cause> {
         if datagram.len() <= packet::PREFIX {
             return Err(Cause::Short);
         }
@@ -26,7 +34,18 @@ impl Endpoint {
             return Err(Cause::Long);
         }
         match datagram[0] {
-            packet::HELLO..=packet::REFUSED if !Key::handshake().opens(datagram) => Err(Cause::BadTag),
+            packet::DATA..=packet::DATA_END => self.receive_data(now, from, marked, datagram),
+            packet::DISCONNECT => {
+                let (index, id_len) = self.named(datagram)?;
+                let key = self.peer(index).and_then(Peer::receive_key).ok_or(Cause::Handshake)?;
+                if !key.opens(datagram) {
+                    return Err(Cause::BadTag);
+                }
+                let [code] = datagram[packet::PREFIX + id_len..] else { return Err(Cause::Malformed) };
+                self.end(index, DisconnectReason::from_wire(code).ok_or(Cause::Malformed)?);
+                Ok(())
+            }
+            packet::HELLO..=packet::PENDING if !Key::handshake().opens(datagram) => Err(Cause::BadTag),
             packet::HELLO => self.receive_hello(now, from, Hello::read(datagram).ok_or(Cause::Malformed)?),
             packet::ACCEPTED => self.receive_accepted(now, from, Accepted::read(datagram).ok_or(Cause::Malformed)?),
             packet::REFUSED => {
@@ -36,42 +55,49 @@ impl Endpoint {
                 self.shared.events.push(CarrierEvent::Refused { connection, reason });
                 Ok(())
             }
-            packet::DISCONNECT => {
-                let index = self.sealed_by(from, datagram)?;
-                let [code] = datagram[packet::PREFIX..] else { return Err(Cause::Malformed) };
-                self.end(index, DisconnectReason::from_wire(code).ok_or(Cause::Malformed)?);
-                Ok(())
+            packet::CHALLENGE => {
+                let (nonce, cookie) = handshake::read_challenge(datagram).ok_or(Cause::Malformed)?;
+                self.answered(from, nonce, |peer, _| peer.challenged(now, cookie))
             }
-            packet::DATA..=15 => {
-                let index = self.sealed_by(from, datagram)?;
-                if self.shared.events.is_full() {
-                    return Err(Cause::Backlog);
-                }
-                self.prove(now, index);
-                let Some(Peer { phase: Phase::Established(connection), .. }) = &mut self.slots[index as usize].peer
-                else {
-                    return Err(Cause::Handshake);
-                };
-                let end = connection.receive(now, datagram, &self.config.channels, &mut self.shared)?;
-                self.touch(index);
-                if let Some(reason) = end {
-                    let id = ConnectionId { index, generation: self.slots[index as usize].generation };
-                    self.disconnect(now, id, reason);
-                }
-                Ok(())
+            packet::PENDING => {
+                let nonce = handshake::read_pending(datagram).ok_or(Cause::Malformed)?;
+                self.answered(from, nonce, |peer, config| peer.deferred(now, config))
             }
             _ => Err(Cause::UnknownType),
         }
     }
 
+    fn receive_data(&mut self, now: Instant, from: SocketAddr, marked: bool, datagram: &[u8]) -> Result<(), Cause> {
+        let (index, _) = self.named(datagram)?;
+        if self.shared.events.is_full() {
+            return Err(Cause::Backlog);
+        }
+        self.prove(now, index, from, datagram)?;
+        let Some(peer) = &mut self.slots[index as usize].peer else { return Err(Cause::Handshake) };
+        let Phase::Established(connection) = &mut peer.phase else { return Err(Cause::Handshake) };
+        let opened = connection.open(datagram)?;
+        let elsewhere = (from != peer.address).then(|| (from, self.secret.next()));
+        let outcome = connection.receive(now, opened, marked, elsewhere, &self.kinds, &mut self.shared)?;
+        self.touch(index);
+        if outcome.moved {
+            self.relocate(now, index, from);
+        }
+        if let Some(reason) = outcome.end {
+            let id = ConnectionId { index, generation: self.slots[index as usize].generation };
+            self.disconnect(now, id, reason);
+        }
+        Ok(())
+    }
+
     fn receive_hello(&mut self, now: Instant, from: SocketAddr, hello: Hello<'_>) -> Result<(), Cause> {
         if hello.version != VERSION {
-            return self.refuse_early(from, hello.nonce, Refusal::Version { ours: VERSION, theirs: hello.version });
+            let reason = Refusal::Version { ours: VERSION, theirs: hello.version };
+            return self.answer(from, hello.nonce, Answer::Refused(reason));
         }
         if hello.schema != self.config.schema {
             let (ours, details) = (self.config.schema, self.config.schema_details.clone());
             let reason = Refusal::Schema { ours, theirs: hello.schema, details };
-            return self.refuse_early(from, hello.nonce, reason);
+            return self.answer(from, hello.nonce, Answer::Refused(reason));
         }
         let slots = self.at(from);
         for index in slots {
@@ -90,17 +116,21 @@ impl Endpoint {
             return Err(Cause::Busy);
         }
         if self.is_full() {
-            return self.refuse_early(from, hello.nonce, Refusal::Full);
+            return self.answer(from, hello.nonce, Answer::Refused(Refusal::Full));
+        }
+        if hello.cookie == NO_COOKIE || !self.secret.accepts(now, from, hello.nonce, hello.id, &hello.cookie) {
+            return self.answer(from, hello.nonce, Answer::Challenge { id: hello.id });
         }
         if self.half_open >= limits::HALF_OPEN {
-            return self.refuse_early(from, hello.nonce, Refusal::Busy);
+            return self.answer(from, hello.nonce, Answer::Refused(Refusal::Busy));
         }
         if self.shared.events.is_full() {
             return Err(Cause::Backlog);
         }
         let deadline = now + self.config.handshake_timeout;
         self.half_open += 1;
-        let connection = self.occupy(from, hello.nonce, Phase::Pending { deadline });
+        let phase = Phase::Pending { theirs: hello.id, deadline, deferred: false, reply: false };
+        let connection = self.occupy(from, hello.nonce, phase);
         let hello = self.shared.pool.copy(hello.hello);
         self.shared.events.push(CarrierEvent::Incoming { connection, address: from, hello });
         Ok(())
@@ -115,14 +145,13 @@ impl Endpoint {
             return Err(Cause::Handshake);
         }
         let Some(peer) = &mut self.slots[index as usize].peer else { return Err(Cause::Handshake) };
-        let Phase::Connecting { hello, attempts, first_sent, .. } = &mut peer.phase else {
+        let Phase::Connecting { hello, round_trip, .. } = &mut peer.phase else {
             return Err(Cause::Handshake);
         };
+        let names = Names { ours: peer.name, theirs: accepted.id };
         let mut connection =
-            Connection::new(peer.id, &self.config, keys(accepted.joiner, accepted.acceptor, false), now);
-        if *attempts == 1 {
-            connection.measured(now.saturating_since(*first_sent));
-        }
+            Connection::new(peer.id, &self.config, keys(accepted.joiner, accepted.acceptor, false), names, now);
+        round_trip.into_iter().for_each(|round_trip| connection.measured(*round_trip));
         self.shared.pool.give(core::mem::take(hello));
         let welcome = self.shared.pool.copy(accepted.welcome);
         self.shared.events.push(CarrierEvent::Connected { connection: peer.id, welcome });
@@ -133,21 +162,37 @@ impl Endpoint {
     }
 
     /// Answers a hello that gets no slot.
-    fn refuse_early(&mut self, to: SocketAddr, nonce: u64, reason: Refusal) -> Result<(), Cause> {
-        if self.refusals.len() >= limits::REFUSALS {
-            return Err(Cause::Busy);
+    fn answer(&mut self, to: SocketAddr, nonce: u64, answer: Answer) -> Result<(), Cause> {
+        if self.answers.push(to, nonce, answer) { Ok(()) } else { Err(Cause::Busy) }
+    }
+
+    /// Our hello with this nonce was answered by something that leaves us waiting.
+    fn answered(
+        &mut self,
+        from: SocketAddr,
+        nonce: u64,
+        hear: impl FnOnce(&mut Peer, &super::CarrierConfig),
+    ) -> Result<(), Cause> {
+        let index = self.connecting(from, nonce).ok_or(Cause::Handshake)?;
+        if let Some(peer) = &mut self.slots[index as usize].peer {
+            hear(peer, &self.config);
         }
-        self.refusals.push_back((to, nonce, reason));
+        self.touch(index);
         Ok(())
     }
 
-    /// The peer of a slot sent something that only it could have sent. When that slot was waiting for this, it is
-    /// established and replaces whatever else its address had.
-    fn prove(&mut self, now: Instant, index: u32) {
-        let Some(peer) = &mut self.slots[index as usize].peer else { return };
+    /// When a slot waits for a sign that its joiner received our answer, and this is one, it is established and replaces whatever
+    /// else its address had.
+    fn prove(&mut self, now: Instant, index: u32, from: SocketAddr, datagram: &[u8]) -> Result<(), Cause> {
+        let Some(peer) = &mut self.slots[index as usize].peer else { return Ok(()) };
+        let Phase::Accepted { theirs, acceptor, welcome, .. } = &mut peer.phase else { return Ok(()) };
+        let keys = keys(peer.nonce, *acceptor, true);
+        if from != peer.address || !is_first(self.config.first_number, peer.name.len, keys.1, datagram) {
+            return Err(Cause::BadTag);
+        }
         // The time since the reply says nothing of the round trip: the joiner repeats itself until something arrives.
-        let Phase::Accepted { acceptor, welcome, .. } = &mut peer.phase else { return };
-        let connection = Connection::new(peer.id, &self.config, keys(peer.nonce, *acceptor, true), now);
+        let names = Names { ours: peer.name, theirs: *theirs };
+        let connection = Connection::new(peer.id, &self.config, keys, names, now);
         self.shared.pool.give(core::mem::take(welcome));
         let (id, address) = (peer.id, peer.address);
         peer.phase = Phase::Established(Box::new(connection));
@@ -159,13 +204,15 @@ impl Endpoint {
         }
         self.shared.events.push(CarrierEvent::Connected { connection: id, welcome: Vec::new() });
         self.shared.stats.connected += 1;
+        Ok(())
     }
 
-    /// The slot at an address whose key a packet was sealed with.
-    fn sealed_by(&self, from: SocketAddr, datagram: &[u8]) -> Result<u32, Cause> {
-        let slots = self.addresses.get(&from).ok_or(Cause::UnknownAddress)?;
-        let opens = |index: &u32| self.peer(*index).and_then(Peer::receive_key).is_some_and(|key| key.opens(datagram));
-        slots.iter().copied().find(|index| opens(index)).ok_or(Cause::BadTag)
+    /// The slot whose id a packet has, and the id's length.
+    fn named(&self, datagram: &[u8]) -> Result<(u32, usize), Cause> {
+        let len = usize::from(self.ids.len());
+        let id = datagram.get(packet::PREFIX..packet::PREFIX + len).ok_or(Cause::Short)?;
+        let value = id.iter().rev().fold(0, |value, byte| value << 8 | u16::from(*byte));
+        Ok((self.ids.slot(value).ok_or(Cause::UnknownConnection)?, len))
     }
 
     /// The slot in which we said hello with this nonce.
@@ -174,4 +221,21 @@ impl Endpoint {
             self.peer(index).is_some_and(|peer| peer.nonce == nonce && matches!(peer.phase, Phase::Connecting { .. }))
         })
     }
+}
+
+/// Whether a packet is one of the first of a joiner to whom nothing was said yet.
+fn is_first(first: u64, id_len: u8, key: Key, datagram: &[u8]) -> bool {
+    let Ok(data) = Data::parse(datagram, id_len) else { return false };
+    let Some(number) = packet::expand(data.number, number_bits(data.wide), first) else { return false };
+    let sequence = match data.content {
+        packet::Content::Sole(_) => {
+            // Whether there is a sequence number depends on the channel's kind: either may be.
+            let bits = packet::sequence_bits(data.wide);
+            Reader(data.rest).low(bits).and_then(|low| packet::expand(low, bits, first))
+        }
+        _ => None,
+    };
+    let context = |sequence| Context { number, acked: 0, sequence };
+    data.ack.is_none()
+        && (key.opens_data(context(0), datagram) || sequence.is_some_and(|s| key.opens_data(context(s), datagram)))
 }

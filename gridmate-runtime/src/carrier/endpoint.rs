@@ -4,21 +4,21 @@ use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
-use super::config::{CarrierConfig, ChannelId, ConnectionId};
+use super::answers::Answers;
+use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 use super::connection::Connection;
 use super::error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
 use super::events::{CarrierEvent, Shared};
-use super::handshake;
 use super::hash::SeededState;
+use super::ids::Ids;
 use super::peer::{Peer, Phase, keys};
+use super::schedule::Schedule;
+use super::secret::Secret;
 use super::stats::{ConnectionStats, EndpointStats};
-use super::timers::Timers;
+use super::timers::{NOBODY, Timers};
+use super::transmit::To;
 use crate::limits;
-use crate::rng::Rng;
 use crate::time::Instant;
-
-/// No slot.
-pub(super) const NOBODY: u32 = u32::MAX;
 
 /// All connections of one socket. See the [module](super) for how to run it.
 ///
@@ -32,8 +32,14 @@ pub(super) const NOBODY: u32 = u32::MAX;
 ///
 /// client.connect(Instant::ZERO, host_address, b"Ada")?;
 /// let mut datagram = Vec::new();
-/// while client.poll_transmit(Instant::ZERO, &mut datagram).is_some() {
-///     host.handle_datagram(Instant::ZERO, client_address, &datagram); // in a program, by way of a driver
+/// for _ in 0..2 {
+///     // The first hello is answered with a cookie, the second, which shows it, is heard.
+///     while client.poll_transmit(Instant::ZERO, &mut datagram).is_some() {
+///         host.handle_datagram(Instant::ZERO, client_address, &datagram); // in a program, by way of a driver
+///     }
+///     while host.poll_transmit(Instant::ZERO, &mut datagram).is_some() {
+///         client.handle_datagram(Instant::ZERO, host_address, &datagram);
+///     }
 /// }
 /// let Some(CarrierEvent::Incoming { address, hello, .. }) = host.poll_event() else { panic!("a hello was sent") };
 /// assert_eq!((address, &hello[..]), (client_address, &b"Ada"[..]));
@@ -42,8 +48,11 @@ pub(super) const NOBODY: u32 = u32::MAX;
 #[derive(Debug)]
 pub struct Endpoint {
     pub(super) config: CarrierConfig,
-    rng: Rng,
-    now: Instant,
+    pub(super) kinds: Vec<ChannelKind>,
+    schedule: Schedule,
+    pub(super) secret: Secret,
+    pub(super) ids: Ids,
+    pub(super) now: Instant,
     pub(super) slots: Vec<Slot>,
     free: Vec<u32>,
     /// By address, the slots that belong to it, oldest first: the connection, and one that may replace it.
@@ -52,7 +61,7 @@ pub struct Endpoint {
     /// Slots that may have something to send, each once.
     ready: VecDeque<u32>,
     /// Answers to hellos that got no slot.
-    pub(super) refusals: VecDeque<(SocketAddr, u64, Refusal)>,
+    pub(super) answers: Answers,
     pub(super) half_open: usize,
     pub(super) shared: Shared,
 }
@@ -73,18 +82,21 @@ impl Endpoint {
     /// When the configuration has more than [`limits::CHANNELS`] channels.
     pub fn new(config: CarrierConfig, seed: u64) -> Self {
         assert!(config.channels.len() <= limits::CHANNELS, "at most {} channels", limits::CHANNELS);
-        let mut rng = Rng::new(seed);
-        let addresses = HashMap::with_hasher(SeededState::new(rng.next_u64()));
+        let mut secret = Secret::new(seed);
+        let addresses = HashMap::with_hasher(SeededState::new(secret.next()));
         Self {
+            kinds: config.channels.iter().map(|channel| channel.kind).collect(),
+            schedule: Schedule::new(&config.channels),
+            ids: Ids::new(config.max_connections.min(limits::CONNECTIONS)),
             config,
-            rng,
+            secret,
             now: Instant::ZERO,
             slots: Vec::new(),
             free: Vec::new(),
             addresses,
             timers: Timers::default(),
             ready: VecDeque::new(),
-            refusals: VecDeque::new(),
+            answers: Answers::default(),
             half_open: 0,
             shared: Shared::default(),
         }
@@ -118,8 +130,13 @@ impl Endpoint {
     ///
     /// client.connect_as(Instant::ZERO, host_address, 7, b"Ada, who speaks 7 too")?;
     /// let mut datagram = Vec::new();
-    /// while client.poll_transmit(Instant::ZERO, &mut datagram).is_some() {
-    ///     host.handle_datagram(Instant::ZERO, client_address, &datagram);
+    /// for _ in 0..2 {
+    ///     while client.poll_transmit(Instant::ZERO, &mut datagram).is_some() {
+    ///         host.handle_datagram(Instant::ZERO, client_address, &datagram);
+    ///     }
+    ///     while host.poll_transmit(Instant::ZERO, &mut datagram).is_some() {
+    ///         client.handle_datagram(Instant::ZERO, host_address, &datagram);
+    ///     }
     /// }
     /// assert!(matches!(host.poll_event(), Some(CarrierEvent::Incoming { .. })));
     /// # Ok::<(), gridmate_runtime::carrier::ConnectError>(())
@@ -146,7 +163,7 @@ impl Endpoint {
             return Err(ConnectError::Full);
         }
         let hello = self.shared.pool.copy(hello);
-        let nonce = self.rng.next_u64();
+        let nonce = self.secret.next();
         let phase = Phase::connecting(schema, hello, now, &self.config);
         Ok(self.occupy(address, nonce, phase))
     }
@@ -160,11 +177,11 @@ impl Endpoint {
         if welcome.len() > limits::WELCOME_BYTES {
             return Err(AcceptError::WelcomeTooLong { len: welcome.len() });
         }
-        let acceptor = self.rng.next_u64();
+        let acceptor = self.secret.next();
         let Some(peer) = peer_mut(&mut self.slots, id) else { return Err(UnknownConnection.into()) };
-        let Phase::Pending { deadline } = peer.phase else { return Err(UnknownConnection.into()) };
+        let Phase::Pending { theirs, deadline, .. } = peer.phase else { return Err(UnknownConnection.into()) };
         let welcome = self.shared.pool.copy(welcome);
-        peer.phase = Phase::Accepted { acceptor, welcome, deadline, reply: true };
+        peer.phase = Phase::Accepted { theirs, acceptor, welcome, deadline, reply: true };
         self.touch(id.index);
         Ok(())
     }
@@ -179,30 +196,48 @@ impl Endpoint {
         }
     }
 
+    /// Asks a joiner that [`Incoming`](CarrierEvent::Incoming) announced for patience: the program needs longer to decide, up to
+    /// [`CarrierConfig::pending_timeout`] from now. The joiner's own timeout starts anew with each word it hears. Does nothing when
+    /// it is not waiting any more.
+    pub fn defer(&mut self, now: Instant, id: ConnectionId) {
+        let now = self.clock(now);
+        let until = now + self.config.pending_timeout;
+        if let Some(peer) = peer_mut(&mut self.slots, id) {
+            peer.defer(until);
+            self.touch(id.index);
+        }
+    }
+
     /// Ends a connection at once. What is queued is not sent any more: wait for receipts first if it matters. The peer is
     /// told three times, 10 ms apart. Does nothing when it has ended already.
     pub fn disconnect(&mut self, now: Instant, id: ConnectionId, reason: DisconnectReason) {
         let now = self.clock(now);
         let Some(peer) = peer_mut(&mut self.slots, id) else { return };
-        let key = match &peer.phase {
-            Phase::Established(connection) => connection.send_key,
-            Phase::Accepted { acceptor, .. } => keys(peer.nonce, *acceptor, true).0,
+        let (theirs, key) = match &peer.phase {
+            Phase::Established(connection) => (connection.names.theirs, connection.send_key),
+            Phase::Accepted { theirs, acceptor, .. } => (*theirs, keys(peer.nonce, *acceptor, true).0),
             Phase::Connecting { .. } | Phase::Pending { .. } => return self.end(id.index, reason),
             Phase::Refused { .. } | Phase::Closing { .. } => return,
         };
         peer.finish(reason, &mut self.shared);
         self.half_open -= usize::from(peer.is_half_open());
-        peer.phase = Phase::closing(key, reason, now);
+        peer.phase = Phase::closing(theirs, key, reason, now);
         self.touch(id.index);
     }
 
     /// Takes a datagram from the network. Whatever is wrong with it, the worst that happens is that it is dropped and
     /// counted, or that its sender loses the connection.
     pub fn handle_datagram(&mut self, now: Instant, from: SocketAddr, datagram: &[u8]) {
+        self.handle_marked_datagram(now, from, false, datagram);
+    }
+
+    /// The same, of a datagram that the network has marked (`marked`) instead of dropping it: ECN's "congestion experienced". The
+    /// sender hears of it and slows down.
+    pub fn handle_marked_datagram(&mut self, now: Instant, from: SocketAddr, marked: bool, datagram: &[u8]) {
         let now = self.clock(now);
         self.shared.stats.received += 1;
         self.shared.stats.received_bytes += datagram.len() as u64;
-        if let Err(cause) = self.receive(now, from, datagram) {
+        if let Err(cause) = self.receive(now, from, marked, datagram) {
             self.shared.stats.dropped.count(cause);
         }
     }
@@ -211,6 +246,7 @@ impl Endpoint {
     /// the datagrams of a flush are polled.
     pub fn handle_timeout(&mut self, now: Instant) {
         let now = self.clock(now);
+        let mut timed_out = false;
         while let Some((at, index)) = self.timers.first()
             && at <= now
         {
@@ -218,14 +254,42 @@ impl Endpoint {
                 self.timers.set(index, None);
                 continue;
             };
-            if peer.handle_timeout(now, &self.config, &mut self.shared) {
-                self.end(index, DisconnectReason::Timeout);
-                continue;
+            let established = matches!(peer.phase, Phase::Established(_));
+            match peer.handle_timeout(now, &self.config, &mut self.shared) {
+                Some(DisconnectReason::Timeout) => {
+                    timed_out |= established;
+                    self.end(index, DisconnectReason::Timeout);
+                    continue;
+                }
+                Some(reason) => {
+                    let id = peer.id;
+                    self.disconnect(now, id, reason);
+                    continue;
+                }
+                None => {}
             }
             // What is due now goes out with the next flush, which sets the deadline again.
-            let deadline = peer.deadline(&self.config);
+            let deadline = peer.deadline(now, &self.config);
             self.touch(index);
             self.timers.set(index, (deadline > now).then_some(deadline));
+        }
+        if timed_out && self.config.evaluation < 1.0 {
+            self.evaluate(now);
+        }
+    }
+
+    /// One connection has timed out: gives up those that have been silent for long, too.
+    fn evaluate(&mut self, now: Instant) {
+        let limit = self.config.timeout.mul_f32(self.config.evaluation.clamp(0.0, 1.0));
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by limits::CONNECTIONS")]
+        for index in 0..self.slots.len() as u32 {
+            let silent = matches!(
+                self.peer(index).map(|peer| &peer.phase),
+                Some(Phase::Established(connection)) if now.saturating_since(connection.last_received) > limit
+            );
+            if silent {
+                self.end(index, DisconnectReason::Timeout);
+            }
         }
     }
 
@@ -234,21 +298,23 @@ impl Endpoint {
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<SocketAddr> {
         let now = self.clock(now);
         out.clear();
-        if let Some((address, nonce, refusal)) = self.refusals.pop_front() {
-            handshake::write_refused(nonce, &refusal, out);
+        if let Some(address) = self.answers.write(now, &self.secret, out) {
             return Some(self.sent(address, out));
         }
         while let Some(&index) = self.ready.front() {
             let slot = &mut self.slots[index as usize];
             if let Some(peer) = &mut slot.peer {
-                if peer.transmit(now, out, &mut self.shared) {
-                    let address = peer.address;
+                if let Some(to) = peer.transmit(now, &self.config, &self.schedule, out, &mut self.shared) {
+                    let address = match to {
+                        To::Peer => peer.address,
+                        To::Candidate(address) => address,
+                    };
                     if peer.is_done() {
                         self.release(index);
                     }
                     return Some(self.sent(address, out));
                 }
-                self.timers.set(index, Some(peer.deadline(&self.config)));
+                self.timers.set(index, Some(peer.deadline(now, &self.config)));
             }
             slot.queued = false;
             self.ready.pop_front();
@@ -277,8 +343,11 @@ impl Endpoint {
         message: &[u8],
         token: Option<u64>,
     ) -> Result<(), SendError> {
+        let now = self.now;
         match &mut peer_mut(&mut self.slots, id).ok_or(UnknownConnection)?.phase {
-            Phase::Established(connection) => connection.send(channel, message, token, &mut self.shared)?,
+            Phase::Established(connection) => {
+                connection.send(now, channel, message, token, &self.config, &mut self.shared)?
+            }
             Phase::Refused { .. } | Phase::Closing { .. } => return Err(UnknownConnection.into()),
             _ => return Err(SendError::NotConnected),
         }
@@ -315,8 +384,17 @@ impl Endpoint {
     }
 
     /// Bytes of unreliable messages worth queueing now: 0 when the link is saturated or there is no connection.
-    pub fn state_budget(&self, id: ConnectionId) -> usize {
-        self.established(id).map_or(0, Connection::state_budget)
+    pub fn state_budget(&mut self, id: ConnectionId) -> usize {
+        let now = self.now;
+        match peer_mut(&mut self.slots, id).map(|peer| &mut peer.phase) {
+            Some(Phase::Established(connection)) => connection.state_budget(now),
+            _ => 0,
+        }
+    }
+
+    /// Where the peer of a connection is now.
+    pub fn address(&self, id: ConnectionId) -> Option<SocketAddr> {
+        self.peer(id.index).filter(|peer| peer.id == id).map(|peer| peer.address)
     }
 
     /// The largest message that always fits one datagram, alone or with a usual acknowledgement, bytes.
@@ -332,9 +410,10 @@ impl Endpoint {
                 self.slots.len() as u32 - 1
             }
         });
+        let name = self.ids.take(index, &mut self.secret);
         let slot = &mut self.slots[index as usize];
         let id = ConnectionId { index, generation: slot.generation };
-        slot.peer = Some(Peer { id, address, nonce, phase });
+        slot.peer = Some(Peer { id, address, nonce, name, phase });
         let entry = self.addresses.entry(address).or_insert([NOBODY; 2]);
         entry[usize::from(entry[0] != NOBODY)] = index;
         self.touch(index);
@@ -356,20 +435,43 @@ impl Endpoint {
         slot.generation = slot.generation.wrapping_add(1);
         self.half_open -= usize::from(peer.is_half_open());
         self.free.push(index);
+        self.ids.release(peer.name);
         self.timers.set(index, None);
-        let [first, second] = self.at(peer.address);
+        self.leave(peer.address, index);
+        Some(peer.id)
+    }
+
+    /// A connection's peer has proven to be at another address.
+    pub(super) fn relocate(&mut self, now: Instant, index: u32, address: SocketAddr) {
+        // Two connections at the new address already: this one stays where it is.
+        if self.at(address)[1] != NOBODY {
+            return;
+        }
+        let Some(peer) = &mut self.slots[index as usize].peer else { return };
+        let Phase::Established(connection) = &mut peer.phase else { return };
+        connection.moved(now);
+        let (old, connection) = (core::mem::replace(&mut peer.address, address), peer.id);
+        self.leave(old, index);
+        let entry = self.addresses.entry(address).or_insert([NOBODY; 2]);
+        entry[usize::from(entry[0] != NOBODY)] = index;
+        self.shared.stats.moved += 1;
+        self.shared.events.push(CarrierEvent::Moved { connection, address });
+    }
+
+    /// An address is no longer that of a slot.
+    fn leave(&mut self, address: SocketAddr, index: u32) {
+        let [first, second] = self.at(address);
         let left = if first == index { second } else { first };
         if left == NOBODY {
-            self.addresses.remove(&peer.address);
+            self.addresses.remove(&address);
         } else {
-            self.addresses.insert(peer.address, [left, NOBODY]);
+            self.addresses.insert(address, [left, NOBODY]);
         }
-        Some(peer.id)
     }
 
     /// A slot changed: look at its deadline and whether it has something to send.
     pub(super) fn touch(&mut self, index: u32) {
-        let deadline = self.peer(index).map(|peer| peer.deadline(&self.config));
+        let deadline = self.peer(index).map(|peer| peer.deadline(self.now, &self.config));
         self.timers.set(index, deadline);
         self.queue(index);
     }

@@ -102,6 +102,12 @@ pub enum DisconnectReason {
     /// The peer at this address connected anew.
     #[error("replaced by a newer connection")]
     Replaced = 6,
+    /// The round trip was longer than allowed for too long ([`CarrierConfig::max_rtt`](super::CarrierConfig::max_rtt)).
+    #[error("the round trip takes too long")]
+    Latency = 7,
+    /// More packets were lost than allowed for too long ([`CarrierConfig::max_loss`](super::CarrierConfig::max_loss)).
+    #[error("too much is lost")]
+    Loss = 8,
 }
 
 impl DisconnectReason {
@@ -114,6 +120,8 @@ impl DisconnectReason {
             4 => Self::Overflow,
             5 => Self::Timeout,
             6 => Self::Replaced,
+            7 => Self::Latency,
+            8 => Self::Loss,
             _ => return None,
         })
     }

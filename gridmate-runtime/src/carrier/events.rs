@@ -85,6 +85,13 @@ pub enum CarrierEvent {
         /// Why.
         reason: Refusal,
     },
+    /// The peer is at another address now, as it has proven. Everything goes on as before.
+    Moved {
+        /// Which connection.
+        connection: ConnectionId,
+        /// Where its peer is.
+        address: SocketAddr,
+    },
     /// The connection is over.
     Disconnected {
         /// Which one.

@@ -58,30 +58,40 @@
 //! the carrier over an encrypting driver against them.
 #![forbid(unsafe_code)]
 
-mod ack;
+mod acks;
+mod answers;
+mod channel;
 mod config;
+mod congestion;
 mod connection;
 mod demux;
 mod endpoint;
 mod error;
 mod events;
-mod fragment;
 mod frame;
 mod handshake;
 mod hash;
+mod ids;
+mod mtu;
 mod packet;
+mod path;
 mod peer;
 mod pool;
-mod reliable;
+mod quality;
+mod received;
 mod rtt;
+mod schedule;
+mod secret;
+mod sent;
 mod stats;
 mod timers;
-mod unreliable;
+mod transmit;
 
 #[cfg(test)]
 mod tests;
 
-pub use config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
+pub use config::{CarrierConfig, ChannelConfig, ChannelId, ChannelKind, ChannelPriority, ConnectionId};
+pub use congestion::{Acked, Adaptive, Bandwidth, Congestion, CongestionConfig, Cubic, Fixed, Lost, Pacer, Unlimited};
 pub use endpoint::Endpoint;
 pub use error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
 pub use events::CarrierEvent;

@@ -7,13 +7,19 @@ use super::config::{CarrierConfig, ConnectionId};
 use super::connection::Connection;
 use super::error::{DisconnectReason, Refusal};
 use super::events::{CarrierEvent, Shared};
-use super::handshake::{self, Accepted, Hello, VERSION};
-use super::packet::{DISCONNECT, Key};
+use super::handshake::{self, Accepted, Hello, NO_COOKIE, VERSION};
+use super::packet::{DISCONNECT, Key, WireId};
+use super::schedule::Schedule;
+use super::secret::Cookie;
+use super::transmit::To;
 use crate::limits;
 use crate::time::Instant;
 
 /// First and longest pause between two hellos.
 const HELLO_PAUSE: (Duration, Duration) = (Duration::from_millis(100), Duration::from_millis(250));
+
+/// Pause between two hellos to a program that asked for patience.
+const PATIENT_PAUSE: Duration = Duration::from_millis(500);
 
 /// Goodbyes sent, count, and the pause between them: one loss, or one burst of them, must not leave the peer waiting.
 const GOODBYES: (u8, Duration) = (3, Duration::from_millis(10));
@@ -25,6 +31,8 @@ pub(super) struct Peer {
     pub(super) address: SocketAddr,
     /// The joiner's nonce.
     pub(super) nonce: u64,
+    /// What the other end writes on its data packets.
+    pub(super) name: WireId,
     pub(super) phase: Phase,
 }
 
@@ -40,17 +48,20 @@ pub(super) enum Phase {
         pause: Duration,
         attempts: u32,
         first_sent: Instant,
+        cookie: Cookie,
+        /// From the first hello to the first challenge, if there was no other hello between.
+        round_trip: Option<Duration>,
     },
-    /// They said hello and our program has not answered.
-    Pending { deadline: Instant },
+    /// They said hello and our program has not answered, or has asked for patience (`deferred`).
+    Pending { theirs: WireId, deadline: Instant, deferred: bool, reply: bool },
     /// Our program accepted and we wait for proof that they received it.
-    Accepted { acceptor: u64, welcome: Vec<u8>, deadline: Instant, reply: bool },
+    Accepted { theirs: WireId, acceptor: u64, welcome: Vec<u8>, deadline: Instant, reply: bool },
     /// Our program refused; repeated hellos get the same answer.
     Refused { reason: Refusal, deadline: Instant, reply: bool, left: u8 },
     /// Messages flow.
     Established(Box<Connection>),
     /// It is over and we still tell the peer.
-    Closing { key: Key, reason: DisconnectReason, left: u8, next: Instant },
+    Closing { theirs: WireId, key: Key, reason: DisconnectReason, left: u8, next: Instant },
 }
 
 /// Keys for sending and receiving, at the joining or the accepting end.
@@ -62,11 +73,21 @@ pub(super) fn keys(joiner: u64, acceptor: u64, accepting: bool) -> (Key, Key) {
 impl Phase {
     pub(super) fn connecting(schema: u64, hello: Vec<u8>, now: Instant, config: &CarrierConfig) -> Self {
         let deadline = now + config.handshake_timeout;
-        Self::Connecting { schema, hello, deadline, next: now, pause: HELLO_PAUSE.0, attempts: 0, first_sent: now }
+        Self::Connecting {
+            schema,
+            hello,
+            deadline,
+            next: now,
+            pause: HELLO_PAUSE.0,
+            attempts: 0,
+            first_sent: now,
+            cookie: NO_COOKIE,
+            round_trip: None,
+        }
     }
 
-    pub(super) const fn closing(key: Key, reason: DisconnectReason, now: Instant) -> Self {
-        Self::Closing { key, reason, left: GOODBYES.0, next: now }
+    pub(super) const fn closing(theirs: WireId, key: Key, reason: DisconnectReason, now: Instant) -> Self {
+        Self::Closing { theirs, key, reason, left: GOODBYES.0, next: now }
     }
 }
 
@@ -95,26 +116,31 @@ impl Peer {
         }
     }
 
-    pub(super) fn deadline(&self, config: &CarrierConfig) -> Instant {
+    pub(super) fn deadline(&self, now: Instant, config: &CarrierConfig) -> Instant {
         match &self.phase {
             Phase::Connecting { deadline, next, .. } => (*deadline).min(*next),
-            Phase::Pending { deadline } | Phase::Accepted { deadline, .. } | Phase::Refused { deadline, .. } => {
+            Phase::Pending { deadline, .. } | Phase::Accepted { deadline, .. } | Phase::Refused { deadline, .. } => {
                 *deadline
             }
-            Phase::Established(connection) => connection.deadline(config),
+            Phase::Established(connection) => connection.deadline(now, config),
             Phase::Closing { next, .. } => *next,
         }
     }
 
-    /// Acts on deadlines that have passed. True when it has to end because of one.
-    pub(super) fn handle_timeout(&mut self, now: Instant, config: &CarrierConfig, shared: &mut Shared) -> bool {
+    /// Acts on deadlines that have passed. `Some` when it has to end because of one.
+    pub(super) fn handle_timeout(
+        &mut self,
+        now: Instant,
+        config: &CarrierConfig,
+        shared: &mut Shared,
+    ) -> Option<DisconnectReason> {
         match &mut self.phase {
             Phase::Connecting { deadline, .. }
-            | Phase::Pending { deadline }
+            | Phase::Pending { deadline, .. }
             | Phase::Accepted { deadline, .. }
-            | Phase::Refused { deadline, .. } => *deadline <= now,
+            | Phase::Refused { deadline, .. } => (*deadline <= now).then_some(DisconnectReason::Timeout),
             Phase::Established(connection) => connection.handle_timeout(now, config, shared),
-            Phase::Closing { .. } => false,
+            Phase::Closing { .. } => None,
         }
     }
 
@@ -127,55 +153,96 @@ impl Peer {
                 *deadline = now + config.handshake_timeout;
             }
             Phase::Refused { reply, .. } => *reply = true,
+            Phase::Pending { deferred, reply, .. } => *reply = *deferred,
             _ => {}
         }
     }
 
+    /// The other end wants proof of our address before it listens.
+    pub(super) fn challenged(&mut self, now: Instant, new: Cookie) {
+        if let Phase::Connecting { cookie, next, pause, attempts, first_sent, round_trip, .. } = &mut self.phase {
+            if *cookie == NO_COOKIE {
+                *round_trip = (*attempts == 1).then(|| now.saturating_since(*first_sent));
+                (*next, *pause) = (now, HELLO_PAUSE.0);
+            }
+            *cookie = new;
+        }
+    }
+
+    /// The other end's program asks for patience.
+    pub(super) fn deferred(&mut self, now: Instant, config: &CarrierConfig) {
+        if let Phase::Connecting { deadline, next, pause, .. } = &mut self.phase {
+            *pause = PATIENT_PAUSE;
+            *next = (*next).max(now + PATIENT_PAUSE);
+            *deadline = now + config.handshake_timeout;
+        }
+    }
+
     /// Writes one datagram, if there is something to say.
-    pub(super) fn transmit(&mut self, now: Instant, out: &mut Vec<u8>, shared: &mut Shared) -> bool {
-        match &mut self.phase {
-            Phase::Connecting { schema, hello, next, pause, attempts, first_sent, .. } => {
+    pub(super) fn transmit(
+        &mut self,
+        now: Instant,
+        config: &CarrierConfig,
+        schedule: &Schedule,
+        out: &mut Vec<u8>,
+        shared: &mut Shared,
+    ) -> Option<To> {
+        let said = match &mut self.phase {
+            Phase::Connecting { schema, hello, next, pause, attempts, first_sent, cookie, .. } => {
                 if *next > now {
-                    return false;
+                    return None;
                 }
-                Hello { version: VERSION, schema: *schema, nonce: self.nonce, hello }.write(out);
+                let (version, nonce, id, cookie) = (VERSION, self.nonce, self.name, *cookie);
+                Hello { version, schema: *schema, nonce, id, cookie, compressor: 0, hello }.write(out);
                 if *attempts == 0 {
                     *first_sent = now;
                 }
                 *attempts += 1;
                 *next = now + *pause;
-                *pause = (*pause * 2).min(HELLO_PAUSE.1);
+                if *pause < HELLO_PAUSE.1 {
+                    *pause = (*pause * 2).min(HELLO_PAUSE.1);
+                }
                 true
             }
             Phase::Accepted { acceptor, welcome, reply, .. } => {
-                if !core::mem::take(reply) {
-                    return false;
+                let said = core::mem::take(reply);
+                if said {
+                    let (joiner, acceptor, id) = (self.nonce, *acceptor, self.name);
+                    Accepted { joiner, acceptor, id, compressor: 0, welcome }.write(out);
                 }
-                Accepted { joiner: self.nonce, acceptor: *acceptor, welcome }.write(out);
-                true
+                said
             }
             Phase::Refused { reason, reply, left, .. } => {
-                if !core::mem::take(reply) || *left == 0 {
-                    return false;
+                let said = core::mem::take(reply) && *left > 0;
+                if said {
+                    *left -= 1;
+                    handshake::write_refused(self.nonce, reason, out);
                 }
-                *left -= 1;
-                handshake::write_refused(self.nonce, reason, out);
-                true
+                said
             }
-            Phase::Pending { .. } => false,
-            Phase::Established(connection) => connection.transmit(now, out, shared),
-            Phase::Closing { key, reason, left, next } => {
-                if *left == 0 || *next > now {
-                    return false;
+            Phase::Pending { reply, .. } => {
+                let said = core::mem::take(reply);
+                if said {
+                    handshake::write_pending(self.nonce, out);
                 }
-                *left -= 1;
-                *next = now + GOODBYES.1;
-                out.clear();
-                out.extend_from_slice(&[DISCONNECT, 0, 0, 0, 0, *reason as u8]);
-                key.seal(out);
-                true
+                said
             }
-        }
+            Phase::Established(connection) => return connection.transmit(now, config, schedule, out, shared),
+            Phase::Closing { theirs, key, reason, left, next } => {
+                let said = *left > 0 && *next <= now;
+                if said {
+                    *left -= 1;
+                    *next = now + GOODBYES.1;
+                    out.clear();
+                    out.extend_from_slice(&[DISCONNECT, 0, 0, 0, 0]);
+                    theirs.write(out);
+                    out.push(*reason as u8);
+                    key.seal(out);
+                }
+                said
+            }
+        };
+        said.then_some(To::Peer)
     }
 
     /// Gives memory back and tells the program, unless it knows already.
@@ -191,9 +258,17 @@ impl Peer {
         }
     }
 
+    /// Its program needs time, until `deadline`.
+    pub(super) const fn defer(&mut self, until: Instant) {
+        if let Phase::Pending { deadline, deferred, reply, .. } = &mut self.phase {
+            *deadline = until;
+            (*deferred, *reply) = (true, true);
+        }
+    }
+
     /// Turns into a refusal that answers the hello and its repetitions.
     pub(super) fn refuse(&mut self, reason: Refusal) {
-        if let Phase::Pending { deadline } = self.phase {
+        if let Phase::Pending { deadline, .. } = self.phase {
             self.phase = Phase::Refused { reason, deadline, reply: true, left: limits::REFUSAL_REPEATS };
         }
     }

@@ -7,7 +7,7 @@
 use crate::limits;
 
 /// Capacities handed out, bytes. A request takes the smallest class that holds it.
-const CLASSES: [usize; 7] = [64, 256, 1_280, 8_192, 32_768, 131_072, limits::MESSAGE_BYTES];
+const CLASSES: [usize; 7] = [64, 256, 1_536, 8_192, 32_768, 131_072, 1 << 20];
 
 /// Free buffers, by class.
 #[derive(Debug, Default)]
@@ -40,7 +40,9 @@ impl Pool {
     /// Appends `bytes` to `buffer`, moving to a larger pooled buffer instead of growing.
     pub(super) fn append(&mut self, buffer: &mut Vec<u8>, bytes: &[u8]) {
         let len = buffer.len() + bytes.len();
-        if len > buffer.capacity() {
+        if len > CLASSES[CLASSES.len() - 1] {
+            // Beyond the classes it grows by doubling, as vectors do.
+        } else if len > buffer.capacity() {
             let mut larger = self.take(len);
             larger.extend_from_slice(buffer);
             self.give(core::mem::replace(buffer, larger));
@@ -52,6 +54,10 @@ impl Pool {
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
         let Some(class) = CLASSES.iter().rposition(|&size| size <= capacity) else { return };
+        // A giant would sit among the large ones and be handed out for one of them.
+        if capacity > 2 * CLASSES[CLASSES.len() - 1] {
+            return;
+        }
         if self.held + capacity > limits::POOL_BYTES {
             return;
         }
@@ -80,7 +86,7 @@ mod tests {
     fn what_is_kept_is_bounded() {
         let mut pool = Pool::default();
         for _ in 0..200 {
-            pool.give(Vec::with_capacity(limits::MESSAGE_BYTES));
+            pool.give(Vec::with_capacity(1 << 20));
         }
         assert!(pool.held <= limits::POOL_BYTES);
     }

@@ -1,18 +1,19 @@
 //! Round-trip time: smoothed mean and deviation, as RFC 6298 and RFC 9002 do it.
 //!
-//! A sample spans from the flush that sent a packet to the arrival of its acknowledgement. That includes the time the peer
-//! held it back until its own next flush: what a resend has to wait for, and what a program perceives.
+//! A sample spans from the flush that sent a packet to the arrival of its acknowledgement, less the time for which the peer says
+//! it held that back. The wait until the next tick of either end is part of it: that is what a program perceives.
 
 use core::time::Duration;
 
 /// Assumed before the first sample.
 const INITIAL: Duration = Duration::from_millis(100);
 
-/// A peer is trusted to acknowledge within this time of receiving.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(50);
+/// A peer is trusted to acknowledge within this time of receiving: [`CarrierConfig::ack_delay`](super::CarrierConfig::ack_delay)
+/// and a tick.
+const MAX_ACK_DELAY: Duration = Duration::from_millis(40);
 
 /// Timers do not fire more precisely than this in a program that ticks.
-const GRANULARITY: Duration = Duration::from_millis(25);
+const GRANULARITY: Duration = Duration::from_millis(10);
 
 /// Waits of equal length before they grow, count.
 const EAGER: u32 = 3;
@@ -26,15 +27,26 @@ pub(super) struct Rtt {
     smoothed: Duration,
     variation: Duration,
     latest: Duration,
+    least: Duration,
     sampled: bool,
 }
 
 impl Rtt {
     pub(super) const fn new() -> Self {
-        Self { smoothed: INITIAL, variation: Duration::from_millis(50), latest: INITIAL, sampled: false }
+        Self {
+            smoothed: INITIAL,
+            variation: Duration::from_millis(50),
+            latest: INITIAL,
+            least: Duration::MAX,
+            sampled: false,
+        }
     }
 
-    pub(super) fn sample(&mut self, sample: Duration) {
+    /// An acknowledgement came after `elapsed`, of which the peer says it kept it for `held`.
+    pub(super) fn sample(&mut self, elapsed: Duration, held: Duration) {
+        self.least = self.least.min(elapsed);
+        // Nobody is believed that would make the round trip shorter than it ever was (RFC 9002, section 5.3).
+        let sample = elapsed.checked_sub(held).filter(|less| *less >= self.least).unwrap_or(elapsed);
         self.latest = sample;
         if self.sampled {
             self.variation = (self.variation * 3 + self.smoothed.abs_diff(sample)) / 4;
@@ -42,6 +54,24 @@ impl Rtt {
         } else {
             (self.smoothed, self.variation, self.sampled) = (sample, sample / 2, true);
         }
+    }
+
+    /// The last sample, and the least of all.
+    pub(super) const fn latest(&self) -> Duration {
+        self.latest
+    }
+
+    pub(super) fn least(&self) -> Duration {
+        self.least.min(self.smoothed)
+    }
+
+    pub(super) const fn variation(&self) -> Duration {
+        self.variation
+    }
+
+    /// The estimate, whether it was measured or not.
+    pub(super) const fn estimate(&self) -> Duration {
+        self.smoothed
     }
 
     /// The smoothed estimate, once there is one.
@@ -71,15 +101,15 @@ mod tests {
         let mut rtt = Rtt::new();
         assert_eq!(rtt.smoothed(), None);
         for _ in 0..100 {
-            rtt.sample(Duration::from_millis(40));
+            rtt.sample(Duration::from_millis(40), Duration::ZERO);
         }
         assert_eq!(rtt.smoothed().unwrap().as_millis(), 40);
-        assert_eq!(rtt.timeout(0).as_millis(), 115);
-        assert_eq!(rtt.timeout(EAGER - 1).as_millis(), 115);
-        assert_eq!(rtt.timeout(EAGER).as_millis(), 230);
+        assert_eq!(rtt.timeout(0).as_millis(), 90);
+        assert_eq!(rtt.timeout(EAGER - 1).as_millis(), 90);
+        assert_eq!(rtt.timeout(EAGER).as_millis(), 180);
         assert_eq!(rtt.timeout(u32::MAX), BACKOFF_CAP);
         assert_eq!(rtt.loss_delay().as_millis(), 45);
-        rtt.sample(Duration::from_secs(30));
+        rtt.sample(Duration::from_secs(30), Duration::ZERO);
         assert!(rtt.timeout(9) > BACKOFF_CAP, "a round trip longer than the cap is waited for");
     }
 }

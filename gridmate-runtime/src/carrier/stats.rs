@@ -32,6 +32,8 @@ pub struct EndpointStats {
     pub dropped: Dropped,
     /// Connections established.
     pub connected: u64,
+    /// Peers that turned up at another address and went on from there.
+    pub moved: u64,
     /// Times `now` was before an earlier `now`. It was taken for the earlier one.
     pub clock_went_back: u64,
 }
@@ -58,8 +60,8 @@ pub struct Dropped {
     pub unknown_type: u64,
     /// The integrity tag does not match: damaged, forged, or of an earlier connection.
     pub bad_tag: u64,
-    /// Data from an address without a connection.
-    pub unknown_address: u64,
+    /// For a connection that there is not.
+    pub unknown_connection: u64,
     /// The tag matches but the content makes no sense.
     pub malformed: u64,
     /// Received before.
@@ -87,7 +89,7 @@ impl Dropped {
             + self.long
             + self.unknown_type
             + self.bad_tag
-            + self.unknown_address
+            + self.unknown_connection
             + self.malformed
             + self.duplicate
             + self.too_old
@@ -105,7 +107,7 @@ impl Dropped {
             Cause::Long => &mut self.long,
             Cause::UnknownType => &mut self.unknown_type,
             Cause::BadTag => &mut self.bad_tag,
-            Cause::UnknownAddress => &mut self.unknown_address,
+            Cause::UnknownConnection => &mut self.unknown_connection,
             Cause::Malformed => &mut self.malformed,
             Cause::Duplicate => &mut self.duplicate,
             Cause::TooOld => &mut self.too_old,
@@ -127,7 +129,7 @@ pub(super) enum Cause {
     Long,
     UnknownType,
     BadTag,
-    UnknownAddress,
+    UnknownConnection,
     Malformed,
     Duplicate,
     TooOld,
@@ -156,11 +158,17 @@ pub(super) enum Cause {
 /// (stats.packets_acked, stats.packets_lost) = (3, 1);
 /// assert_eq!(quality(&stats), (0.25, false));
 /// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 #[non_exhaustive]
 pub struct ConnectionStats {
     /// Smoothed round-trip time, once measured.
     pub rtt: Option<Duration>,
+    /// The shortest measured, and how much they vary (RFC 6298's mean deviation).
+    pub rtt_least: Option<Duration>,
+    /// See there.
+    pub rtt_variation: Option<Duration>,
+    /// Share of packets lost lately, 0 to 1: a moving mean over about a hundred.
+    pub loss: f32,
     /// Data packets sent.
     pub packets_sent: u64,
     /// Bytes of them.
@@ -173,8 +181,20 @@ pub struct ConnectionStats {
     pub packets_acked: u64,
     /// Packets given up as lost.
     pub packets_lost: u64,
+    /// Packets that the network marked for congestion instead of dropping them, as the peer says.
+    pub packets_marked: u64,
     /// Packets neither acknowledged nor given up.
     pub packets_in_flight: usize,
+    /// Bytes of them.
+    pub bytes_in_flight: usize,
+    /// Bytes that may be in flight: the congestion window.
+    pub window: usize,
+    /// What the path has been seen to deliver, bytes per second, once measured.
+    pub bandwidth: Option<u64>,
+    /// The largest datagram that the path is known to take, bytes.
+    pub datagram: usize,
+    /// Unreliable messages with a token that waited too long and were dropped.
+    pub messages_expired: u64,
     /// Reliable segments sent once more.
     pub segments_resent: u64,
     /// Bytes waiting for acknowledgement or their turn on reliable channels, with bookkeeping.

@@ -4,6 +4,9 @@
 
 use crate::time::Instant;
 
+/// No slot.
+pub(super) const NOBODY: u32 = u32::MAX;
+
 const NOWHERE: u32 = u32::MAX;
 
 /// Deadlines by slot number.

@@ -1,6 +1,6 @@
 //! What goes over which channel of a connection. Part of the wire format.
 
-use crate::carrier::{ChannelId, ChannelKind};
+use crate::carrier::{ChannelConfig, ChannelId, ChannelKind, ChannelPriority};
 
 /// Session control: reliable, first in every datagram.
 pub(super) const CONTROL: ChannelId = ChannelId(0);
@@ -12,9 +12,12 @@ pub(super) const RPC_UNRELIABLE: ChannelId = ChannelId(2);
 pub(super) const STATE: ChannelId = ChannelId(3);
 
 /// All of them, by number.
-pub(super) const CHANNELS: [ChannelKind; 4] = [
-    ChannelKind::ReliableOrdered,
-    ChannelKind::ReliableOrdered,
-    ChannelKind::UnreliableSequenced,
-    ChannelKind::Unreliable,
-];
+pub(super) fn channels() -> Vec<ChannelConfig> {
+    let channel = |kind: ChannelKind, priority| ChannelConfig { priority, ..kind.into() };
+    vec![
+        channel(ChannelKind::ReliableOrdered, ChannelPriority::Critical),
+        channel(ChannelKind::ReliableOrdered, ChannelPriority::High),
+        channel(ChannelKind::UnreliableSequenced, ChannelPriority::High),
+        channel(ChannelKind::Unreliable, ChannelPriority::Normal),
+    ]
+}

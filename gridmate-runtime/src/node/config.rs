@@ -2,7 +2,7 @@
 
 use core::time::Duration;
 
-use super::channels::CHANNELS;
+use super::channels::channels;
 use crate::carrier::CarrierConfig;
 use crate::chunk::Registry;
 use crate::limits;
@@ -127,12 +127,13 @@ impl NodeConfig {
     }
 
     /// What the carrier has to know of it.
-    pub(super) fn carrier(&self) -> CarrierConfig {
+    pub(super) fn carrier(&self, max_datagram: usize) -> CarrierConfig {
         let (schema, room) = (self.registry.snapshot(), limits::SCHEMA_DETAIL_BYTES);
         CarrierConfig {
             schema: self.registry.fingerprint(),
             schema_details: if self.tolerant { schema.offer(room) } else { schema.digest(room) },
-            channels: CHANNELS.to_vec(),
+            channels: channels(),
+            max_datagram,
             timeout: self.timeout,
             keep_alive: self.keep_alive,
             handshake_timeout: self.timeout.max(CarrierConfig::default().handshake_timeout),

@@ -25,7 +25,7 @@ pub use stats::{NodeStats, PeerStats};
 
 use self::channels::{CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
 use crate::carrier::{CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint, SendError};
-use crate::driver::{Driver, DriverError};
+use crate::driver::{Driver, DriverError, Ecn};
 use crate::ids::MemberId;
 use crate::limits;
 use crate::replica::{PeerId, PeerRole, ReplicaManager, Verdict};
@@ -214,7 +214,7 @@ impl Node {
     fn new(driver: Box<dyn Driver>, config: NodeConfig, session: impl FnOnce(u64, &NodeConfig) -> Session) -> Self {
         let mut driver = driver;
         let mut rng = crate::Rng::new(config.seed.unwrap_or_else(|| driver.entropy()));
-        let endpoint = Endpoint::new(config.carrier(), rng.next_u64());
+        let endpoint = Endpoint::new(config.carrier(driver.max_datagram()), rng.next_u64());
         let mut session = session(rng.next_u64(), &config);
         if config.tolerant {
             session.tolerate(config.registry.snapshot());
@@ -242,7 +242,10 @@ impl Node {
             let connection = endpoint.connect_as(now, joining.host, joining.schema, &joining.hello);
             self.session.handle_connecting(connection.ok());
         }
-        self.driver.receive(now, &mut |from, datagram| endpoint.handle_datagram(now, from, datagram))?;
+        self.driver.receive_marked(now, &mut |arrival| {
+            let marked = arrival.ecn == Ecn::CongestionExperienced;
+            endpoint.handle_marked_datagram(now, arrival.from, marked, arrival.bytes);
+        })?;
         endpoint.handle_timeout(now);
         Ok(())
     }
@@ -281,6 +284,7 @@ impl Node {
             CarrierEvent::Refused { connection, reason } => {
                 self.session.handle_refused(connection, reason, &self.replicas.registry().snapshot());
             }
+            CarrierEvent::Moved { .. } => {}
             CarrierEvent::Disconnected { connection, reason } => self.disconnected(connection, reason),
         }
     }

@@ -5,7 +5,9 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
-use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, ChannelId, ChannelKind, ConnectionId, Endpoint};
+use gridmate_runtime::carrier::{
+    CarrierConfig, CarrierEvent, ChannelId, ChannelKind, CongestionConfig, ConnectionId, Endpoint,
+};
 use gridmate_runtime::{Instant, Rng};
 
 pub const RELIABLE: ChannelId = ChannelId(0);
@@ -16,11 +18,13 @@ pub const SECOND_RELIABLE: ChannelId = ChannelId(3);
 pub fn config() -> CarrierConfig {
     let mut config = CarrierConfig::new(0x5C4E_3A01);
     config.channels = vec![
-        ChannelKind::ReliableOrdered,
-        ChannelKind::UnreliableSequenced,
-        ChannelKind::Unreliable,
-        ChannelKind::ReliableOrdered,
+        ChannelKind::ReliableOrdered.into(),
+        ChannelKind::UnreliableSequenced.into(),
+        ChannelKind::Unreliable.into(),
+        ChannelKind::ReliableOrdered.into(),
     ];
+    // What is tested with it is something else than how much may be sent.
+    config.congestion = CongestionConfig::Unlimited;
     config
 }
 
@@ -140,7 +144,7 @@ impl Pair {
         let mut out = Vec::new();
         while let Some(to) = self.ends[end].poll_transmit(self.now, &mut out) {
             assert_eq!(to, address(1 - end));
-            assert!(!out.is_empty() && out.len() <= gridmate_runtime::limits::DATAGRAM_BYTES);
+            assert!(!out.is_empty() && out.len() <= gridmate_runtime::limits::DATAGRAM_BYTES_MAX);
             self.carry(end, &out);
         }
     }

@@ -2,15 +2,19 @@
 
 use std::collections::VecDeque;
 
-use super::ack::Record;
-use super::frame::FrameWriter;
-use super::pool::Pool;
+use super::super::frame::FrameWriter;
+use super::super::pool::Pool;
+use super::super::sent::Record;
+use super::Packed;
 use crate::limits;
+use crate::time::Instant;
 
 /// A message until all of it was sent once.
 #[derive(Debug)]
 struct Waiting {
     bytes: Vec<u8>,
+    /// When it was queued.
+    since: Instant,
     /// Place in the table of tokens.
     token: Option<u32>,
     /// Fragments sent, and the group they belong to once the first was.
@@ -20,33 +24,55 @@ struct Waiting {
 
 /// What one unreliable channel has yet to send.
 #[derive(Debug, Default)]
-pub(super) struct Queue(VecDeque<Waiting>);
+pub(in crate::carrier) struct Queue(VecDeque<Waiting>);
 
 impl Queue {
     /// Queues a message that is within its limits.
-    pub(super) fn push(&mut self, message: &[u8], token: Option<u32>, pool: &mut Pool) {
-        self.0.push_back(Waiting { bytes: pool.copy(message), token, sent: 0, group: 0 });
+    pub(in crate::carrier) fn push(&mut self, now: Instant, message: &[u8], token: Option<u32>, pool: &mut Pool) {
+        self.0.push_back(Waiting { bytes: pool.copy(message), since: now, token, sent: 0, group: 0 });
     }
 
-    pub(super) fn is_empty(&self) -> bool {
+    /// Drops what was queued before `since` and has not begun to leave. The places of tokens go to `lost`; what was freed of
+    /// [`cost`] is taken off `queued`.
+    pub(in crate::carrier) fn expire(
+        &mut self,
+        since: Instant,
+        pool: &mut Pool,
+        queued: &mut usize,
+        mut lost: impl FnMut(u32, u8),
+    ) {
+        while let Some(old) = self.0.pop_front_if(|front| front.since < since && front.sent == 0) {
+            *queued -= cost(old.bytes.len());
+            old.token.into_iter().for_each(|place| lost(place, pieces(old.bytes.len())));
+            pool.give(old.bytes);
+        }
+    }
+
+    pub(in crate::carrier) fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// Fills a packet as far as it goes; returns what was freed of [`cost`].
-    pub(super) fn pack(
+    /// Fills a packet until it is full or `share` bytes were written. What was freed of [`cost`] is taken off `queued`.
+    pub(in crate::carrier) fn pack(
         &mut self,
         channel: u8,
         groups: &mut u64,
         tokens: &mut Tokens,
         pool: &mut Pool,
         writer: &mut FrameWriter<'_>,
-    ) -> usize {
-        let mut freed = 0;
+        share: &mut isize,
+        queued: &mut usize,
+    ) -> Packed {
         while let Some(front) = self.0.front_mut() {
+            if *share <= 0 {
+                return Packed::Share;
+            }
+            let before = writer.out.len();
             let given_up = front.token.is_some_and(|place| tokens.give_up(place, front.left()));
             if !given_up && !front.write(channel, groups, writer) {
-                return freed;
+                return Packed::Full;
             }
+            *share -= (writer.out.len() - before).cast_signed() + 1;
             if !given_up {
                 front.token.into_iter().for_each(|place| writer.sent.note(Record::Token { place }));
                 front.sent += 1;
@@ -54,15 +80,15 @@ impl Queue {
                     continue;
                 }
             }
-            let Some(done) = self.0.pop_front() else { return freed };
-            freed += cost(done.bytes.len());
+            let Some(done) = self.0.pop_front() else { break };
+            *queued -= cost(done.bytes.len());
             pool.give(done.bytes);
         }
-        freed
+        Packed::All
     }
 
     /// Drops everything.
-    pub(super) fn clear(&mut self, pool: &mut Pool) {
+    pub(in crate::carrier) fn clear(&mut self, pool: &mut Pool) {
         self.0.drain(..).for_each(|waiting| pool.give(waiting.bytes));
     }
 }
@@ -91,7 +117,7 @@ impl Waiting {
 }
 
 /// How many packets a message of this length is spread over.
-pub(super) fn pieces(len: usize) -> u8 {
+pub(in crate::carrier) fn pieces(len: usize) -> u8 {
     if len <= limits::SEGMENT_BYTES {
         return 1;
     }
@@ -99,7 +125,7 @@ pub(super) fn pieces(len: usize) -> u8 {
 }
 
 /// What a queued message counts, bytes.
-pub(super) const fn cost(len: usize) -> usize {
+pub(in crate::carrier) const fn cost(len: usize) -> usize {
     len + limits::MESSAGE_OVERHEAD
 }
 
@@ -115,14 +141,14 @@ struct Entry {
 
 /// The unreliable messages that somebody asked about, until the fate of every piece is known.
 #[derive(Debug, Default)]
-pub(super) struct Tokens {
+pub(in crate::carrier) struct Tokens {
     entries: Vec<Entry>,
     free: Vec<u32>,
 }
 
 impl Tokens {
     /// Notes a message of `pieces` pieces; returns its place.
-    pub(super) fn insert(&mut self, token: u64, pieces: u8) -> u32 {
+    pub(in crate::carrier) fn insert(&mut self, token: u64, pieces: u8) -> u32 {
         let entry = Entry { token, pending: pieces, failed: false };
         if let Some(place) = self.free.pop() {
             self.entries[place as usize] = entry;
@@ -141,7 +167,7 @@ impl Tokens {
     }
 
     /// A piece was acknowledged or lost. Returns the receipt that is due now.
-    pub(super) fn settle(&mut self, place: u32, arrived: bool) -> Option<(u64, bool)> {
+    pub(in crate::carrier) fn settle(&mut self, place: u32, arrived: bool) -> Option<(u64, bool)> {
         let entry = self.entries.get_mut(place as usize)?;
         let reported = entry.failed;
         entry.failed |= !arrived;
@@ -156,6 +182,13 @@ impl Tokens {
         }
     }
 
+    /// A message of `pieces` pieces will not be sent at all. Returns the receipt that is due now.
+    pub(in crate::carrier) fn cancel(&mut self, place: u32, pieces: u8) -> Option<(u64, bool)> {
+        let receipt = self.settle(place, false);
+        self.give_up(place, pieces - 1);
+        receipt
+    }
+
     /// When a piece of the message was lost, the `unsent` ones need not be sent: true, and they do not count any more.
     fn give_up(&mut self, place: u32, unsent: u8) -> bool {
         let Some(entry) = self.entries.get_mut(place as usize).filter(|entry| entry.failed) else { return false };
@@ -167,7 +200,7 @@ impl Tokens {
     }
 
     /// Ends them all: those not reported go to `receipt`, in the order of their places.
-    pub(super) fn clear(&mut self, mut receipt: impl FnMut(u64)) {
+    pub(in crate::carrier) fn clear(&mut self, mut receipt: impl FnMut(u64)) {
         for entry in self.entries.drain(..) {
             if entry.pending > 0 && !entry.failed {
                 receipt(entry.token);

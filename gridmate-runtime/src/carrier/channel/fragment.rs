@@ -9,10 +9,10 @@
 //! Groups are given up when their oldest fragment came in a packet more than [`limits::PACKET_WINDOW`] behind the newest, or
 //! when the table is full and a fragment of a younger group arrives. A younger group never yields to an older one.
 
-use super::frame::Fragment;
-use super::packet::expand;
-use super::pool::Pool;
-use super::stats::Cause;
+use super::super::frame::Fragment;
+use super::super::packet::expand;
+use super::super::pool::Pool;
+use super::super::stats::Cause;
 use crate::limits;
 
 const WINDOW: u64 = limits::PACKET_WINDOW as u64;
@@ -35,7 +35,7 @@ struct Partial {
 
 /// The messages of one connection that are not complete.
 #[derive(Debug)]
-pub(super) struct Reassembly {
+pub(in crate::carrier) struct Reassembly {
     /// Ascending by group.
     partial: Vec<Partial>,
     /// Groups below this are not begun any more.
@@ -45,21 +45,21 @@ pub(super) struct Reassembly {
 }
 
 impl Reassembly {
-    pub(super) const fn new(first: u64) -> Self {
+    pub(in crate::carrier) const fn new(first: u64) -> Self {
         Self { partial: Vec::new(), floor: first, end: first }
     }
 
     /// Whether a fragment in packet `number` may be taken when `newest` is the newest packet, that one included. Changes
     /// nothing. `last` is the group of the fragment before it in the packet; groups must ascend, which is what makes it
     /// enough to ask for each fragment on its own.
-    pub(super) fn check(
+    pub(in crate::carrier) fn check(
         &self,
         channel: u8,
         fragment: &Fragment<'_>,
         newest: u64,
         last: &mut Option<u64>,
     ) -> Result<(), Cause> {
-        let group = expand(fragment.group, self.end).ok_or(Cause::Malformed)?;
+        let group = expand(u64::from(fragment.group), 16, self.end).ok_or(Cause::Malformed)?;
         if last.replace(group).is_some_and(|last| last >= group) {
             return Err(Cause::Malformed);
         }
@@ -82,21 +82,21 @@ impl Reassembly {
     }
 
     /// Gives up what is too old when `newest` is the newest packet.
-    pub(super) fn expire(&mut self, newest: u64, pool: &mut Pool) {
+    pub(in crate::carrier) fn expire(&mut self, newest: u64, pool: &mut Pool) {
         while let Some(index) = self.partial.iter().position(|partial| is_expired(partial, newest)) {
             self.give_up(index, pool);
         }
     }
 
     /// Takes a fragment that [`check`](Self::check) let through. Returns the message and its order when it is complete.
-    pub(super) fn insert(
+    pub(in crate::carrier) fn insert(
         &mut self,
         channel: u8,
         fragment: &Fragment<'_>,
         number: u64,
         pool: &mut Pool,
     ) -> Option<(Vec<u8>, u64)> {
-        let group = expand(fragment.group, self.end)?;
+        let group = expand(u64::from(fragment.group), 16, self.end)?;
         let index = match self.partial.binary_search_by_key(&group, |partial| partial.group) {
             Ok(index) => index,
             Err(_) => self.begin(group, channel, fragment.count, number, pool),
@@ -118,12 +118,12 @@ impl Reassembly {
     }
 
     /// Bytes of memory in incomplete messages.
-    pub(super) fn held(&self) -> usize {
+    pub(in crate::carrier) fn held(&self) -> usize {
         self.partial.iter().map(|partial| partial.bytes.capacity()).sum()
     }
 
     /// Gives everything up.
-    pub(super) fn clear(&mut self, pool: &mut Pool) {
+    pub(in crate::carrier) fn clear(&mut self, pool: &mut Pool) {
         self.partial.drain(..).for_each(|partial| pool.give(partial.bytes));
     }
 

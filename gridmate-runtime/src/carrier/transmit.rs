@@ -1,0 +1,225 @@
+//! What goes out: one packet at a time, of whatever is most urgent.
+//!
+//! A challenge to an address that may be the peer's, a probe for larger datagrams, or a packet of frames. Frames go when the
+//! congestion window and the pacer let them; acknowledgements, pings and the carrier's own words always may. A packet that turns
+//! out to hold a single message is written without the frame around it.
+
+use std::net::SocketAddr;
+
+use super::channel::Channel;
+use super::channel::sender::Packed;
+use super::config::CarrierConfig;
+use super::connection::Connection;
+use super::events::{CarrierEvent, Shared};
+use super::frame::{Control, FrameWriter, Sole};
+use super::packet::{Content, Context, SOLE, has_ack, sequence_bits, set_content, start_data};
+use super::schedule::Schedule;
+use super::sent::Purpose;
+use crate::limits;
+use crate::time::Instant;
+
+/// Parts of a window after which an acknowledgement is asked for, so that the next part may go before it is full.
+const PARTS: usize = 4;
+
+/// Where a packet goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum To {
+    Peer,
+    /// An address that has yet to prove that it is the peer's.
+    Candidate(SocketAddr),
+}
+
+impl Connection {
+    /// Writes one packet, if there is something to say.
+    pub(super) fn transmit(
+        &mut self,
+        now: Instant,
+        config: &CarrierConfig,
+        schedule: &Schedule,
+        out: &mut Vec<u8>,
+        shared: &mut Shared,
+    ) -> Option<To> {
+        if let Some((address, token)) = self.path.challenge(now) {
+            self.write_control(now, Control::PathChallenge(token), None, out, shared);
+            return Some(To::Candidate(address));
+        }
+        if self.sent.has_room()
+            && let Some(size) = self.mtu.probe(now)
+        {
+            self.write_control(now, Control::Padding, Some(size), out, shared);
+            return Some(To::Peer);
+        }
+        self.transmit_frames(now, config, schedule, out, shared).then_some(To::Peer)
+    }
+
+    /// Whether the pacer is all that keeps something from being sent.
+    pub(super) fn is_paced(&self, now: Instant) -> bool {
+        self.channels.iter().any(Channel::has_more)
+            && self.sent.has_room()
+            && self.sent.bytes() < self.congestion.window()
+            && self.pacer.next(now, limits::DATAGRAM_BYTES).is_some()
+    }
+
+    fn transmit_frames(
+        &mut self,
+        now: Instant,
+        config: &CarrierConfig,
+        schedule: &Schedule,
+        out: &mut Vec<u8>,
+        shared: &mut Shared,
+    ) -> bool {
+        self.expire(now.saturating_sub(config.unreliable_age), shared);
+        let waiting = self.channels.iter().any(Channel::has_more);
+        let window = self.congestion.window();
+        let frames = waiting
+            && self.sent.has_room()
+            && self.sent.bytes() < window
+            && self.pacer.next(now, limits::DATAGRAM_BYTES).is_none();
+        // Without anything in flight no timer would ask the peer what it has.
+        self.ping |= waiting && !self.sent.has_room() && self.sent.in_flight() == 0;
+        let words = self.path.has_response() || self.marks_news;
+        if !frames && !self.ping && !words && !self.acks.due(now, config.ack_delay) {
+            return false;
+        }
+        self.make_room(now, shared);
+        let number = self.sent.next();
+        let wide = !self.sent.is_narrow() || self.acks.news && self.acks.wide;
+        start_data(out, self.names.theirs, number, wide);
+        let acked = if self.acks.news { self.received.write(now, number, wide, out) } else { None };
+        let header = out.len();
+        let mut writer = FrameWriter::new(out, &mut self.sent, self.mtu.current());
+        if let Some(token) = self.path.take_response() {
+            writer.control(Control::PathResponse(token));
+        }
+        if core::mem::take(&mut self.marks_news) {
+            writer.control(Control::Marks(self.marks));
+        }
+        if frames {
+            let (channels, groups, tokens) = (&mut self.channels, &mut self.groups, &mut self.tokens);
+            let (pool, queued) = (&mut shared.pool, &mut self.unreliable_queued);
+            // Both closures look at the channels, one after the other.
+            let channels = core::cell::RefCell::new(channels);
+            schedule.fill(
+                &mut self.turns,
+                |channel| channels.borrow()[usize::from(channel)].has_more(),
+                |channel, share| {
+                    let packed = match &mut channels.borrow_mut()[usize::from(channel)] {
+                        Channel::Reliable(reliable) => reliable.0.pack(channel, &mut writer, share),
+                        Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
+                            queue.pack(channel, groups, tokens, pool, &mut writer, share, queued)
+                        }
+                    };
+                    packed == Packed::Share
+                },
+            );
+        }
+        let (sole, empty) = (writer.sole(), writer.is_empty());
+        if empty && !self.ping && !has_ack(out) {
+            // All that asked to be acknowledged was rejected.
+            self.acks.done();
+            return false;
+        }
+        let urgent = self.ping || (self.since_urgent + out.len()) * PARTS >= window;
+        let sole = sole.filter(|sole| !urgent && self.may_be_alone(*sole, wide));
+        let mut context = Context { number, acked: acked.unwrap_or(0), sequence: 0 };
+        if let Some(sole) = sole {
+            context.sequence = sole.sequence.unwrap_or(0);
+            unwrap_frame(out, header, sole, wide);
+        } else if urgent && (!empty || self.ping) {
+            set_content(out, Content::Urgent);
+        }
+        let eliciting = !empty || self.ping;
+        self.finish_packet(now, context, if eliciting { Purpose::Data } else { Purpose::Report }, out);
+        if eliciting {
+            self.since_urgent = if urgent { 0 } else { self.since_urgent + out.len() };
+            self.ping = false;
+        }
+        self.acks.done();
+        true
+    }
+
+    /// Drops unreliable messages that were queued before `since`.
+    fn expire(&mut self, since: Instant, shared: &mut Shared) {
+        if self.unreliable_queued == 0 {
+            return;
+        }
+        let Shared { pool, events, .. } = shared;
+        let (connection, tokens, stats) = (self.id, &mut self.tokens, &mut self.stats);
+        for channel in &mut self.channels {
+            let (Channel::Sequenced(queue, _) | Channel::Unreliable(queue)) = channel else { continue };
+            queue.expire(since, pool, &mut self.unreliable_queued, |place, pieces| {
+                stats.messages_expired += 1;
+                if let Some((token, delivered)) = tokens.cancel(place, pieces) {
+                    events.push(CarrierEvent::Receipt { connection, token, delivered });
+                }
+            });
+        }
+    }
+
+    /// Writes a packet with one word in it and nothing else. With a size it is a probe of that size.
+    fn write_control(
+        &mut self,
+        now: Instant,
+        control: Control,
+        size: Option<usize>,
+        out: &mut Vec<u8>,
+        shared: &mut Shared,
+    ) {
+        self.make_room(now, shared);
+        let number = self.sent.next();
+        start_data(out, self.names.theirs, number, !self.sent.is_narrow());
+        control.write(out);
+        set_content(out, Content::Urgent);
+        if let Some(size) = size {
+            out.resize(size.max(out.len()), 0);
+        }
+        let purpose = if size.is_some() { Purpose::Probe } else { Purpose::Data };
+        self.finish_packet(now, Context { number, ..Context::default() }, purpose, out);
+    }
+
+    fn finish_packet(&mut self, now: Instant, context: Context, purpose: Purpose, out: &mut [u8]) {
+        self.send_key.seal_data(context, out);
+        let (size, window) = (out.len(), self.congestion.window());
+        let more = self.channels.iter().any(Channel::has_more);
+        let app_limited = !more && self.sent.bytes() + size + self.mtu.current() < window;
+        self.sent.commit(now, size, purpose, app_limited);
+        if purpose == Purpose::Data {
+            self.congestion.on_sent(now, size, self.sent.bytes());
+            self.pacer.take(size);
+        }
+        self.last_sent = now;
+        self.stats.packets_sent += 1;
+        self.stats.bytes_sent += size as u64;
+    }
+
+    /// The table of packets has room for one more.
+    fn make_room(&mut self, now: Instant, shared: &mut Shared) {
+        if self.sent.is_full()
+            && let Some(packet) = self.sent.take_oldest()
+        {
+            self.settle(now, packet, false, shared);
+            self.sent.trim();
+        }
+    }
+
+    /// Whether a message may be a packet's whole content.
+    fn may_be_alone(&self, sole: Sole, wide: bool) -> bool {
+        let narrow = match self.channels.get(usize::from(sole.channel)) {
+            Some(Channel::Reliable(reliable)) => reliable.0.is_narrow(),
+            _ => true,
+        };
+        sole.channel < SOLE && (wide || narrow)
+    }
+}
+
+/// Takes the frame off a packet's only message.
+fn unwrap_frame(out: &mut Vec<u8>, header: usize, sole: Sole, wide: bool) {
+    let bits = if sole.sequence.is_some() { sequence_bits(wide) } else { 0 };
+    let (from, start) = (out.len() - sole.len, header + bits as usize / 8);
+    out.copy_within(from.., start);
+    if let Some(sequence) = sole.sequence {
+        out[header..start].copy_from_slice(&sequence.to_le_bytes()[..start - header]);
+    }
+    out.truncate(start + sole.len);
+    set_content(out, Content::Sole(sole.channel));
+}
