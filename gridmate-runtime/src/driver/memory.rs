@@ -10,7 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fnv::Fnv;
-use super::{Driver, DriverError, DriverStats, canonical, is_movable};
+use super::{Arrival, Driver, DriverError, DriverStats, Ecn, canonical, is_movable};
 use crate::time::Instant;
 
 /// Datagrams waiting in one mailbox, count. A node that does not receive loses what comes after, as a socket would; the
@@ -128,8 +128,8 @@ impl MemoryNetwork {
         self.lock().remove(canonical(address));
     }
 
-    /// A digest (FNV-1a, 64 bits) of every datagram sent so far: when, from where, to where, which bytes, in which order.
-    /// Two runs that agree on it have sent the same.
+    /// A digest (FNV-1a, 64 bits) of every datagram sent so far: when, from where, to where, which bytes, how marked, in
+    /// which order. Two runs that agree on it have sent the same.
     #[must_use]
     pub fn trace_hash(&self) -> u64 {
         self.lock().trace.finish()
@@ -204,7 +204,12 @@ impl Driver for MemoryDriver {
     }
 
     /// Never fails. What `sink` causes to be sent to this node is handed over by the next call.
-    fn receive(&mut self, _now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
+    fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
+        self.receive_marked(now, &mut |arrival| sink(arrival.from, arrival.bytes))
+    }
+
+    /// Never fails. The marks are those of [`send_marked`](Driver::send_marked).
+    fn receive_marked(&mut self, _now: Instant, sink: &mut dyn FnMut(Arrival<'_>)) -> Result<(), DriverError> {
         match self.network.lock().mailbox(self.address, self.serial) {
             Some(mailbox) if !mailbox.queue.is_empty() => std::mem::swap(&mut mailbox.queue, &mut self.inbox),
             _ => return Ok(()),
@@ -212,7 +217,7 @@ impl Driver for MemoryDriver {
         for packet in &self.inbox {
             self.stats.received += 1;
             self.stats.received_bytes += packet.bytes.len() as u64;
-            sink(packet.from, &packet.bytes);
+            sink(Arrival { from: packet.from, ecn: packet.ecn, bytes: &packet.bytes });
         }
         self.network.lock().recycle(self.inbox.drain(..));
         Ok(())
@@ -220,9 +225,14 @@ impl Driver for MemoryDriver {
 
     /// Never fails. Needs no [`flush`](Driver::flush).
     fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
+        self.send_marked(now, to, Ecn::NotCapable, datagram)
+    }
+
+    fn send_marked(&mut self, now: Instant, to: SocketAddr, ecn: Ecn, datagram: &[u8]) -> Result<(), DriverError> {
         let mut state = self.network.lock();
         if is_movable(datagram.len()) && state.mailbox(self.address, self.serial).is_some() {
-            state.carry(now, self.address, canonical(to), datagram);
+            let packet = Arrival { from: self.address, ecn, bytes: datagram };
+            state.carry(now, canonical(to), packet);
             self.stats.sent += 1;
             self.stats.sent_bytes += datagram.len() as u64;
         } else {
@@ -278,6 +288,7 @@ struct Mailbox {
 #[derive(Debug)]
 struct Packet {
     from: SocketAddr,
+    ecn: Ecn,
     bytes: Vec<u8>,
 }
 
@@ -286,9 +297,11 @@ impl State {
         self.mailboxes.get_mut(&address).filter(|mailbox| mailbox.serial == serial)
     }
 
-    fn carry(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        self.trace =
-            self.trace.u64(now.as_micros()).address(from).address(to).u64(datagram.len() as u64).bytes(datagram);
+    fn carry(&mut self, now: Instant, to: SocketAddr, packet: Arrival<'_>) {
+        let Arrival { from, ecn, bytes: datagram } = packet;
+        // The mark is put where no length reaches: the digest of what bears none is as it always was.
+        let length = datagram.len() as u64 | (ecn as u64) << 62;
+        self.trace = self.trace.u64(now.as_micros()).address(from).address(to).u64(length).bytes(datagram);
         self.stats.sent += 1;
         self.stats.sent_bytes += datagram.len() as u64;
         let Some(mailbox) = self.mailboxes.get_mut(&to) else {
@@ -303,7 +316,7 @@ impl State {
         let mut bytes = self.pool.pop().unwrap_or_default();
         bytes.clear();
         bytes.extend_from_slice(datagram);
-        mailbox.queue.push_back(Packet { from, bytes });
+        mailbox.queue.push_back(Packet { from, ecn, bytes });
     }
 
     fn remove(&mut self, address: SocketAddr) {

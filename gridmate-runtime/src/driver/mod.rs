@@ -14,6 +14,7 @@
 #[cfg(not(target_family = "wasm"))]
 mod clock;
 mod conditioned;
+mod direction;
 mod fnv;
 mod held;
 mod memory;
@@ -125,6 +126,15 @@ pub trait Driver: Send {
     /// As [`receive`](Self::receive).
     fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError>;
 
+    /// The same, with what the network is said to have written on the datagram: how a model of a network above a driver
+    /// hands on its marks. Drivers that cannot forge them leave this alone, and the mark is lost.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    fn send_marked(&mut self, now: Instant, to: SocketAddr, _ecn: Ecn, datagram: &[u8]) -> Result<(), DriverError> {
+        self.send(now, to, datagram)
+    }
+
     /// Passes on everything queued.
     ///
     /// # Errors
@@ -158,6 +168,10 @@ impl<D: Driver + ?Sized> Driver for Box<D> {
 
     fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
         (**self).send(now, to, datagram)
+    }
+
+    fn send_marked(&mut self, now: Instant, to: SocketAddr, ecn: Ecn, datagram: &[u8]) -> Result<(), DriverError> {
+        (**self).send_marked(now, to, ecn, datagram)
     }
 
     fn flush(&mut self, now: Instant) -> Result<(), DriverError> {

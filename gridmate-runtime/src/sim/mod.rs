@@ -6,5 +6,7 @@
 mod link;
 mod world;
 
-pub use link::{Deliveries, Delivery, Link, LinkConfig, LinkConfigError, Refusal};
+pub use link::{
+    BurstLoss, Conditioner, Damage, Deliveries, Delivery, JitterShape, Link, LinkConfig, LinkConfigError, Refusal,
+};
 pub use world::{NodeKey, World, WorldError};
