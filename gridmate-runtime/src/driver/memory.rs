@@ -10,6 +10,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fnv::Fnv;
+use super::memory_nat::Nats;
 use super::{Arrival, Driver, DriverError, DriverStats, Ecn, canonical, is_movable};
 use crate::time::Instant;
 
@@ -69,6 +70,8 @@ pub struct MemoryStats {
     pub sent_bytes: u64,
     /// Those of them that nobody was bound to receive.
     pub unroutable: u64,
+    /// Those of them that a [`MemoryNat`](super::MemoryNat) let neither out nor in.
+    pub refused_by_nat: u64,
     /// Those of them that found the mailbox full.
     pub overflowed: u64,
     /// Those of them that vanished with the node they waited for.
@@ -96,7 +99,7 @@ impl MemoryNetwork {
         let mut state = self.lock();
         let free = if address.port() == 0 {
             state.free_port(address).ok_or_else(|| refuse(io::ErrorKind::AddrInUse))?
-        } else if state.mailboxes.contains_key(&address) {
+        } else if state.mailboxes.contains_key(&address) || state.nats.own(address.ip()) {
             return Err(refuse(io::ErrorKind::AddrInUse));
         } else {
             address
@@ -116,7 +119,7 @@ impl MemoryNetwork {
             if state.hosts >= 1 << 24 {
                 return Err(DriverError::Bind { address, source: io::ErrorKind::AddrNotAvailable.into() });
             }
-            if !state.mailboxes.contains_key(&address) {
+            if !state.mailboxes.contains_key(&address) && !state.nats.own(address.ip()) {
                 return Ok(self.plug_in(&mut state, address));
             }
         }
@@ -129,7 +132,7 @@ impl MemoryNetwork {
     }
 
     /// A digest (FNV-1a, 64 bits) of every datagram sent so far: when, from where, to where, which bytes, how marked, in
-    /// which order. Two runs that agree on it have sent the same.
+    /// which order; addresses as the sender knows them. Two runs that agree on it have sent the same.
     #[must_use]
     pub fn trace_hash(&self) -> u64 {
         self.lock().trace.finish()
@@ -141,7 +144,7 @@ impl MemoryNetwork {
         self.lock().stats
     }
 
-    fn plug_in(&self, state: &mut State, address: SocketAddr) -> MemoryDriver {
+    pub(super) fn plug_in(&self, state: &mut State, address: SocketAddr) -> MemoryDriver {
         state.plugged += 1;
         let serial = state.plugged;
         state.mailboxes.insert(address, Mailbox { serial, queue: VecDeque::new(), overflowed: 0 });
@@ -155,7 +158,7 @@ impl MemoryNetwork {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // No call leaves the state half changed, so a panic elsewhere is no reason to stop.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -267,19 +270,20 @@ impl Drop for MemoryDriver {
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     /// Ordered, so that nothing here can depend on a hash seed.
-    mailboxes: BTreeMap<SocketAddr, Mailbox>,
+    pub(super) mailboxes: BTreeMap<SocketAddr, Mailbox>,
     /// Buffers between uses.
     pool: Vec<Vec<u8>>,
     trace: Fnv,
     stats: MemoryStats,
+    pub(super) nats: Nats,
     hosts: u32,
     plugged: u64,
 }
 
 #[derive(Debug)]
-struct Mailbox {
+pub(super) struct Mailbox {
     serial: u64,
     queue: VecDeque<Packet>,
     overflowed: u64,
@@ -304,6 +308,10 @@ impl State {
         self.trace = self.trace.u64(now.as_micros()).address(from).address(to).u64(length).bytes(datagram);
         self.stats.sent += 1;
         self.stats.sent_bytes += datagram.len() as u64;
+        let Ok((from, to)) = self.nats.route(now, from, to) else {
+            self.stats.refused_by_nat += 1;
+            return;
+        };
         let Some(mailbox) = self.mailboxes.get_mut(&to) else {
             self.stats.unroutable += 1;
             return;
@@ -321,6 +329,7 @@ impl State {
 
     fn remove(&mut self, address: SocketAddr) {
         if let Some(mut mailbox) = self.mailboxes.remove(&address) {
+            self.nats.leave(address);
             self.stats.abandoned += mailbox.queue.len() as u64;
             self.recycle(mailbox.queue.drain(..));
         }
@@ -347,6 +356,7 @@ impl Default for State {
             pool: Vec::new(),
             trace: Fnv::new(),
             stats: MemoryStats::default(),
+            nats: Nats::default(),
             hosts: 0,
             plugged: 0,
         }

@@ -18,6 +18,7 @@ mod direction;
 mod fnv;
 mod held;
 mod memory;
+mod memory_nat;
 #[cfg(feature = "udp")]
 mod udp;
 
@@ -29,6 +30,7 @@ use crate::time::Instant;
 pub use clock::{Clock, Tick, Ticker};
 pub use conditioned::{Conditioned, ConditionedStats};
 pub use memory::{MemoryDriver, MemoryNetwork, MemoryStats};
+pub use memory_nat::MemoryNat;
 #[cfg(feature = "udp")]
 pub use udp::{GrantedBuffers, UdpConfig, UdpDriver};
 
