@@ -14,7 +14,7 @@ const BASE: &[&str] = &["ids", "limits", "rng", "time"];
 const STACK: &[&str] = &["wire", "schema", "chunk", "replica", "session", "node"];
 
 /// Beside the stack; [`may_name`] has their rules.
-const ASIDE: &[&str] = &["carrier", "driver", "sim::link", "sim::world"];
+const ASIDE: &[&str] = &["carrier", "driver", "sim::clock", "sim::link", "sim::nat", "sim::world"];
 
 /// Files that exist to re-export. They may name everything; nobody names them.
 const FRONT: &[&str] = &["lib", "prelude", "__private"];
@@ -23,8 +23,9 @@ fn may_name(from: &str, to: &str) -> bool {
     let height = |module: &str| STACK.iter().position(|&other| other == module);
     match (from, to) {
         _ if from == to => true,
-        ("driver", _) => ["limits", "rng", "sim::link", "time"].contains(&to),
+        ("driver", _) => ["limits", "rng", "sim::link", "sim::nat", "time"].contains(&to),
         ("sim::link", _) => ["rng", "time"].contains(&to),
+        ("sim::clock" | "sim::nat", _) => to == "time",
         ("sim::world", _) => !FRONT.contains(&to),
         ("carrier", "wire") | ("session" | "node", "carrier" | "driver") => true,
         _ => BASE.contains(&to) || height(from).zip(height(to)).is_some_and(|(from, to)| to < from),
@@ -124,9 +125,13 @@ fn resolve<'a>(named: &NamedPath<'a>, module: &[&'a str]) -> Option<Vec<&'a str>
 
 fn layer<'a>(path: &[&'a str], sim: &BTreeMap<&str, Vec<&str>>) -> &'a str {
     match path {
-        ["sim", "link", ..] => "sim::link",
-        ["sim", name, ..] if sim.get(name).is_some_and(|home| home[0] == "link") => "sim::link",
-        ["sim", ..] => "sim::world",
+        ["sim", name, ..] => match sim.get(name).map_or(*name, |home| home[0]) {
+            "clock" => "sim::clock",
+            "link" => "sim::link",
+            "nat" => "sim::nat",
+            _ => "sim::world",
+        },
+        ["sim"] => "sim::world",
         [first, ..] => first,
         [] => "",
     }
@@ -151,8 +156,12 @@ mod tests {
             ("lib.rs", "pub use ids::MemberId; pub use session::Session;"),
             ("chunk/rpc.rs", "use crate::{ids::MemberId, limits, wire::{BitReader, Codec}}; use super::Chunk;"),
             ("node/mod.rs", "use crate::{Session, driver::Driver, replica};"),
-            ("driver/conditioned.rs", "use crate::sim::{Link, link::Delay}; fn f() { std::time::Instant::now(); }"),
-            ("sim/mod.rs", "pub use link::Link; pub use world::World;"),
+            (
+                "driver/conditioned.rs",
+                "use crate::sim::{Link, Nat, link::Delay}; fn f() { std::time::Instant::now(); }",
+            ),
+            ("sim/mod.rs", "pub use link::Link; pub use nat::Nat; pub use world::World;"),
+            ("sim/nat.rs", "use crate::time::Instant;"),
             ("sim/world.rs", "use crate::node::Node; use super::link;"),
         ];
         assert_eq!(findings(&files), [""; 0]);

@@ -1,25 +1,23 @@
-//! Weather for any driver: wraps one, and loses, delays, repeats and damages what passes through it.
+//! Weather for any driver: wraps one, and loses, delays, repeats, marks and damages what passes through it.
 //!
 //! Every destination has a [`Link`] of its own, seeded from the wrapper's seed and the address, so what happens to one
-//! destination's datagrams does not depend on what is sent to another. Delayed datagrams wait in a bounded heap and leave
+//! destination's datagrams does not depend on what is sent to another. A program may bring a [`Conditioner`] instead. Delayed datagrams wait in a bounded heap and leave
 //! when the program next calls `receive` or `flush` with a time that is late enough: under a simulation that is exact,
 //! under a real socket it is rounded up to the tick. [`Conditioned::next_release`] says when it is worth calling.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::BTreeSet;
 use std::net::SocketAddr;
 
-use super::fnv::Fnv;
-use super::held::Held;
-use super::{Driver, DriverError, DriverStats, canonical, is_movable};
-use crate::rng::Rng;
-use crate::sim::{Link, LinkConfig, LinkConfigError, Refusal};
+use super::direction::Direction;
+use super::{Arrival, Driver, DriverError, DriverStats, Ecn, canonical, is_movable};
+use crate::sim::{Conditioner, Link, LinkConfig, LinkConfigError};
 use crate::time::Instant;
 
-/// Links that nobody set by name, per direction, count. Made-up source addresses stop here: one more, and all of them
-/// start over as new.
-const LINKS_MAX: usize = 16_384;
-
 /// A driver behind links that misbehave. The outgoing direction always has them, the incoming one on demand.
+///
+/// A datagram that a link marks arrives as [`Ecn::CongestionExperienced`] in [`Driver::receive_marked`], here if the link
+/// is an incoming one; if it is outgoing, at the other end of a driver below that can hand marks on, such as
+/// [`MemoryDriver`](super::MemoryDriver).
 ///
 /// ```
 /// use core::time::Duration;
@@ -45,12 +43,15 @@ const LINKS_MAX: usize = 16_384;
 /// # }
 /// ```
 #[derive(Debug)]
-pub struct Conditioned<D> {
+pub struct Conditioned<D, C = Link> {
     driver: D,
     seed: u64,
-    outgoing: Direction,
-    incoming: Option<Direction>,
-    partitioned: BTreeSet<SocketAddr>,
+    outgoing: Direction<C>,
+    incoming: Option<Direction<C>>,
+    /// Whom nothing may reach.
+    cut_to: BTreeSet<SocketAddr>,
+    /// Whom nothing may come from.
+    cut_from: BTreeSet<SocketAddr>,
     /// Arrivals dropped by a partition while there was no incoming link to count them.
     cut_off: u64,
 }
@@ -74,8 +75,12 @@ pub struct Conditioned<D> {
 pub struct ConditionedStats {
     /// Datagrams handed on, copies included.
     pub passed: u64,
-    /// Datagrams lost by chance.
+    /// Datagrams lost by chance, each on its own.
     pub lost: u64,
+    /// Datagrams lost in bursts.
+    pub lost_in_bursts: u64,
+    /// Datagrams longer than what the link carries.
+    pub too_long: u64,
     /// Datagrams that found the bottleneck's queue full.
     pub queue_full: u64,
     /// Datagrams that were copied.
@@ -84,8 +89,13 @@ pub struct ConditionedStats {
     pub held_back: u64,
     /// Datagrams and copies that had to wait, for whatever reason.
     pub delayed: u64,
-    /// Datagrams and copies with a bit turned over.
+    /// Datagrams and copies that were damaged: bits turned over, cut short, grown or emptied.
     pub corrupted: u64,
+    /// Those of them that no driver takes any more, because they are empty or longer than any datagram of ours. They are
+    /// dropped here, as a driver at the other end would.
+    pub unfit: u64,
+    /// Datagrams and copies that a link marked because its queue was filling up.
+    pub marked: u64,
     /// Datagrams dropped by a partition, before they left or on their way.
     pub partitioned: u64,
     /// Datagrams and copies dropped because too many (16,384) were waiting already.
@@ -101,8 +111,7 @@ impl<D: Driver> Conditioned<D> {
     /// # Errors
     /// As [`LinkConfig::validate`].
     pub fn new(driver: D, config: LinkConfig, seed: u64) -> Result<Self, LinkConfigError> {
-        let outgoing = Direction::new(config, seed, "outgoing")?;
-        Ok(Self { driver, seed, outgoing, incoming: None, partitioned: BTreeSet::new(), cut_off: 0 })
+        Ok(Self::with_outgoing(driver, Direction::of_links(config, seed, OUTGOING)?, seed))
     }
 
     /// Turns the knobs of every outgoing link that was not set by name. Datagrams under way keep their times.
@@ -129,20 +138,76 @@ impl<D: Driver> Conditioned<D> {
         match &mut self.incoming {
             Some(incoming) => incoming.set_default(config),
             None => {
-                self.incoming = Some(Direction::new(config, self.seed, "incoming")?);
+                self.incoming = Some(Direction::of_links(config, self.seed, INCOMING)?);
                 Ok(())
             }
         }
+    }
+}
+
+impl<D: Driver, C: Conditioner> Conditioned<D, C> {
+    /// Puts a conditioner of the program's own before every destination: `factory` makes one when the first datagram goes
+    /// there, from the address and a seed for it. Incoming datagrams pass untouched.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use gridmate_runtime::Instant;
+    /// use gridmate_runtime::driver::{Conditioned, Driver, MemoryNetwork};
+    /// use gridmate_runtime::sim::{Conditioner, Deliveries, Delivery};
+    ///
+    /// /// Nothing but distance.
+    /// struct Cable(Duration);
+    ///
+    /// impl Conditioner for Cable {
+    ///     fn schedule(&mut self, now: Instant, _bytes: usize) -> Deliveries {
+    ///         Deliveries::once(Delivery::intact(now + self.0))
+    ///     }
+    /// }
+    ///
+    /// let network = MemoryNetwork::new();
+    /// let bob = network.bind_any()?;
+    /// let far = bob.local_addr();
+    /// let span = move |to| Duration::from_millis(if to == far { 80 } else { 10 });
+    /// let mut ann = Conditioned::with_conditioners(network.bind_any()?, 7, move |to, _seed| Cable(span(to)));
+    /// ann.send(Instant::ZERO, far, b"hello")?;
+    /// assert_eq!(ann.next_release(), Some(Instant::from_millis(80)));
+    /// # Ok::<(), gridmate_runtime::driver::DriverError>(())
+    /// ```
+    pub fn with_conditioners(driver: D, seed: u64, factory: impl FnMut(SocketAddr, u64) -> C + Send + 'static) -> Self {
+        Self::with_outgoing(driver, Direction::new(factory, seed, OUTGOING), seed)
+    }
+
+    fn with_outgoing(driver: D, outgoing: Direction<C>, seed: u64) -> Self {
+        let (cut_to, cut_from) = (BTreeSet::new(), BTreeSet::new());
+        Self { driver, seed, outgoing, incoming: None, cut_to, cut_from, cut_off: 0 }
+    }
+
+    /// Puts a conditioner behind every source too. What waits in those that were there before is lost.
+    pub fn condition_incoming(&mut self, factory: impl FnMut(SocketAddr, u64) -> C + Send + 'static) {
+        self.incoming = Some(Direction::new(factory, self.seed, INCOMING));
+    }
+
+    /// The conditioner before one destination, made when there is none. From now on it is one set by name:
+    /// [`set_link`](Self::set_link) no longer changes it.
+    pub fn conditioner_to(&mut self, address: SocketAddr) -> &mut C {
+        self.outgoing.named_link(canonical(address))
     }
 
     /// Cuts this end off from `address`, both ways, or (`false`) lets it through again. What is on its way when the cut
     /// is made is dropped if it becomes due before the cut ends.
     pub fn partition(&mut self, address: SocketAddr, cut: bool) {
-        if cut {
-            self.partitioned.insert(canonical(address));
-        } else {
-            self.partitioned.remove(&canonical(address));
-        }
+        self.partition_to(address, cut);
+        self.partition_from(address, cut);
+    }
+
+    /// [`partition`](Self::partition) for what is sent to `address` only: it is heard and does not hear.
+    pub fn partition_to(&mut self, address: SocketAddr, cut: bool) {
+        set(&mut self.cut_to, canonical(address), cut);
+    }
+
+    /// [`partition`](Self::partition) for what comes from `address` only: it hears and is not heard.
+    pub fn partition_from(&mut self, address: SocketAddr, cut: bool) {
+        set(&mut self.cut_from, canonical(address), cut);
     }
 
     /// When the next delayed datagram is due, in either direction; `None` when none waits. Call `receive` (incoming) and
@@ -192,54 +257,61 @@ impl<D: Driver> Conditioned<D> {
 
     /// Sends what is due by `now`.
     fn release(&mut self, now: Instant) -> Result<(), DriverError> {
-        let Self { driver, outgoing, partitioned, .. } = self;
+        let Self { driver, outgoing, cut_to, .. } = self;
         let mut result = Ok(());
-        outgoing.release(now, partitioned, |to, datagram| {
-            if result.is_ok() {
-                result = driver.send(now, to, datagram);
-            }
-        });
+        outgoing.release(now, cut_to, |datagram| hand_down(driver, now, datagram, &mut result));
         result
     }
 }
 
-impl<D: Driver> Driver for Conditioned<D> {
+impl<D: Driver, C: Conditioner> Driver for Conditioned<D, C> {
     fn local_addr(&self) -> SocketAddr {
         self.driver.local_addr()
     }
 
     fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
+        self.receive_marked(now, &mut |arrival| sink(arrival.from, arrival.bytes))
+    }
+
+    fn receive_marked(&mut self, now: Instant, sink: &mut dyn FnMut(Arrival<'_>)) -> Result<(), DriverError> {
         self.release(now)?;
-        let Self { driver, incoming, partitioned, cut_off, .. } = self;
+        let Self { driver, incoming, cut_from, cut_off, .. } = self;
         let Some(incoming) = incoming else {
-            if partitioned.is_empty() {
-                return driver.receive(now, sink);
+            if cut_from.is_empty() {
+                return driver.receive_marked(now, sink);
             }
-            return driver.receive(now, &mut |from, datagram| {
-                if partitioned.contains(&from) {
+            return driver.receive_marked(now, &mut |arrival| {
+                if cut_from.contains(&arrival.from) {
                     *cut_off += 1;
                 } else {
-                    sink(from, datagram);
+                    sink(arrival);
                 }
             });
         };
-        incoming.release(now, partitioned, &mut *sink);
-        driver.receive(now, &mut |from, datagram| incoming.pass(now, from, datagram, partitioned, &mut *sink))
+        incoming.release(now, cut_from, &mut *sink);
+        driver.receive_marked(now, &mut |arrival| incoming.pass(now, arrival, cut_from, &mut *sink))
+    }
+
+    /// That of the driver below: what a link's MTU swallows, nobody is told.
+    fn max_datagram(&self) -> usize {
+        self.driver.max_datagram()
     }
 
     fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
+        self.send_marked(now, to, Ecn::NotCapable, datagram)
+    }
+
+    fn send_marked(&mut self, now: Instant, to: SocketAddr, ecn: Ecn, datagram: &[u8]) -> Result<(), DriverError> {
+        let mut result = Ok(());
         if !is_movable(datagram.len()) {
             // The driver below counts it.
-            return self.driver.send(now, to, datagram);
+            hand_down(&mut self.driver, now, Arrival { from: to, ecn, bytes: datagram }, &mut result);
+            return result;
         }
         self.release(now)?;
-        let Self { driver, outgoing, partitioned, .. } = self;
-        let mut result = Ok(());
-        outgoing.pass(now, canonical(to), datagram, partitioned, |to, datagram| {
-            if result.is_ok() {
-                result = driver.send(now, to, datagram);
-            }
-        });
+        let Self { driver, outgoing, cut_to, .. } = self;
+        let datagram = Arrival { from: canonical(to), ecn, bytes: datagram };
+        outgoing.pass(now, datagram, cut_to, |datagram| hand_down(driver, now, datagram, &mut result));
         result
     }
 
@@ -258,129 +330,27 @@ impl<D: Driver> Driver for Conditioned<D> {
     }
 }
 
-/// The links of one direction, and what waits in them.
-#[derive(Debug)]
-struct Direction {
-    seed: u64,
-    default: LinkConfig,
-    links: BTreeMap<SocketAddr, PeerLink>,
-    /// How many of `links` nobody set by name.
-    unnamed: usize,
-    held: Held,
-    stats: ConditionedStats,
-}
-
-#[derive(Debug)]
-struct PeerLink {
-    link: Link,
-    named: bool,
-}
-
-impl Direction {
-    fn new(default: LinkConfig, seed: u64, name: &str) -> Result<Self, LinkConfigError> {
-        default.validate()?;
-        Ok(Self {
-            seed: seed ^ Fnv::new().bytes(name.as_bytes()).finish(),
-            default,
-            links: BTreeMap::new(),
-            unnamed: 0,
-            held: Held::default(),
-            stats: ConditionedStats::default(),
-        })
-    }
-
-    fn set_default(&mut self, config: LinkConfig) -> Result<(), LinkConfigError> {
-        config.validate()?;
-        self.default = config;
-        self.links.values_mut().filter(|peer| !peer.named).try_for_each(|peer| peer.link.set_config(config))
-    }
-
-    fn set_named(&mut self, address: SocketAddr, config: LinkConfig) -> Result<(), LinkConfigError> {
-        config.validate()?;
-        let seed = self.link_seed(address);
-        match self.links.get_mut(&address) {
-            Some(peer) => {
-                peer.link.set_config(config)?;
-                self.unnamed -= usize::from(!peer.named);
-                peer.named = true;
-            }
-            None => {
-                let link = Link::new(config, seed)?;
-                self.links.insert(address, PeerLink { link, named: true });
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes one datagram and hands on at once what the link does not delay. Everything due by `now` has been released.
-    fn pass(
-        &mut self,
-        now: Instant,
-        address: SocketAddr,
-        datagram: &[u8],
-        partitioned: &BTreeSet<SocketAddr>,
-        mut emit: impl FnMut(SocketAddr, &[u8]),
-    ) {
-        if partitioned.contains(&address) {
-            self.stats.partitioned += 1;
-            return;
-        }
-        let deliveries = self.link(address).schedule(now, datagram.len());
-        match deliveries.refusal() {
-            Some(Refusal::QueueFull) => self.stats.queue_full += 1,
-            Some(_) => self.stats.lost += 1,
-            None => {}
-        }
-        if let [only] = deliveries.as_slice()
-            && only.at <= now
-            && only.corrupt_bit.is_none()
-        {
-            self.stats.passed += 1;
-            emit(address, datagram);
-            return;
-        }
-        self.stats.duplicated += u64::from(deliveries.as_slice().len() > 1);
-        for delivery in &deliveries {
-            self.stats.held_back += u64::from(delivery.held_back);
-            self.stats.delayed += u64::from(delivery.at > now);
-            self.stats.corrupted += u64::from(delivery.corrupt_bit.is_some());
-            if !self.held.insert(delivery.at, address, datagram, delivery.corrupt_bit) {
-                self.stats.overflowed += 1;
-            }
-        }
-        self.release(now, partitioned, emit);
-    }
-
-    /// Hands on what is due by `now`.
-    fn release(&mut self, now: Instant, partitioned: &BTreeSet<SocketAddr>, mut emit: impl FnMut(SocketAddr, &[u8])) {
-        while let Some((address, datagram)) = self.held.pop_due(now) {
-            if partitioned.contains(&address) {
-                self.stats.partitioned += 1;
-            } else {
-                self.stats.passed += 1;
-                emit(address, datagram);
-            }
-        }
-    }
-
-    fn link(&mut self, address: SocketAddr) -> &mut Link {
-        if !self.links.contains_key(&address) {
-            if self.unnamed >= LINKS_MAX {
-                self.links.retain(|_, peer| peer.named);
-                self.unnamed = 0;
-            }
-            self.unnamed += 1;
-        }
-        let (default, seed) = (self.default, self.link_seed(address));
-        let peer = self.links.entry(address);
-        &mut peer.or_insert_with(|| PeerLink { link: Link::from_valid(default, seed), named: false }).link
-    }
-
-    fn link_seed(&self, address: SocketAddr) -> u64 {
-        // The generator scrambles what the hash of two near addresses may have in common.
-        Rng::new(self.seed ^ Fnv::new().address(address).finish()).next_u64()
+/// Sends to `datagram.from`, unless something failed before. What bears no mark goes as the driver marks it by itself.
+fn hand_down(driver: &mut impl Driver, now: Instant, datagram: Arrival<'_>, result: &mut Result<(), DriverError>) {
+    if result.is_ok() {
+        *result = match datagram.ecn {
+            Ecn::NotCapable => driver.send(now, datagram.from, datagram.bytes),
+            ecn => driver.send_marked(now, datagram.from, ecn, datagram.bytes),
+        };
     }
 }
+
+fn set(addresses: &mut BTreeSet<SocketAddr>, address: SocketAddr, present: bool) {
+    if present {
+        addresses.insert(address);
+    } else {
+        addresses.remove(&address);
+    }
+}
+
+/// Names that set the seeds of the two directions apart.
+const OUTGOING: &str = "outgoing";
+const INCOMING: &str = "incoming";
 
 #[cfg(test)]
 #[path = "conditioned_tests.rs"]

@@ -176,18 +176,6 @@ fn too_many_waiting_are_dropped_and_counted() {
 }
 
 #[test]
-fn made_up_addresses_do_not_grow_the_table() {
-    let mut side = Direction::new(LinkConfig::perfect(), 1, "incoming").unwrap();
-    let named = SocketAddr::from(([10, 0, 0, 1], 1));
-    side.set_named(named, LinkConfig { loss: 1.0, ..LinkConfig::perfect() }).unwrap();
-    for number in 0..40_000_u32 {
-        side.pass(at(0), SocketAddr::from((number.to_be_bytes(), 1)), b"x", &BTreeSet::new(), |_, _| {});
-        assert!(side.links.len() <= LINKS_MAX + 1);
-    }
-    assert!(side.links[&named].named);
-}
-
-#[test]
 fn works_behind_a_trait_object() {
     let network = MemoryNetwork::new();
     let inner: Box<dyn Driver> = Box::new(network.bind_any().unwrap());
@@ -224,4 +212,173 @@ proptest! {
         prop_assert_eq!(&noisy.0, &run(&vec![0; chatter.len()]).0);
         prop_assert_eq!(noisy, run(&chatter));
     }
+}
+
+fn drain_marks(driver: &mut impl Driver, now: Instant) -> Vec<Ecn> {
+    let mut all = Vec::new();
+    driver.receive_marked(now, &mut |arrival| all.push(arrival.ecn)).unwrap();
+    all
+}
+
+/// A queue for four datagrams of 100 bytes, 100 ms each.
+fn crowded() -> LinkConfig {
+    LinkConfig { bytes_per_second: Some(1_000), queue_bytes: 400, ecn: true, ..LinkConfig::perfect() }
+}
+
+#[test]
+fn marks_of_outgoing_links_reach_the_receiver() {
+    let (mut sender, mut receiver) = pair(crowded());
+    for _ in 0..5 {
+        sender.send(at(0), receiver.local_addr(), &[1; 100]).unwrap();
+    }
+    sender.flush(at(1_000)).unwrap();
+    let marks = drain_marks(&mut receiver, at(1_000));
+    assert_eq!(marks, [Ecn::NotCapable, Ecn::NotCapable, Ecn::NotCapable, Ecn::CongestionExperienced]);
+    assert_eq!((sender.outgoing_stats().marked, sender.outgoing_stats().queue_full), (1, 1));
+}
+
+#[test]
+fn marks_of_incoming_links_and_of_the_network_are_handed_up() {
+    let network = MemoryNetwork::new();
+    let mut sender = network.bind_any().unwrap();
+    let mut receiver = Conditioned::new(network.bind_any().unwrap(), LinkConfig::perfect(), 1).unwrap();
+    let to = receiver.local_addr();
+    for ecn in [Ecn::NotCapable, Ecn::Capable0, Ecn::Capable1, Ecn::CongestionExperienced] {
+        sender.send_marked(at(0), to, ecn, b"x").unwrap();
+        assert_eq!(drain_marks(&mut receiver, at(0)), [ecn]);
+    }
+    receiver.set_incoming(crowded()).unwrap();
+    for _ in 0..4 {
+        sender.send_marked(at(0), to, Ecn::Capable0, &[1; 100]).unwrap();
+    }
+    assert!(drain_marks(&mut receiver, at(0)).is_empty());
+    let marks = drain_marks(&mut receiver, at(1_000));
+    assert_eq!(marks, [Ecn::Capable0, Ecn::Capable0, Ecn::Capable0, Ecn::CongestionExperienced]);
+    assert_eq!(receiver.incoming_stats().marked, 1);
+}
+
+#[test]
+fn marks_pass_through_a_perfect_link_and_a_slow_one() {
+    for latency in [Duration::ZERO, MILLI * 10] {
+        let (mut sender, mut receiver) = pair(LinkConfig { latency, ..LinkConfig::perfect() });
+        sender.send_marked(at(0), receiver.local_addr(), Ecn::Capable1, b"x").unwrap();
+        sender.flush(at(10)).unwrap();
+        assert_eq!(drain_marks(&mut receiver, at(10)), [Ecn::Capable1]);
+    }
+}
+
+#[test]
+fn partitions_in_one_direction() {
+    let (mut near, mut far) = pair(LinkConfig::perfect());
+    near.partition_to(far.local_addr(), true);
+    near.send(at(0), far.local_addr(), b"not heard").unwrap();
+    far.send(at(0), near.local_addr(), b"heard").unwrap();
+    assert_eq!((drain(&mut far, at(0)), drain(&mut near, at(0))), (vec![], vec![b"heard".to_vec()]));
+    assert_eq!((near.outgoing_stats().partitioned, near.incoming_stats().partitioned), (1, 0));
+
+    near.partition_to(far.local_addr(), false);
+    near.partition_from(far.local_addr(), true);
+    near.send(at(1), far.local_addr(), b"heard").unwrap();
+    far.send(at(1), near.local_addr(), b"not heard").unwrap();
+    assert_eq!((drain(&mut far, at(1)), drain(&mut near, at(1))), (vec![b"heard".to_vec()], vec![]));
+    assert_eq!((near.outgoing_stats().partitioned, near.incoming_stats().partitioned), (1, 1));
+
+    near.set_incoming(LinkConfig::perfect()).unwrap();
+    far.send(at(2), near.local_addr(), b"not heard by the link either").unwrap();
+    assert!(drain(&mut near, at(2)).is_empty());
+    near.partition(far.local_addr(), false);
+    far.send(at(3), near.local_addr(), b"healed").unwrap();
+    assert_eq!(drain(&mut near, at(3)), [b"healed"]);
+}
+
+#[test]
+fn a_hole_opens_mid_run() {
+    let (mut sender, mut receiver) = pair(LinkConfig::perfect());
+    let long = [7; 1_000];
+    sender.send(at(0), receiver.local_addr(), &long).unwrap();
+    sender.set_link(LinkConfig { mtu: Some(999), ..LinkConfig::perfect() }).unwrap();
+    sender.send(at(1), receiver.local_addr(), &long).unwrap();
+    sender.send(at(1), receiver.local_addr(), &long[1..]).unwrap();
+    let lengths: Vec<_> = drain(&mut receiver, at(1)).iter().map(Vec::len).collect();
+    assert_eq!((lengths, sender.outgoing_stats().too_long), (vec![1_000, 999], 1));
+    assert_eq!(sender.max_datagram(), receiver.max_datagram(), "nobody is told");
+}
+
+#[test]
+fn bursts_are_counted_apart() {
+    let burst = crate::sim::BurstLoss { enter: 1.0, leave: 0.5, loss: 1.0 };
+    let (arrivals, stats) = run(LinkConfig { burst, ..LinkConfig::perfect() }, 300);
+    assert_eq!((stats.lost, arrivals.len() as u64 + stats.lost_in_bursts), (0, 300));
+    assert!((150..250).contains(&stats.lost_in_bursts), "{stats:?}");
+}
+
+#[test]
+fn damaged_datagrams_change_their_length_and_unfit_ones_vanish() {
+    let config = LinkConfig { truncate: 0.3, extend: 0.3, empty: 0.3, ..LinkConfig::perfect() };
+    let (mut sender, mut receiver) = pair(config);
+    let longest = sender.max_datagram();
+    let (mut shorter, mut longer, mut arrived) = (0, 0, 0_u64);
+    for (step, len) in (0..400).zip([100, longest].into_iter().cycle()) {
+        sender.send(at(step), receiver.local_addr(), &vec![1; len]).unwrap();
+        for datagram in drain(&mut receiver, at(step)) {
+            arrived += 1;
+            shorter += u32::from(datagram.len() < len);
+            longer += u32::from(datagram.len() > len);
+            assert!((1..=longest).contains(&datagram.len()));
+        }
+    }
+    let stats = sender.outgoing_stats();
+    assert!(shorter > 50 && longer > 10, "{shorter} and {longer}");
+    assert!(stats.unfit > 100 && stats.corrupted > stats.unfit, "{stats:?}");
+    assert_eq!((arrived, sender.stats().send_dropped), (400 - stats.unfit, 0));
+}
+
+/// Drops every other datagram.
+#[derive(Debug, Default)]
+struct EveryOther(bool);
+
+impl Conditioner for EveryOther {
+    fn schedule(&mut self, now: Instant, _bytes: usize) -> crate::sim::Deliveries {
+        use crate::sim::{Deliveries, Delivery, Refusal};
+        self.0 = !self.0;
+        if self.0 { Deliveries::once(Delivery::intact(now)) } else { Deliveries::refused(Refusal::Lost) }
+    }
+}
+
+#[test]
+fn programs_bring_their_own_conditioners() {
+    let network = MemoryNetwork::new();
+    let mut receiver = network.bind_any().unwrap();
+    let mut sender = Conditioned::with_conditioners(network.bind_any().unwrap(), 7, |_, _| EveryOther::default());
+    for number in 0..4 {
+        sender.send(at(0), receiver.local_addr(), &[number]).unwrap();
+    }
+    assert_eq!(drain(&mut receiver, at(0)), [[0], [2]]);
+    sender.conditioner_to(receiver.local_addr()).0 = true;
+    sender.send(at(0), receiver.local_addr(), b"lost").unwrap();
+    assert!(drain(&mut receiver, at(0)).is_empty());
+    assert_eq!(sender.outgoing_stats().lost, 3);
+
+    sender.condition_incoming(|_, _| EveryOther(true));
+    receiver.send(at(0), sender.local_addr(), b"lost").unwrap();
+    receiver.send(at(0), sender.local_addr(), b"heard").unwrap();
+    assert_eq!(drain(&mut sender, at(0)), [b"heard"]);
+}
+
+#[test]
+fn the_factory_is_given_address_and_seed() {
+    let network = MemoryNetwork::new();
+    let (one, two) = (network.bind_any().unwrap(), network.bind_any().unwrap());
+    let (log, seen) = std::sync::mpsc::channel();
+    let boxed = move |to, seed| -> Box<dyn Conditioner> {
+        log.send((to, seed)).unwrap();
+        Box::new(Link::new(LinkConfig::perfect(), seed).unwrap())
+    };
+    let mut sender = Conditioned::with_conditioners(network.bind_any().unwrap(), 7, boxed);
+    for to in [&one, &two, &one] {
+        sender.send(at(0), to.local_addr(), b"x").unwrap();
+    }
+    let made: Vec<_> = seen.try_iter().collect();
+    assert_eq!([made[0].0, made[1].0], [one.local_addr(), two.local_addr()]);
+    assert!(made.len() == 2 && made[0].1 != made[1].1);
 }

@@ -10,7 +10,8 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use super::fnv::Fnv;
-use super::{Driver, DriverError, DriverStats, canonical, is_movable};
+use super::memory_nat::Nats;
+use super::{Arrival, Driver, DriverError, DriverStats, Ecn, canonical, is_movable};
 use crate::time::Instant;
 
 /// Datagrams waiting in one mailbox, count. A node that does not receive loses what comes after, as a socket would; the
@@ -69,6 +70,8 @@ pub struct MemoryStats {
     pub sent_bytes: u64,
     /// Those of them that nobody was bound to receive.
     pub unroutable: u64,
+    /// Those of them that a [`MemoryNat`](super::MemoryNat) let neither out nor in.
+    pub refused_by_nat: u64,
     /// Those of them that found the mailbox full.
     pub overflowed: u64,
     /// Those of them that vanished with the node they waited for.
@@ -96,7 +99,7 @@ impl MemoryNetwork {
         let mut state = self.lock();
         let free = if address.port() == 0 {
             state.free_port(address).ok_or_else(|| refuse(io::ErrorKind::AddrInUse))?
-        } else if state.mailboxes.contains_key(&address) {
+        } else if state.mailboxes.contains_key(&address) || state.nats.own(address.ip()) {
             return Err(refuse(io::ErrorKind::AddrInUse));
         } else {
             address
@@ -116,7 +119,7 @@ impl MemoryNetwork {
             if state.hosts >= 1 << 24 {
                 return Err(DriverError::Bind { address, source: io::ErrorKind::AddrNotAvailable.into() });
             }
-            if !state.mailboxes.contains_key(&address) {
+            if !state.mailboxes.contains_key(&address) && !state.nats.own(address.ip()) {
                 return Ok(self.plug_in(&mut state, address));
             }
         }
@@ -128,8 +131,8 @@ impl MemoryNetwork {
         self.lock().remove(canonical(address));
     }
 
-    /// A digest (FNV-1a, 64 bits) of every datagram sent so far: when, from where, to where, which bytes, in which order.
-    /// Two runs that agree on it have sent the same.
+    /// A digest (FNV-1a, 64 bits) of every datagram sent so far: when, from where, to where, which bytes, how marked, in
+    /// which order; addresses as the sender knows them. Two runs that agree on it have sent the same.
     #[must_use]
     pub fn trace_hash(&self) -> u64 {
         self.lock().trace.finish()
@@ -141,7 +144,7 @@ impl MemoryNetwork {
         self.lock().stats
     }
 
-    fn plug_in(&self, state: &mut State, address: SocketAddr) -> MemoryDriver {
+    pub(super) fn plug_in(&self, state: &mut State, address: SocketAddr) -> MemoryDriver {
         state.plugged += 1;
         let serial = state.plugged;
         state.mailboxes.insert(address, Mailbox { serial, queue: VecDeque::new(), overflowed: 0 });
@@ -155,7 +158,7 @@ impl MemoryNetwork {
         }
     }
 
-    fn lock(&self) -> MutexGuard<'_, State> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, State> {
         // No call leaves the state half changed, so a panic elsewhere is no reason to stop.
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -204,7 +207,12 @@ impl Driver for MemoryDriver {
     }
 
     /// Never fails. What `sink` causes to be sent to this node is handed over by the next call.
-    fn receive(&mut self, _now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
+    fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
+        self.receive_marked(now, &mut |arrival| sink(arrival.from, arrival.bytes))
+    }
+
+    /// Never fails. The marks are those of [`send_marked`](Driver::send_marked).
+    fn receive_marked(&mut self, _now: Instant, sink: &mut dyn FnMut(Arrival<'_>)) -> Result<(), DriverError> {
         match self.network.lock().mailbox(self.address, self.serial) {
             Some(mailbox) if !mailbox.queue.is_empty() => std::mem::swap(&mut mailbox.queue, &mut self.inbox),
             _ => return Ok(()),
@@ -212,7 +220,7 @@ impl Driver for MemoryDriver {
         for packet in &self.inbox {
             self.stats.received += 1;
             self.stats.received_bytes += packet.bytes.len() as u64;
-            sink(packet.from, &packet.bytes);
+            sink(Arrival { from: packet.from, ecn: packet.ecn, bytes: &packet.bytes });
         }
         self.network.lock().recycle(self.inbox.drain(..));
         Ok(())
@@ -220,9 +228,14 @@ impl Driver for MemoryDriver {
 
     /// Never fails. Needs no [`flush`](Driver::flush).
     fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
+        self.send_marked(now, to, Ecn::NotCapable, datagram)
+    }
+
+    fn send_marked(&mut self, now: Instant, to: SocketAddr, ecn: Ecn, datagram: &[u8]) -> Result<(), DriverError> {
         let mut state = self.network.lock();
         if is_movable(datagram.len()) && state.mailbox(self.address, self.serial).is_some() {
-            state.carry(now, self.address, canonical(to), datagram);
+            let packet = Arrival { from: self.address, ecn, bytes: datagram };
+            state.carry(now, canonical(to), packet);
             self.stats.sent += 1;
             self.stats.sent_bytes += datagram.len() as u64;
         } else {
@@ -257,19 +270,20 @@ impl Drop for MemoryDriver {
 }
 
 #[derive(Debug)]
-struct State {
+pub(super) struct State {
     /// Ordered, so that nothing here can depend on a hash seed.
-    mailboxes: BTreeMap<SocketAddr, Mailbox>,
+    pub(super) mailboxes: BTreeMap<SocketAddr, Mailbox>,
     /// Buffers between uses.
     pool: Vec<Vec<u8>>,
     trace: Fnv,
     stats: MemoryStats,
+    pub(super) nats: Nats,
     hosts: u32,
     plugged: u64,
 }
 
 #[derive(Debug)]
-struct Mailbox {
+pub(super) struct Mailbox {
     serial: u64,
     queue: VecDeque<Packet>,
     overflowed: u64,
@@ -278,6 +292,7 @@ struct Mailbox {
 #[derive(Debug)]
 struct Packet {
     from: SocketAddr,
+    ecn: Ecn,
     bytes: Vec<u8>,
 }
 
@@ -286,11 +301,17 @@ impl State {
         self.mailboxes.get_mut(&address).filter(|mailbox| mailbox.serial == serial)
     }
 
-    fn carry(&mut self, now: Instant, from: SocketAddr, to: SocketAddr, datagram: &[u8]) {
-        self.trace =
-            self.trace.u64(now.as_micros()).address(from).address(to).u64(datagram.len() as u64).bytes(datagram);
+    fn carry(&mut self, now: Instant, to: SocketAddr, packet: Arrival<'_>) {
+        let Arrival { from, ecn, bytes: datagram } = packet;
+        // The mark is put where no length reaches: the digest of what bears none is as it always was.
+        let length = datagram.len() as u64 | (ecn as u64) << 62;
+        self.trace = self.trace.u64(now.as_micros()).address(from).address(to).u64(length).bytes(datagram);
         self.stats.sent += 1;
         self.stats.sent_bytes += datagram.len() as u64;
+        let Ok((from, to)) = self.nats.route(now, from, to) else {
+            self.stats.refused_by_nat += 1;
+            return;
+        };
         let Some(mailbox) = self.mailboxes.get_mut(&to) else {
             self.stats.unroutable += 1;
             return;
@@ -303,11 +324,12 @@ impl State {
         let mut bytes = self.pool.pop().unwrap_or_default();
         bytes.clear();
         bytes.extend_from_slice(datagram);
-        mailbox.queue.push_back(Packet { from, bytes });
+        mailbox.queue.push_back(Packet { from, ecn, bytes });
     }
 
     fn remove(&mut self, address: SocketAddr) {
         if let Some(mut mailbox) = self.mailboxes.remove(&address) {
+            self.nats.leave(address);
             self.stats.abandoned += mailbox.queue.len() as u64;
             self.recycle(mailbox.queue.drain(..));
         }
@@ -334,6 +356,7 @@ impl Default for State {
             pool: Vec::new(),
             trace: Fnv::new(),
             stats: MemoryStats::default(),
+            nats: Nats::default(),
             hosts: 0,
             plugged: 0,
         }

@@ -135,3 +135,20 @@ fn the_trace_tells_runs_apart() {
     // Fixed for good: a change here means that recorded runs no longer compare.
     assert_eq!(run(5, 1, false), 0xA352_8FBC_42DF_1C27);
 }
+
+#[test]
+fn marks_travel_and_are_in_the_trace() {
+    let run = |ecn: Ecn| {
+        let (network, mut a, mut b) = pair();
+        a.send_marked(NOW, b.local_addr(), ecn, b"x").unwrap();
+        let mut marks = Vec::new();
+        b.receive_marked(NOW, &mut |arrival| marks.push(arrival.ecn)).unwrap();
+        assert_eq!(marks, [ecn]);
+        network.trace_hash()
+    };
+    assert_eq!(run(Ecn::Capable0), run(Ecn::Capable0));
+    assert_ne!(run(Ecn::Capable0), run(Ecn::CongestionExperienced));
+    let (network, mut a, b) = pair();
+    a.send(NOW, b.local_addr(), b"x").unwrap();
+    assert_eq!(run(Ecn::NotCapable), network.trace_hash(), "no mark is no mark, however it is sent");
+}

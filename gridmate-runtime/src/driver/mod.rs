@@ -14,9 +14,11 @@
 #[cfg(not(target_family = "wasm"))]
 mod clock;
 mod conditioned;
+mod direction;
 mod fnv;
 mod held;
 mod memory;
+mod memory_nat;
 #[cfg(feature = "udp")]
 mod udp;
 
@@ -28,6 +30,7 @@ use crate::time::Instant;
 pub use clock::{Clock, Tick, Ticker};
 pub use conditioned::{Conditioned, ConditionedStats};
 pub use memory::{MemoryDriver, MemoryNetwork, MemoryStats};
+pub use memory_nat::MemoryNat;
 #[cfg(feature = "udp")]
 pub use udp::{GrantedBuffers, UdpConfig, UdpDriver};
 
@@ -125,6 +128,15 @@ pub trait Driver: Send {
     /// As [`receive`](Self::receive).
     fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError>;
 
+    /// The same, with what the network is said to have written on the datagram: how a model of a network above a driver
+    /// hands on its marks. Drivers that cannot forge them leave this alone, and the mark is lost.
+    ///
+    /// # Errors
+    /// As [`receive`](Self::receive).
+    fn send_marked(&mut self, now: Instant, to: SocketAddr, _ecn: Ecn, datagram: &[u8]) -> Result<(), DriverError> {
+        self.send(now, to, datagram)
+    }
+
     /// Passes on everything queued.
     ///
     /// # Errors
@@ -158,6 +170,10 @@ impl<D: Driver + ?Sized> Driver for Box<D> {
 
     fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
         (**self).send(now, to, datagram)
+    }
+
+    fn send_marked(&mut self, now: Instant, to: SocketAddr, ecn: Ecn, datagram: &[u8]) -> Result<(), DriverError> {
+        (**self).send_marked(now, to, ecn, datagram)
     }
 
     fn flush(&mut self, now: Instant) -> Result<(), DriverError> {

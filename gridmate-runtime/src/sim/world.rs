@@ -5,8 +5,10 @@ use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use super::{LinkConfig, LinkConfigError};
-use crate::driver::{Conditioned, Driver, DriverError, DriverStats, MemoryDriver, MemoryNetwork};
+use super::{LinkConfig, LinkConfigError, NatConfig, SkewedClock};
+use crate::driver::{
+    Arrival, Conditioned, Driver, DriverError, DriverStats, Ecn, MemoryDriver, MemoryNat, MemoryNetwork,
+};
 use crate::node::{Node, NodeConfig, NodeError};
 use crate::replica::ReplicaManager;
 use crate::rng::Rng;
@@ -34,6 +36,8 @@ pub struct World {
     network: MemoryNetwork,
     nodes: BTreeMap<usize, Node>,
     links: BTreeMap<usize, SharedLink>,
+    /// Of nodes whose clock is not the world's.
+    clocks: BTreeMap<usize, SkewedClock>,
     addresses: Vec<SocketAddr>,
     link: LinkConfig,
     rng: Rng,
@@ -93,6 +97,7 @@ impl World {
             network: MemoryNetwork::new(),
             nodes: BTreeMap::new(),
             links: BTreeMap::new(),
+            clocks: BTreeMap::new(),
             addresses: Vec::new(),
             link,
             rng: Rng::new(seed),
@@ -107,7 +112,7 @@ impl World {
     /// # Errors
     /// See [`WorldError`].
     pub fn host(&mut self, config: NodeConfig) -> Result<NodeKey, WorldError> {
-        let (link, seed) = self.plug_in()?;
+        let (link, seed) = self.plug_in(self.network.bind_any()?)?;
         let node = Node::host(link.clone(), config.seed(seed))?;
         Ok(self.add(node, link))
     }
@@ -117,10 +122,39 @@ impl World {
     /// # Errors
     /// See [`WorldError`].
     pub fn join(&mut self, host: NodeKey, config: NodeConfig) -> Result<NodeKey, WorldError> {
-        let (link, seed) = self.plug_in()?;
-        let address = self.addresses[host.0];
-        let node = Node::join(link.clone(), address, config.seed(seed))?;
-        Ok(self.add(node, link))
+        self.join_with(self.network.bind_any()?, host, config)
+    }
+
+    /// Adds a box that translates the addresses of the nodes that [`join_behind`](Self::join_behind) puts there.
+    ///
+    /// # Errors
+    /// [`WorldError::Driver`].
+    pub fn nat(&mut self, config: NatConfig) -> Result<MemoryNat, WorldError> {
+        Ok(self.network.nat(config)?)
+    }
+
+    /// Adds a node behind a box of this world that joins the session of `host`.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use gridmate_runtime::sim::{LinkConfig, NatConfig, NatKind, World};
+    /// use gridmate_runtime::{NodeConfig, Registry};
+    ///
+    /// let registry = Registry::builder().build()?;
+    /// let mut world = World::new(7, 30, LinkConfig::perfect())?;
+    /// let host = world.host(NodeConfig::new(registry.clone()))?;
+    /// let home = world.nat(NatConfig::new(NatKind::Symmetric))?;
+    /// world.join_behind(&home, host, NodeConfig::new(registry))?;
+    /// world.run_for(Duration::from_secs(1));
+    /// assert_eq!(world.node(host).members().count(), 2);
+    /// home.rebind(); // the client's public port changes now
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    ///
+    /// # Errors
+    /// See [`WorldError`].
+    pub fn join_behind(&mut self, nat: &MemoryNat, host: NodeKey, config: NodeConfig) -> Result<NodeKey, WorldError> {
+        self.join_with(nat.bind_any()?, host, config)
     }
 
     /// A node.
@@ -156,11 +190,13 @@ impl World {
 
     /// Ticks every node once, then lets one interval pass.
     pub fn step(&mut self) {
-        for node in self.nodes.values_mut() {
+        for (key, node) in &mut self.nodes {
+            let now = self.clocks.get(key).map_or(self.now, |clock| clock.read(self.now));
             // A driver in memory fails only when it is unplugged: the node has crashed and will be removed.
-            let _ = node.tick(self.now);
+            let _ = node.tick(now);
         }
         self.now += self.interval;
+        self.links.values().for_each(|link| link.set_now(self.now));
     }
 
     /// Steps until `span` has passed.
@@ -198,18 +234,39 @@ impl World {
 
     /// Cuts or mends both directions between two nodes.
     pub fn partition(&mut self, a: NodeKey, b: NodeKey, cut: bool) {
-        for (from, to) in [(a, b), (b, a)] {
-            let address = self.addresses[to.0];
-            if let Some(link) = self.links.get(&from.0) {
-                link.with(|driver| driver.partition(address, cut));
-            }
+        self.partition_one_way(a, b, cut);
+        self.partition_one_way(b, a, cut);
+    }
+
+    /// Cuts or mends the way from one node to another. Not between two nodes behind different boxes: neither end knows the
+    /// other's address.
+    pub fn partition_one_way(&mut self, from: NodeKey, to: NodeKey, cut: bool) {
+        // At both ends: one of them may be behind a box, and then only that one knows the other's address.
+        let (source, destination) = (self.addresses[from.0], self.addresses[to.0]);
+        if let Some(link) = self.links.get(&from.0) {
+            link.with(|driver| driver.partition_to(destination, cut));
         }
+        if let Some(link) = self.links.get(&to.0) {
+            link.with(|driver| driver.partition_from(source, cut));
+        }
+    }
+
+    /// Gives a node a clock of its own from the next tick on; links go by the world's all the same. A clock that is behind
+    /// the one before it must first catch up.
+    pub fn set_clock(&mut self, key: NodeKey, clock: SkewedClock) {
+        self.clocks.insert(key.0, clock);
+    }
+
+    /// The clock that was given to a node, to make it jump or drift.
+    pub fn clock(&mut self, key: NodeKey) -> Option<&mut SkewedClock> {
+        self.clocks.get_mut(&key.0)
     }
 
     /// Ends a node without a word to anyone.
     pub fn crash(&mut self, key: NodeKey) {
         self.nodes.remove(&key.0);
         self.links.remove(&key.0);
+        self.clocks.remove(&key.0);
         self.network.unplug(self.addresses[key.0]);
     }
 
@@ -224,9 +281,17 @@ impl World {
         self.network.trace_hash()
     }
 
-    fn plug_in(&mut self) -> Result<(SharedLink, u64), WorldError> {
-        let driver = Conditioned::new(self.network.bind_any()?, self.link, self.rng.next_u64())?;
-        Ok((SharedLink(Arc::new(Mutex::new(driver))), self.rng.next_u64()))
+    fn join_with(&mut self, driver: MemoryDriver, host: NodeKey, config: NodeConfig) -> Result<NodeKey, WorldError> {
+        let (link, seed) = self.plug_in(driver)?;
+        let address = self.addresses[host.0];
+        let node = Node::join(link.clone(), address, config.seed(seed))?;
+        Ok(self.add(node, link))
+    }
+
+    fn plug_in(&mut self, driver: MemoryDriver) -> Result<(SharedLink, u64), WorldError> {
+        let driver = Conditioned::new(driver, self.link, self.rng.next_u64())?;
+        let plug = Plug { driver, now: self.now };
+        Ok((SharedLink(Arc::new(Mutex::new(plug))), self.rng.next_u64()))
     }
 
     fn add(&mut self, node: Node, link: SharedLink) -> NodeKey {
@@ -238,13 +303,29 @@ impl World {
     }
 }
 
-/// A driver that the world keeps a hand on.
+/// A driver that the world keeps a hand on. It goes by the world's time, whatever the node takes for it.
 #[derive(Clone, Debug)]
-struct SharedLink(Arc<Mutex<Conditioned<MemoryDriver>>>);
+struct SharedLink(Arc<Mutex<Plug>>);
+
+#[derive(Debug)]
+struct Plug {
+    driver: Conditioned<MemoryDriver>,
+    now: Instant,
+}
 
 impl SharedLink {
     fn with<R>(&self, f: impl FnOnce(&mut Conditioned<MemoryDriver>) -> R) -> R {
-        f(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner))
+        self.at(|driver, _| f(driver))
+    }
+
+    fn at<R>(&self, f: impl FnOnce(&mut Conditioned<MemoryDriver>, Instant) -> R) -> R {
+        let mut plug = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = plug.now;
+        f(&mut plug.driver, now)
+    }
+
+    fn set_now(&self, now: Instant) {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).now = now;
     }
 }
 
@@ -253,16 +334,28 @@ impl Driver for SharedLink {
         self.with(|driver| driver.local_addr())
     }
 
-    fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
-        self.with(|driver| driver.receive(now, sink))
+    fn receive(&mut self, _: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
+        self.at(|driver, now| driver.receive(now, sink))
     }
 
-    fn send(&mut self, now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
-        self.with(|driver| driver.send(now, to, datagram))
+    fn receive_marked(&mut self, _: Instant, sink: &mut dyn FnMut(Arrival<'_>)) -> Result<(), DriverError> {
+        self.at(|driver, now| driver.receive_marked(now, sink))
     }
 
-    fn flush(&mut self, now: Instant) -> Result<(), DriverError> {
-        self.with(|driver| driver.flush(now))
+    fn max_datagram(&self) -> usize {
+        self.with(|driver| driver.max_datagram())
+    }
+
+    fn send(&mut self, _: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
+        self.at(|driver, now| driver.send(now, to, datagram))
+    }
+
+    fn send_marked(&mut self, _: Instant, to: SocketAddr, ecn: Ecn, datagram: &[u8]) -> Result<(), DriverError> {
+        self.at(|driver, now| driver.send_marked(now, to, ecn, datagram))
+    }
+
+    fn flush(&mut self, _: Instant) -> Result<(), DriverError> {
+        self.at(|driver, now| driver.flush(now))
     }
 
     fn stats(&self) -> DriverStats {
@@ -273,3 +366,7 @@ impl Driver for SharedLink {
         self.with(|driver| driver.entropy())
     }
 }
+
+#[cfg(test)]
+#[path = "world_tests.rs"]
+mod tests;
