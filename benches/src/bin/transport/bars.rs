@@ -72,7 +72,7 @@ pub fn print(cases: &[Case]) {
 }
 
 fn bar(name: &str, value: f64, limit: f64, holds: bool) {
-    println!("bar={name} value={value:.3} limit={limit} {}", if holds { "yes" } else { "NO" });
+    println!("bar={name} value={value:.4} limit={limit} {}", if holds { "yes" } else { "NO" });
 }
 
 fn ours<'a>(cases: &'a [Case], name: &str) -> Option<(&'a Row, &'a Case)> {

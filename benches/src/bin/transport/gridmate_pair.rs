@@ -82,7 +82,8 @@ impl Side {
                     endpoint.accept(now, connection, b"").expect("one who waits");
                 }
                 CarrierEvent::Connected { connection, .. } => *to = Some(connection),
-                other => panic!("{other:?}"),
+                CarrierEvent::Disconnected { reason, .. } => panic!("disconnected: {reason:?}"),
+                _ => {}
             }
         }
     }

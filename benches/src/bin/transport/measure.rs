@@ -26,9 +26,17 @@ const PATIENCE: usize = 100_000;
 /// Passes in which unreliable messages that wait may still come.
 const LATE_PASSES: usize = 4;
 
-/// What runs in turns: so and so often what a case is about, and for how many messages that counts.
+/// What runs in turns.
 trait Load {
-    fn run(&mut self, pair: &mut dyn Pair, times: usize, row: Option<&mut Row>) -> u64;
+    /// So many times what the case is about.
+    fn run(&mut self, pair: &mut dyn Pair, times: usize) -> Outcome;
+}
+
+struct Outcome {
+    messages: u64,
+    /// What the load itself observes.
+    metric: &'static str,
+    value: f64,
 }
 
 /// `batch` messages a tick, one way.
@@ -46,7 +54,7 @@ fn in_turns(name: &'static str, kind: Kind, libs: &[Maker], effort: Effort, load
     for (_, pair, load, times) in &mut turns {
         loop {
             let start = Instant::now();
-            load.run(&mut **pair, *times, None);
+            load.run(&mut **pair, *times);
             if start.elapsed() >= effort.turn / 2 {
                 break;
             }
@@ -58,12 +66,15 @@ fn in_turns(name: &'static str, kind: Kind, libs: &[Maker], effort: Effort, load
             let at = (round + turn) % libs.len();
             let (row, pair, load, times) = &mut turns[at];
             // What was disturbed while the others had their turn.
-            load.run(&mut **pair, (*times / 16).max(1), None);
+            load.run(&mut **pair, (*times / 16).max(1));
             let (sent, allocated, start) = (Sent::now(), allocations(), ProcessTime::now());
-            let messages = load.run(&mut **pair, *times, Some(row)) as f64;
-            row.push("cpu_ns_per_msg", start.elapsed().as_nanos() as f64 / messages);
-            row.push("allocs_per_msg", (allocations() - allocated) as f64 / messages);
-            push_sent(row, Sent::now().since(sent), messages);
+            let outcome = load.run(&mut **pair, *times);
+            let (took, allocated, sent) = (start.elapsed(), allocations() - allocated, Sent::now().since(sent));
+            let messages = outcome.messages as f64;
+            row.push("cpu_ns_per_msg", took.as_nanos() as f64 / messages);
+            row.push("allocs_per_msg", allocated as f64 / messages);
+            push_sent(row, sent, messages);
+            row.push(outcome.metric, outcome.value);
         }
     }
     Case { name, rows: turns.into_iter().map(|(row, ..)| row).collect() }
@@ -129,19 +140,16 @@ impl Ticks {
 }
 
 impl Load for Ticks {
-    fn run(&mut self, pair: &mut dyn Pair, times: usize, row: Option<&mut Row>) -> u64 {
+    fn run(&mut self, pair: &mut dyn Pair, times: usize) -> Outcome {
         let (sent, arrived) = (self.sent, self.arrived);
         for _ in 0..times {
             self.tick(pair);
         }
         self.pass_until_all(pair, LATE_PASSES);
         let (sent, arrived) = (self.sent - sent, self.arrived - arrived);
-        if let Some(row) = row {
-            row.push("delivered", arrived as f64 / sent as f64);
-        }
         // Lost ones are not waited for in the next turn.
         self.arrived = self.sent;
-        sent
+        Outcome { messages: sent, metric: "delivered", value: arrived as f64 / sent as f64 }
     }
 }
 
@@ -187,16 +195,14 @@ impl Pings {
 }
 
 impl Load for Pings {
-    fn run(&mut self, pair: &mut dyn Pair, times: usize, row: Option<&mut Row>) -> u64 {
+    fn run(&mut self, pair: &mut dyn Pair, times: usize) -> Outcome {
         self.times.clear();
         for _ in 0..times {
             self.ping(pair);
         }
-        if let Some(row) = row {
-            self.times.sort_unstable();
-            row.push("rtt_us", self.times[times / 2].as_nanos() as f64 / 1e3);
-        }
-        2 * times as u64
+        self.times.sort_unstable();
+        let median = self.times[times / 2].as_nanos() as f64 / 1e3;
+        Outcome { messages: 2 * times as u64, metric: "rtt_us", value: median }
     }
 }
 

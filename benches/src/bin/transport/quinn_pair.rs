@@ -138,7 +138,7 @@ impl Pair for Quinn {
     /// There is no other clock than the real one here.
     fn idle(&mut self) -> Duration {
         let start = Instant::now();
-        self.runtime.block_on(sleep(FRAME));
+        self.runtime.block_on(async { sleep(FRAME).await });
         start.elapsed()
     }
 
