@@ -3,6 +3,7 @@
 use std::alloc::{GlobalAlloc, Layout, System};
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering::Relaxed};
 
+/// The system's allocator, with a count of what it is asked for.
 pub struct Counting;
 
 static COUNT: AtomicU64 = AtomicU64::new(0);

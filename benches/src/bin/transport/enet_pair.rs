@@ -9,6 +9,7 @@ use rusty_enet::{Event, Host, HostSettings, Packet, PacketKind, PeerID};
 
 use crate::pair::{End, FRAME, Pair, socket};
 
+/// Two hosts with one peer each.
 pub struct Enet {
     hosts: [Host<UdpSocket>; 2],
     kind: PacketKind,
@@ -17,6 +18,7 @@ pub struct Enet {
 }
 
 impl Enet {
+    /// Connected when it returns.
     pub fn new(reliable: bool) -> Self {
         let ahead = Rc::new(Cell::new(Duration::ZERO));
         let start = Instant::now();

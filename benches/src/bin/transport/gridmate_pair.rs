@@ -16,6 +16,7 @@ const UNRELIABLE: ChannelId = ChannelId(1);
 /// How long a message may take that another thread brings.
 const PATIENCE: Duration = Duration::from_secs(1);
 
+/// Two endpoints with one connection.
 pub struct Gridmate {
     ends: [Side; 2],
     channel: ChannelId,

@@ -90,9 +90,13 @@ fn main() -> ExitCode {
         }
     };
     let cases = run(&options);
+    if cases.iter().all(|case| case.rows.is_empty()) {
+        eprintln!("no case of that name, or no library of that name in it");
+        return ExitCode::from(2);
+    }
     cases.iter().for_each(Case::print_table);
     bars::print(&cases);
-    if cases.is_empty() { ExitCode::FAILURE } else { ExitCode::SUCCESS }
+    ExitCode::SUCCESS
 }
 
 fn run(options: &Options) -> Vec<Case> {

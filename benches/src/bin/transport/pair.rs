@@ -20,10 +20,12 @@ pub const DATAGRAM: usize = 1_200;
 pub enum End {
     /// The one that messages come from, but for the answers of a ping.
     Near = 0,
+    /// The one that they go to.
     Far = 1,
 }
 
 impl End {
+    /// The other one.
     pub const fn other(self) -> Self {
         match self {
             Self::Near => Self::Far,
@@ -58,6 +60,7 @@ pub trait Pair {
 /// How a pair is to carry its messages.
 #[derive(Clone, Copy)]
 pub struct Kind {
+    /// All arrive, in order.
     pub reliable: bool,
     /// Bytes of a message.
     pub size: usize,

@@ -21,6 +21,7 @@ const PATIENCE: Duration = Duration::from_millis(20);
 /// As often as the others make sure that the peer is still there; without it a silent connection ends.
 const KEEP_ALIVE: Duration = Duration::from_secs(1);
 
+/// A connection with a stream that goes both ways.
 pub struct Quinn {
     runtime: Runtime,
     connections: [Connection; 2],
@@ -32,6 +33,7 @@ pub struct Quinn {
 }
 
 impl Quinn {
+    /// Connected when it returns.
     pub fn new(kind: Kind) -> Self {
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().expect("a runtime");
         let (connections, streams, endpoints) = runtime.block_on(connect());

@@ -18,6 +18,7 @@ pub struct Raw {
 }
 
 impl Raw {
+    /// Two sockets.
     pub fn new() -> Self {
         let sockets = [(); 2].map(|()| socket().expect("a socket"));
         let addresses = [0, 1].map(|end: usize| sockets[end].local_addr().expect("an address"));
@@ -61,6 +62,7 @@ pub struct Packed {
 }
 
 impl Packed {
+    /// Two sockets.
     pub fn new() -> Self {
         Self { raw: Raw::new(), queued: [(); 2].map(|()| Vec::with_capacity(BUFFER)) }
     }

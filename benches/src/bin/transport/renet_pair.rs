@@ -15,6 +15,7 @@ const PROTOCOL: u64 = 1;
 /// Of a channel's memory and of a tick's traffic: the defaults carry neither a megabyte nor 64 messages of 1000 bytes.
 const ROOM: usize = 64 << 20;
 
+/// A server and its one client.
 pub struct Renet {
     server: RenetServer,
     server_transport: NetcodeServerTransport,
@@ -24,6 +25,7 @@ pub struct Renet {
 }
 
 impl Renet {
+    /// Connected when it returns.
     pub fn new(reliable: bool) -> Self {
         let (near, far) = (socket().expect("a socket"), socket().expect("a socket"));
         let address = near.local_addr().expect("an address");

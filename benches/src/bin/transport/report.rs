@@ -7,12 +7,14 @@ pub struct Row {
     metrics: Vec<(&'static str, Vec<f64>)>,
 }
 
+/// All that were measured in the same way.
 pub struct Case {
     pub name: &'static str,
     pub rows: Vec<Row>,
 }
 
 impl Row {
+    /// Without figures yet.
     pub const fn new(lib: &'static str) -> Self {
         Self { lib, metrics: Vec::new() }
     }
@@ -25,10 +27,12 @@ impl Row {
         }
     }
 
+    /// One value per round.
     pub fn rounds(&self, metric: &str) -> Option<&[f64]> {
         self.metrics.iter().find(|(name, _)| *name == metric).map(|(_, rounds)| &rounds[..])
     }
 
+    /// What is reported.
     pub fn median(&self, metric: &str) -> Option<f64> {
         self.rounds(metric).map(|rounds| median(rounds.to_vec()))
     }
@@ -41,10 +45,12 @@ impl Row {
 }
 
 impl Case {
+    /// That of a library.
     pub fn row(&self, lib: &str) -> Option<&Row> {
         self.rows.iter().find(|row| row.lib == lib)
     }
 
+    /// A line per library and metric.
     pub fn print_lines(&self) {
         for row in &self.rows {
             for (metric, rounds) in &row.metrics {
@@ -82,6 +88,7 @@ impl Case {
     }
 }
 
+/// The middle one, or between the two in the middle.
 pub fn median(mut values: Vec<f64>) -> f64 {
     values.sort_by(f64::total_cmp);
     let middle = values.len() / 2;

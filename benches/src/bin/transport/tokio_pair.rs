@@ -10,6 +10,7 @@ use tokio::runtime::{Builder, Runtime};
 
 use crate::pair::{DATAGRAM, End, Pair, socket};
 
+/// A socket here, and one on a thread that answers.
 pub struct RawTokio {
     runtime: Runtime,
     near: UdpSocket,
@@ -19,6 +20,7 @@ pub struct RawTokio {
 }
 
 impl RawTokio {
+    /// Starts the thread.
     pub fn new() -> Self {
         let runtime = runtime();
         let near = {
@@ -29,9 +31,7 @@ impl RawTokio {
         let address = far.local_addr().expect("an address");
         let stop = Arc::new(AtomicBool::new(false));
         let stopped = Arc::clone(&stop);
-        let echo = std::thread::spawn(move || {
-            runtime_of_echo(far, &stopped);
-        });
+        let echo = std::thread::spawn(move || echo(far, &stopped));
         Self { runtime, near, far: address, stop, echo: Some(echo) }
     }
 }
@@ -40,7 +40,7 @@ fn runtime() -> Runtime {
     Builder::new_current_thread().enable_io().build().expect("a runtime")
 }
 
-fn runtime_of_echo(socket: std::net::UdpSocket, stop: &AtomicBool) {
+fn echo(socket: std::net::UdpSocket, stop: &AtomicBool) {
     runtime().block_on(async {
         let socket = UdpSocket::from_std(socket).expect("a socket");
         let mut buffer = [0; DATAGRAM];

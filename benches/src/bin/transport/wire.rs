@@ -17,16 +17,19 @@ static BYTES: AtomicU64 = AtomicU64::new(0);
 pub struct Sent {
     /// System calls that sent something.
     pub calls: u64,
+    /// As they leave, after the system has cut what it was to cut.
     pub datagrams: u64,
     /// Of UDP payload.
     pub bytes: u64,
 }
 
 impl Sent {
+    /// By all sockets of the process.
     pub fn now() -> Self {
         Self { calls: CALLS.load(Relaxed), datagrams: DATAGRAMS.load(Relaxed), bytes: BYTES.load(Relaxed) }
     }
 
+    /// What came after.
     pub const fn since(self, before: Self) -> Self {
         Self {
             calls: self.calls - before.calls,
@@ -35,6 +38,7 @@ impl Sent {
         }
     }
 
+    /// Both.
     pub const fn plus(self, other: Self) -> Self {
         Self {
             calls: self.calls + other.calls,
