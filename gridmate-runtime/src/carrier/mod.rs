@@ -60,6 +60,7 @@
 
 mod ack;
 mod config;
+mod congestion;
 mod connection;
 mod demux;
 mod endpoint;
@@ -82,6 +83,7 @@ mod unreliable;
 mod tests;
 
 pub use config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
+pub use congestion::{Acked, Adaptive, Bandwidth, Congestion, CongestionConfig, Cubic, Fixed, Lost, Pacer, Unlimited};
 pub use endpoint::Endpoint;
 pub use error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
 pub use events::CarrierEvent;
