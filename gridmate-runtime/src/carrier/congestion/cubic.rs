@@ -119,13 +119,11 @@ impl Cubic {
         self.recovery = Some(now);
     }
 
-    /// Takes back what shrank the window since `before` was copied from it at `then`.
-    pub(super) fn restore(&mut self, before: &Self, then: Instant, now: Instant) {
-        (self.window, self.threshold) = (before.window, before.threshold);
-        (self.prior, self.top, self.epoch) = (before.prior, before.top, before.epoch.clone());
-        if let Some(epoch) = &mut self.epoch {
-            epoch.start += now - then;
-        }
+    /// Shrinks the window to `percent` of itself, not because it was too large for the path, and begins to grow from there:
+    /// as fast as any other flow that does so at the same time, whatever its window is. Thus they converge.
+    pub(super) fn step_back(&mut self, now: Instant, percent: u64) {
+        self.shrink(now, percent);
+        (self.prior, self.top) = (self.window, self.window);
     }
 
     fn grow(&mut self, now: Instant, bytes: u64) {

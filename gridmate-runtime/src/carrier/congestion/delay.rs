@@ -1,1 +1,75 @@
-//! How long the queue is.
+//! How long the queue is that one's packets stand in.
+//!
+//! The base is the shortest round trip of the last minute, taken for that of an empty queue (compare LEDBAT, RFC 6817). The
+//! standing round trip is the shortest of the last half to whole round trip (compare Copa, section 2.1 of the NSDI 2018
+//! paper): a minimum, because jitter and the ticks of both programs only ever add. The queue is the difference.
+
+use core::time::Duration;
+
+use crate::time::Instant;
+
+/// Spans of [`SPAN`] that the base is the minimum of, count.
+const SPANS: usize = 6;
+
+/// How long one of them is. A path that got longer is believed after a minute; until then it looks like a queue, which costs
+/// little, since a queue that nothing drains is ignored.
+const SPAN: Duration = Duration::from_secs(10);
+
+/// The queue seen by one connection.
+#[derive(Clone, Debug)]
+pub(super) struct Delay {
+    /// Minimum of each span, newest first.
+    spans: [Duration; SPANS],
+    span_end: Instant,
+    /// Minimum of this half round trip and of the one before.
+    halves: [Duration; 2],
+    half_end: Instant,
+}
+
+impl Delay {
+    pub(super) const fn new() -> Self {
+        Self {
+            spans: [Duration::MAX; SPANS],
+            span_end: Instant::ZERO,
+            halves: [Duration::MAX; 2],
+            half_end: Instant::ZERO,
+        }
+    }
+
+    /// A round trip was measured. It says nothing about how long the queue is now when the packet is an `old` one.
+    pub(super) fn sample(&mut self, now: Instant, latest: Duration, smoothed: Duration, old: bool) {
+        if now >= self.span_end {
+            let missed = (now - self.span_end).as_micros() / SPAN.as_micros();
+            let shift = usize::try_from(missed).unwrap_or(SPANS).saturating_add(1).min(SPANS);
+            self.spans.rotate_right(shift % SPANS);
+            self.spans[..shift].fill(Duration::MAX);
+            self.span_end = now + SPAN;
+        }
+        self.spans[0] = self.spans[0].min(latest);
+        if old {
+            return;
+        }
+        if now >= self.half_end {
+            self.halves = [Duration::MAX, self.halves[0]];
+            self.half_end = now + smoothed / 2;
+        }
+        self.halves[0] = self.halves[0].min(latest);
+    }
+
+    /// Forgets the standing round trip: what is measured from now on is different.
+    pub(super) fn restart(&mut self) {
+        self.halves = [Duration::MAX; 2];
+        self.half_end = Instant::ZERO;
+    }
+
+    /// The round trip without a queue.
+    pub(super) fn base(&self) -> Duration {
+        self.spans.iter().copied().min().unwrap_or(Duration::MAX)
+    }
+
+    /// How much longer it takes now; `None` until half a round trip was watched.
+    pub(super) fn queue(&self) -> Option<Duration> {
+        let [this, last] = self.halves;
+        (last < Duration::MAX).then(|| this.min(last).saturating_sub(self.base()))
+    }
+}

@@ -16,7 +16,7 @@ const BYTE: i128 = 1_000_000;
 
 /// Spreads traffic over time: a token bucket.
 ///
-/// It fills at the rate and holds what the rate yields in 50 ms, and no less than 16 datagrams of 1,200 bytes. So a program
+/// It fills at the rate and holds what the rate yields in 50 ms and one datagram, and no less than 16 datagrams of 1,200 bytes. So a program
 /// that flushes 20 to 60 times a second sends the whole rate, and one that was silent for a minute does not send a minute's
 /// worth at once. Until a rate is set, everything may leave.
 ///
@@ -105,13 +105,15 @@ impl Pacer {
     }
 
     fn level_at(&self, now: Instant) -> i128 {
-        let gained = i128::from(micros(now - self.as_of)) * i128::from(self.rate);
+        let gained = i128::from(micros(now - self.as_of)).saturating_mul(i128::from(self.rate));
         self.level.saturating_add(gained).min(self.capacity())
     }
 
-    /// Tokens the bucket holds. The span is short enough for any rate.
+    /// Tokens the bucket holds. The remainder that is too small for a datagram has its place beside a full span's worth, or
+    /// the longest ticks would lose it.
     fn capacity(&self) -> i128 {
-        (i128::from(self.rate) * i128::from(micros(SPAN))).max(i128::from(LEAST_BURST) * BYTE)
+        let span = i128::from(self.rate) * i128::from(micros(SPAN)) + i128::from(DATAGRAM) * BYTE;
+        span.max(i128::from(LEAST_BURST) * BYTE)
     }
 }
 
@@ -140,7 +142,7 @@ mod tests {
         for rate in [2_000, 31_999, 250_000, 6_250_001, 125_000_000] {
             for tick_us in [1_000, 8_333, 16_667, 33_333, 50_000] {
                 let got = paced(rate, Duration::from_micros(tick_us), 20);
-                assert!(got <= rate && rate - got <= 1 + rate / 1_000 + 60, "{rate} with ticks of {tick_us} us: {got}");
+                assert!(rate.abs_diff(got) <= 1 + rate / 1_000 + 60, "{rate} with ticks of {tick_us} us: {got}");
             }
         }
     }
@@ -161,7 +163,7 @@ mod tests {
         let due = u128::from(rate) * u128::from(now.as_micros()) / 1_000_000;
         // The bucket was full at the start and is all but empty at the end.
         let ahead = u128::from(sent) - due;
-        assert!(ahead <= u128::from(rate) / 20, "{ahead} bytes ahead after {} s", now.as_micros() / 1_000_000);
+        assert!(ahead <= u128::from(rate) / 20 + 1_200, "{ahead} bytes ahead after {} s", now.as_micros() / 1_000_000);
     }
 
     #[test]
@@ -169,8 +171,8 @@ mod tests {
         let mut pacer = Pacer::new();
         pacer.set_rate(Instant::ZERO, 1_000_000);
         pacer.take(50_000);
-        assert_eq!(pacer.budget(Instant::from_millis(60_000)), 50_000);
-        assert_eq!(pacer.budget(Instant::from_millis(59_000)), 50_000, "time that goes back changes nothing");
+        assert_eq!(pacer.budget(Instant::from_millis(60_000)), 51_200);
+        assert_eq!(pacer.budget(Instant::from_millis(59_000)), 51_200, "time that goes back changes nothing");
     }
 
     #[test]
@@ -207,7 +209,7 @@ mod tests {
     fn a_change_of_rate_keeps_what_was_saved() {
         let mut pacer = Pacer::new();
         pacer.set_rate(Instant::ZERO, 1_000_000);
-        pacer.take(50_000);
+        pacer.take(51_200);
         pacer.set_rate(Instant::from_millis(10), 2_000_000);
         assert_eq!(pacer.budget(Instant::from_millis(20)), 10_000 + 20_000);
         pacer.set_rate(Instant::from_millis(20), 1);
