@@ -1,16 +1,17 @@
 //! Congestion control by loss and delay.
 //!
-//! Underneath is [`Cubic`]. Beyond what Cubic does, the window shrinks when a queue stands in the path that is longer than
-//! the target, as far as is needed to empty it. If the queue is ours, that works within a few round trips. If it is still
-//! there after [`PATIENCE`], somebody else keeps it full, as loss-based control does and as Copa (NSDI 2018, section 2.2)
-//! recognises it. To go on yielding would be to starve, so the window becomes what Cubic would have made of it all along, and
-//! delay is ignored until the queue is seen empty.
+//! Underneath is [`Cubic`]. Beyond what Cubic does, the window shrinks when a queue longer than the target stands in the path,
+//! as far as is needed to empty it. If the queue is ours, that works within a few round trips, and when the queue is back,
+//! so is the window. If it does not empty, or is back while the window is still small, somebody else took our place, as
+//! control by loss alone does; Copa (NSDI 2018, section 2.2) recognises it much like this. To go on yielding would be to
+//! starve, so the window goes back to what Cubic would have made of it, and delay is ignored for a while; for longer each
+//! time that happens again.
 
 use core::time::Duration;
 
 use super::cubic::Cubic;
 use super::delay::Delay;
-use super::{Acked, Congestion, DATAGRAM, Lost, micros, scale, size};
+use super::{Acked, Congestion, DATAGRAM, Lost, micros, scale};
 use crate::time::Instant;
 
 /// A queue shorter than this is never worth giving way to: ticks alone make as much.
@@ -22,40 +23,67 @@ const TARGET_DIVISOR: u32 = 4;
 /// A queue of this part of the target is empty.
 const EMPTY_DIVISOR: u32 = 2;
 
+/// What of the window that just fills the path is aimed at when giving way, percent: with less than all of it the queue
+/// empties, and all flows see how long the round trip is without it.
+const AIM: u64 = 95;
+
 /// What the window keeps when it gives way, percent, at least and at most.
 const KEEP: (u64, u64) = (40, 85);
 
-/// What of the window that just fills the path is aimed at, percent.
-const AIM: u64 = 95;
-
 /// Round trips that a queue is given to empty, count.
-const PATIENCE: u32 = 6;
+const PATIENCE: u32 = 4;
 
-/// How long to compete before trying again, round trips, at first and at most.
-const HOLD: (u32, u32) = (20, 160);
-
-/// Below this part of the window that used to make a queue, percent, somebody else took our place.
-const LOST_GROUND: usize = 90;
+/// With less than this part of the window that used to make a queue, percent, somebody else took our place. Flows that give
+/// way together get closer to each other by less than that at a time.
+const LOST_GROUND: u64 = 85;
 
 /// What that window keeps from one time to the next, percent.
-const ANCHOR: usize = 98;
+const FADE: u64 = 98;
+
+/// When this part of a window is lost, and this many bytes, half of the window goes.
+const HEAVY_DIVISOR: u64 = 8;
+const HEAVY_LEAST: u64 = 6 * DATAGRAM;
+
+/// Round trips for which delay is ignored, count: the first time, and at most.
+const HOLD: (u32, u32) = (80, 640);
 
 /// Congestion control that gives way to a queue before it overflows. The default.
 ///
 /// It reacts to loss and to marks as [`Cubic`] does, and to a standing queue longer than 15 ms or a quarter of the round
-/// trip. Beside flows that keep queues full it does as they do, for as long as they are there.
+/// trip. When an eighth of a window is lost it halves. Beside flows that keep queues full it does as they do, for as long as they are there.
 ///
 /// ```
-/// use gridmate_runtime::carrier::{Adaptive, Congestion};
+/// use core::time::Duration;
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{Acked, Adaptive, Congestion};
 ///
-/// assert_eq!(Adaptive::new().window(), 12_000);
+/// let mut adaptive = Adaptive::new();
+/// assert_eq!(adaptive.window(), 12_000);
+///
+/// // Round trips of 40 ms, and then of 80 ms, without a loss.
+/// for ms in 1..400 {
+///     let latest = Duration::from_millis(if ms < 200 { 40 } else { 80 });
+///     let now = Instant::from_millis(1_000 + ms);
+///     adaptive.on_acked(now, Acked {
+///         bytes: 1_200,
+///         sent_at: now.saturating_sub(latest),
+///         in_flight: 0,
+///         app_limited: ms < 200,
+///         latest,
+///         smoothed: latest,
+///         least: Duration::from_millis(40),
+///     });
+/// }
+/// assert!(adaptive.window() < 100_000);
 /// ```
 #[derive(Clone, Debug)]
 pub struct Adaptive {
     cubic: Cubic,
     delay: Delay,
     mode: Mode,
-    /// How long to compete before trying again, round trips.
+    /// The window before the last loss, and what of it was lost, bytes.
+    lossy: (u64, u64),
+    /// How long to compete next time, round trips.
     hold: u32,
 }
 
@@ -63,7 +91,7 @@ pub struct Adaptive {
 enum Mode {
     /// There was no queue worth mentioning yet.
     Clear,
-    /// The window shrank to empty the queue.
+    /// The window shrank to empty the queue, or grows back after that.
     Yielding(Box<Yielding>),
     /// The queue is somebody else's. To be doubted from then on.
     Competing(Instant),
@@ -71,14 +99,14 @@ enum Mode {
 
 #[derive(Clone, Debug)]
 struct Yielding {
-    /// What the window would be if delay were ignored.
+    /// What the window would be without that.
     heedless: Cubic,
-    /// The window at which a queue of the target's length is reached, bytes, as long as nobody takes our place.
-    anchor: usize,
+    /// The window at which the queue reaches its target as long as nobody takes our place, bytes; 0 when not known.
+    anchor: u64,
     start: Instant,
     /// When the window shrank last.
     last: Instant,
-    /// The queue was empty since.
+    /// The queue was empty since, or nearly.
     emptied: bool,
 }
 
@@ -92,74 +120,93 @@ impl Adaptive {
     /// A controller in slow start, with a window of ten datagrams.
     #[must_use]
     pub const fn new() -> Self {
-        Self { cubic: Cubic::new(), delay: Delay::new(), mode: Mode::Clear, hold: HOLD.0 }
+        Self { cubic: Cubic::new(), delay: Delay::new(), mode: Mode::Clear, lossy: (u64::MAX, 0), hold: HOLD.0 }
     }
 
-    fn give_way(&mut self, now: Instant, queue: Duration) {
-        let base = micros(self.delay.base());
-        let percent = scale(AIM, base, base + micros(queue)).clamp(KEEP.0, KEEP.1);
-        self.cubic.step_back(now, percent);
-        self.delay.restart();
-    }
-
-    fn compete(&mut self, now: Instant, smoothed: Duration) {
-        let until = now + smoothed * self.hold;
-        self.hold = (self.hold * 2).min(HOLD.1);
-        if let Mode::Yielding(yielding) = core::mem::replace(&mut self.mode, Mode::Competing(until)) {
-            self.cubic = yielding.heedless;
-            self.cubic.end_slow_start();
-        }
-    }
-
+    /// There is a queue of this length.
     fn on_queue(&mut self, now: Instant, queue: Duration, smoothed: Duration) {
-        let target = LEAST_TARGET.max(self.delay.base() / TARGET_DIVISOR);
+        let base = self.delay.base();
+        let target = LEAST_TARGET.max(base / TARGET_DIVISOR);
         let empty = queue <= target / EMPTY_DIVISOR;
         // The window at which the queue was as long as the target.
-        let window = self.cubic.window();
-        let full = scale(window as u64, micros(self.delay.base() + target), micros(self.delay.base() + queue));
-        let full = size(full);
+        let full = scale(self.cubic.bytes(), micros(base + target), micros(base + queue));
         match &mut self.mode {
-            Mode::Competing(until) if empty || now >= *until => self.mode = Mode::Clear,
             Mode::Clear if queue > target => {
+                // Slow start overshoots, so that its window tells nothing.
                 let anchor = if self.cubic.in_slow_start() { 0 } else { full };
-                let heedless = self.cubic.clone();
-                self.mode =
-                    Mode::Yielding(Box::new(Yielding { heedless, anchor, start: now, last: now, emptied: false }));
-                self.give_way(now, queue);
+                self.give_way(now, queue, anchor);
             }
             Mode::Yielding(yielding) if empty => yielding.emptied = true,
-            Mode::Yielding(yielding) if queue > target => {
-                if yielding.emptied {
-                    if full + size(DATAGRAM) < yielding.anchor / 100 * LOST_GROUND {
+            Mode::Yielding(yielding) if yielding.emptied => {
+                if queue > target {
+                    if full + DATAGRAM < scale(yielding.anchor, LOST_GROUND, 100) {
                         self.compete(now, smoothed);
                     } else {
-                        self.hold = HOLD.0;
-                        yielding.anchor = full.max(yielding.anchor / 100 * ANCHOR);
-                        if full >= yielding.anchor {
-                            yielding.heedless = self.cubic.clone();
-                        }
-                        (yielding.start, yielding.last, yielding.emptied) = (now, now, false);
-                        self.give_way(now, queue);
+                        let anchor = full.max(scale(yielding.anchor, FADE, 100));
+                        self.hold = (self.hold / 2).max(HOLD.0);
+                        self.give_way(now, queue, anchor);
                     }
-                } else if now - yielding.start > smoothed * PATIENCE {
-                    self.compete(now, smoothed);
-                } else if now - yielding.last > smoothed * 3 / 2 {
-                    yielding.last = now;
-                    self.give_way(now, queue);
                 }
             }
-            Mode::Yielding(yielding) if !yielding.emptied && now - yielding.start > smoothed * PATIENCE => {
-                yielding.emptied = true;
+            Mode::Yielding(yielding) if now - yielding.start > smoothed * PATIENCE => {
+                if queue > target {
+                    self.compete(now, smoothed);
+                } else {
+                    yielding.emptied = true;
+                }
             }
+            Mode::Yielding(yielding) if queue > target && now - yielding.last > smoothed * 3 / 2 => {
+                yielding.last = now;
+                self.shrink(now, queue);
+            }
+            Mode::Competing(until) if now >= *until => self.mode = Mode::Clear,
             _ => {}
         }
     }
 
-    /// The other controller that losses and acknowledgements concern.
+    fn give_way(&mut self, now: Instant, queue: Duration, anchor: u64) {
+        let heedless = self.cubic.clone();
+        let yielding = Yielding { heedless, anchor, start: now, last: now, emptied: false };
+        match &mut self.mode {
+            Mode::Yielding(before) => **before = yielding,
+            _ => self.mode = Mode::Yielding(Box::new(yielding)),
+        }
+        self.shrink(now, queue);
+    }
+
+    fn shrink(&mut self, now: Instant, queue: Duration) {
+        let base = self.delay.base();
+        let percent = scale(AIM, micros(base), micros(base + queue)).clamp(KEEP.0, KEEP.1);
+        self.cubic.step_back(now, percent);
+        self.delay.restart();
+        // What is lost from here on belongs to no loss that shrank the window.
+        self.lossy = (u64::MAX, 0);
+    }
+
+    fn compete(&mut self, now: Instant, smoothed: Duration) {
+        let until = now + smoothed.saturating_mul(self.hold);
+        self.hold = (self.hold * 2).min(HOLD.1);
+        if let Mode::Yielding(yielding) = core::mem::replace(&mut self.mode, Mode::Competing(until)) {
+            self.cubic.resume(&yielding.heedless);
+        }
+    }
+
+    /// Cubic takes each loss for the one packet too many. When much of a window is lost, the path is worse than that.
+    fn weigh(&mut self, before: u64, lost: Lost, first: bool) {
+        if first {
+            self.lossy = (before, 0);
+        }
+        let bytes = u64::try_from(lost.bytes).unwrap_or(u64::MAX);
+        self.lossy.1 = self.lossy.1.saturating_add(bytes);
+        if self.lossy.1 >= HEAVY_LEAST.max(self.lossy.0 / HEAVY_DIVISOR) {
+            self.cubic.limit(self.lossy.0 / 2);
+        }
+    }
+
     fn heedless(&mut self) -> Option<&mut Cubic> {
         match &mut self.mode {
             Mode::Yielding(yielding) => Some(&mut yielding.heedless),
-            _ => None,
+            Mode::Clear | Mode::Competing(_) => None,
         }
     }
 }
@@ -177,13 +224,18 @@ impl Congestion for Adaptive {
             let bytes = acked.bytes.saturating_mul(heedless.window()) / window;
             heedless.on_acked(now, Acked { bytes, ..acked });
         }
+        // A window that is not used makes no queue, and need not shrink.
         if let Some(queue) = self.delay.queue().filter(|_| !old && !acked.app_limited) {
             self.on_queue(now, queue, acked.smoothed);
         }
     }
 
     fn on_lost(&mut self, now: Instant, lost: Lost) {
+        let first = !self.cubic.predates_recovery(lost.sent_at);
+        // Slow start loses as much when it overshoots, and has halved the rate then.
+        let before = if self.cubic.in_slow_start() { u64::MAX } else { self.cubic.bytes() };
         self.cubic.on_lost(now, lost);
+        self.weigh(before, lost, first);
         if let Some(heedless) = self.heedless() {
             heedless.on_lost(now, lost);
         }

@@ -94,12 +94,16 @@ impl Cubic {
         self.window < self.threshold
     }
 
-    /// Ends slow start, if that is where it is, without shrinking.
-    pub(super) fn end_slow_start(&mut self) {
-        if self.in_slow_start() {
-            self.threshold = self.window;
-            self.hystart.end();
-        }
+    /// The window.
+    pub(super) const fn bytes(&self) -> u64 {
+        self.window >> POINT
+    }
+
+    /// Goes back to the window of `before`, quickly but not at once, and grows on from there as it would have.
+    pub(super) fn resume(&mut self, before: &Self) {
+        self.hystart.end();
+        (self.prior, self.top, self.epoch) = (before.prior, before.top, None);
+        self.threshold = self.window.max(before.window);
     }
 
     /// Whether a packet left before the window last shrank.
@@ -123,7 +127,14 @@ impl Cubic {
     /// as fast as any other flow that does so at the same time, whatever its window is. Thus they converge.
     pub(super) fn step_back(&mut self, now: Instant, percent: u64) {
         self.shrink(now, percent);
-        (self.prior, self.top) = (self.window, self.window);
+        self.top = self.window;
+    }
+
+    /// Shrinks the window to `bytes` at most, beyond what the last reduction did.
+    pub(super) fn limit(&mut self, bytes: u64) {
+        self.window = self.window.min(bytes.max(LEAST_WINDOW) << POINT);
+        self.threshold = self.threshold.min(self.window);
+        self.epoch = None;
     }
 
     fn grow(&mut self, now: Instant, bytes: u64) {
@@ -196,13 +207,13 @@ impl Congestion for Cubic {
     }
 
     fn window(&self) -> usize {
-        size(self.window >> POINT)
+        size(self.bytes())
     }
 
     fn rate(&self) -> u64 {
         // A little more than a window per round trip, so that it is the window that limits (RFC 9002, section 7.7).
         let percent = if self.in_slow_start() { 200 } else { 125 };
-        scale(self.window >> POINT, percent * 10_000, micros(self.smoothed))
+        scale(self.bytes(), percent * 10_000, micros(self.smoothed))
     }
 }
 
@@ -226,4 +237,124 @@ fn flat(height: u64) -> u64 {
         }
     }
     root
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const ROUND_TRIP: Duration = Duration::from_millis(100);
+
+    fn acked(now: Instant, bytes: usize, app_limited: bool) -> Acked {
+        Acked {
+            bytes,
+            sent_at: now.saturating_sub(ROUND_TRIP),
+            in_flight: 0,
+            app_limited,
+            latest: ROUND_TRIP,
+            smoothed: ROUND_TRIP,
+            least: ROUND_TRIP,
+        }
+    }
+
+    fn lost(sent_at: Instant, persistent: bool) -> Lost {
+        Lost { bytes: 1_200, sent_at, in_flight: 0, persistent }
+    }
+
+    /// A window of a thousand datagrams, after a loss at zero.
+    fn after_loss() -> Cubic {
+        let mut cubic = Cubic::new();
+        cubic.window = (1_000 * DATAGRAM) << POINT;
+        cubic.on_lost(Instant::ZERO, lost(Instant::ZERO, false));
+        cubic
+    }
+
+    /// A window a round trip is acknowledged for so long.
+    fn feed(cubic: &mut Cubic, from: Instant, span: Duration) {
+        for ms in 1..=u64::try_from(span.as_millis()).unwrap() {
+            let now = from + Duration::from_millis(ms);
+            cubic.on_acked(now, acked(now, cubic.window() / 100, false));
+        }
+    }
+
+    #[test]
+    fn the_curve_is_that_of_the_rfc() {
+        let mut cubic = after_loss();
+        assert_eq!(cubic.window(), 840_000);
+        // K = cbrt(300 / 0.4) = 9.086 s, counted from the first acknowledgement out of recovery.
+        let start = Instant::from_millis(101);
+        feed(&mut cubic, Instant::from_millis(100), Duration::from_millis(1));
+        for (seconds, datagrams) in [(2.0_f64, 1_000.0 - 0.4 * 7.086_f64.powi(3)), (9.0, 1_000.0), (14.0, 1_047.4)] {
+            let mut cubic = cubic.clone();
+            feed(&mut cubic, start, Duration::from_secs_f64(seconds));
+            let window = cubic.window() as f64 / 1_200.0;
+            assert!((window - datagrams).abs() < datagrams * 0.02, "after {seconds} s {window}, not {datagrams}");
+        }
+    }
+
+    #[test]
+    fn there_is_one_reduction_a_round_trip() {
+        let mut cubic = after_loss();
+        let (then, later) = (Instant::from_millis(50), Instant::from_millis(100));
+        cubic.on_lost(then, lost(Instant::ZERO, false));
+        cubic.on_marked(then, Instant::ZERO);
+        assert_eq!(cubic.window(), 840_000);
+        cubic.on_marked(later, Instant::from_millis(1));
+        assert_eq!(cubic.window(), 588_000, "a mark counts as a loss");
+    }
+
+    #[test]
+    fn persistent_congestion_leaves_the_least_window() {
+        let mut cubic = after_loss();
+        cubic.on_lost(Instant::from_millis(900), lost(Instant::from_millis(800), true));
+        assert_eq!(cubic.window(), 2_400);
+        let now = Instant::from_millis(1_000);
+        cubic.on_acked(now, acked(now, 2_400, false));
+        assert_eq!(cubic.window(), 4_800, "and slow start after it");
+    }
+
+    #[test]
+    fn silence_does_not_make_it_grow() {
+        let mut cubic = after_loss();
+        feed(&mut cubic, Instant::from_millis(100), Duration::from_secs(5));
+        let before = cubic.window();
+        for ms in (5_200..60_000).step_by(100) {
+            let now = Instant::from_millis(ms);
+            cubic.on_acked(now, acked(now, 1_200, true));
+        }
+        assert_eq!(cubic.window(), before);
+        feed(&mut cubic, Instant::from_millis(60_000), Duration::from_millis(100));
+        assert!(cubic.window() - before < 12_000, "{} after {before}", cubic.window());
+    }
+
+    #[test]
+    fn slow_start_ends_when_round_trips_get_longer() {
+        let mut cubic = Cubic::new();
+        let mut now = Instant::ZERO;
+        for round in 0..20_u32 {
+            let latest = ROUND_TRIP + Duration::from_millis(20) * round.saturating_sub(3);
+            let sent_at = now;
+            now += latest;
+            for _ in 0..cubic.window() / 1_200 {
+                cubic.on_acked(now, Acked { latest, sent_at, ..acked(now, 1_200, false) });
+            }
+        }
+        assert!(!cubic.in_slow_start());
+        assert!(cubic.window() < 700_000, "{}", cubic.window());
+    }
+
+    #[test]
+    fn extremes_do_not_overflow() {
+        let end = Instant::from_micros(u64::MAX);
+        let all = Acked { bytes: usize::MAX, latest: Duration::MAX, smoothed: Duration::MAX, ..acked(end, 0, false) };
+        let mut cubic = Cubic::new();
+        for now in [Instant::ZERO, end, Instant::ZERO, end] {
+            cubic.on_acked(now, Acked { sent_at: now, ..all });
+            cubic.on_lost(now, Lost { bytes: usize::MAX, sent_at: now, in_flight: usize::MAX, persistent: false });
+            cubic.on_acked(now, Acked { sent_at: end, ..all });
+            cubic.on_acked(end, Acked { sent_at: end, smoothed: Duration::ZERO, ..all });
+            assert!(cubic.window() >= 2_400 && cubic.window() <= 1 << 30);
+            let _ = cubic.rate();
+        }
+    }
 }
