@@ -59,6 +59,7 @@
 #![forbid(unsafe_code)]
 
 mod ack;
+mod clock;
 mod config;
 mod congestion;
 mod connection;
@@ -82,6 +83,7 @@ mod unreliable;
 #[cfg(test)]
 mod tests;
 
+pub use clock::ClockFilter;
 pub use config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 pub use congestion::{Acked, Adaptive, Bandwidth, Congestion, CongestionConfig, Cubic, Fixed, Lost, Pacer, Unlimited};
 pub use endpoint::Endpoint;
