@@ -386,9 +386,9 @@ mod tests {
 
         fn exchange(&mut self) {
             // Most packets meet little of the jitter, some all of it.
-            let mut way = |jitter| {
-                let part = self.rng.unit();
-                self.way + (jitter as f64 * part * part * part) as u64
+            let mut way = |jitter: u64| {
+                let part = self.rng.below(1_000);
+                self.way + jitter * part * part * part / 1_000_000_000
             };
             let (there, back) = (way(self.jitter[0]), way(self.jitter[1]));
             let (received, answered) = (self.time + there, self.time + there + 3_000);
