@@ -92,7 +92,7 @@ fn damaged_datagrams_are_dropped_and_counted_and_change_nothing() {
         let vandal = |n: usize| Vandal {
             inner: network.bind_any().unwrap(),
             rng: Rng::new(seed * 2 + n as u64),
-            copies: 4,
+            copies: 8,
             injected: injected[n].clone(),
         };
         let mut host = Node::host(vandal(0), NodeConfig::new(registry()).seed(seed)).unwrap();

@@ -481,8 +481,7 @@ impl Connection {
         ranges: impl Iterator<Item = Option<(u64, u64)>>,
         shared: &mut Shared,
     ) {
-        let mut news: Option<Packet> = None;
-        let mut bytes = 0;
+        let mut progress = false;
         self.sent.heard(newest);
         for (index, (low, high)) in ranges.flatten().enumerate() {
             if index == 0 {
@@ -493,27 +492,25 @@ impl Connection {
                 if number == newest {
                     self.rtt.sample(now.saturating_since(packet.at), held);
                 }
-                bytes += packet.weight();
-                if news.is_none_or(|news| news.at <= packet.at) {
-                    news = Some(packet);
-                }
+                progress = true;
+                let acked = Acked {
+                    bytes: packet.weight(),
+                    sent_at: packet.at,
+                    in_flight: self.sent.bytes(),
+                    app_limited: packet.app_limited,
+                    latest: self.rtt.latest(),
+                    smoothed: self.rtt.estimate(),
+                    least: self.rtt.least(),
+                };
+                self.congestion.on_acked(now, acked);
+                self.bandwidth.on_acked(now, acked);
                 self.settle(now, packet, true, shared);
             }
         }
-        let Some(newest) = news else { return };
-        self.backoff = 0;
-        let acked = Acked {
-            bytes,
-            sent_at: newest.at,
-            in_flight: self.sent.bytes(),
-            app_limited: newest.app_limited,
-            latest: self.rtt.latest(),
-            smoothed: self.rtt.estimate(),
-            least: self.rtt.least(),
-        };
-        self.congestion.on_acked(now, acked);
-        self.bandwidth.on_acked(now, acked);
-        self.declare_lost(now, shared);
+        if progress {
+            self.backoff = 0;
+            self.declare_lost(now, shared);
+        }
     }
 
     fn declare_lost(&mut self, now: Instant, shared: &mut Shared) {

@@ -61,6 +61,7 @@
 mod acks;
 mod answers;
 mod channel;
+mod clock;
 mod config;
 mod congestion;
 mod connection;
@@ -90,6 +91,7 @@ mod transmit;
 #[cfg(test)]
 mod tests;
 
+pub use clock::ClockFilter;
 pub use config::{CarrierConfig, ChannelConfig, ChannelId, ChannelKind, ChannelPriority, ConnectionId};
 pub use congestion::{Acked, Adaptive, Bandwidth, Congestion, CongestionConfig, Cubic, Fixed, Lost, Pacer, Unlimited};
 pub use endpoint::Endpoint;

@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::channels::channels;
-use crate::carrier::CarrierConfig;
+use crate::carrier::{CarrierConfig, CongestionConfig};
 use crate::chunk::Registry;
 use crate::limits;
 
@@ -26,6 +26,7 @@ pub struct NodeConfig {
     pub(super) keep_alive: Duration,
     pub(super) seed: Option<u64>,
     pub(super) tolerant: bool,
+    pub(super) congestion: CongestionConfig,
 }
 
 impl NodeConfig {
@@ -39,6 +40,7 @@ impl NodeConfig {
             keep_alive: Duration::from_secs(1),
             seed: None,
             tolerant: false,
+            congestion: CongestionConfig::Adaptive,
         }
     }
 
@@ -75,6 +77,22 @@ impl NodeConfig {
     #[must_use]
     pub const fn seed(mut self, seed: u64) -> Self {
         self.seed = Some(seed);
+        self
+    }
+
+    /// What decides how much each connection may send. Without it, [`Adaptive`](crate::carrier::Adaptive) does.
+    ///
+    /// ```
+    /// use gridmate_runtime::carrier::CongestionConfig;
+    /// use gridmate_runtime::{NodeConfig, Registry};
+    ///
+    /// let registry = Registry::builder().build()?;
+    /// let on_a_lan = NodeConfig::new(registry).congestion(CongestionConfig::Unlimited);
+    /// # Ok::<(), gridmate_runtime::RegistryError>(())
+    /// ```
+    #[must_use]
+    pub fn congestion(mut self, congestion: CongestionConfig) -> Self {
+        self.congestion = congestion;
         self
     }
 
@@ -134,6 +152,7 @@ impl NodeConfig {
             schema_details: if self.tolerant { schema.offer(room) } else { schema.digest(room) },
             channels: channels(),
             max_datagram,
+            congestion: self.congestion.clone(),
             timeout: self.timeout,
             keep_alive: self.keep_alive,
             handshake_timeout: self.timeout.max(CarrierConfig::default().handshake_timeout),

@@ -129,7 +129,7 @@ impl Adaptive {
         let target = LEAST_TARGET.max(base / TARGET_DIVISOR);
         let empty = queue <= target / EMPTY_DIVISOR;
         // The window at which the queue was as long as the target.
-        let full = scale(self.cubic.bytes(), micros(base + target), micros(base + queue));
+        let full = scale(self.cubic.bytes(), micros(base.saturating_add(target)), micros(base.saturating_add(queue)));
         match &mut self.mode {
             Mode::Clear if queue > target => {
                 // Slow start overshoots, so that its window tells nothing.
@@ -137,25 +137,24 @@ impl Adaptive {
                 self.give_way(now, queue, anchor);
             }
             Mode::Yielding(yielding) if empty => yielding.emptied = true,
-            Mode::Yielding(yielding) if yielding.emptied => {
-                if queue > target {
-                    if full + DATAGRAM < scale(yielding.anchor, LOST_GROUND, 100) {
-                        self.compete(now, smoothed);
-                    } else {
-                        let anchor = full.max(scale(yielding.anchor, FADE, 100));
-                        self.hold = (self.hold / 2).max(HOLD.0);
-                        self.give_way(now, queue, anchor);
-                    }
+            Mode::Yielding(yielding) if yielding.emptied && queue > target => {
+                if full + DATAGRAM < scale(yielding.anchor, LOST_GROUND, 100) {
+                    self.compete(now, smoothed);
+                } else {
+                    let anchor = full.max(scale(yielding.anchor, FADE, 100));
+                    self.hold = (self.hold / 2).max(HOLD.0);
+                    self.give_way(now, queue, anchor);
                 }
             }
-            Mode::Yielding(yielding) if now - yielding.start > smoothed * PATIENCE => {
+            Mode::Yielding(yielding) if yielding.emptied => {}
+            Mode::Yielding(yielding) if now - yielding.start > smoothed.saturating_mul(PATIENCE) => {
                 if queue > target {
                     self.compete(now, smoothed);
                 } else {
                     yielding.emptied = true;
                 }
             }
-            Mode::Yielding(yielding) if queue > target && now - yielding.last > smoothed * 3 / 2 => {
+            Mode::Yielding(yielding) if queue > target && now - yielding.last > smoothed.saturating_mul(3) / 2 => {
                 yielding.last = now;
                 self.shrink(now, queue);
             }
@@ -176,7 +175,7 @@ impl Adaptive {
 
     fn shrink(&mut self, now: Instant, queue: Duration) {
         let base = self.delay.base();
-        let percent = scale(AIM, micros(base), micros(base + queue)).clamp(KEEP.0, KEEP.1);
+        let percent = scale(AIM, micros(base), micros(base.saturating_add(queue))).clamp(KEEP.0, KEEP.1);
         self.cubic.step_back(now, percent);
         self.delay.restart();
         // What is lost from here on belongs to no loss that shrank the window.

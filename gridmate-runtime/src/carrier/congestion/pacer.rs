@@ -87,7 +87,7 @@ impl Pacer {
         if self.rate == u64::MAX {
             return;
         }
-        let tokens = i128::try_from(bytes).unwrap_or(i128::from(u64::MAX)) * BYTE;
+        let tokens = i128::from(u64::try_from(bytes).unwrap_or(u64::MAX)) * BYTE;
         self.level = (self.level - tokens).max(-self.capacity());
     }
 
@@ -97,7 +97,7 @@ impl Pacer {
         if self.rate == u64::MAX {
             return None;
         }
-        let wanted = i128::try_from(bytes).unwrap_or(i128::from(u64::MAX)) * BYTE;
+        let wanted = i128::from(u64::try_from(bytes).unwrap_or(u64::MAX)) * BYTE;
         let missing = wanted.min(self.capacity()) - self.level_at(now);
         let missing = u128::try_from(missing).ok().filter(|missing| *missing > 0)?;
         let wait = u64::try_from(missing.div_ceil(u128::from(self.rate))).unwrap_or(u64::MAX);

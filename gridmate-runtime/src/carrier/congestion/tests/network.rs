@@ -266,7 +266,7 @@ impl Network {
             }
             self.idle_at = self.idle_at.max(now_ns) + PACKET as u64 * 1_000_000_000 / self.path.rate;
             let out = Instant::from_micros(self.idle_at / 1_000);
-            let jitter = self.rng.below(self.path.jitter.as_micros() as u64 + 1);
+            let jitter = self.rng.below(u64::try_from(self.path.jitter.as_micros()).unwrap() + 1);
             let half = self.path.round_trip / 2;
             let answered = flow.on_tick(out + half);
             let back = flow.on_tick(answered + half + Duration::from_micros(jitter));
