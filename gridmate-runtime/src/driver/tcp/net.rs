@@ -84,7 +84,7 @@ impl Net {
     pub(super) fn accept(&mut self, stream: TcpStream, address: SocketAddr) {
         let address = canonical(address);
         let refused = self.table.len() >= self.config.max_connections
-            || self.table.from_ip(address.ip()) >= self.config.max_per_ip
+            || self.table.opened_by(address.ip()) >= self.config.max_per_ip
             || self.table.find(address).is_some();
         if refused {
             self.failed();

@@ -30,7 +30,7 @@ impl Table {
     }
 
     /// Connections that `ip` opened, count.
-    pub(super) fn from_ip(&self, ip: IpAddr) -> usize {
+    pub(super) fn opened_by(&self, ip: IpAddr) -> usize {
         self.by_ip.get(&ip).copied().unwrap_or(0)
     }
 
