@@ -130,7 +130,7 @@ impl Connection {
         let context = &mut Context::from_waker(waker);
         if let Link::Opening(opening) = link {
             let Poll::Ready(result) = opening.as_mut().poll(context) else { return Ok(()) };
-            *link = Link::Open(result.map_err(|_| End::Failed)?);
+            *link = Link::Open(result.ok().filter(|stream| !is_own(stream)).ok_or(End::Failed)?);
             *moved = common.now;
             turn.opened = true;
         }
@@ -192,6 +192,12 @@ impl Connection {
     }
 }
 
+/// Whether a stream's two ends are one. That is what the system may make of an attempt to connect to a free port of this
+/// machine: it gives our end that very port, and the two agree that they have met.
+fn is_own(stream: &TcpStream) -> bool {
+    matches!((stream.local_addr(), stream.peer_addr()), (Ok(near), Ok(far)) if near == far)
+}
+
 /// What a new connection is made from.
 pub(super) struct Setup<'a> {
     pub(super) index: u32,
@@ -206,4 +212,29 @@ pub(super) trait Sink {
     fn has_room(&mut self) -> bool;
 
     fn datagram(&mut self, from: SocketAddr, datagram: &[u8]);
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn talking_to_oneself_is_noticed() {
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_io().build().unwrap();
+        runtime.block_on(async {
+            let listener = TcpSocket::new_v4().unwrap();
+            listener.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let listener = listener.listen(1).unwrap();
+            let other = TcpStream::connect(listener.local_addr().unwrap()).await.unwrap();
+            assert!(!is_own(&other));
+
+            let own = TcpSocket::new_v4().unwrap();
+            own.bind("127.0.0.1:0".parse().unwrap()).unwrap();
+            let to = own.local_addr().unwrap();
+            // Not all systems let it come to that.
+            if let Ok(own) = own.connect(to).await {
+                assert!(is_own(&own));
+            }
+        });
+    }
 }

@@ -273,20 +273,22 @@ impl Net {
 
     fn end(&mut self, index: u32, end: &End) {
         let Some(connection) = self.table.remove(index) else { return };
-        let counts = &self.shared.counts;
-        if !matches!(end, End::Closed) {
-            count(&counts.connection_errors, 1);
+        let (address, open) = (connection.address, connection.is_open());
+        if connection.ours {
+            self.dialed.ended(address, connection.heard, self.now);
         }
+        // All is counted before anybody can see that the connection is gone.
+        let common = &mut Common { now: self.now, pool: &mut self.pool, scratch: &mut self.scratch };
+        let counts = &self.shared.counts;
+        count(&counts.send_dropped, connection.close(common));
         if matches!(end, End::BadFrames) {
             count(&counts.receive_dropped, 1);
         }
-        if connection.is_open() {
-            self.shared.open().remove(&connection.address);
+        if !matches!(end, End::Closed) {
+            self.failed();
         }
-        if connection.ours {
-            self.dialed.ended(connection.address, connection.heard, self.now);
+        if open {
+            self.shared.open().remove(&address);
         }
-        let common = &mut Common { now: self.now, pool: &mut self.pool, scratch: &mut self.scratch };
-        count(&counts.send_dropped, connection.close(common));
     }
 }
