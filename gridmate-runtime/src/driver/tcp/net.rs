@@ -23,8 +23,8 @@ const DIRTY_MAX: usize = 256;
 /// Received and not yet handed over, above which it is handed over before more is read, bytes.
 const STAGED_BYTES: usize = 64 << 10;
 
-/// The smallest hand-over ring, bytes: what is collected has to fit in. The worst that one read can bring is datagrams of
-/// one byte.
+/// The smallest hand-over ring, bytes: an empty one takes all that is collected at once. The worst that one read can bring is
+/// datagrams of one byte.
 pub(super) const RING_BYTES_MIN: usize = 256 << 10;
 
 const _: () = assert!(STAGED_BYTES + (READ_BYTES / 3 + 1) * (records::HEAD_BYTES + 1) + 2_048 <= RING_BYTES_MIN);
