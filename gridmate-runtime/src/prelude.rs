@@ -6,11 +6,13 @@ pub use crate::chunk::{
     Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, PeerRole, Point, Propagate, RpcContext, RpcError, TargetPeer,
     TimeContext,
 };
+#[cfg(feature = "tcp")]
+pub use crate::driver::TcpDriver;
 #[cfg(feature = "udp")]
 pub use crate::driver::UdpDriver;
 #[cfg(not(target_family = "wasm"))]
 pub use crate::driver::{Clock, Ticker};
-pub use crate::driver::{Conditioned, Driver, MemoryNetwork};
+pub use crate::driver::{Conditioned, Driver, MemoryNetwork, Several};
 pub use crate::replica::{ReplicaError, ReplicaEvent, ReplicaManager};
 #[cfg(feature = "derive")]
 pub use crate::rpcs;

@@ -6,7 +6,9 @@
 //! | driver | for |
 //! |---|---|
 //! | `UdpDriver` (feature `udp`) | games: a socket served by its own thread, or a polled one |
+//! | `TcpDriver` (feature `tcp`) | the same where nothing but TCP gets through |
 //! | [`MemoryDriver`] | tests and simulations: nodes of one process, in an order that never differs |
+//! | [`Several`] | a host that is reached over more than one of these |
 //! | [`Conditioned`] | any other driver, behind links that lose, delay, repeat and damage datagrams |
 //!
 //! `Clock` is where a real program's [`Instant`]s come from; tests and simulations count them up themselves.
@@ -19,6 +21,9 @@ mod fnv;
 mod held;
 mod memory;
 mod memory_nat;
+mod several;
+#[cfg(feature = "tcp")]
+mod tcp;
 #[cfg(feature = "udp")]
 mod udp;
 
@@ -31,6 +36,9 @@ pub use clock::{Clock, Tick, Ticker};
 pub use conditioned::{Conditioned, ConditionedStats};
 pub use memory::{MemoryDriver, MemoryNetwork, MemoryStats};
 pub use memory_nat::MemoryNat;
+pub use several::Several;
+#[cfg(feature = "tcp")]
+pub use tcp::{TcpConfig, TcpDriver};
 #[cfg(feature = "udp")]
 pub use udp::{GrantedBuffers, UdpConfig, UdpDriver};
 
