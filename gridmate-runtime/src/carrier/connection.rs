@@ -15,6 +15,7 @@ use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 use super::congestion::{Acked, Bandwidth, Congestion, Lost, Pacer};
 use super::error::{DisconnectReason, SendError};
 use super::events::{CarrierEvent, Shared};
+use super::follow::Questions;
 use super::frame::{Control, Item, Items, Segment};
 use super::mtu::Mtu;
 use super::packet::{self, Content, Context, Data, Key, WireId, number_bits, sequence_bits};
@@ -76,6 +77,7 @@ pub(super) struct Connection {
     pub(super) marks_news: bool,
     marks_heard: u16,
     pub(super) quality: Quality,
+    pub(super) questions: Questions,
     pub(super) stats: ConnectionStats,
 }
 
@@ -86,6 +88,8 @@ pub(super) struct Outcome {
     pub(super) end: Option<DisconnectReason>,
     /// The peer is now at the address that the packet came from.
     pub(super) moved: bool,
+    /// The peer asked for session time, or told it.
+    pub(super) clock: Option<Control>,
 }
 
 /// A packet whose tag matched.
@@ -133,6 +137,7 @@ impl Connection {
             marks_news: false,
             marks_heard: 0,
             quality: Quality::new(now),
+            questions: Questions::default(),
             stats: ConnectionStats::default(),
         }
     }
@@ -275,7 +280,7 @@ impl Connection {
         let mut outcome = Outcome::default();
         for item in sole.into_iter().chain(Items::new(frames, kinds).flatten()) {
             if let Item::Control(control) = item {
-                outcome.moved |= self.control(now, control, elsewhere.map(|(from, _)| from));
+                self.control(now, control, elsewhere.map(|(from, _)| from), &mut outcome);
             } else if let Some(reason) = self.deliver(number, item, shared) {
                 return Ok(Outcome { end: Some(reason), ..outcome });
             }
@@ -301,8 +306,10 @@ impl Connection {
         let resend = self.sent.oldest().map(|at| at + self.rtt.timeout(self.backoff));
         let paced = if self.is_paced(now) { self.pacer.next(now, limits::DATAGRAM_BYTES) } else { None };
         let ack = self.acks.deadline(config.ack_delay);
-        [resend, self.loss_at, paced, ack, self.mtu.next(), self.path.next(), self.quality.deadline(config)]
+        let rest = [self.mtu.next(), self.path.next(), self.quality.deadline(config), self.questions.next()];
+        [resend, self.loss_at, paced, ack]
             .into_iter()
+            .chain(rest)
             .flatten()
             .fold(quiet, Instant::min)
     }
@@ -408,11 +415,13 @@ impl Connection {
         Ok(())
     }
 
-    /// Takes a word of the peer's carrier. True when the peer has proven that it is at `from` now.
-    fn control(&mut self, now: Instant, control: Control, from: Option<SocketAddr>) -> bool {
+    /// Takes a word of the peer's carrier. It came `from` elsewhere than the peer's address.
+    fn control(&mut self, now: Instant, control: Control, from: Option<SocketAddr>, outcome: &mut Outcome) {
         match control {
             Control::PathChallenge(token) => self.path.challenged(token),
-            Control::PathResponse(token) => return from.is_some_and(|from| self.path.answered(from, token)),
+            Control::PathResponse(token) => {
+                outcome.moved |= from.is_some_and(|from| self.path.answered(from, token));
+            }
             Control::Marks(count) => {
                 let new = count.wrapping_sub(self.marks_heard);
                 // Numbers that go down are old.
@@ -422,9 +431,9 @@ impl Connection {
                     self.congestion.on_marked(now, now.saturating_sub(self.rtt.estimate()));
                 }
             }
-            Control::ClockRequest(_) | Control::ClockResponse { .. } | Control::Padding => {}
+            Control::ClockRequest(_) | Control::ClockResponse { .. } => outcome.clock = Some(control),
+            Control::Padding => {}
         }
-        false
     }
 
     fn deliver(&mut self, number: u64, item: Item<'_>, shared: &mut Shared) -> Option<DisconnectReason> {

@@ -11,6 +11,7 @@ use super::connection::{Connection, Names};
 use super::endpoint::Endpoint;
 use super::error::{DisconnectReason, Refusal};
 use super::events::CarrierEvent;
+use super::frame::Control;
 use super::handshake::{self, Accepted, Hello, NO_COOKIE, VERSION};
 use super::packet::{self, Context, Data, Key, Reader, number_bits};
 use super::peer::{Peer, Phase, keys};
@@ -78,6 +79,9 @@ impl Endpoint {
         let opened = connection.open(datagram)?;
         let elsewhere = (from != peer.address).then(|| (from, self.secret.next()));
         let outcome = connection.receive(now, opened, marked, elsewhere, &self.kinds, &mut self.shared)?;
+        if let Some(word) = outcome.clock {
+            self.hear_clock(now, index, word);
+        }
         self.touch(index);
         if outcome.moved {
             self.relocate(now, index, from);
@@ -87,6 +91,25 @@ impl Endpoint {
             self.disconnect(now, id, reason);
         }
         Ok(())
+    }
+
+    /// The peer of a slot asked for session time, or told it.
+    fn hear_clock(&mut self, now: Instant, index: u32, word: Control) {
+        let session = self.clock.at(now);
+        let leads = self.peer(index).is_some_and(|peer| self.clock.leader() == Some(peer.id));
+        let Some(Peer { phase: Phase::Established(connection), .. }) = &mut self.slots[index as usize].peer else {
+            return;
+        };
+        match word {
+            Control::ClockRequest(asked) => connection.questions.owe(asked, session, now),
+            Control::ClockResponse { asked, received, held } if leads => {
+                let Some(asked) = connection.questions.answered(asked) else { return };
+                if let Some(pause) = self.clock.answered(now, asked, received, held) {
+                    connection.questions.ask_at(now + pause);
+                }
+            }
+            _ => {}
+        }
     }
 
     fn receive_hello(&mut self, now: Instant, from: SocketAddr, hello: Hello<'_>) -> Result<(), Cause> {

@@ -9,6 +9,7 @@ use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 use super::connection::Connection;
 use super::error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
 use super::events::{CarrierEvent, Shared};
+use super::follow::SessionClock;
 use super::hash::SeededState;
 use super::ids::Ids;
 use super::peer::{Peer, Phase, keys};
@@ -63,6 +64,7 @@ pub struct Endpoint {
     /// Answers to hellos that got no slot.
     pub(super) answers: Answers,
     pub(super) half_open: usize,
+    pub(super) clock: SessionClock,
     pub(super) shared: Shared,
 }
 
@@ -98,6 +100,7 @@ impl Endpoint {
             ready: VecDeque::new(),
             answers: Answers::default(),
             half_open: 0,
+            clock: SessionClock::default(),
             shared: Shared::default(),
         }
     }
@@ -151,7 +154,7 @@ impl Endpoint {
         schema: u64,
         hello: &[u8],
     ) -> Result<ConnectionId, ConnectError> {
-        let now = self.clock(now);
+        let now = self.advance(now);
         if hello.len() > limits::HELLO_BYTES {
             return Err(ConnectError::HelloTooLong { len: hello.len() });
         }
@@ -173,7 +176,7 @@ impl Endpoint {
     /// # Errors
     /// [`AcceptError`]: it is not waiting (any more), or the welcome is too long.
     pub fn accept(&mut self, now: Instant, id: ConnectionId, welcome: &[u8]) -> Result<(), AcceptError> {
-        self.clock(now);
+        self.advance(now);
         if welcome.len() > limits::WELCOME_BYTES {
             return Err(AcceptError::WelcomeTooLong { len: welcome.len() });
         }
@@ -189,7 +192,7 @@ impl Endpoint {
     /// Does not let a joiner in that [`Incoming`](CarrierEvent::Incoming) announced. No event follows. Does nothing when it
     /// is not waiting any more.
     pub fn refuse(&mut self, now: Instant, id: ConnectionId, reason: Refusal) {
-        self.clock(now);
+        self.advance(now);
         if let Some(peer) = peer_mut(&mut self.slots, id) {
             peer.refuse(reason);
             self.touch(id.index);
@@ -200,7 +203,7 @@ impl Endpoint {
     /// [`CarrierConfig::pending_timeout`] from now. The joiner's own timeout starts anew with each word it hears. Does nothing when
     /// it is not waiting any more.
     pub fn defer(&mut self, now: Instant, id: ConnectionId) {
-        let now = self.clock(now);
+        let now = self.advance(now);
         let until = now + self.config.pending_timeout;
         if let Some(peer) = peer_mut(&mut self.slots, id) {
             peer.defer(until);
@@ -211,7 +214,7 @@ impl Endpoint {
     /// Ends a connection at once. What is queued is not sent any more: wait for receipts first if it matters. The peer is
     /// told three times, 10 ms apart. Does nothing when it has ended already.
     pub fn disconnect(&mut self, now: Instant, id: ConnectionId, reason: DisconnectReason) {
-        let now = self.clock(now);
+        let now = self.advance(now);
         let Some(peer) = peer_mut(&mut self.slots, id) else { return };
         let (theirs, key) = match &peer.phase {
             Phase::Established(connection) => (connection.names.theirs, connection.send_key),
@@ -234,7 +237,7 @@ impl Endpoint {
     /// The same, of a datagram that the network has marked (`marked`) instead of dropping it: ECN's "congestion experienced". The
     /// sender hears of it and slows down.
     pub fn handle_marked_datagram(&mut self, now: Instant, from: SocketAddr, marked: bool, datagram: &[u8]) {
-        let now = self.clock(now);
+        let now = self.advance(now);
         self.shared.stats.received += 1;
         self.shared.stats.received_bytes += datagram.len() as u64;
         if let Err(cause) = self.receive(now, from, marked, datagram) {
@@ -245,7 +248,7 @@ impl Endpoint {
     /// Acts on everything that is due; call it at [`poll_timeout`](Self::poll_timeout) or whenever convenient, and before
     /// the datagrams of a flush are polled.
     pub fn handle_timeout(&mut self, now: Instant) {
-        let now = self.clock(now);
+        let now = self.advance(now);
         let mut timed_out = false;
         while let Some((at, index)) = self.timers.first()
             && at <= now
@@ -296,7 +299,7 @@ impl Endpoint {
     /// Replaces `out` by the next datagram, of at most [`limits::DATAGRAM_BYTES`], and says where to send it. Call it until
     /// it returns `None`: that is one flush.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<SocketAddr> {
-        let now = self.clock(now);
+        let now = self.advance(now);
         out.clear();
         if let Some(address) = self.answers.write(now, &self.secret, out) {
             return Some(self.sent(address, out));
@@ -381,6 +384,53 @@ impl Endpoint {
     /// Smoothed round-trip time, including what the peer takes until its next flush; `None` before it was measured.
     pub fn rtt(&self, id: ConnectionId) -> Option<Duration> {
         self.established(id)?.rtt()
+    }
+
+    /// From now on session time is what the peer of this connection says it is; nobody else can move it. Ask for nothing that you would not
+    /// believe: the peer's clock is the session's. Does nothing when it is not established.
+    ///
+    /// ```
+    /// use gridmate_runtime::Instant;
+    /// use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, Endpoint};
+    ///
+    /// /// What a client does when its host has let it in.
+    /// fn joined(endpoint: &mut Endpoint, now: Instant, event: &CarrierEvent) {
+    ///     if let CarrierEvent::Connected { connection, .. } = event {
+    ///         endpoint.follow_clock(now, *connection);
+    ///     }
+    /// }
+    ///
+    /// let endpoint = Endpoint::new(CarrierConfig::new(7), 1);
+    /// let now = Instant::from_millis(5);
+    /// assert!(endpoint.clock_synchronised() && endpoint.session_time(now) == now, "its own clock, until it follows another");
+    /// ```
+    pub fn follow_clock(&mut self, now: Instant, id: ConnectionId) {
+        let now = self.advance(now);
+        let before = self.clock.leader().filter(|leader| *leader != id);
+        if let Some(Phase::Established(old)) = before.and_then(|old| peer_mut(&mut self.slots, old)).map(|p| &mut p.phase) {
+            old.questions.stop();
+        }
+        if let Some(Phase::Established(connection)) = peer_mut(&mut self.slots, id).map(|peer| &mut peer.phase) {
+            connection.questions.ask_at(now);
+            self.clock.follow(id);
+            self.touch(id.index);
+        }
+    }
+
+    /// Session time at the local time `now`. It never goes back; before it was first [synchronised](Self::clock_synchronised) it
+    /// stands at the origin.
+    pub fn session_time(&self, now: Instant) -> Instant {
+        self.clock.at(now)
+    }
+
+    /// Whether session time is known: always, unless it is another's.
+    pub fn clock_synchronised(&self) -> bool {
+        self.clock.is_synchronised()
+    }
+
+    /// How wrong session time may be: half the shortest round trip and a little; nothing when it is this endpoint's own.
+    pub fn clock_error(&self) -> Duration {
+        self.clock.error_bound()
     }
 
     /// Bytes of unreliable messages worth queueing now: 0 when the link is saturated or there is no connection.
@@ -490,7 +540,7 @@ impl Endpoint {
     }
 
     /// Time never goes back.
-    fn clock(&mut self, now: Instant) -> Instant {
+    fn advance(&mut self, now: Instant) -> Instant {
         self.shared.stats.clock_went_back += u64::from(now < self.now);
         self.now = self.now.max(now);
         self.now

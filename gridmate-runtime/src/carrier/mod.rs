@@ -69,6 +69,7 @@ mod demux;
 mod endpoint;
 mod error;
 mod events;
+mod follow;
 mod frame;
 mod handshake;
 mod hash;

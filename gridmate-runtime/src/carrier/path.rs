@@ -9,8 +9,8 @@ use std::net::SocketAddr;
 
 use crate::time::Instant;
 
-/// Challenges to one candidate, count, and the first pause between two.
-const CHALLENGES: u8 = 6;
+/// Challenges to one candidate, count, and the pause between two: the old address may be gone, and every one of them may be lost.
+const CHALLENGES: u8 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
 /// What may be sent to an address for each byte that came from it.
@@ -27,7 +27,6 @@ struct Candidate {
     received: usize,
     sent: usize,
     left: u8,
-    pause: Duration,
     next: Instant,
 }
 
@@ -53,7 +52,6 @@ impl Path {
                     received: len,
                     sent: 0,
                     left: CHALLENGES,
-                    pause: PAUSE,
                     next: now,
                 }));
             }
@@ -95,13 +93,12 @@ impl Path {
             return None;
         }
         if candidate.sent + CHALLENGE_BYTES > AMPLIFICATION * candidate.received {
-            candidate.next = now + candidate.pause;
+            candidate.next = now + PAUSE;
             return None;
         }
         candidate.left -= 1;
         candidate.sent += CHALLENGE_BYTES;
-        candidate.next = now + candidate.pause;
-        candidate.pause *= 2;
+        candidate.next = now + PAUSE;
         Some((candidate.address, candidate.token))
     }
 

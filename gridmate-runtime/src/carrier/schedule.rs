@@ -22,7 +22,7 @@ pub(super) struct Schedule([Vec<(u8, u8)>; LEVELS]);
 impl Schedule {
     pub(super) fn new(channels: &[ChannelConfig]) -> Self {
         let mut levels: [Vec<(u8, u8)>; LEVELS] = Default::default();
-        for (number, channel) in (0..).zip(channels) {
+        for (number, channel) in (0..=u8::MAX).zip(channels) {
             levels[channel.priority as usize].push((number, channel.weight.max(1)));
         }
         Self(levels)

@@ -71,13 +71,11 @@ impl Connection {
         self.expire(now.saturating_sub(config.unreliable_age), shared);
         let waiting = self.channels.iter().any(Channel::has_more);
         let window = self.congestion.window();
-        let frames = waiting
-            && self.sent.has_room()
-            && self.sent.bytes() < window
-            && self.pacer.next(now, limits::DATAGRAM_BYTES).is_none();
+        let allowed = self.sent.bytes() < window && self.pacer.budget(now) >= limits::DATAGRAM_BYTES;
+        let frames = waiting && allowed && self.sent.has_room();
         // Without anything in flight no timer would ask the peer what it has.
         self.ping |= waiting && !self.sent.has_room() && self.sent.in_flight() == 0;
-        let words = self.path.has_response() || self.marks_news;
+        let words = self.path.has_response() || self.marks_news || self.questions.any(now);
         if !frames && !self.ping && !words && !self.acks.due(now, config.ack_delay) {
             return false;
         }
@@ -90,6 +88,9 @@ impl Connection {
         let mut writer = FrameWriter::new(out, &mut self.sent, self.mtu.current());
         if let Some(token) = self.path.take_response() {
             writer.control(Control::PathResponse(token));
+        }
+        for word in self.questions.take(now).into_iter().flatten() {
+            writer.control(word);
         }
         if core::mem::take(&mut self.marks_news) {
             writer.control(Control::Marks(self.marks));
@@ -185,6 +186,8 @@ impl Connection {
         self.sent.commit(now, size, purpose, app_limited);
         if purpose == Purpose::Data {
             self.congestion.on_sent(now, size, self.sent.bytes());
+            // Asking for the budget brings the pacer up to this moment.
+            self.pacer.budget(now);
             self.pacer.take(size);
         }
         self.last_sent = now;

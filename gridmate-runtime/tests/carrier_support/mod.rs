@@ -15,6 +15,8 @@ pub const SEQUENCED: ChannelId = ChannelId(1);
 pub const UNRELIABLE: ChannelId = ChannelId(2);
 pub const SECOND_RELIABLE: ChannelId = ChannelId(3);
 
+pub const UNORDERED: ChannelId = ChannelId(4);
+
 pub fn config() -> CarrierConfig {
     let mut config = CarrierConfig::new(0x5C4E_3A01);
     config.channels = vec![
@@ -22,6 +24,7 @@ pub fn config() -> CarrierConfig {
         ChannelKind::UnreliableSequenced.into(),
         ChannelKind::Unreliable.into(),
         ChannelKind::ReliableOrdered.into(),
+        ChannelKind::ReliableUnordered.into(),
     ];
     // What is tested with it is something else than how much may be sent.
     config.congestion = CongestionConfig::Unlimited;
@@ -56,15 +59,22 @@ pub struct Pair {
     pub ids: [Option<ConnectionId>; 2],
     pub link: Link,
     pub tick: Duration,
+    /// Where the ends are, and how many datagrams went to where nobody is.
+    pub at: [SocketAddr; 2],
+    pub astray: usize,
     /// Accept whoever comes.
     pub accept: bool,
+    /// Share of datagrams that the network marks.
+    pub mark: f64,
+    /// Datagrams longer than this vanish.
+    pub mtu: usize,
     /// Every datagram handed to the link, with the end that sent it.
     pub trace: Option<Vec<(usize, Vec<u8>)>>,
     /// Datagrams to lose, by running number.
     pub drop: Vec<u64>,
     pub sent: u64,
     rng: Rng,
-    flying: BTreeMap<(Instant, u64), (usize, Vec<u8>)>,
+    flying: BTreeMap<(Instant, u64), (usize, SocketAddr, Vec<u8>)>,
     serial: u64,
 }
 
@@ -82,7 +92,11 @@ impl Pair {
             ids: [None; 2],
             link,
             tick: Duration::from_millis(10),
+            at: [address(0), address(1)],
+            astray: 0,
             accept: true,
+            mark: 0.0,
+            mtu: usize::MAX,
             trace: None,
             drop: Vec::new(),
             sent: 0,
@@ -143,7 +157,10 @@ impl Pair {
     pub fn flush(&mut self, end: usize) {
         let mut out = Vec::new();
         while let Some(to) = self.ends[end].poll_transmit(self.now, &mut out) {
-            assert_eq!(to, address(1 - end));
+            if to != self.at[1 - end] {
+                self.astray += 1;
+                continue;
+            }
             assert!(!out.is_empty() && out.len() <= gridmate_runtime::limits::DATAGRAM_BYTES_MAX);
             self.carry(end, &out);
         }
@@ -157,7 +174,7 @@ impl Pair {
         self.sent += 1;
         let copies = 1 + usize::from(self.rng.chance(self.link.duplicate));
         for _ in 0..copies {
-            if self.drop.contains(&(self.sent - 1)) || self.rng.chance(self.link.loss) {
+            if datagram.len() > self.mtu || self.drop.contains(&(self.sent - 1)) || self.rng.chance(self.link.loss) {
                 continue;
             }
             let mut bytes = datagram.to_vec();
@@ -168,7 +185,7 @@ impl Pair {
             let late = if self.rng.chance(self.link.reorder) { self.rng.below(100_000) } else { 0 };
             let at = self.now + self.link.delay + Duration::from_micros(late);
             self.serial += 1;
-            self.flying.insert((at, self.serial), (1 - end, bytes));
+            self.flying.insert((at, self.serial), (1 - end, self.at[end], bytes));
         }
     }
 
@@ -216,10 +233,11 @@ impl Pair {
 
     pub fn deliver(&mut self, end: usize) {
         let due: Vec<_> =
-            self.flying.range(..=(self.now, u64::MAX)).filter(|(_, (to, _))| *to == end).map(|(key, _)| *key).collect();
+            self.flying.range(..=(self.now, u64::MAX)).filter(|(_, (to, ..))| *to == end).map(|(key, _)| *key).collect();
         for key in due {
-            let (_, bytes) = self.flying.remove(&key).unwrap();
-            self.ends[end].handle_datagram(self.now, address(1 - end), &bytes);
+            let (_, from, bytes) = self.flying.remove(&key).unwrap();
+            let marked = self.mark > 0.0 && self.rng.chance(self.mark);
+            self.ends[end].handle_marked_datagram(self.now, from, marked, &bytes);
         }
     }
 }

@@ -307,7 +307,7 @@ mod tests {
     fn persistent_congestion_leaves_the_least_window() {
         let mut cubic = after_loss();
         cubic.on_lost(Instant::from_millis(900), lost(Instant::from_millis(800), true));
-        assert_eq!(cubic.window(), 2_400);
+        assert_eq!(cubic.window(), 4_800);
         let now = Instant::from_millis(1_000);
         cubic.on_acked(now, acked(now, 2_400, false));
         assert_eq!(cubic.window(), 4_800, "and slow start after it");

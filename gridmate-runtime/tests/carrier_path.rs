@@ -1,0 +1,138 @@
+//! Peers that move, paths that shrink and grow, networks that mark.
+
+mod carrier_support;
+
+use core::time::Duration;
+use std::net::SocketAddr;
+
+use carrier_support::*;
+use gridmate_runtime::carrier::{CarrierEvent, CongestionConfig};
+
+fn moved(pair: &Pair, end: usize) -> usize {
+    pair.events[end].iter().filter(|event| matches!(event, CarrierEvent::Moved { .. })).count()
+}
+
+/// A stream of numbered messages from 1 to 0 and back, all of which have to arrive.
+fn stream(pair: &mut Pair, sent: &mut [u64; 2], got: &mut [u64; 2]) {
+    for end in 0..2 {
+        if pair.send(end, RELIABLE, &sent[end].to_le_bytes(), None) {
+            sent[end] += 1;
+        }
+    }
+    pair.step();
+    for end in 0..2 {
+        for (_, bytes) in pair.messages(end, RELIABLE) {
+            assert_eq!(number(&bytes), got[end]);
+            got[end] += 1;
+        }
+    }
+}
+
+#[test]
+fn a_change_of_address_loses_nothing() {
+    for seed in 0..100 {
+        let loss = if seed % 2 == 0 { 0.0 } else { 0.2 };
+        let mut pair = Pair::connected(seed, Link { loss, ..Link::PERFECT });
+        let ids = pair.ids;
+        let (mut sent, mut got) = ([0; 2], [0; 2]);
+        (0..30).for_each(|_| stream(&mut pair, &mut sent, &mut got));
+        for round in 0..4_u16 {
+            let place = SocketAddr::from(([10, 9, 0, 1], 9_000 + round));
+            let mover = usize::from(round % 2 == 0);
+            pair.at[mover] = place;
+            let before = (moved(&pair, 1 - mover), pair.now);
+            while moved(&pair, 1 - mover) == before.0 {
+                stream(&mut pair, &mut sent, &mut got);
+                assert!(pair.now.saturating_since(before.1) < Duration::from_secs(3), "seed {seed}");
+            }
+            let took = pair.now.saturating_since(before.1);
+            assert!(loss > 0.0 || took <= Duration::from_millis(20 + 40 + 2 * 10), "{took:?}: a way, a round trip, ticks");
+            assert_eq!(pair.ends[1 - mover].address(pair.id(1 - mover)), Some(place));
+            (0..20).for_each(|_| stream(&mut pair, &mut sent, &mut got));
+        }
+        for _ in 0..300 {
+            pair.step();
+            for end in 0..2 {
+                got[end] += pair.messages(end, RELIABLE).len() as u64;
+            }
+        }
+        assert_eq!((pair.ids, got), (ids, [sent[1], sent[0]]), "seed {seed}");
+    }
+}
+
+#[test]
+fn an_address_that_does_not_answer_gets_little_and_no_data() {
+    let mut pair = Pair::connected(3, Link { delay: Duration::ZERO, ..Link::PERFECT });
+    (0..20).for_each(|_| {
+        pair.send(1, RELIABLE, &[1; 100], None);
+        pair.step();
+    });
+    // Somebody who sees the traffic passes a copy of each datagram on from an address of its own, faster than the network does.
+    let thief = SocketAddr::from(([203, 0, 113, 9], 53));
+    let (mut out, mut passed, mut got) = (Vec::new(), 0, 0);
+    for _ in 0..200 {
+        pair.now += pair.tick;
+        pair.send(1, RELIABLE, &[1; 100], None);
+        pair.send(0, RELIABLE, &[2; 1_000], None);
+        for end in [1, 0] {
+            pair.ends[end].handle_timeout(pair.now);
+            while let Some(to) = pair.ends[end].poll_transmit(pair.now, &mut out) {
+                if to == thief {
+                    got += out.len();
+                } else if end == 1 {
+                    pair.ends[0].handle_datagram(pair.now, thief, &out);
+                    pair.ends[0].handle_datagram(pair.now, address(1), &out);
+                    passed += out.len();
+                } else {
+                    pair.ends[1].handle_datagram(pair.now, address(0), &out);
+                }
+            }
+            pair.take_events(end);
+        }
+    }
+    assert_eq!((moved(&pair, 0), pair.ends[0].address(pair.id(0))), (0, Some(address(1))));
+    assert!(got > 0 && got * 10 < passed, "{got} bytes for {passed}");
+    assert!(pair.messages(1, RELIABLE).len() > 150, "the peer misses nothing");
+}
+
+#[test]
+fn larger_datagrams_are_found_and_a_hole_is_noticed() {
+    let mut pair = Pair::connected(4, Link::PERFECT);
+    pair.steps(100);
+    let datagram = |pair: &Pair| pair.ends[1].stats(pair.id(1)).unwrap().datagram;
+    assert_eq!(datagram(&pair), 1_500);
+    // The path takes no more than 1,300 from now on; what is cut for 1,500 has to arrive all the same.
+    pair.mtu = 1_300;
+    assert!(pair.send(1, RELIABLE, &message(1, 300_000), Some(1)) && pair.send(1, UNORDERED, &message(2, 300_000), None));
+    pair.until(1_000, |pair| {
+        let found = |event: &CarrierEvent| matches!(event, CarrierEvent::Message { .. });
+        pair.events[0].iter().filter(|event| found(event)).count() == 2
+    });
+    assert_eq!(datagram(&pair), 1_200);
+    assert!(pair.messages(0, RELIABLE)[0].1 == message(1, 300_000));
+    assert!(pair.messages(0, UNORDERED)[0].1 == message(2, 300_000));
+    // A minute later it looks again.
+    pair.steps(6_500);
+    assert!((1_284..=1_300).contains(&datagram(&pair)), "{}", datagram(&pair));
+    assert!(pair.ids.iter().all(Option::is_some));
+}
+
+#[test]
+fn marks_slow_a_sender_down() {
+    let mut configs = [config(), config()];
+    configs.iter_mut().for_each(|config| config.congestion = CongestionConfig::Adaptive);
+    let mut windows = [0.0, 0.05].map(|mark| {
+        let mut pair = Pair::with(5, Link::PERFECT, configs.clone());
+        pair.connect();
+        pair.mark = mark;
+        for _ in 0..600 {
+            (0..60).for_each(|_| _ = pair.send(1, RELIABLE, &[7; 1_000], None));
+            pair.step();
+        }
+        let stats = pair.ends[1].stats(pair.id(1)).unwrap();
+        assert_eq!((stats.packets_marked > 0, stats.packets_lost), (mark > 0.0, 0));
+        stats.window
+    });
+    windows.sort_unstable();
+    assert!(windows[0] * 3 < windows[1], "{windows:?}");
+}
