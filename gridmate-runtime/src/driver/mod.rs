@@ -29,7 +29,7 @@ pub use clock::{Clock, Tick, Ticker};
 pub use conditioned::{Conditioned, ConditionedStats};
 pub use memory::{MemoryDriver, MemoryNetwork, MemoryStats};
 #[cfg(feature = "udp")]
-pub use udp::{GrantedBuffers, UdpConfig, UdpDriver};
+pub use udp::{GrantedBuffers, Setting, Syscalls, ThreadSetup, UdpConfig, UdpDriver, Wake};
 
 /// Moves datagrams. One node owns one driver.
 ///
