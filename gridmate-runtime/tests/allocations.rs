@@ -121,16 +121,20 @@ fn conditioned() {
 
 #[cfg(feature = "udp")]
 mod udp {
-    use gridmate_runtime::driver::{Clock, UdpDriver};
+    use gridmate_runtime::driver::{Clock, DriverError, UdpConfig, UdpDriver, Wake};
 
     use super::*;
 
-    fn check(bind: fn(SocketAddr) -> Result<UdpDriver, gridmate_runtime::driver::DriverError>) {
+    fn check(bind: impl Fn(SocketAddr) -> Result<UdpDriver, DriverError>) {
         let loopback = "127.0.0.1:0".parse().unwrap();
         let (mut near, mut far) = (bind(loopback).unwrap(), bind(loopback).unwrap());
         let clock = Clock::start();
         let settle = || clock.sleep_until(clock.now() + Duration::from_micros(300));
         assert_eq!(allocations(&mut near, &mut far, settle), 0);
+    }
+
+    fn with(config: UdpConfig) -> impl Fn(SocketAddr) -> Result<UdpDriver, DriverError> {
+        move |address| UdpDriver::with_config(address, config)
     }
 
     #[test]
@@ -139,7 +143,54 @@ mod udp {
     }
 
     #[test]
+    fn threaded_and_seldom_woken() {
+        check(with(UdpConfig { wake: Wake::Batched { datagrams: 8 }, sockets: 2, ..UdpConfig::default() }));
+    }
+
+    #[test]
     fn polled() {
         check(UdpDriver::bind_polled);
+    }
+
+    #[test]
+    fn polled_with_several_sockets() {
+        check(with(UdpConfig { polled: true, sockets: 3, ..UdpConfig::default() }));
+    }
+
+    /// One size and one peer, which travel as segments; and as many peers as datagrams, which travel as a list.
+    #[test]
+    fn runs_and_lists() {
+        let loopback = "127.0.0.1:0".parse().unwrap();
+        let mut near = UdpDriver::bind_polled(loopback).unwrap();
+        let mut far: Vec<_> = (0..40).map(|_| UdpDriver::bind_polled(loopback).unwrap()).collect();
+        let to: Vec<_> = far.iter().map(Driver::local_addr).collect();
+        let mut heard = 0_u64;
+        let mut round = || {
+            for number in 0..50 {
+                near.send(Instant::ZERO, to[0], &[7; 1_000]).unwrap();
+                near.send(Instant::ZERO, to[number % to.len()], &[7; 10]).unwrap();
+            }
+            near.flush(Instant::ZERO).unwrap();
+            for address in &to {
+                near.send(Instant::ZERO, *address, b"one each").unwrap();
+            }
+            near.flush(Instant::ZERO).unwrap();
+            for _ in 0..50 {
+                near.send(Instant::ZERO, to[1], &[7; 900]).unwrap();
+            }
+            near.flush(Instant::ZERO).unwrap();
+            for driver in &mut far {
+                driver.wait(Duration::from_millis(1)).unwrap();
+                driver.receive(Instant::ZERO, &mut |_, _| heard += 1).unwrap();
+            }
+        };
+        round();
+        let before = ALLOCATIONS.get();
+        for _ in 0..20 {
+            round();
+        }
+        assert_eq!(ALLOCATIONS.get() - before, 0);
+        assert!(heard > 1_000, "the test must move something: {heard}");
+        assert_eq!(near.stats().send_dropped, 0);
     }
 }

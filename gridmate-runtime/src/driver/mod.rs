@@ -40,7 +40,7 @@ pub use several::Several;
 #[cfg(feature = "tcp")]
 pub use tcp::{TcpConfig, TcpDriver};
 #[cfg(feature = "udp")]
-pub use udp::{GrantedBuffers, UdpConfig, UdpDriver};
+pub use udp::{GrantedBuffers, Setting, Syscalls, ThreadSetup, UdpConfig, UdpDriver, Wake};
 
 /// Moves datagrams. One node owns one driver.
 ///

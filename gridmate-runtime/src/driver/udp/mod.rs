@@ -5,25 +5,42 @@
 //! - **with a network thread** (the default): a thread of its own waits for the socket and moves datagrams between it and
 //!   two lock-free rings. The game's thread makes no system call except one wake-up per flush, however many datagrams go
 //!   out, and what arrives is taken off the socket while the game is busy elsewhere.
-//! - **polled**: no thread; `receive` and `send` make the system calls. For tools, tests and programs that bring their own
+//! - **polled**: no thread; `receive` and `flush` make the system calls. For tools, tests and programs that bring their own
 //!   thread.
+//!
+//! Either way many datagrams go through one system call, both ways, where the system can do that (Linux best of all): runs
+//! to one peer as segments of one send, datagrams to many peers as a list. One that is alone costs what a plain call costs.
 //!
 //! Both drop and count what does not fit, never block, and allocate nothing once traffic has reached its usual volume.
 //! Errors that the network reports about single datagrams (a closed port, an unreachable host) are counted and otherwise
 //! ignored: anybody can cause them.
 
+mod batch;
+mod burst;
+mod config;
+mod inlet;
+mod outlet;
 mod polled;
-mod rings;
+mod ring;
+mod setup;
+mod shared;
+#[cfg(any(target_os = "linux", target_os = "android"))]
+mod single;
 mod socket;
+mod tally;
 mod thread;
 mod threaded;
 
+use core::time::Duration;
 use std::net::SocketAddr;
 
+pub use config::{GrantedBuffers, Setting, Syscalls, ThreadSetup, UdpConfig, Wake};
 use polled::Polled;
+use socket::Family;
+use tally::Tally;
 use threaded::Threaded;
 
-use super::{Driver, DriverError, DriverStats};
+use super::{Arrival, Driver, DriverError, DriverStats};
 use crate::time::Instant;
 
 /// A UDP socket.
@@ -45,6 +62,7 @@ use crate::time::Instant;
 pub struct UdpDriver {
     mode: Mode,
     local: SocketAddr,
+    family: Family,
     buffers: GrantedBuffers,
 }
 
@@ -54,65 +72,9 @@ enum Mode {
     Threaded(Threaded),
 }
 
-/// How a [`UdpDriver`] is set up. Take what you do not care about from the default.
-///
-/// ```
-/// use gridmate_runtime::driver::{UdpConfig, UdpDriver};
-///
-/// # fn main() -> Result<(), gridmate_runtime::driver::DriverError> {
-/// let config = UdpConfig { receive_buffer: 1 << 20, ..UdpConfig::default() };
-/// let driver = UdpDriver::with_config("127.0.0.1:0".parse().unwrap(), config)?;
-/// assert!(driver.buffers().receive > 0);
-/// # Ok(())
-/// # }
-/// ```
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct UdpConfig {
-    /// Size of the system's receive buffer to ask for, bytes. The system may grant less: see [`UdpDriver::buffers`].
-    pub receive_buffer: usize,
-    /// Size of the system's send buffer to ask for, bytes.
-    pub send_buffer: usize,
-    /// Whether the caller's thread makes the system calls, instead of a network thread.
-    pub polled: bool,
-    /// Datagrams that may wait between the network thread and the game, each way, count, 1 to 65,536 (what lies outside
-    /// is taken as the nearer end). Each takes 1.5 KiB, from the first time that many wait. Unused when polled.
-    pub queue_datagrams: usize,
-}
-
-impl Default for UdpConfig {
-    /// 4 MiB of socket buffer each way (a server's usual share of a burst; systems default to a twentieth), a network
-    /// thread, and queues of 4,096 datagrams, which is what those buffers hold of middling ones.
-    fn default() -> Self {
-        Self { receive_buffer: 4 << 20, send_buffer: 4 << 20, polled: false, queue_datagrams: 4_096 }
-    }
-}
-
-/// What the system granted of the buffers that a [`UdpConfig`] asked for, bytes, as the system counts them: Linux doubles
-/// the number and spends half of it on bookkeeping. 0 where it would not say.
-///
-/// ```
-/// use gridmate_runtime::driver::{UdpConfig, UdpDriver};
-///
-/// let config = UdpConfig::default();
-/// let driver = UdpDriver::with_config("127.0.0.1:0".parse().unwrap(), config)?;
-/// let granted = driver.buffers();
-/// if granted.receive < config.receive_buffer {
-///     println!("bursts will be lost: {} bytes of buffer, wanted {}", granted.receive, config.receive_buffer);
-/// }
-/// assert!(granted.receive > 0 && granted.send > 0);
-/// # Ok::<(), gridmate_runtime::driver::DriverError>(())
-/// ```
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct GrantedBuffers {
-    /// The receive buffer.
-    pub receive: usize,
-    /// The send buffer.
-    pub send: usize,
-}
-
 impl UdpDriver {
     /// Binds `address` and serves it from a network thread. Port 0 asks for a free one; `[::]` is reachable over IPv4
-    /// too, where the system can do that.
+    /// too, where the system can do that and [`UdpConfig::only_v6`] does not forbid it.
     ///
     /// # Errors
     /// [`DriverError::Bind`], naming the address, when it is in use, not of this machine or not permitted;
@@ -121,7 +83,7 @@ impl UdpDriver {
         Self::with_config(address, UdpConfig::default())
     }
 
-    /// Binds `address` without a thread: `receive` and `send` make the system calls.
+    /// Binds `address` without a thread: `receive` and `flush` make the system calls.
     ///
     /// # Errors
     /// As [`bind`](Self::bind).
@@ -135,13 +97,13 @@ impl UdpDriver {
     /// As [`bind`](Self::bind).
     pub fn with_config(address: SocketAddr, config: UdpConfig) -> Result<Self, DriverError> {
         let bound = socket::bind(address, &config)?;
-        let (local, buffers) = (bound.local, bound.buffers);
+        let (local, family, buffers) = (bound.local, bound.family, bound.buffers);
         let mode = if config.polled {
-            Mode::Polled(Polled::new(bound))
+            Mode::Polled(Polled::new(bound, config.ecn))
         } else {
-            Mode::Threaded(Threaded::start(bound, config.queue_datagrams)?)
+            Mode::Threaded(Threaded::start(bound, config)?)
         };
-        Ok(Self { mode, local, buffers })
+        Ok(Self { mode, local, family, buffers })
     }
 
     /// The sizes of the system's buffers. Smaller than asked for where the system has a limit (Linux:
@@ -151,13 +113,64 @@ impl UdpDriver {
         self.buffers
     }
 
+    /// What became of [`UdpConfig::cpu`] and [`UdpConfig::priority`].
+    #[must_use]
+    pub const fn thread_setup(&self) -> ThreadSetup {
+        match &self.mode {
+            Mode::Polled(_) => ThreadSetup { cpu: Setting::NotAsked, priority: Setting::NotAsked },
+            Mode::Threaded(threaded) => threaded.setup(),
+        }
+    }
+
     /// Errors that the network or the system reported about single datagrams since the driver was made, count: closed
     /// ports, unreachable hosts. Any peer can cause them.
     #[must_use]
     pub fn network_errors(&self) -> u64 {
+        self.tally().network_errors
+    }
+
+    /// System calls made to move datagrams since the driver was made.
+    #[must_use]
+    pub fn syscalls(&self) -> Syscalls {
+        self.tally().syscalls
+    }
+
+    /// Blocks the calling thread until there is something to [`receive`](Driver::receive) or `timeout` has passed, and says
+    /// which: true for the former. What there is may turn out to be an error of the network's or a datagram to be dropped.
+    ///
+    /// For servers and tools that have nothing else to do. A game never needs it: it has a frame to draw.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use gridmate_runtime::driver::{Clock, Driver, UdpDriver};
+    ///
+    /// # fn main() -> Result<(), gridmate_runtime::driver::DriverError> {
+    /// let clock = Clock::start();
+    /// let mut driver = UdpDriver::bind("127.0.0.1:0".parse().unwrap())?;
+    /// # let to_myself = driver.local_addr();
+    /// # driver.send(clock.now(), to_myself, b"hello")?;
+    /// # driver.flush(clock.now())?;
+    /// while !driver.wait(Duration::from_secs(1))? {
+    ///     println!("nothing for a second");
+    /// }
+    /// driver.receive(clock.now(), &mut |from, datagram| println!("{from}: {} bytes", datagram.len()))?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`receive`](Driver::receive).
+    pub fn wait(&mut self, timeout: Duration) -> Result<bool, DriverError> {
         match &self.mode {
-            Mode::Polled(polled) => polled.network_errors(),
-            Mode::Threaded(threaded) => threaded.network_errors(),
+            Mode::Polled(polled) => polled.wait(timeout),
+            Mode::Threaded(threaded) => threaded.wait(timeout),
+        }
+    }
+
+    fn tally(&self) -> Tally {
+        match &self.mode {
+            Mode::Polled(polled) => *polled.tally(),
+            Mode::Threaded(threaded) => threaded.tally(),
         }
     }
 }
@@ -169,16 +182,26 @@ impl Driver for UdpDriver {
         self.local
     }
 
-    /// Hands over at most a few thousand datagrams a call, so that a flood cannot keep the caller from its game.
+    /// Hands over at most a few thousand datagrams a call and socket, so that a flood cannot keep the caller from its game.
     ///
     /// # Errors
     /// [`DriverError::Socket`] when the socket failed for good, and [`DriverError::ThreadEnded`] ever after when the
     /// network thread had it.
-    fn receive(&mut self, _now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
+    fn receive(&mut self, now: Instant, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
+        self.receive_marked(now, &mut |arrival| sink(arrival.from, arrival.bytes))
+    }
+
+    fn receive_marked(&mut self, _now: Instant, sink: &mut dyn FnMut(Arrival<'_>)) -> Result<(), DriverError> {
         match &mut self.mode {
             Mode::Polled(polled) => polled.receive(sink),
             Mode::Threaded(threaded) => threaded.receive(sink),
         }
+    }
+
+    /// What an Ethernet frame holds: 1,472 bytes over IPv4, and 1,452 where IPv6 is spoken. Nothing is sent in fragments,
+    /// so a network with a smaller limit drops what is larger than that.
+    fn max_datagram(&self) -> usize {
+        self.family.max_datagram()
     }
 
     fn send(&mut self, _now: Instant, to: SocketAddr, datagram: &[u8]) -> Result<(), DriverError> {
@@ -193,16 +216,16 @@ impl Driver for UdpDriver {
 
     fn flush(&mut self, _now: Instant) -> Result<(), DriverError> {
         match &mut self.mode {
-            Mode::Polled(_) => Ok(()),
+            Mode::Polled(polled) => {
+                polled.flush();
+                Ok(())
+            }
             Mode::Threaded(threaded) => threaded.flush(),
         }
     }
 
     fn stats(&self) -> DriverStats {
-        match &self.mode {
-            Mode::Polled(polled) => polled.stats(),
-            Mode::Threaded(threaded) => threaded.stats(),
-        }
+        self.tally().stats
     }
 
     fn entropy(&mut self) -> u64 {
@@ -218,5 +241,7 @@ fn entropy() -> u64 {
     RandomState::new().hash_one(0_u64)
 }
 
+#[cfg(test)]
+mod batch_tests;
 #[cfg(test)]
 mod tests;

@@ -1,81 +1,102 @@
-//! A socket whose system calls the caller makes.
+//! Sockets whose system calls the caller makes.
 
-use std::net::{SocketAddr, UdpSocket};
+use core::time::Duration;
+use std::net::SocketAddr;
 
-use super::socket::{BUFFER_BYTES, Bound, Family, ReceiveFailure};
-use crate::driver::{DriverError, DriverStats, canonical, is_movable};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
+use rustix::io::Errno;
+use smallvec::SmallVec;
 
-/// Datagrams and errors taken off the socket in one `receive`, count. At some 2 µs each a flood costs the caller 4 ms a
+use super::batch::Batch;
+use super::inlet::Inlet;
+use super::outlet::Outlet;
+use super::socket::{Bound, Family, Port};
+use super::tally::Tally;
+use crate::driver::{Arrival, Clock, DriverError, is_movable};
+
+/// Datagrams and errors taken off a socket in one `receive`, count. At some 2 µs each a flood costs the caller 4 ms a
 /// call and no more; the rest waits in the system's buffer, or is dropped there.
 const RECEIVES_PER_CALL: usize = 2_048;
 
-/// Attempts at sending one datagram: some systems report an earlier datagram's bad news instead of sending this one.
-const SEND_ATTEMPTS: usize = 2;
-
 #[derive(Debug)]
 pub(super) struct Polled {
-    socket: UdpSocket,
+    /// Each with whether several messages were there the last time.
+    ports: Vec<(Port, bool)>,
     family: Family,
-    buffer: Box<[u8; BUFFER_BYTES]>,
-    stats: DriverStats,
-    network_errors: u64,
+    inlet: Inlet,
+    outlet: Outlet,
+    waiting: Batch,
+    tally: Tally,
 }
 
 impl Polled {
-    pub(super) fn new(bound: Bound) -> Self {
+    pub(super) fn new(bound: Bound, ecn: bool) -> Self {
         Self {
-            socket: bound.socket,
+            outlet: Outlet::new(&bound.ports[0], ecn),
+            ports: bound.ports.into_iter().map(|port| (port, false)).collect(),
             family: bound.family,
-            buffer: Box::new([0; BUFFER_BYTES]),
-            stats: DriverStats::default(),
-            network_errors: 0,
+            inlet: Inlet::new(ecn),
+            waiting: Batch::new(),
+            tally: Tally::default(),
         }
     }
 
-    pub(super) fn receive(&mut self, sink: &mut dyn FnMut(SocketAddr, &[u8])) -> Result<(), DriverError> {
-        for _ in 0..RECEIVES_PER_CALL {
-            match self.socket.recv_from(&mut self.buffer[..]) {
-                Ok((len, from)) if is_movable(len) => {
-                    self.stats.received += 1;
-                    self.stats.received_bytes += len as u64;
-                    sink(canonical(from), &self.buffer[..len]);
-                }
-                Ok(_) => self.stats.receive_dropped += 1,
-                Err(error) => match ReceiveFailure::of(error) {
-                    ReceiveFailure::Empty => break,
-                    ReceiveFailure::Interrupted => {}
-                    ReceiveFailure::Oversized => self.stats.receive_dropped += 1,
-                    ReceiveFailure::Network => self.network_errors += 1,
-                    ReceiveFailure::Fatal(error) => return Err(error.into()),
-                },
-            }
+    pub(super) fn receive(&mut self, sink: &mut dyn FnMut(Arrival<'_>)) -> Result<(), DriverError> {
+        for (port, busy) in &mut self.ports {
+            self.inlet.receive(port, busy, RECEIVES_PER_CALL, &mut self.tally, sink)?;
         }
         Ok(())
     }
 
-    /// Sends at once or not at all. A socket that failed for good shows in `receive`.
+    /// A socket that failed for good shows in `receive`.
     pub(super) fn send(&mut self, to: SocketAddr, datagram: &[u8]) {
-        if let Some(to) = self.family.address(to).filter(|_| is_movable(datagram.len())) {
-            for _ in 0..SEND_ATTEMPTS {
-                match self.socket.send_to(datagram, to) {
-                    Ok(_) => {
-                        self.stats.sent += 1;
-                        self.stats.sent_bytes += datagram.len() as u64;
-                        return;
-                    }
-                    Err(error) if error.kind() == std::io::ErrorKind::WouldBlock => break,
-                    Err(_) => self.network_errors += 1,
-                }
+        let Some(to) = self.family.address(to).filter(|_| is_movable(datagram.len())) else {
+            self.tally.stats.send_dropped += 1;
+            return;
+        };
+        if !self.waiting.push(to, datagram) {
+            self.flush();
+            let pushed = self.waiting.push(to, datagram);
+            debug_assert!(pushed, "an empty batch has room for one");
+        }
+    }
+
+    /// Sends at once or not at all: nobody would come back for what is left.
+    pub(super) fn flush(&mut self) {
+        let entries = self.waiting.entries();
+        if entries.is_empty() {
+            return;
+        }
+        let done = self.outlet.send(&self.ports[0].0, entries, self.waiting.bytes(), &mut self.tally);
+        self.tally.stats.send_dropped += (entries.len() - done) as u64;
+        self.waiting.clear();
+    }
+
+    pub(super) fn wait(&self, timeout: Duration) -> Result<bool, DriverError> {
+        let clock = Clock::start();
+        let deadline = clock.now() + timeout;
+        let mut sockets: SmallVec<[_; 4]> =
+            self.ports.iter().map(|(port, _)| PollFd::new(&port.socket, PollFlags::IN)).collect();
+        loop {
+            // More than the system can count is as good as for ever, and then it looks again.
+            let left = Timespec::try_from(deadline - clock.now()).unwrap_or(Timespec { tv_sec: 1 << 20, tv_nsec: 0 });
+            match poll(&mut sockets, Some(&left)) {
+                Ok(0) if clock.now() < deadline => {}
+                Ok(ready) => return Ok(ready > 0),
+                Err(Errno::INTR) => {}
+                Err(error) => return Err(std::io::Error::from(error).into()),
             }
         }
-        self.stats.send_dropped += 1;
     }
 
-    pub(super) const fn stats(&self) -> DriverStats {
-        self.stats
+    pub(super) const fn tally(&self) -> &Tally {
+        &self.tally
     }
+}
 
-    pub(super) const fn network_errors(&self) -> u64 {
-        self.network_errors
+impl Drop for Polled {
+    /// A farewell that nobody flushed still goes out.
+    fn drop(&mut self) {
+        self.flush();
     }
 }

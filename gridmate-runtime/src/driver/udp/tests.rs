@@ -10,23 +10,23 @@ use crate::limits::{DATAGRAM_BYTES, DATAGRAM_BYTES_MAX};
 use crate::sim::LinkConfig;
 
 /// Far longer than anything here takes, so that a busy machine fails no test.
-const PATIENCE: Duration = Duration::from_secs(10);
+pub(super) const PATIENCE: Duration = Duration::from_secs(10);
 
 const NAP: Duration = Duration::from_micros(200);
 
 /// Both modes, by `polled`.
-const MODES: [bool; 2] = [true, false];
+pub(super) const MODES: [bool; 2] = [true, false];
 
-fn loopback() -> SocketAddr {
+pub(super) fn loopback() -> SocketAddr {
     "127.0.0.1:0".parse().unwrap()
 }
 
-fn open(polled: bool) -> UdpDriver {
+pub(super) fn open(polled: bool) -> UdpDriver {
     UdpDriver::with_config(loopback(), UdpConfig { polled, ..UdpConfig::default() }).unwrap()
 }
 
 /// Calls `step` until it says true.
-fn wait_for(what: &str, mut step: impl FnMut(Instant) -> bool) {
+pub(super) fn wait_for(what: &str, mut step: impl FnMut(Instant) -> bool) {
     let clock = Clock::start();
     while !step(clock.now()) {
         assert!(clock.now() - Instant::ZERO < PATIENCE, "timed out waiting for {what}");
@@ -35,12 +35,12 @@ fn wait_for(what: &str, mut step: impl FnMut(Instant) -> bool) {
 }
 
 /// A payload that says which it is, as far as it has room for that.
-fn payload(number: u16, len: usize) -> Vec<u8> {
+pub(super) fn payload(number: u16, len: usize) -> Vec<u8> {
     number.to_le_bytes().into_iter().chain((0..=u8::MAX).cycle()).take(len).collect()
 }
 
 /// Sends all, eight at a time, and waits until each has arrived whole.
-fn exchange(sender: &mut UdpDriver, receiver: &mut UdpDriver, to: SocketAddr, lengths: &[usize]) {
+pub(super) fn exchange(sender: &mut UdpDriver, receiver: &mut UdpDriver, to: SocketAddr, lengths: &[usize]) {
     let expected_from = sender.local_addr();
     let mut missing: Vec<_> = (0_u16..).zip(lengths).map(|(number, &len)| payload(number, len)).collect();
     let unsent = missing.clone();
@@ -101,7 +101,7 @@ fn foreign_addresses_are_refused() {
 fn empty_and_oversized_datagrams_are_dropped_both_ways() {
     for polled in MODES {
         let mut driver = open(polled);
-        let stranger = socket::bind(loopback(), &UdpConfig::default()).unwrap().socket;
+        let stranger = socket::bind(loopback(), &UdpConfig::default()).unwrap().ports.remove(0).socket;
         for len in [0, DATAGRAM_BYTES_MAX + 1, DATAGRAM_BYTES_MAX + 500] {
             driver.send(Instant::ZERO, driver.local_addr(), &vec![7; len]).unwrap();
             assert_eq!(stranger.send_to(&vec![7; len], driver.local_addr()).unwrap(), len);
@@ -173,9 +173,10 @@ fn dual_stack_sockets_show_plain_ipv4_peers() {
 fn addresses_have_one_spelling() {
     let mapped = "[::ffff:1.2.3.4]:5".parse().unwrap();
     assert_eq!(canonical(mapped), "1.2.3.4:5".parse().unwrap());
-    assert_eq!(socket::Family::V6.address("1.2.3.4:5".parse().unwrap()), Some(mapped));
-    assert_eq!(socket::Family::V4.address(mapped), Some("1.2.3.4:5".parse().unwrap()));
-    assert_eq!(socket::Family::V4.address("[2001:db8::1]:5".parse().unwrap()), None);
+    assert_eq!(Family::Dual.address("1.2.3.4:5".parse().unwrap()), Some(mapped));
+    assert_eq!(Family::V6.address("1.2.3.4:5".parse().unwrap()), None);
+    assert_eq!(Family::V4.address(mapped), Some("1.2.3.4:5".parse().unwrap()));
+    assert_eq!(Family::V4.address("[2001:db8::1]:5".parse().unwrap()), None);
 }
 
 #[test]
@@ -195,7 +196,14 @@ fn only_a_broken_socket_is_given_up() {
 
 #[test]
 fn granted_buffers_are_told_and_absurd_wishes_do_no_harm() {
-    let wish = UdpConfig { receive_buffer: 1 << 30, send_buffer: 0, polled: true, queue_datagrams: 0 };
+    let wish = UdpConfig {
+        receive_buffer: 1 << 30,
+        send_buffer: 0,
+        polled: true,
+        queue_datagrams: 0,
+        sockets: 0,
+        ..UdpConfig::default()
+    };
     let driver = UdpDriver::with_config(loopback(), wish).unwrap();
     assert!(driver.buffers().receive > 0);
     let tiny = UdpConfig { polled: false, ..wish };
@@ -205,6 +213,7 @@ fn granted_buffers_are_told_and_absurd_wishes_do_no_harm() {
     }
     wait_for("one place to be enough", |now| {
         driver.send(now, driver.local_addr(), b"x").unwrap();
+        driver.flush(now).unwrap();
         let mut heard = false;
         driver.receive(now, &mut |_, _| heard = true).unwrap();
         heard
@@ -219,6 +228,7 @@ fn a_full_queue_drops_and_counts() {
     for _ in 0..50 {
         fast.send(Instant::ZERO, slow.local_addr(), b"x").unwrap();
     }
+    fast.flush(Instant::ZERO).unwrap();
     wait_for("the overflow", |_| slow.stats().receive_dropped == 42);
     let mut heard = 0;
     slow.receive(Instant::ZERO, &mut |_, _| heard += 1).unwrap();
