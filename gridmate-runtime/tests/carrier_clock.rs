@@ -83,7 +83,7 @@ fn session_time_is_within_half_a_round_trip_and_five_milliseconds() {
         assert!(error <= (40_000 + 20_000) / 2 + 5_000, "seed {seed}: {error} us");
         worst = worst.max(error);
     }
-    println!("worst error of session time: {worst} us, at a round trip of 40 ms in ticks of 10 ms");
+    assert!(worst > 0, "it was measured");
 }
 
 #[test]

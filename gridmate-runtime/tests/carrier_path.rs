@@ -46,7 +46,10 @@ fn a_change_of_address_loses_nothing() {
                 assert!(pair.now.saturating_since(before.1) < Duration::from_secs(3), "seed {seed}");
             }
             let took = pair.now.saturating_since(before.1);
-            assert!(loss > 0.0 || took <= Duration::from_millis(20 + 40 + 2 * 10), "{took:?}: a way, a round trip, ticks");
+            assert!(
+                loss > 0.0 || took <= Duration::from_millis(20 + 40 + 2 * 10),
+                "{took:?}: a way, a round trip, ticks"
+            );
             assert_eq!(pair.ends[1 - mover].address(pair.id(1 - mover)), Some(place));
             (0..20).for_each(|_| stream(&mut pair, &mut sent, &mut got));
         }
@@ -103,7 +106,9 @@ fn larger_datagrams_are_found_and_a_hole_is_noticed() {
     assert_eq!(datagram(&pair), 1_500);
     // The path takes no more than 1,300 from now on; what is cut for 1,500 has to arrive all the same.
     pair.mtu = 1_300;
-    assert!(pair.send(1, RELIABLE, &message(1, 300_000), Some(1)) && pair.send(1, UNORDERED, &message(2, 300_000), None));
+    assert!(
+        pair.send(1, RELIABLE, &message(1, 300_000), Some(1)) && pair.send(1, UNORDERED, &message(2, 300_000), None)
+    );
     pair.until(1_000, |pair| {
         let found = |event: &CarrierEvent| matches!(event, CarrierEvent::Message { .. });
         pair.events[0].iter().filter(|event| found(event)).count() == 2

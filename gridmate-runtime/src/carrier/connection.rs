@@ -307,11 +307,7 @@ impl Connection {
         let paced = if self.is_paced(now) { self.pacer.next(now, limits::DATAGRAM_BYTES) } else { None };
         let ack = self.acks.deadline(config.ack_delay);
         let rest = [self.mtu.next(), self.path.next(), self.quality.deadline(config), self.questions.next()];
-        [resend, self.loss_at, paced, ack]
-            .into_iter()
-            .chain(rest)
-            .flatten()
-            .fold(quiet, Instant::min)
+        [resend, self.loss_at, paced, ack].into_iter().chain(rest).flatten().fold(quiet, Instant::min)
     }
 
     /// Acts on every deadline that has passed. `Some` when it has to end.
@@ -384,7 +380,6 @@ impl Connection {
             return Ok(Some(Item::Message { channel, bytes }));
         }
         let bytes = bytes.get(sequence_bits(opened.data.wide) as usize / 8..).ok_or(Cause::Malformed)?;
-        #[expect(clippy::cast_possible_truncation, reason = "the low 24 bits are what segments have")]
         let sequence = (opened.sequence & 0xFF_FFFF) as u32;
         Ok(Some(Item::Segment { channel, segment: Segment { sequence, part: false, more: false, bytes } }))
     }

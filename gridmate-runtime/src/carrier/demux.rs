@@ -174,7 +174,9 @@ impl Endpoint {
         let names = Names { ours: peer.name, theirs: accepted.id };
         let mut connection =
             Connection::new(peer.id, &self.config, keys(accepted.joiner, accepted.acceptor, false), names, now);
-        round_trip.into_iter().for_each(|round_trip| connection.measured(*round_trip));
+        if let Some(round_trip) = *round_trip {
+            connection.measured(round_trip);
+        }
         self.shared.pool.give(core::mem::take(hello));
         let welcome = self.shared.pool.copy(accepted.welcome);
         self.shared.events.push(CarrierEvent::Connected { connection: peer.id, welcome });

@@ -407,7 +407,9 @@ impl Endpoint {
     pub fn follow_clock(&mut self, now: Instant, id: ConnectionId) {
         let now = self.advance(now);
         let before = self.clock.leader().filter(|leader| *leader != id);
-        if let Some(Phase::Established(old)) = before.and_then(|old| peer_mut(&mut self.slots, old)).map(|p| &mut p.phase) {
+        if let Some(Phase::Established(old)) =
+            before.and_then(|old| peer_mut(&mut self.slots, old)).map(|p| &mut p.phase)
+        {
             old.questions.stop();
         }
         if let Some(Phase::Established(connection)) = peer_mut(&mut self.slots, id).map(|peer| &mut peer.phase) {

@@ -1,16 +1,21 @@
 //! Whose turn it is: four strict priorities, and fair shares among the channels of one.
 //!
-//! Within a priority channels take turns (deficit round robin, Shreedhar and Varghese 1995): each turn gives a channel
-//! [`QUANTUM`] bytes for each unit of its weight, and what it took too much is missing from its next turn. A channel that has
-//! nothing to send saves nothing up.
+//! Within a priority, each channel has a virtual time: the bytes it has sent, divided by its weight. Whoever is furthest behind
+//! goes next (start-time fair queueing, Goyal, Vin and Cheng 1996). What does not fit into the packet at hand lets the others fill it
+//! up, and comes first in the next one, since their time goes on meanwhile. A channel that has had nothing to send starts where
+//! the others are: it saves nothing up.
 
+use super::channel::sender::Packed;
 use super::config::ChannelConfig;
 
-/// What a turn is worth for each unit of weight, bytes.
+/// What a channel may send before others are looked at again, bytes.
 const QUANTUM: isize = 300;
 
 /// Enough for anything a packet holds.
 const UNBOUNDED: isize = isize::MAX / 2;
+
+/// Virtual time for each byte at weight 1.
+const UNIT: u64 = 256;
 
 /// Priorities, count.
 pub(super) const LEVELS: usize = 4;
@@ -18,6 +23,15 @@ pub(super) const LEVELS: usize = 4;
 /// The channels of an endpoint by priority: their numbers and weights.
 #[derive(Clone, Debug)]
 pub(super) struct Schedule([Vec<(u8, u8)>; LEVELS]);
+
+/// What a channel is doing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum State {
+    Idle,
+    Waiting,
+    /// It waits, and what it has to send does not fit into this packet.
+    Stuck,
+}
 
 impl Schedule {
     pub(super) fn new(channels: &[ChannelConfig]) -> Self {
@@ -28,50 +42,47 @@ impl Schedule {
         Self(levels)
     }
 
-    /// Fills a packet. `waits` says whether a channel has something to send; `pack` sends up to so many bytes of one, takes them
-    /// off, and answers whether more could go now.
+    /// Fills a packet. `waits` says whether a channel has something to send; `pack` sends up to so many bytes of one and takes them
+    /// off.
     pub(super) fn fill(
         &self,
         turns: &mut Turns,
         mut waits: impl FnMut(u8) -> bool,
-        mut pack: impl FnMut(u8, &mut isize) -> bool,
+        mut pack: impl FnMut(u8, &mut isize) -> Packed,
     ) {
-        for (level, cursor) in self.0.iter().zip(&mut turns.cursors) {
-            let count = level.len();
+        for (level, clock) in self.0.iter().zip(&mut turns.clocks) {
             if let [(channel, _)] = level[..] {
                 if waits(channel) {
                     pack(channel, &mut { UNBOUNDED });
                 }
                 continue;
             }
-            let waiting = level.iter().filter(|(channel, _)| waits(*channel)).count();
-            loop {
-                let mut again = false;
-                for place in (0..count).map(|i| (usize::from(*cursor) + i) % count) {
-                    let (channel, weight) = level[place];
-                    let saved = &mut turns.saved[usize::from(channel)];
-                    if !waits(channel) {
-                        *saved = 0;
-                        continue;
-                    }
-                    if waiting == 1 {
-                        *saved = 0;
-                        pack(channel, &mut { UNBOUNDED });
-                        continue;
-                    }
-                    let mut share = isize::from(*saved) + isize::from(weight) * QUANTUM;
-                    let more = pack(channel, &mut share);
-                    // What did not fit is not saved up: the packet is full, and the next one begins with the next channel.
-                    *saved = i16::try_from(share.min(0)).unwrap_or(i16::MIN);
-                    again |= more;
+            for (channel, _) in level {
+                let (time, state) = &mut turns.channels[usize::from(*channel)];
+                if !waits(*channel) {
+                    *state = State::Idle;
+                    continue;
                 }
-                if !again {
-                    break;
+                if *state == State::Idle {
+                    *time = (*time).max(*clock);
                 }
+                *state = State::Waiting;
             }
-            // Whoever comes first in a packet has the advantage that anything fits: each in turn.
-            if waiting > 1 {
-                *cursor = u8::try_from((usize::from(*cursor) + 1) % count).unwrap_or(0);
+            loop {
+                let next = level.iter().filter_map(|&(channel, weight)| {
+                    let (time, state) = turns.channels[usize::from(channel)];
+                    (state == State::Waiting).then_some((time, channel, weight))
+                });
+                let Some((time, channel, weight)) = next.min() else { break };
+                *clock = (*clock).max(time);
+                let mut share = QUANTUM;
+                let state = match pack(channel, &mut share) {
+                    Packed::All => State::Idle,
+                    Packed::Share => State::Waiting,
+                    Packed::Full => State::Stuck,
+                };
+                let sent = u64::try_from(QUANTUM - share).unwrap_or(0);
+                turns.channels[usize::from(channel)] = (time + sent * UNIT / u64::from(weight), state);
             }
         }
     }
@@ -80,14 +91,15 @@ impl Schedule {
 /// Where the turns of one connection are.
 #[derive(Clone, Debug)]
 pub(super) struct Turns {
-    cursors: [u8; LEVELS],
-    /// By channel: what it took too much, as a negative number of bytes.
-    saved: Vec<i16>,
+    /// By priority: the virtual time of whoever went last.
+    clocks: [u64; LEVELS],
+    /// By channel: its virtual time.
+    channels: Vec<(u64, State)>,
 }
 
 impl Turns {
     pub(super) fn new(channels: usize) -> Self {
-        Self { cursors: [0; LEVELS], saved: vec![0; channels] }
+        Self { clocks: [0; LEVELS], channels: vec![(0, State::Idle); channels] }
     }
 }
 
@@ -113,12 +125,12 @@ mod tests {
                     let len = channels[usize::from(channel)].2;
                     while *share > 0 {
                         if len > room {
-                            return false;
+                            return Packed::Full;
                         }
                         (*share, room) = (*share - len, room - len);
                         sent[usize::from(channel)] += len;
                     }
-                    true
+                    Packed::Share
                 },
             );
         }
@@ -139,7 +151,7 @@ mod tests {
         let total: isize = sent.iter().sum();
         for (bytes, weight) in sent.iter().zip([1.0, 1.0, 1.0, 2.0]) {
             let share = *bytes as f64 / total as f64 * 5.0 / weight;
-            assert!((0.6..1.5).contains(&share), "{sent:?}");
+            assert!((0.95..1.05).contains(&share), "{sent:?}");
         }
     }
 

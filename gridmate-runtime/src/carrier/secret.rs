@@ -19,8 +19,8 @@ use crate::time::Instant;
 /// How long a cookie is good for.
 const COOKIE_AGE: Duration = Duration::from_secs(4);
 
-/// How long the key of cookies is used.
-const KEY_AGE: Duration = Duration::from_secs(300);
+/// How long the key of cookies is used, microseconds.
+const KEY_AGE: u64 = 300_000_000;
 
 /// Bytes of a cookie: time, code.
 pub(super) const COOKIE_BYTES: usize = 20;
@@ -75,7 +75,7 @@ impl Secret {
     }
 
     fn code(&self, made: Instant, time: u32, address: SocketAddr, nonce: u64, id: WireId) -> [u8; 16] {
-        let epoch = made.as_micros() / 1_000 / KEY_AGE.as_millis().max(1) as u64;
+        let epoch = made.as_micros() / KEY_AGE;
         let mut hasher = SipHasher24::new_with_key(&self.key);
         hasher.write(b"cookie key");
         hasher.write(&epoch.to_le_bytes());

@@ -7,7 +7,7 @@
 use std::net::SocketAddr;
 
 use super::channel::Channel;
-use super::channel::sender::Packed;
+use super::channel::unreliable::Common;
 use super::config::CarrierConfig;
 use super::connection::Connection;
 use super::events::{CarrierEvent, Shared};
@@ -96,21 +96,22 @@ impl Connection {
             writer.control(Control::Marks(self.marks));
         }
         if frames {
-            let (channels, groups, tokens) = (&mut self.channels, &mut self.groups, &mut self.tokens);
-            let (pool, queued) = (&mut shared.pool, &mut self.unreliable_queued);
+            let mut common = Common {
+                groups: &mut self.groups,
+                tokens: &mut self.tokens,
+                pool: &mut shared.pool,
+                queued: &mut self.unreliable_queued,
+            };
             // Both closures look at the channels, one after the other.
-            let channels = core::cell::RefCell::new(channels);
+            let channels = core::cell::RefCell::new(&mut self.channels);
             schedule.fill(
                 &mut self.turns,
                 |channel| channels.borrow()[usize::from(channel)].has_more(),
-                |channel, share| {
-                    let packed = match &mut channels.borrow_mut()[usize::from(channel)] {
-                        Channel::Reliable(reliable) => reliable.0.pack(channel, &mut writer, share),
-                        Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
-                            queue.pack(channel, groups, tokens, pool, &mut writer, share, queued)
-                        }
-                    };
-                    packed == Packed::Share
+                |channel, share| match &mut channels.borrow_mut()[usize::from(channel)] {
+                    Channel::Reliable(reliable) => reliable.0.pack(channel, &mut writer, share),
+                    Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
+                        queue.pack(channel, &mut common, &mut writer, share)
+                    }
                 },
             );
         }

@@ -232,8 +232,12 @@ impl Pair {
     }
 
     pub fn deliver(&mut self, end: usize) {
-        let due: Vec<_> =
-            self.flying.range(..=(self.now, u64::MAX)).filter(|(_, (to, ..))| *to == end).map(|(key, _)| *key).collect();
+        let due: Vec<_> = self
+            .flying
+            .range(..=(self.now, u64::MAX))
+            .filter(|(_, (to, ..))| *to == end)
+            .map(|(key, _)| *key)
+            .collect();
         for key in due {
             let (_, from, bytes) = self.flying.remove(&key).unwrap();
             let marked = self.mark > 0.0 && self.rng.chance(self.mark);

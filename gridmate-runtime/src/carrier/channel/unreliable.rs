@@ -22,6 +22,17 @@ struct Waiting {
     group: u64,
 }
 
+/// What the unreliable channels of a connection have in common.
+#[derive(Debug)]
+pub(in crate::carrier) struct Common<'a> {
+    /// The group the next fragmented message gets.
+    pub(in crate::carrier) groups: &'a mut u64,
+    pub(in crate::carrier) tokens: &'a mut Tokens,
+    pub(in crate::carrier) pool: &'a mut Pool,
+    /// What waits in all of them, by [`cost`].
+    pub(in crate::carrier) queued: &'a mut usize,
+}
+
 /// What one unreliable channel has yet to send.
 #[derive(Debug, Default)]
 pub(in crate::carrier) struct Queue(VecDeque<Waiting>);
@@ -52,24 +63,21 @@ impl Queue {
         self.0.is_empty()
     }
 
-    /// Fills a packet until it is full or `share` bytes were written. What was freed of [`cost`] is taken off `queued`.
+    /// Fills a packet until it is full or `share` bytes were written.
     pub(in crate::carrier) fn pack(
         &mut self,
         channel: u8,
-        groups: &mut u64,
-        tokens: &mut Tokens,
-        pool: &mut Pool,
+        common: &mut Common<'_>,
         writer: &mut FrameWriter<'_>,
         share: &mut isize,
-        queued: &mut usize,
     ) -> Packed {
         while let Some(front) = self.0.front_mut() {
             if *share <= 0 {
                 return Packed::Share;
             }
             let before = writer.out.len();
-            let given_up = front.token.is_some_and(|place| tokens.give_up(place, front.left()));
-            if !given_up && !front.write(channel, groups, writer) {
+            let given_up = front.token.is_some_and(|place| common.tokens.give_up(place, front.left()));
+            if !given_up && !front.write(channel, common.groups, writer) {
                 return Packed::Full;
             }
             *share -= (writer.out.len() - before).cast_signed() + 1;
@@ -81,8 +89,8 @@ impl Queue {
                 }
             }
             let Some(done) = self.0.pop_front() else { break };
-            *queued -= cost(done.bytes.len());
-            pool.give(done.bytes);
+            *common.queued -= cost(done.bytes.len());
+            common.pool.give(done.bytes);
         }
         Packed::All
     }
@@ -185,7 +193,9 @@ impl Tokens {
     /// A message of `pieces` pieces will not be sent at all. Returns the receipt that is due now.
     pub(in crate::carrier) fn cancel(&mut self, place: u32, pieces: u8) -> Option<(u64, bool)> {
         let receipt = self.settle(place, false);
-        self.give_up(place, pieces - 1);
+        if pieces > 1 {
+            self.give_up(place, pieces - 1);
+        }
         receipt
     }
 
@@ -226,6 +236,17 @@ mod tests {
         assert_eq!(tokens.insert(3, 2), parts, "its place is free again");
         assert_eq!(tokens.settle(parts, true), None);
         assert_eq!(tokens.settle(parts, true), Some((3, true)));
+        let (first, second) = (tokens.insert(5, 1), tokens.insert(6, 3));
+        assert_eq!(tokens.cancel(first, 1), Some((5, false)));
+        assert_eq!(tokens.cancel(second, 3), Some((6, false)));
+        let places = [tokens.insert(7, 1), tokens.insert(8, 1), tokens.insert(9, 1)];
+        assert!(
+            places[0] != places[1] && places[1] != places[2] && places[0] != places[2],
+            "each place is one token's"
+        );
+        for (place, token) in places.into_iter().zip(7..) {
+            assert_eq!(tokens.settle(place, true), Some((token, true)));
+        }
         let mut left = Vec::new();
         tokens.insert(4, 1);
         tokens.clear(|token| left.push(token));

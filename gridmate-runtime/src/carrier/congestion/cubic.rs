@@ -310,7 +310,7 @@ mod tests {
         assert_eq!(cubic.window(), 4_800);
         let now = Instant::from_millis(1_000);
         cubic.on_acked(now, acked(now, 2_400, false));
-        assert_eq!(cubic.window(), 4_800, "and slow start after it");
+        assert_eq!(cubic.window(), 7_200, "and slow start after it");
     }
 
     #[test]
