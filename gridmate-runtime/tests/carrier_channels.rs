@@ -162,7 +162,7 @@ fn what_waits_too_long_is_dropped_and_said_to_be_lost() {
     assert!(lost > 400, "five times too much was offered: {lost} of {sent} dropped");
     let worst = delays.iter().max().unwrap() / 1_000;
     assert!(worst <= 250 + 20 + 20, "{worst} ms: late is of no use");
-    assert_eq!(pair.ends[1].stats(pair.id(1)).unwrap().messages_expired as usize, lost);
+    assert_eq!(pair.ends[1].stats(pair.id(1)).unwrap().messages_expired, lost as u64);
 }
 
 #[test]

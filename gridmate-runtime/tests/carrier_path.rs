@@ -14,16 +14,14 @@ fn moved(pair: &Pair, end: usize) -> usize {
 
 /// A stream of numbered messages from 1 to 0 and back, all of which have to arrive.
 fn stream(pair: &mut Pair, sent: &mut [u64; 2], got: &mut [u64; 2]) {
-    for end in 0..2 {
-        if pair.send(end, RELIABLE, &sent[end].to_le_bytes(), None) {
-            sent[end] += 1;
-        }
+    for (end, sent) in sent.iter_mut().enumerate() {
+        *sent += u64::from(pair.send(end, RELIABLE, &sent.to_le_bytes(), None));
     }
     pair.step();
-    for end in 0..2 {
+    for (end, got) in got.iter_mut().enumerate() {
         for (_, bytes) in pair.messages(end, RELIABLE) {
-            assert_eq!(number(&bytes), got[end]);
-            got[end] += 1;
+            assert_eq!(number(&bytes), *got);
+            *got += 1;
         }
     }
 }
@@ -55,8 +53,8 @@ fn a_change_of_address_loses_nothing() {
         }
         for _ in 0..300 {
             pair.step();
-            for end in 0..2 {
-                got[end] += pair.messages(end, RELIABLE).len() as u64;
+            for (end, got) in got.iter_mut().enumerate() {
+                *got += pair.messages(end, RELIABLE).len() as u64;
             }
         }
         assert_eq!((pair.ids, got), (ids, [sent[1], sent[0]]), "seed {seed}");

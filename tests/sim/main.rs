@@ -4,6 +4,7 @@
 mod convergence;
 mod display;
 mod idle;
+mod nat;
 mod sessions;
 
 use core::time::Duration;

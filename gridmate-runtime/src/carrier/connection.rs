@@ -32,11 +32,12 @@ use crate::time::Instant;
 /// Resend timeouts in a row after which everything counts as lost for long.
 const PERSISTENT: u32 = 3;
 
-/// The names of both ends' directions.
+/// What both ends call the connection, and which of them we are.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names {
     pub(super) ours: WireId,
     pub(super) theirs: WireId,
+    pub(super) accepting: bool,
 }
 
 /// See the module.
@@ -302,7 +303,7 @@ impl Connection {
 
     /// When [`handle_timeout`](Self::handle_timeout) has to be called.
     pub(super) fn deadline(&self, now: Instant, config: &CarrierConfig) -> Instant {
-        let quiet = (self.last_received + config.timeout).min(self.last_sent + config.keep_alive);
+        let quiet = (self.last_received + config.timeout).min(self.ping_at(config));
         let resend = self.sent.oldest().map(|at| at + self.rtt.timeout(self.backoff));
         let paced = if self.is_paced(now) { self.pacer.next(now, limits::DATAGRAM_BYTES) } else { None };
         let ack = self.acks.deadline(config.ack_delay);
@@ -340,7 +341,7 @@ impl Connection {
                 self.pacer.set_rate(now, self.congestion.rate());
             }
         }
-        self.ping |= now >= self.last_sent + config.keep_alive;
+        self.ping |= now >= self.ping_at(config);
         self.quality.evaluate(now, self.rtt.smoothed(), config)
     }
 
@@ -360,6 +361,13 @@ impl Connection {
         self.tokens.clear(&mut receipt);
         self.reassembly.clear(pool);
         events.push(CarrierEvent::Disconnected { connection: self.id, reason });
+    }
+
+    /// When the peer has to hear from us. One end is a little more patient, so that on an idle link the other asks and it answers,
+    /// instead of both asking.
+    fn ping_at(&self, config: &CarrierConfig) -> Instant {
+        let patience = if self.names.accepting { config.keep_alive / 8 } else { Duration::ZERO };
+        self.last_sent + config.keep_alive + patience
     }
 
     /// The whole sequence number of a packet that is one reliable message; 0 of any other.

@@ -171,7 +171,7 @@ impl Endpoint {
         let Phase::Connecting { hello, round_trip, .. } = &mut peer.phase else {
             return Err(Cause::Handshake);
         };
-        let names = Names { ours: peer.name, theirs: accepted.id };
+        let names = Names { ours: peer.name, theirs: accepted.id, accepting: false };
         let mut connection =
             Connection::new(peer.id, &self.config, keys(accepted.joiner, accepted.acceptor, false), names, now);
         if let Some(round_trip) = *round_trip {
@@ -216,7 +216,7 @@ impl Endpoint {
             return Err(Cause::BadTag);
         }
         // The time since the reply says nothing of the round trip: the joiner repeats itself until something arrives.
-        let names = Names { ours: peer.name, theirs: *theirs };
+        let names = Names { ours: peer.name, theirs: *theirs, accepting: true };
         let connection = Connection::new(peer.id, &self.config, keys, names, now);
         self.shared.pool.give(core::mem::take(welcome));
         let (id, address) = (peer.id, peer.address);
