@@ -166,6 +166,17 @@ fn what_waits_too_long_is_dropped_and_said_to_be_lost() {
 }
 
 #[test]
+fn what_is_queued_after_a_long_pause_is_not_old() {
+    let mut pair = Pair::connected(6, Link::PERFECT);
+    pair.steps(50);
+    assert!(pair.send(1, UNRELIABLE, b"fresh", Some(1)));
+    // The program stood still for a second before and after it queued this, as far as the carrier can tell.
+    pair.now += Duration::from_secs(1);
+    pair.steps(20);
+    assert_eq!((pair.messages(0, UNRELIABLE).len(), pair.receipts(1)), (1, vec![(1, true)]));
+}
+
+#[test]
 fn as_many_channels_as_there_can_be() {
     let mut configs = [config(), config()];
     for config in &mut configs {

@@ -187,7 +187,6 @@ impl Connection {
     /// Queues a message.
     pub(super) fn send(
         &mut self,
-        now: Instant,
         channel: ChannelId,
         message: &[u8],
         token: Option<u64>,
@@ -216,7 +215,7 @@ impl Connection {
         }
         self.unreliable_queued += cost(message.len());
         let token = token.map(|token| self.tokens.insert(token, pieces(message.len())));
-        queue.push(now, message, token, &mut shared.pool);
+        queue.push(message, token, &mut shared.pool);
         Ok(())
     }
 

@@ -346,10 +346,9 @@ impl Endpoint {
         message: &[u8],
         token: Option<u64>,
     ) -> Result<(), SendError> {
-        let now = self.now;
         match &mut peer_mut(&mut self.slots, id).ok_or(UnknownConnection)?.phase {
             Phase::Established(connection) => {
-                connection.send(now, channel, message, token, &self.config, &mut self.shared)?
+                connection.send(channel, message, token, &self.config, &mut self.shared)?
             }
             Phase::Refused { .. } | Phase::Closing { .. } => return Err(UnknownConnection.into()),
             _ => return Err(SendError::NotConnected),

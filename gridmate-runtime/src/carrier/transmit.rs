@@ -4,6 +4,7 @@
 //! congestion window and the pacer let them; acknowledgements, pings and the carrier's own words always may. A packet that turns
 //! out to hold a single message is written without the frame around it.
 
+use core::time::Duration;
 use std::net::SocketAddr;
 
 use super::channel::Channel;
@@ -68,7 +69,7 @@ impl Connection {
         out: &mut Vec<u8>,
         shared: &mut Shared,
     ) -> bool {
-        self.expire(now.saturating_sub(config.unreliable_age), shared);
+        self.expire(now, config.unreliable_age, shared);
         let waiting = self.channels.iter().any(Channel::has_more);
         let window = self.congestion.window();
         let allowed = self.sent.bytes() < window && self.pacer.budget(now) >= limits::DATAGRAM_BYTES;
@@ -140,8 +141,8 @@ impl Connection {
         true
     }
 
-    /// Drops unreliable messages that were queued before `since`.
-    fn expire(&mut self, since: Instant, shared: &mut Shared) {
+    /// Drops unreliable messages that have waited for longer than `age`.
+    fn expire(&mut self, now: Instant, age: Duration, shared: &mut Shared) {
         if self.unreliable_queued == 0 {
             return;
         }
@@ -149,7 +150,7 @@ impl Connection {
         let (connection, tokens, stats) = (self.id, &mut self.tokens, &mut self.stats);
         for channel in &mut self.channels {
             let (Channel::Sequenced(queue, _) | Channel::Unreliable(queue)) = channel else { continue };
-            queue.expire(since, pool, &mut self.unreliable_queued, |place, pieces| {
+            queue.expire(now, age, pool, &mut self.unreliable_queued, |place, pieces| {
                 stats.messages_expired += 1;
                 if let Some((token, delivered)) = tokens.cancel(place, pieces) {
                     events.push(CarrierEvent::Receipt { connection, token, delivered });

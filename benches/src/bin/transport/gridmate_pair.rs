@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant as Deadline};
 
 use gridmate_runtime::Instant;
-use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, ChannelId, ConnectionId, Endpoint};
+use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, ChannelId, CongestionConfig, ConnectionId, Endpoint};
 use gridmate_runtime::driver::{Clock, Driver, UdpConfig, UdpDriver};
 
 use crate::pair::{End, FRAME, Pair};
@@ -33,12 +33,20 @@ struct Side {
     datagram: Vec<u8>,
 }
 
+/// The defaults, but that nothing limits how much is sent: the load is a flood that waits for nobody, with pauses while others have
+/// their turn, and neither enet nor renet has anything that would hold it back.
+fn carrier() -> CarrierConfig {
+    let mut config = CarrierConfig::new(7);
+    config.congestion = CongestionConfig::Unlimited;
+    config
+}
+
 impl Gridmate {
     /// Sockets that the caller's thread serves, or network threads that do.
     pub fn new(reliable: bool, threaded: bool) -> Self {
         let config = UdpConfig { polled: !threaded, ..UdpConfig::default() };
         let ends = [1, 2].map(|seed| Side {
-            endpoint: Endpoint::new(CarrierConfig::new(7), seed),
+            endpoint: Endpoint::new(carrier(), seed),
             driver: UdpDriver::with_config(SocketAddr::from(([127, 0, 0, 1], 0)), config).expect("a socket"),
             to: None,
             datagram: Vec::new(),

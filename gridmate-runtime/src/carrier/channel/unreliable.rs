@@ -1,5 +1,6 @@
 //! Unreliable messages on their way out, and the tokens that ask about them.
 
+use core::time::Duration;
 use std::collections::VecDeque;
 
 use super::super::frame::FrameWriter;
@@ -13,7 +14,7 @@ use crate::time::Instant;
 #[derive(Debug)]
 struct Waiting {
     bytes: Vec<u8>,
-    /// When it was queued.
+    /// The first flush after it was queued. Programs queue between ticks, when the time of the last may be long past.
     since: Instant,
     /// Place in the table of tokens.
     token: Option<u32>,
@@ -35,24 +36,34 @@ pub(in crate::carrier) struct Common<'a> {
 
 /// What one unreliable channel has yet to send.
 #[derive(Debug, Default)]
-pub(in crate::carrier) struct Queue(VecDeque<Waiting>);
+pub(in crate::carrier) struct Queue {
+    waiting: VecDeque<Waiting>,
+    /// How many of the last have not been looked at since they were queued.
+    fresh: usize,
+}
 
 impl Queue {
     /// Queues a message that is within its limits.
-    pub(in crate::carrier) fn push(&mut self, now: Instant, message: &[u8], token: Option<u32>, pool: &mut Pool) {
-        self.0.push_back(Waiting { bytes: pool.copy(message), since: now, token, sent: 0, group: 0 });
+    pub(in crate::carrier) fn push(&mut self, message: &[u8], token: Option<u32>, pool: &mut Pool) {
+        self.waiting.push_back(Waiting { bytes: pool.copy(message), since: Instant::ZERO, token, sent: 0, group: 0 });
+        self.fresh += 1;
     }
 
-    /// Drops what was queued before `since` and has not begun to leave. The places of tokens go to `lost`; what was freed of
+    /// Drops what has waited for longer than `age` and has not begun to leave. The places of tokens go to `lost`; what was freed of
     /// [`cost`] is taken off `queued`.
     pub(in crate::carrier) fn expire(
         &mut self,
-        since: Instant,
+        now: Instant,
+        age: Duration,
         pool: &mut Pool,
         queued: &mut usize,
         mut lost: impl FnMut(u32, u8),
     ) {
-        while let Some(old) = self.0.pop_front_if(|front| front.since < since && front.sent == 0) {
+        for waiting in self.waiting.iter_mut().rev().take(core::mem::take(&mut self.fresh)) {
+            waiting.since = now;
+        }
+        let old = |front: &mut Waiting| front.sent == 0 && now.saturating_since(front.since) > age;
+        while let Some(old) = self.waiting.pop_front_if(old) {
             *queued -= cost(old.bytes.len());
             old.token.into_iter().for_each(|place| lost(place, pieces(old.bytes.len())));
             pool.give(old.bytes);
@@ -60,7 +71,7 @@ impl Queue {
     }
 
     pub(in crate::carrier) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.waiting.is_empty()
     }
 
     /// Fills a packet until it is full or `share` bytes were written.
@@ -71,7 +82,7 @@ impl Queue {
         writer: &mut FrameWriter<'_>,
         share: &mut isize,
     ) -> Packed {
-        while let Some(front) = self.0.front_mut() {
+        while let Some(front) = self.waiting.front_mut() {
             if *share <= 0 {
                 return Packed::Share;
             }
@@ -88,7 +99,7 @@ impl Queue {
                     continue;
                 }
             }
-            let Some(done) = self.0.pop_front() else { break };
+            let Some(done) = self.waiting.pop_front() else { break };
             *common.queued -= cost(done.bytes.len());
             common.pool.give(done.bytes);
         }
@@ -97,7 +108,7 @@ impl Queue {
 
     /// Drops everything.
     pub(in crate::carrier) fn clear(&mut self, pool: &mut Pool) {
-        self.0.drain(..).for_each(|waiting| pool.give(waiting.bytes));
+        self.waiting.drain(..).for_each(|waiting| pool.give(waiting.bytes));
     }
 }
 
