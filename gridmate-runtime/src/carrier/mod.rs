@@ -51,11 +51,12 @@
 //!
 //! # What a peer can and cannot do
 //!
-//! Anyone can say hello, and thereby occupy one of [`HALF_OPEN`](crate::limits::HALF_OPEN) places for the handshake
-//! timeout. Only who received the answer can do anything else; a hello never touches a live connection of its address. A
-//! peer can make the endpoint hold at most what the named limits allow, and is disconnected for trying more. The tag on
-//! each packet stops damage and strangers who cannot see the traffic. Whoever can see it can forge it: run
-//! the carrier over an encrypting driver against them.
+//! Anyone can say hello, and gets a few bytes back; nothing is remembered of it. Who comes back with those bytes has proven its
+//! address, and occupies one of [`HALF_OPEN`](crate::limits::HALF_OPEN) places for the handshake timeout. Only who received the
+//! answer to that can do anything else; a hello never touches a live connection of its address. A connection goes wherever its
+//! peer goes, and nobody else can move it. A peer can make the endpoint hold at most what the named limits allow, and is
+//! disconnected for trying more. The tag on each packet stops damage and strangers who cannot see the traffic. Whoever can see
+//! it can forge it: run the carrier over an encrypting driver against them.
 #![forbid(unsafe_code)]
 
 mod acks;
