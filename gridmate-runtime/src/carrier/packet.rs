@@ -52,7 +52,7 @@
 //! |---|---|
 //! | 0 | frames |
 //! | 1–5 | one message of channel 0–4, to the end. On reliable channels its sequence number comes first: 8 bits, with `WIDE` 24 |
-//! | 6 | frames, compressed |
+//! | 6 | reserved for frames that are compressed; malformed today |
 //! | 7 | frames; the sender wants an acknowledgement at once |
 //!
 //! A packet that has content, or whose content is 7, is acknowledged; one with neither must have an acknowledgement and gets
@@ -291,7 +291,6 @@ pub(super) enum Content {
     Frames,
     /// One message of this channel.
     Sole(u8),
-    Compressed,
     /// Frames; to be acknowledged at once.
     Urgent,
 }
@@ -309,7 +308,6 @@ pub(super) fn set_content(out: &mut [u8], content: Content) {
     let what = match content {
         Content::Frames => 0,
         Content::Sole(channel) => 1 + channel,
-        Content::Compressed => 6,
         Content::Urgent => 7,
     };
     out[0] = out[0] & !CONTENT | what << 3;
@@ -364,15 +362,14 @@ impl<'a> Data<'a> {
         };
         let content = match (flags & CONTENT) >> 3 {
             0 => Content::Frames,
-            6 => Content::Compressed,
+            6 => return None,
             7 => Content::Urgent,
             channel => Content::Sole(channel - 1),
         };
         let rest = reader.0;
-        // One canonical form: nobody sends a packet that says nothing, or compresses nothing.
+        // One canonical form: nobody sends a packet that says nothing.
         let sound = match content {
             Content::Frames => !rest.is_empty() || ack.is_some(),
-            Content::Compressed => !rest.is_empty(),
             Content::Sole(_) | Content::Urgent => true,
         };
         sound.then_some(Self { wide, number, ack, content, rest })
@@ -510,7 +507,7 @@ mod tests {
         };
         assert!(parse(0x38, &[]), "a ping");
         assert!(!parse(0, &[]), "nothing");
-        assert!(!parse(0x30, &[]), "nothing compressed");
+        assert!(!parse(0x30, &[]) && !parse(0x30, &[0x00, 0, 0, 0, 0]), "reserved");
         assert!(parse(0, &[0]));
         assert!(parse(0x08, &[]), "an empty message");
         assert!(parse(0x02, &[1, 0]));

@@ -186,10 +186,9 @@ fn a_peer_that_sends_anything_panics_nothing_and_fills_nothing() {
             let (mut content, mut rest) = (Content::Frames, Vec::new());
             if rng.chance(0.8) {
                 rest = frames(&mut rng);
-                content = match rng.below(8) {
+                content = match rng.below(7) {
                     0 => Content::Urgent,
                     1 => Content::Sole(rng.below(5).to_le_bytes()[0]),
-                    2 => Content::Compressed,
                     _ => content,
                 };
             }
