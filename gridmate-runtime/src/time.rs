@@ -48,7 +48,7 @@ impl Instant {
     /// The moment `span` before this one; the origin if that is later.
     #[must_use]
     pub fn saturating_sub(self, span: Duration) -> Self {
-        Self(self.0.saturating_sub(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_sub(micros(span)))
     }
 }
 
@@ -56,8 +56,13 @@ impl Add<Duration> for Instant {
     type Output = Self;
 
     fn add(self, span: Duration) -> Self {
-        Self(self.0.saturating_add(u64::try_from(span.as_micros()).unwrap_or(u64::MAX)))
+        Self(self.0.saturating_add(micros(span)))
     }
+}
+
+/// Whole microseconds, without the wide division that [`Duration::as_micros`] is.
+const fn micros(span: Duration) -> u64 {
+    span.as_secs().saturating_mul(1_000_000).saturating_add(span.subsec_micros() as u64)
 }
 
 impl AddAssign<Duration> for Instant {

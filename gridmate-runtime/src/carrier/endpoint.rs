@@ -353,7 +353,7 @@ impl Endpoint {
             Phase::Refused { .. } | Phase::Closing { .. } => return Err(UnknownConnection.into()),
             _ => return Err(SendError::NotConnected),
         }
-        self.queue(id.index);
+        self.touch(id.index);
         Ok(())
     }
 
@@ -520,14 +520,8 @@ impl Endpoint {
         }
     }
 
-    /// A slot changed: look at its deadline and whether it has something to send.
+    /// A slot changed: the next flush looks whether it has something to send, and sets its deadline.
     pub(super) fn touch(&mut self, index: u32) {
-        let deadline = self.peer(index).map(|peer| peer.deadline(self.now, &self.config));
-        self.timers.set(index, deadline);
-        self.queue(index);
-    }
-
-    fn queue(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];
         if !core::mem::replace(&mut slot.queued, true) {
             self.ready.push_back(index);

@@ -1,6 +1,8 @@
 //! One deadline per connection, the earliest on top: an indexed binary heap.
 //!
-//! Connections that wait for nothing cost nothing, setting a deadline costs a few swaps, and memory is two words per slot.
+//! Connections that wait for nothing cost nothing, and memory is four words per slot. A deadline mostly moves to later: every
+//! packet puts off the next ping, and the one by which silence is death. So an entry that is to move down stays where it is, too
+//! early, and moves when it comes to the top. The entry on top is always right.
 
 use crate::time::Instant;
 
@@ -12,8 +14,9 @@ const NOWHERE: u32 = u32::MAX;
 /// Deadlines by slot number.
 #[derive(Debug, Default)]
 pub(super) struct Timers {
-    /// Slots, ordered as a heap by `(deadline, slot)`, so that equal deadlines fire in slot order.
-    heap: Vec<u32>,
+    /// Ordered as a heap by time, then slot, so that equal deadlines fire in slot order. The time is the slot's deadline or
+    /// earlier.
+    heap: Vec<(Instant, u32)>,
     /// By slot: its deadline and its place in `heap`.
     slots: Vec<(Instant, u32)>,
 }
@@ -21,7 +24,7 @@ pub(super) struct Timers {
 impl Timers {
     /// The earliest deadline and whose it is.
     pub(super) fn first(&self) -> Option<(Instant, u32)> {
-        self.heap.first().map(|&slot| self.key(slot))
+        self.heap.first().copied()
     }
 
     /// Sets, moves or (with `None`) removes the deadline of `slot`.
@@ -30,27 +33,41 @@ impl Timers {
         if index >= self.slots.len() {
             self.slots.resize(index + 1, (Instant::ZERO, NOWHERE));
         }
-        let (old, place) = self.slots[index];
+        let place = self.slots[index].1;
         match (deadline, place) {
             (None, NOWHERE) => {}
             (None, _) => self.remove(place),
             (Some(at), NOWHERE) => {
                 self.slots[index].0 = at;
-                self.heap.push(slot);
+                self.heap.push((at, slot));
                 self.up(self.heap.len() - 1);
             }
-            (Some(at), _) if at != old => {
+            (Some(at), _) => {
                 self.slots[index].0 = at;
-                let place = self.up(place as usize);
-                self.down(place);
+                if at < self.heap[place as usize].0 {
+                    self.heap[place as usize].0 = at;
+                    self.up(place as usize);
+                }
             }
-            (Some(_), _) => {}
+        }
+        self.settle();
+    }
+
+    /// Moves entries that are on top too early to where they belong.
+    fn settle(&mut self) {
+        while let Some(&(at, slot)) = self.heap.first() {
+            let deadline = self.slots[slot as usize].0;
+            if at == deadline {
+                return;
+            }
+            self.heap[0].0 = deadline;
+            self.down(0);
         }
     }
 
     fn remove(&mut self, place: u32) {
         let place = place as usize;
-        let slot = self.heap.swap_remove(place);
+        let (_, slot) = self.heap.swap_remove(place);
         self.slots[slot as usize].1 = NOWHERE;
         if place < self.heap.len() {
             let place = self.up(place);
@@ -58,49 +75,44 @@ impl Timers {
         }
     }
 
-    fn key(&self, slot: u32) -> (Instant, u32) {
-        (self.slots[slot as usize].0, slot)
-    }
-
-    fn less(&self, a: usize, b: usize) -> bool {
-        self.key(self.heap[a]) < self.key(self.heap[b])
-    }
-
     fn up(&mut self, mut place: usize) -> usize {
-        while place > 0 && self.less(place, (place - 1) / 2) {
-            self.heap.swap(place, (place - 1) / 2);
-            self.note(place);
+        let entry = self.heap[place];
+        while place > 0 && entry < self.heap[(place - 1) / 2] {
+            self.put(place, self.heap[(place - 1) / 2]);
             place = (place - 1) / 2;
         }
-        self.note(place);
+        self.put(place, entry);
         place
     }
 
     fn down(&mut self, mut place: usize) {
+        let entry = self.heap[place];
         loop {
-            let mut least = place;
-            for child in [2 * place + 1, 2 * place + 2] {
-                if child < self.heap.len() && self.less(child, least) {
-                    least = child;
-                }
+            let left = 2 * place + 1;
+            let Some(&(mut child)) = self.heap.get(left) else { break };
+            let mut next = left;
+            if let Some(&right) = self.heap.get(left + 1)
+                && right < child
+            {
+                (child, next) = (right, left + 1);
             }
-            self.note(place);
-            if least == place {
-                return;
+            if entry <= child {
+                break;
             }
-            self.heap.swap(place, least);
-            self.note(place);
-            place = least;
+            self.put(place, child);
+            place = next;
         }
+        self.put(place, entry);
     }
 
-    fn note(&mut self, place: usize) {
+    fn put(&mut self, place: usize, entry: (Instant, u32)) {
+        self.heap[place] = entry;
         #[expect(
             clippy::cast_possible_truncation,
             reason = "at most one entry per slot, and slots are numbered in 32 bits"
         )]
         {
-            self.slots[self.heap[place] as usize].1 = place as u32;
+            self.slots[entry.1 as usize].1 = place as u32;
         }
     }
 }

@@ -220,7 +220,7 @@ const GREATEST_WINDOW: u64 = 1 << 30;
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 fn micros(span: Duration) -> u64 {
-    u64::try_from(span.as_micros()).unwrap_or(u64::MAX)
+    span.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(span.subsec_micros()))
 }
 
 /// A window, which is at most [`GREATEST_WINDOW`].
