@@ -103,6 +103,8 @@ fn nothing_is_allocated_once_things_are_warm() {
         assert!(bench.delivered - delivered > 40_000);
         assert_eq!(allocations, 0, "with every {lose}th datagram lost");
 
+        // What was still under way comes to rest first: more buffers may be free at once than ever before.
+        (0..100).for_each(|_| bench.step());
         let before = ALLOCATIONS.load(Ordering::Relaxed);
         (0..3_000).for_each(|_| bench.step());
         assert_eq!(ALLOCATIONS.load(Ordering::Relaxed) - before, 0, "idle");

@@ -8,9 +8,9 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use super::acks::Acks;
-use super::channel::Channel;
 use super::channel::fragment::Reassembly;
 use super::channel::unreliable::{Tokens, cost, pieces};
+use super::channel::{Channel, Channels};
 use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 use super::congestion::{Acked, Bandwidth, Congestion, Lost, Pacer};
 use super::error::{DisconnectReason, SendError};
@@ -25,7 +25,7 @@ use super::received::Received;
 use super::rtt::Rtt;
 use super::schedule::Turns;
 use super::sent::{Packet, Purpose, Record, Sent};
-use super::stats::{Cause, ConnectionStats};
+use super::stats::{Cause, ConnectionStats, Counters};
 use crate::limits;
 use crate::time::Instant;
 
@@ -41,45 +41,49 @@ pub(super) struct Names {
 }
 
 /// See the module.
+///
+/// In this order in memory, since thousands of connections do not fit into a cache: first what every look at a connection needs,
+/// then what packets need, then what few do.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) send_key: Key,
     pub(super) receive_key: Key,
     pub(super) names: Names,
-    pub(super) channels: Vec<Channel>,
-    pub(super) turns: Turns,
-    pub(super) received: Received,
+    /// Send a ping unless something else goes out.
+    pub(super) ping: bool,
+    /// The peer has to hear of packets received with the congestion mark; how many there were, and what the peer has seen of ours.
+    pub(super) marks_news: bool,
+    pub(super) marks: u16,
+    marks_heard: u16,
+    /// Resend timeouts in a row.
+    backoff: u32,
     pub(super) acks: Acks,
+    pub(super) last_received: Instant,
+    pub(super) last_sent: Instant,
+    /// When packets that later ones overtook count as lost.
+    loss_at: Option<Instant>,
+    pub(super) unreliable_queued: usize,
+    pub(super) path: Path,
+    pub(super) mtu: Mtu,
+    pub(super) channels: Channels,
     pub(super) sent: Sent,
+    pub(super) congestion: Box<dyn Congestion>,
+    pub(super) questions: Questions,
     pub(super) rtt: Rtt,
+    pub(super) received: Received,
+    pub(super) counters: Counters,
+    pub(super) pacer: Pacer,
+    /// Bytes sent since an acknowledgement was last asked for.
+    pub(super) since_urgent: usize,
+    pub(super) quality: Quality,
     pub(super) reassembly: Reassembly,
+    bandwidth: Bandwidth,
     /// The group the next fragmented message gets.
     pub(super) groups: u64,
     pub(super) tokens: Tokens,
-    pub(super) unreliable_queued: usize,
-    /// Send a ping unless something else goes out.
-    pub(super) ping: bool,
-    /// Resend timeouts in a row.
-    backoff: u32,
-    /// When packets that later ones overtook count as lost.
-    loss_at: Option<Instant>,
-    pub(super) last_received: Instant,
-    pub(super) last_sent: Instant,
-    pub(super) congestion: Box<dyn Congestion>,
-    pub(super) pacer: Pacer,
-    bandwidth: Bandwidth,
-    /// Bytes sent since an acknowledgement was last asked for.
-    pub(super) since_urgent: usize,
-    pub(super) mtu: Mtu,
-    pub(super) path: Path,
-    /// Packets received with the congestion mark, and whether the peer has to hear of it; and what the peer has seen of ours.
-    pub(super) marks: u16,
-    pub(super) marks_news: bool,
-    marks_heard: u16,
-    pub(super) quality: Quality,
-    pub(super) questions: Questions,
-    pub(super) stats: ConnectionStats,
+    pub(super) turns: Turns,
 }
 
 /// What taking a packet led to, beyond events.
@@ -113,7 +117,7 @@ impl Connection {
             send_key: keys.0,
             receive_key: keys.1,
             names,
-            channels: config.channels.iter().map(|channel| Channel::new(channel, first)).collect(),
+            channels: Channels::new(&config.channels, first),
             turns: Turns::new(config.channels.len()),
             received: Received::new(first),
             acks: Acks::new(),
@@ -139,7 +143,7 @@ impl Connection {
             marks_heard: 0,
             quality: Quality::new(now),
             questions: Questions::default(),
-            stats: ConnectionStats::default(),
+            counters: Counters::default(),
         }
     }
 
@@ -162,7 +166,7 @@ impl Connection {
     }
 
     pub(super) fn stats(&self) -> ConnectionStats {
-        let mut stats = self.stats;
+        let mut stats = self.counters.stats();
         stats.rtt = self.rtt.smoothed();
         stats.rtt_least = self.rtt.smoothed().map(|_| self.rtt.least());
         stats.rtt_variation = self.rtt.smoothed().map(|_| self.rtt.variation());
@@ -174,7 +178,7 @@ impl Connection {
         stats.datagram = self.mtu.current();
         stats.unreliable_queued = self.unreliable_queued;
         stats.held = self.reassembly.held();
-        for channel in &self.channels {
+        for channel in &self.channels.all {
             if let Channel::Reliable(reliable) = channel {
                 stats.reliable_queued += reliable.0.queued();
                 stats.segments_resent += reliable.0.resent;
@@ -194,7 +198,8 @@ impl Connection {
         shared: &mut Shared,
     ) -> Result<(), SendError> {
         let settings = config.channels.get(usize::from(channel.0)).ok_or(SendError::UnknownChannel)?;
-        let channel = &mut self.channels[usize::from(channel.0)];
+        let number = channel.0;
+        let channel = self.channels.get_mut(number).ok_or(SendError::UnknownChannel)?;
         let limit = match channel {
             Channel::Reliable(_) => settings.max_message.min(limits::MESSAGE_BYTES),
             Channel::Sequenced(..) => limits::SEGMENT_BYTES,
@@ -206,6 +211,7 @@ impl Connection {
         let queue = match channel {
             Channel::Reliable(reliable) => {
                 let queued = reliable.0.push(message, token, settings.queue_bytes, &mut shared.pool);
+                self.channels.update(number);
                 return if queued { Ok(()) } else { Err(SendError::QueueFull) };
             }
             Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => queue,
@@ -216,6 +222,7 @@ impl Connection {
         self.unreliable_queued += cost(message.len());
         let token = token.map(|token| self.tokens.insert(token, pieces(message.len())));
         queue.push(message, token, &mut shared.pool);
+        self.channels.update(number);
         Ok(())
     }
 
@@ -259,8 +266,8 @@ impl Connection {
         let expected = self.received.expected();
         self.received.insert(now, number);
         self.last_received = now;
-        self.stats.packets_received += 1;
-        self.stats.bytes_received += opened.len as u64;
+        self.counters.packets_received += 1;
+        self.counters.bytes_received += opened.len as u64;
         if number >= expected {
             self.acks.wide = data.wide;
         }
@@ -348,7 +355,7 @@ impl Connection {
     pub(super) fn finish(&mut self, reason: DisconnectReason, shared: &mut Shared) {
         let Shared { pool, events, .. } = shared;
         let mut receipt = |token| events.push(CarrierEvent::Receipt { connection: self.id, token, delivered: false });
-        for channel in &mut self.channels {
+        for channel in &mut self.channels.all {
             match channel {
                 Channel::Reliable(reliable) => {
                     reliable.0.clear(pool, &mut receipt);
@@ -372,7 +379,7 @@ impl Connection {
     /// The whole sequence number of a packet that is one reliable message; 0 of any other.
     fn sole_sequence(&self, data: &Data<'_>) -> Result<u64, Cause> {
         let Content::Sole(channel) = data.content else { return Ok(0) };
-        let Some(Channel::Reliable(reliable)) = self.channels.get(usize::from(channel)) else { return Ok(0) };
+        let Some(Channel::Reliable(reliable)) = self.channels.get(channel) else { return Ok(0) };
         let bits = sequence_bits(data.wide);
         let low = packet::Reader(data.rest).low(bits).ok_or(Cause::Malformed)?;
         reliable.1.expand(low, bits).ok_or(Cause::TooOld)
@@ -402,7 +409,7 @@ impl Connection {
     fn check_item(&self, item: Item<'_>, number: u64, last_group: &mut Option<u64>) -> Result<(), Cause> {
         match item {
             Item::Segment { channel, segment } | Item::Half { channel, segment, .. } => {
-                if let Some(Channel::Reliable(reliable)) = self.channels.get(usize::from(channel))
+                if let Some(Channel::Reliable(reliable)) = self.channels.get(channel)
                     && !reliable.1.check(segment.sequence)
                 {
                     return Err(Cause::BeyondWindow);
@@ -429,7 +436,7 @@ impl Connection {
                 // Numbers that go down are old.
                 if (1..1 << 15).contains(&new) {
                     self.marks_heard = count;
-                    self.stats.packets_marked += u64::from(new);
+                    self.counters.packets_marked += u64::from(new);
                     self.congestion.on_marked(now, now.saturating_sub(self.rtt.estimate()));
                 }
             }
@@ -450,7 +457,7 @@ impl Connection {
         };
         match item {
             Item::Segment { channel, segment } => {
-                let Some(Channel::Reliable(reliable)) = self.channels.get_mut(usize::from(channel)) else {
+                let Some(Channel::Reliable(reliable)) = self.channels.get_mut(channel) else {
                     return None;
                 };
                 let deliver = |bytes| events.push(message(channel, number, bytes));
@@ -458,7 +465,7 @@ impl Connection {
                 return result.is_err().then_some(DisconnectReason::Overflow);
             }
             Item::Half { channel, half, len, segment } => {
-                let Some(Channel::Reliable(reliable)) = self.channels.get_mut(usize::from(channel)) else {
+                let Some(Channel::Reliable(reliable)) = self.channels.get_mut(channel) else {
                     return None;
                 };
                 let deliver = |bytes| events.push(message(channel, number, bytes));
@@ -466,7 +473,7 @@ impl Connection {
                 return result.is_err().then_some(DisconnectReason::Overflow);
             }
             Item::Message { channel, bytes } => {
-                if let Some(Channel::Sequenced(_, newest)) = self.channels.get_mut(usize::from(channel)) {
+                if let Some(Channel::Sequenced(_, newest)) = self.channels.get_mut(channel) {
                     if number < *newest {
                         return None;
                     }
@@ -552,10 +559,10 @@ impl Connection {
         let connection = self.id;
         let (size, probe) = (usize::from(packet.size), packet.purpose == Purpose::Probe);
         if arrived {
-            self.stats.packets_acked += 1;
+            self.counters.packets_acked += 1;
             self.mtu.on_acked(now, size, probe);
         } else {
-            self.stats.packets_lost += u64::from(!probe);
+            self.counters.packets_lost += u64::from(!probe);
             self.mtu.on_lost(now, size, probe);
         }
         if !probe {
@@ -573,13 +580,14 @@ impl Connection {
                 }
                 None => continue,
             };
-            let Some(Channel::Reliable(reliable)) = self.channels.get_mut(usize::from(channel)) else { continue };
+            let Some(Channel::Reliable(reliable)) = self.channels.get_mut(channel) else { continue };
             if arrived {
                 let receipt = |token| events.push(CarrierEvent::Receipt { connection, token, delivered: true });
                 reliable.0.acked(first, count, halves, pool, receipt);
             } else {
                 reliable.0.lost(first, count, halves);
             }
+            self.channels.update(channel);
         }
     }
 }

@@ -28,8 +28,9 @@ const WORDS: usize = limits::PACKET_WINDOW / 64;
 pub(super) struct Received {
     /// One bit per number, at its remainder by the window.
     bits: [u64; WORDS],
-    /// Those among them that must not be acknowledged: what they brought was of no use. They still count as seen.
-    refused: [u64; WORDS],
+    /// Those among them that must not be acknowledged: what they brought was of no use. They still count as seen. Few connections
+    /// ever have any.
+    refused: Option<Box<[u64; WORDS]>>,
     /// One more than the newest number received; the first number when none was.
     end: u64,
     /// When that one came.
@@ -47,7 +48,7 @@ impl Received {
     pub(super) const fn new(first: u64) -> Self {
         Self {
             bits: [0; WORDS],
-            refused: [0; WORDS],
+            refused: None,
             end: first,
             newest_at: Instant::ZERO,
             first,
@@ -85,13 +86,15 @@ impl Received {
             self.newest_at = now;
         }
         self.bits[word(number)] |= bit(number);
-        self.refused[word(number)] &= !bit(number);
+        if let Some(refused) = &mut self.refused {
+            refused[word(number)] &= !bit(number);
+        }
     }
 
     /// A packet that was received is not to be acknowledged. Comes too late once an acknowledgement was written.
     pub(super) fn refuse(&mut self, number: u64) {
         if number < self.end && number + WINDOW >= self.end {
-            self.refused[word(number)] |= bit(number);
+            self.refused.get_or_insert_default()[word(number)] |= bit(number);
         }
     }
 
@@ -155,8 +158,13 @@ impl Received {
         self.bits[word(number)] & bit(number) != 0
     }
 
+    /// What is to be reported of a word of the window.
+    fn reported_in(&self, index: usize) -> u64 {
+        self.bits[index] & !self.refused.as_ref().map_or(0, |refused| refused[index])
+    }
+
     fn reports(&self, number: u64) -> bool {
-        self.bits[word(number)] & !self.refused[word(number)] & bit(number) != 0
+        self.reported_in(word(number)) & bit(number) != 0
     }
 
     /// The lowest number, not below `floor`, such that all from it to below `high` are (`present`) or are not to be reported.
@@ -164,7 +172,7 @@ impl Received {
         let mut low = high;
         while low > floor {
             let index = word(low - 1);
-            let reported = self.bits[index] & !self.refused[index];
+            let reported = self.reported_in(index);
             let like = if present { reported } else { !reported };
             // The bits below `low` of its word, at the top.
             let place = (low - 1) % 64 + 1;

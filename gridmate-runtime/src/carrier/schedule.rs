@@ -51,10 +51,11 @@ impl Schedule {
         mut pack: impl FnMut(u8, &mut isize) -> Packed,
     ) {
         for (level, clock) in self.0.iter().zip(&mut turns.clocks) {
-            if let [(channel, _)] = level[..] {
-                if waits(channel) {
-                    pack(channel, &mut { UNBOUNDED });
-                }
+            let mut waiting = level.iter().filter(|(channel, _)| waits(*channel));
+            let Some(&(first, _)) = waiting.next() else { continue };
+            if waiting.next().is_none() {
+                // It takes nothing from anybody.
+                pack(first, &mut { UNBOUNDED });
                 continue;
             }
             for (channel, _) in level {

@@ -204,3 +204,32 @@ pub struct ConnectionStats {
     /// Bytes of received fragments and segments that wait for others.
     pub held: usize,
 }
+
+/// What a connection counts itself; the rest of [`ConnectionStats`] is looked up when somebody asks.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Counters {
+    pub(super) packets_sent: u64,
+    pub(super) bytes_sent: u64,
+    pub(super) packets_received: u64,
+    pub(super) bytes_received: u64,
+    pub(super) packets_acked: u64,
+    pub(super) packets_lost: u64,
+    pub(super) packets_marked: u64,
+    pub(super) messages_expired: u64,
+}
+
+impl Counters {
+    pub(super) fn stats(&self) -> ConnectionStats {
+        ConnectionStats {
+            packets_sent: self.packets_sent,
+            bytes_sent: self.bytes_sent,
+            packets_received: self.packets_received,
+            bytes_received: self.bytes_received,
+            packets_acked: self.packets_acked,
+            packets_lost: self.packets_lost,
+            packets_marked: self.packets_marked,
+            messages_expired: self.messages_expired,
+            ..ConnectionStats::default()
+        }
+    }
+}

@@ -8,6 +8,7 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use super::channel::Channel;
+use super::channel::sender::Packed;
 use super::channel::unreliable::Common;
 use super::config::CarrierConfig;
 use super::connection::Connection;
@@ -55,7 +56,7 @@ impl Connection {
 
     /// Whether the pacer is all that keeps something from being sent.
     pub(super) fn is_paced(&self, now: Instant) -> bool {
-        self.channels.iter().any(Channel::has_more)
+        self.channels.any_waits()
             && self.sent.has_room()
             && self.sent.bytes() < self.congestion.window()
             && self.pacer.next(now, limits::DATAGRAM_BYTES).is_some()
@@ -70,7 +71,7 @@ impl Connection {
         shared: &mut Shared,
     ) -> bool {
         self.expire(now, config.unreliable_age, shared);
-        let waiting = self.channels.iter().any(Channel::has_more);
+        let waiting = self.channels.any_waits();
         let window = self.congestion.window();
         let allowed = self.sent.bytes() < window && self.pacer.budget(now) >= limits::DATAGRAM_BYTES;
         let frames = waiting && allowed && self.sent.has_room();
@@ -107,12 +108,18 @@ impl Connection {
             let channels = core::cell::RefCell::new(&mut self.channels);
             schedule.fill(
                 &mut self.turns,
-                |channel| channels.borrow()[usize::from(channel)].has_more(),
-                |channel, share| match &mut channels.borrow_mut()[usize::from(channel)] {
-                    Channel::Reliable(reliable) => reliable.0.pack(channel, &mut writer, share),
-                    Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
-                        queue.pack(channel, &mut common, &mut writer, share)
-                    }
+                |channel| channels.borrow().waits(channel),
+                |channel, share| {
+                    let mut channels = channels.borrow_mut();
+                    let packed = match channels.get_mut(channel) {
+                        Some(Channel::Reliable(reliable)) => reliable.0.pack(channel, &mut writer, share),
+                        Some(Channel::Sequenced(queue, _) | Channel::Unreliable(queue)) => {
+                            queue.pack(channel, &mut common, &mut writer, share)
+                        }
+                        None => Packed::All,
+                    };
+                    channels.update(channel);
+                    packed
                 },
             );
         }
@@ -147,15 +154,17 @@ impl Connection {
             return;
         }
         let Shared { pool, events, .. } = shared;
-        let (connection, tokens, stats) = (self.id, &mut self.tokens, &mut self.stats);
-        for channel in &mut self.channels {
+        let (connection, tokens, counters) = (self.id, &mut self.tokens, &mut self.counters);
+        for number in 0..=u8::MAX {
+            let Some(channel) = self.channels.get_mut(number) else { break };
             let (Channel::Sequenced(queue, _) | Channel::Unreliable(queue)) = channel else { continue };
             queue.expire(now, age, pool, &mut self.unreliable_queued, |place, pieces| {
-                stats.messages_expired += 1;
+                counters.messages_expired += 1;
                 if let Some((token, delivered)) = tokens.cancel(place, pieces) {
                     events.push(CarrierEvent::Receipt { connection, token, delivered });
                 }
             });
+            self.channels.update(number);
         }
     }
 
@@ -183,7 +192,7 @@ impl Connection {
     fn finish_packet(&mut self, now: Instant, context: Context, purpose: Purpose, out: &mut [u8]) {
         self.send_key.seal_data(context, out);
         let (size, window) = (out.len(), self.congestion.window());
-        let more = self.channels.iter().any(Channel::has_more);
+        let more = self.channels.any_waits();
         let app_limited = !more && self.sent.bytes() + size + self.mtu.current() < window;
         self.sent.commit(now, size, purpose, app_limited);
         if purpose == Purpose::Data {
@@ -193,8 +202,8 @@ impl Connection {
             self.pacer.take(size);
         }
         self.last_sent = now;
-        self.stats.packets_sent += 1;
-        self.stats.bytes_sent += size as u64;
+        self.counters.packets_sent += 1;
+        self.counters.bytes_sent += size as u64;
     }
 
     /// The table of packets has room for one more.
@@ -209,7 +218,7 @@ impl Connection {
 
     /// Whether a message may be a packet's whole content.
     fn may_be_alone(&self, sole: Sole, wide: bool) -> bool {
-        let narrow = match self.channels.get(usize::from(sole.channel)) {
+        let narrow = match self.channels.get(sole.channel) {
             Some(Channel::Reliable(reliable)) => reliable.0.is_narrow(),
             _ => true,
         };

@@ -9,6 +9,7 @@ use self::receiver::Receiver;
 use self::sender::{Packed, Sender};
 use self::unreliable::Queue;
 use super::config::{ChannelConfig, ChannelKind};
+use crate::limits;
 
 /// A channel's state, by kind.
 #[derive(Debug)]
@@ -31,10 +32,59 @@ impl Channel {
         }
     }
 
-    pub(super) fn has_more(&self) -> bool {
+    fn has_more(&self) -> bool {
         match self {
             Self::Reliable(reliable) => reliable.0.has_more(),
             Self::Sequenced(queue, _) | Self::Unreliable(queue) => !queue.is_empty(),
         }
+    }
+}
+
+/// The channels of a connection, by number, and which of them have something to send: a connection is asked that far more often
+/// than it changes, and most channels of most connections are idle.
+#[derive(Debug)]
+pub(super) struct Channels {
+    pub(super) all: Box<[Channel]>,
+    /// One bit per channel.
+    waiting: [u64; limits::CHANNELS / 64],
+}
+
+impl Channels {
+    pub(super) fn new(configs: &[ChannelConfig], first: u64) -> Self {
+        let all = configs.iter().map(|config| Channel::new(config, first)).collect();
+        Self { all, waiting: [0; limits::CHANNELS / 64] }
+    }
+
+    pub(super) fn get(&self, channel: u8) -> Option<&Channel> {
+        self.all.get(usize::from(channel))
+    }
+
+    pub(super) fn get_mut(&mut self, channel: u8) -> Option<&mut Channel> {
+        self.all.get_mut(usize::from(channel))
+    }
+
+    /// A channel was changed: notes whether it has something to send now.
+    pub(super) fn update(&mut self, channel: u8) {
+        let (word, bit) = (usize::from(channel / 64), 1 << (channel % 64));
+        match self.get(channel) {
+            Some(changed) if changed.has_more() => self.waiting[word] |= bit,
+            _ => self.waiting[word] &= !bit,
+        }
+    }
+
+    /// Whether a channel has something to send.
+    pub(super) fn waits(&self, channel: u8) -> bool {
+        debug_assert_eq!(self.bit(channel), self.get(channel).is_some_and(Channel::has_more), "channel {channel}");
+        self.bit(channel)
+    }
+
+    /// Whether any does.
+    pub(super) fn any_waits(&self) -> bool {
+        debug_assert!((0..=u8::MAX).zip(&self.all).all(|(n, channel)| self.bit(n) == channel.has_more()));
+        self.waiting.iter().any(|word| *word != 0)
+    }
+
+    fn bit(&self, channel: u8) -> bool {
+        self.waiting[usize::from(channel / 64)] & 1 << (channel % 64) != 0
     }
 }
