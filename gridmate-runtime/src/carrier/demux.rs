@@ -76,6 +76,7 @@ impl Endpoint {
         self.prove(now, index, from, datagram)?;
         let Some(peer) = &mut self.slots[index as usize].peer else { return Err(Cause::Handshake) };
         let Phase::Established(connection) = &mut peer.phase else { return Err(Cause::Handshake) };
+        connection.fetch();
         let opened = connection.open(datagram)?;
         let elsewhere = (from != peer.address).then(|| (from, self.secret.next()));
         let outcome = connection.receive(now, opened, marked, elsewhere, &self.kinds, &mut self.shared)?;

@@ -346,9 +346,14 @@ impl Endpoint {
         message: &[u8],
         token: Option<u64>,
     ) -> Result<(), SendError> {
+        let queued = self.slots.get(id.index as usize).is_some_and(|slot| slot.queued);
         match &mut peer_mut(&mut self.slots, id).ok_or(UnknownConnection)?.phase {
             Phase::Established(connection) => {
-                connection.send(channel, message, token, &self.config, &mut self.shared)?
+                // Nothing was done with it since the last flush, which may be long ago.
+                if !queued {
+                    connection.fetch();
+                }
+                connection.send(channel, message, token, &self.config, &mut self.shared)?;
             }
             Phase::Refused { .. } | Phase::Closing { .. } => return Err(UnknownConnection.into()),
             _ => return Err(SendError::NotConnected),

@@ -63,6 +63,11 @@ impl Received {
         self.end
     }
 
+    /// The first and the last of what is remembered.
+    pub(super) const fn ends(&self) -> (u64, u64, u64) {
+        (self.end, self.bits[0], self.bits[WORDS - 1])
+    }
+
     /// Whether a packet with this number may be looked at.
     pub(super) fn check(&self, number: u64) -> Result<(), Cause> {
         if number < self.first || number + WINDOW < self.end {
