@@ -112,8 +112,10 @@ fn scenario_06b_a_program_that_takes_nothing_loses_nothing() {
         let mut pair = Pair::connected(1, Link::PERFECT);
         let channels = [RELIABLE, SECOND_RELIABLE, UNORDERED];
         let (mut out, mut sent) = (Vec::new(), [0_u64; 3]);
-        let mut refusing = 0;
+        let (mut rounds, mut refusing) = (0, 0);
         while refusing < 200 {
+            rounds += 1;
+            assert!(rounds < 2_000, "{sent:?} messages, and no end of it");
             pair.now += pair.tick;
             refusing += usize::from(pair.ends[0].endpoint_stats().dropped.backlog > 0);
             let mut full = false;

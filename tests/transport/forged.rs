@@ -117,7 +117,7 @@ impl Forger {
         match content {
             // Frames, and the words of the carrier: path and clock questions and their answers, and what there is besides.
             0 | 7 if self.rng.chance(0.3) => {
-                packet.push(0xA0 | self.byte() % 8);
+                packet.push(0xA0 | (self.byte() & 7));
                 packet.extend_from_slice(&self.rng.next_u64().to_le_bytes());
             }
             0 | 7 => {

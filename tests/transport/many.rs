@@ -108,13 +108,21 @@ fn scenario_13a_a_hundred_and_one_endpoints_over_real_sockets() {
     assert!(plain * 10 > CLIENTS as u64 * EACH * 9, "{plain} unreliable messages came back");
 }
 
+/// What is under way to one end, one after another in one buffer, so that the network allocates nothing.
+#[derive(Default)]
+struct Datagrams {
+    bytes: Vec<u8>,
+    /// Where each came from, and its length.
+    each: Vec<(SocketAddr, usize)>,
+}
+
 /// Two endpoints that share all connections: to either, the other is as many addresses as there are connections.
 struct World {
     now: Instant,
     ends: [Endpoint; 2],
     ids: [Vec<ConnectionId>; 2],
-    /// Under way to each end, one after another in one buffer, so that the network allocates nothing.
-    under_way: [(Vec<u8>, Vec<(SocketAddr, usize)>); 2],
+    /// By the end that they are for.
+    under_way: [Datagrams; 2],
     out: Vec<u8>,
     heard: u64,
     frame: usize,
@@ -133,7 +141,7 @@ impl World {
             now: Instant::from_millis(1),
             ends: [1, 2].map(|seed| Endpoint::new(config(), seed)),
             ids: [Vec::with_capacity(connections), Vec::with_capacity(connections)],
-            under_way: [(Vec::new(), Vec::new()), (Vec::new(), Vec::new())],
+            under_way: Default::default(),
             out: Vec::new(),
             heard: 0,
             frame: 0,
@@ -153,7 +161,7 @@ impl World {
         *now += Duration::from_micros(16_667);
         *frame = (*frame + 1) % FRAMES;
         for (end, endpoint) in ends.iter_mut().enumerate() {
-            let (bytes, each) = &mut under_way[end];
+            let Datagrams { bytes, each } = &mut under_way[end];
             let mut rest = &bytes[..];
             for (from, len) in each.drain(..) {
                 let (datagram, more) = rest.split_at(len);
@@ -179,7 +187,7 @@ impl World {
             }
         }
         for (end, endpoint) in ends.iter_mut().enumerate() {
-            let (bytes, each) = &mut under_way[1 - end];
+            let Datagrams { bytes, each } = &mut under_way[1 - end];
             while let Some(to) = endpoint.poll_transmit(*now, out) {
                 each.push((to, out.len()));
                 bytes.extend_from_slice(out);

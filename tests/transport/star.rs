@@ -10,6 +10,14 @@ use gridmate_runtime::sim::{Link, LinkConfig};
 
 use crate::carrier_support::address;
 
+/// A datagram under way.
+struct Flight {
+    from: usize,
+    to: usize,
+    marked: bool,
+    bytes: Vec<u8>,
+}
+
 /// Ends are numbered: the host is 0.
 pub(crate) struct Star {
     pub(crate) now: Instant,
@@ -19,7 +27,7 @@ pub(crate) struct Star {
     /// By end: what happened to it.
     pub(crate) events: Vec<Vec<CarrierEvent>>,
     links: [Link; 2],
-    flying: BTreeMap<(Instant, u64), (usize, usize, bool, Vec<u8>)>,
+    flying: BTreeMap<(Instant, u64), Flight>,
     serial: u64,
 }
 
@@ -55,7 +63,7 @@ impl Star {
         while let Some(entry) = self.flying.first_entry()
             && entry.key().0 <= self.now
         {
-            let (from, to, marked, bytes) = entry.remove();
+            let Flight { from, to, marked, bytes } = entry.remove();
             self.ends[to].handle_marked_datagram(self.now, address(from), marked, &bytes);
         }
         for end in 0..self.ends.len() {
@@ -86,7 +94,8 @@ impl Star {
                 let mut bytes = out.clone();
                 delivery.damage.apply(&mut bytes);
                 self.serial += 1;
-                self.flying.insert((delivery.at, self.serial), (end, to, delivery.marked, bytes));
+                self.flying
+                    .insert((delivery.at, self.serial), Flight { from: end, to, marked: delivery.marked, bytes });
             }
         }
     }
