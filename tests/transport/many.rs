@@ -197,7 +197,7 @@ impl World {
 }
 
 /// A thousand connections, each with two messages each way a second: once their buffers have grown, nothing is allocated in ten
-/// seconds. `cargo run -p benches --bin transport` does the same with ten thousand (`conns10k`).
+/// seconds. The benchmark `conns10k` (`BENCHMARKS.md`) does the same with ten thousand.
 #[test]
 fn scenario_13b_a_thousand_connections_allocate_nothing() {
     const CONNECTIONS: usize = 1_000;

@@ -159,6 +159,7 @@ fn scenario_07b_seventy_thousand_messages_of_every_kind_through_every_wrap() {
         pair.tick = Duration::from_millis(1);
         pair.trace = Some(Vec::new());
         let (mut checked, mut widths) = (Checked::new(usize::try_from(MESSAGES).unwrap()), Widths::default());
+        let mut rounds = 0;
         while checked.got[..3] != [MESSAGES; 3] {
             if checked.sent < MESSAGES {
                 pair.link.delay = Duration::from_millis(if checked.sent % 500 < 470 { 1 } else { 30 });
@@ -167,6 +168,8 @@ fn scenario_07b_seventy_thousand_messages_of_every_kind_through_every_wrap() {
             pair.step();
             checked.receive(&mut pair);
             pair.trace.as_mut().unwrap().drain(..).for_each(|(end, bytes)| widths.note(end, &bytes));
+            rounds += 1;
+            assert!(rounds < 2 * MESSAGES, "{:?} of {}", checked.got, checked.sent);
         }
         pair.steps(100);
         checked.receive(&mut pair);
