@@ -89,7 +89,7 @@ impl Bench {
 }
 
 #[test]
-fn nothing_is_allocated_once_things_are_warm() {
+fn scenario_13c_nothing_is_allocated_once_things_are_warm() {
     for lose in [0, 9] {
         let pair = Pair::connected(1, Link::PERFECT);
         let mut bench = Bench { pair, out: Vec::new(), delivered: 0, moved: 0, lose };

@@ -11,7 +11,7 @@ use gridmate_runtime::carrier::{
 use gridmate_runtime::{Rng, limits};
 
 #[test]
-fn unordered_messages_arrive_once_and_do_not_wait_for_each_other() {
+fn scenario_05d_unordered_messages_arrive_once_and_do_not_wait_for_each_other() {
     let (mut overtook, mut total) = (0, 0);
     for seed in 0..100 {
         let mut pair = Pair::connected(seed, Link::AWFUL);

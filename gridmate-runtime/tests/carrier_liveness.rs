@@ -45,7 +45,7 @@ fn reconnect(pair: &mut Pair) {
 }
 
 #[test]
-fn too_much_loss_ends_a_connection_on_time() {
+fn scenario_10a_too_much_loss_ends_a_connection_on_time() {
     let mut pair = pair_with(|config| config.max_loss = Some(0.4));
     talk(&mut pair, 200);
     pair.link.loss = 0.25;
@@ -64,7 +64,7 @@ fn too_much_loss_ends_a_connection_on_time() {
 }
 
 #[test]
-fn too_long_a_round_trip_ends_a_connection_on_time() {
+fn scenario_10b_too_long_a_round_trip_ends_a_connection_on_time() {
     let mut pair = pair_with(|config| config.max_rtt = Some(Duration::from_millis(150)));
     talk(&mut pair, 200);
     pair.link.delay = Duration::from_millis(60);
@@ -81,7 +81,7 @@ fn too_long_a_round_trip_ends_a_connection_on_time() {
 }
 
 #[test]
-fn silence_ends_a_connection_on_time() {
+fn scenario_10c_silence_ends_a_connection_on_time() {
     let mut pair = pair_with(|config| config.timeout = Duration::from_secs(2));
     talk(&mut pair, 100);
     pair.link.loss = 1.0;
@@ -150,7 +150,7 @@ fn others_are_evaluated_when_one_is_lost() {
 }
 
 #[test]
-fn a_peer_that_restarts_is_back_within_a_second() {
+fn scenario_11a_a_peer_that_restarts_is_back_within_a_second() {
     for seed in 0..50 {
         let mut pair = Pair::connected(seed, Link::PERFECT);
         talk(&mut pair, 100);

@@ -27,7 +27,7 @@ fn stream(pair: &mut Pair, sent: &mut [u64; 2], got: &mut [u64; 2]) {
 }
 
 #[test]
-fn a_change_of_address_loses_nothing() {
+fn scenario_11b_a_change_of_address_loses_nothing() {
     for seed in 0..100 {
         let loss = if seed % 2 == 0 { 0.0 } else { 0.2 };
         let mut pair = Pair::connected(seed, Link { loss, ..Link::PERFECT });

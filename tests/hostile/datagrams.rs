@@ -85,7 +85,7 @@ fn dropped(stats: &NodeStats) -> u64 {
 }
 
 #[test]
-fn damaged_datagrams_are_dropped_and_counted_and_change_nothing() {
+fn scenario_02_damaged_datagrams_are_dropped_and_counted_and_change_nothing() {
     for seed in 0..20 {
         let network = MemoryNetwork::new();
         let injected: [std::sync::Arc<std::sync::atomic::AtomicU64>; 2] = Default::default();

@@ -447,7 +447,7 @@ mod tests {
     }
 
     #[test]
-    fn numbers_expand_to_the_nearest() {
+    fn scenario_07d_numbers_expand_to_the_nearest() {
         assert_eq!(expand(5, 16, 3), Some(5));
         assert_eq!(expand(0xFFFF, 16, 3), None);
         assert_eq!(expand(2, 16, 0xFFFE), Some(0x1_0002));

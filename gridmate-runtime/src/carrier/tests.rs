@@ -165,7 +165,7 @@ fn frames(rng: &mut Rng) -> Vec<u8> {
 }
 
 #[test]
-fn a_peer_that_sends_anything_panics_nothing_and_fills_nothing() {
+fn scenario_02_a_peer_that_sends_anything_panics_nothing_and_fills_nothing() {
     let (mut taken, mut refused) = (0, 0);
     for seed in 0..150 {
         let mut rng = Rng::new(seed);
@@ -223,7 +223,7 @@ fn a_peer_that_sends_anything_panics_nothing_and_fills_nothing() {
 }
 
 #[test]
-fn random_bytes_under_a_valid_tag_panic_nothing() {
+fn scenario_02_random_bytes_under_a_valid_tag_panic_nothing() {
     for seed in 0..30 {
         let mut rng = Rng::new(seed);
         let mut victim = Victim::new(seed);

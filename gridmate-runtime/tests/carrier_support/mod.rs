@@ -70,11 +70,15 @@ pub struct Pair {
     pub mtu: usize,
     /// Every datagram handed to the link, with the end that sent it.
     pub trace: Option<Vec<(usize, Vec<u8>)>>,
-    /// Datagrams to lose, by running number.
+    /// Datagrams to lose, by running number; to deliver twice; and to deliver behind the next one from the same end.
     pub drop: Vec<u64>,
+    pub twice: Vec<u64>,
+    pub swap: Vec<u64>,
     pub sent: u64,
     rng: Rng,
     flying: BTreeMap<(Instant, u64), (usize, SocketAddr, Vec<u8>)>,
+    /// By end: what waits to be overtaken.
+    swapped: [Vec<Vec<u8>>; 2],
     serial: u64,
 }
 
@@ -99,9 +103,12 @@ impl Pair {
             mtu: usize::MAX,
             trace: None,
             drop: Vec::new(),
+            twice: Vec::new(),
+            swap: Vec::new(),
             sent: 0,
             rng,
             flying: BTreeMap::new(),
+            swapped: [Vec::new(), Vec::new()],
             serial: 0,
         }
     }
@@ -171,10 +178,14 @@ impl Pair {
         if let Some(trace) = &mut self.trace {
             trace.push((end, datagram.to_vec()));
         }
+        let number = self.sent;
         self.sent += 1;
-        let copies = 1 + usize::from(self.rng.chance(self.link.duplicate));
+        if self.swap.contains(&number) {
+            return self.swapped[end].push(datagram.to_vec());
+        }
+        let copies = 1 + usize::from(self.twice.contains(&number) || self.rng.chance(self.link.duplicate));
         for _ in 0..copies {
-            if datagram.len() > self.mtu || self.drop.contains(&(self.sent - 1)) || self.rng.chance(self.link.loss) {
+            if datagram.len() > self.mtu || self.drop.contains(&number) || self.rng.chance(self.link.loss) {
                 continue;
             }
             let mut bytes = datagram.to_vec();
@@ -183,10 +194,16 @@ impl Pair {
                 bytes[bit / 8] ^= 1 << (bit % 8);
             }
             let late = if self.rng.chance(self.link.reorder) { self.rng.below(100_000) } else { 0 };
-            let at = self.now + self.link.delay + Duration::from_micros(late);
-            self.serial += 1;
-            self.flying.insert((at, self.serial), (1 - end, self.at[end], bytes));
+            self.fly(end, self.link.delay + Duration::from_micros(late), bytes);
         }
+        for bytes in core::mem::take(&mut self.swapped[end]) {
+            self.fly(end, self.link.delay, bytes);
+        }
+    }
+
+    fn fly(&mut self, end: usize, delay: Duration, bytes: Vec<u8>) {
+        self.serial += 1;
+        self.flying.insert((self.now + delay, self.serial), (1 - end, self.at[end], bytes));
     }
 
     pub fn take_events(&mut self, end: usize) {

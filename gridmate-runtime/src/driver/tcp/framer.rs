@@ -141,7 +141,7 @@ mod tests {
     }
 
     #[test]
-    fn every_single_cut_is_the_same_to_it() {
+    fn scenario_14a_every_single_cut_is_the_same_to_it() {
         let datagrams = [vec![1], patterned(2), patterned(300), vec![9; 1], patterned(255), patterned(256)];
         let stream = stream(&datagrams);
         for cut in 0..=stream.len() {
@@ -164,7 +164,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn any_frames_cut_anywhere_come_out_whole(
+        fn scenario_14a_any_frames_cut_anywhere_come_out_whole(
             datagrams in prop::collection::vec(
                 prop_oneof![prop::collection::vec(any::<u8>(), 1..40), (1_usize..=MAX).prop_map(patterned)],
                 0..8,
