@@ -494,9 +494,13 @@ impl Endpoint {
 
     /// A connection's peer has proven to be at another address.
     pub(super) fn relocate(&mut self, now: Instant, index: u32, address: SocketAddr) {
-        // Two connections at the new address already: this one stays where it is.
-        if self.at(address)[1] != NOBODY {
-            return;
+        // Two slots belong to the new address already. Who only said hello from there makes room; of two connections that live there
+        // or are ending, none does, and this one stays where it is.
+        let [first, second] = self.at(address);
+        if second != NOBODY {
+            let yields = |slot: &u32| self.peer(*slot).is_some_and(Peer::is_half_open);
+            let Some(slot) = [first, second].into_iter().find(yields) else { return };
+            self.end(slot, DisconnectReason::Replaced);
         }
         let Some(peer) = &mut self.slots[index as usize].peer else { return };
         let Phase::Established(connection) = &mut peer.phase else { return };
