@@ -494,13 +494,16 @@ impl Endpoint {
 
     /// A connection's peer has proven to be at another address.
     pub(super) fn relocate(&mut self, now: Instant, index: u32, address: SocketAddr) {
-        // Two slots belong to the new address already. Who only said hello from there makes room; of two connections that live there
-        // or are ending, none does, and this one stays where it is.
-        let [first, second] = self.at(address);
-        if second != NOBODY {
-            let yields = |slot: &u32| self.peer(*slot).is_some_and(Peer::is_half_open);
-            let Some(slot) = [first, second].into_iter().find(yields) else { return };
-            self.end(slot, DisconnectReason::Replaced);
+        // Who began to connect from there is there no more. If it came to life later, by a packet that was under way for long, it would
+        // replace this one.
+        for slot in self.at(address) {
+            if self.peer(slot).is_some_and(Peer::is_half_open) {
+                self.end(slot, DisconnectReason::Replaced);
+            }
+        }
+        // Two connections at the new address already: this one stays where it is.
+        if self.at(address)[1] != NOBODY {
+            return;
         }
         let Some(peer) = &mut self.slots[index as usize].peer else { return };
         let Phase::Established(connection) = &mut peer.phase else { return };
