@@ -88,9 +88,8 @@ fn whoever_began_to_connect_makes_room_for_who_has_moved_there() {
         pair.send(1, RELIABLE, b"still me", None);
         moved(pair, 0) == 1
     });
-    let gone = |event: &&CarrierEvent| {
-        matches!(event, CarrierEvent::Disconnected { reason: DisconnectReason::Replaced, .. })
-    };
+    let gone =
+        |event: &&CarrierEvent| matches!(event, CarrierEvent::Disconnected { reason: DisconnectReason::Replaced, .. });
     assert_eq!(pair.events[0].iter().filter(gone).count(), 2, "their program knows");
     // What they said last comes late, and ends nothing.
     first.iter().for_each(|packet| pair.ends[0].handle_datagram(pair.now, place, packet));
