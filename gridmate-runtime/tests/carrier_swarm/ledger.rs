@@ -48,6 +48,8 @@ struct Lane {
     got: Vec<bool>,
     /// One more than the last one delivered.
     next: usize,
+    /// Those not delivered: bytes, count.
+    missing: (usize, usize),
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -85,6 +87,7 @@ impl Ledger {
             flow.tokens.push(Token { channel, place: lane.lens.len(), fate: None });
         }
         lane.lens.push(u32::try_from(len).unwrap());
+        lane.missing = (lane.missing.0 + len, lane.missing.1 + 1);
         lane.got.push(false);
     }
 
@@ -109,6 +112,7 @@ impl Ledger {
             SEQUENCED => counts.hold(Law::C3, same && place >= next, order),
             _ => counts.hold(Law::C4, same && !again, order),
         }
+        lane.missing = (lane.missing.0 - bytes.len(), lane.missing.1 - 1);
         counts.note(Happened::Messages);
         if bytes.len() > gridmate_runtime::limits::SEGMENT_BYTES {
             counts.note(Happened::Fragmented);
@@ -194,10 +198,12 @@ impl Ledger {
         }
     }
 
-    /// Bytes of the largest unreliable message that an end has sent.
-    pub fn largest_unreliable(&self, session: usize, side: usize) -> usize {
-        let lane = &self.0[session].flows[side].lanes[usize::from(UNRELIABLE.0)];
-        lane.lens.iter().max().map_or(0, |len| *len as usize)
+    /// Of what an end has sent: bytes of the largest unreliable message; bytes and count of reliable ones that were not delivered.
+    pub fn outstanding(&self, session: usize, side: usize) -> (usize, usize, usize) {
+        let lane = |channel: ChannelId| &self.0[session].flows[side].lanes[usize::from(channel.0)];
+        let largest = lane(UNRELIABLE).lens.iter().max().map_or(0, |len| *len as usize);
+        let missing = [RELIABLE, SECOND_RELIABLE, UNORDERED].map(|channel| lane(channel).missing);
+        (largest, missing.iter().map(|missing| missing.0).sum(), missing.iter().map(|missing| missing.1).sum())
     }
 }
 

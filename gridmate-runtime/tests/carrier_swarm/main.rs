@@ -6,7 +6,7 @@
 //! the datagrams ([`wire`]). Each look at a law is counted ([`counts`]), because one that was never tested proves nothing.
 //!
 //! ```sh
-//! cargo test -p gridmate-runtime --test carrier_swarm -- --nocapture              # 2,000 seeds, and the counts
+//! cargo test -p gridmate-runtime --test carrier_swarm -- --nocapture              # 2,000 worlds, and the counts
 //! GRIDMATE_SEEDS=100000 cargo test -p gridmate-runtime --test carrier_swarm       # more of them
 //! GRIDMATE_SEED=1234 cargo test -p gridmate-runtime --test carrier_swarm          # one
 //! ```
@@ -27,14 +27,24 @@ mod wire;
 mod world;
 
 use std::panic::{catch_unwind, resume_unwind};
+use std::sync::{Mutex, PoisonError};
 
-use counts::{Counts, LAWS, Law};
+use counts::{Counts, HAPPENED, LAWS};
 
 /// Seeds unless the environment says otherwise, count.
 const SEEDS: u64 = 2_000;
 
 /// Parts that run side by side, count.
 const PARTS: u64 = 4;
+
+/// One world in so many is run twice, to see whether it is the same again.
+const TWICE: u64 = 20;
+
+/// Worlds from which on averages mean something, count.
+const MANY: u64 = 100;
+
+/// Parts that have come to their end, worlds in them, and their counts.
+static TOTAL: Mutex<Option<(u64, u64, Counts)>> = Mutex::new(None);
 
 fn from_environment(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is a number, not {value}")))
@@ -46,33 +56,42 @@ fn swarm(part: u64) {
     let seeds = from_environment("GRIDMATE_SEEDS").unwrap_or(SEEDS);
     let (mut counts, mut worlds) = (Counts::default(), 0);
     for seed in one.map_or(0..seeds, |seed| seed..seed + 1).filter(|seed| seed % PARTS == part) {
-        match catch_unwind(|| world::run(seed)) {
+        let outcome = catch_unwind(|| {
+            let counts = world::run(seed);
+            // Counted among the seeds of one part, so that each part has its share of them.
+            assert!(
+                !(seed / PARTS).is_multiple_of(TWICE) || counts == world::run(seed),
+                "the second time was different"
+            );
+            counts
+        });
+        match outcome {
             Ok(more) => counts.add(&more),
             Err(cause) => {
-                eprintln!("seed {seed} failed: {:#?}", plan::Plan::draw(seed));
+                eprintln!("seed {seed} failed in {:?}", plan::Plan::draw(seed));
                 eprintln!("again: GRIDMATE_SEED={seed} cargo test -p gridmate-runtime --test carrier_swarm");
                 resume_unwind(cause);
             }
         }
         worlds += 1;
     }
-    if worlds == 0 {
+    let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
+    let (parts, all_worlds, all) = total.get_or_insert_default();
+    all.add(&counts);
+    (*parts, *all_worlds) = (*parts + 1, *all_worlds + worlds);
+    if *parts == PARTS {
+        eprintln!("{all_worlds} worlds: {all}");
+    }
+    drop(total);
+    if worlds < MANY {
         return;
     }
-    eprintln!("part {part} of {PARTS}: {worlds} worlds, {counts}");
-    if one.is_none() {
-        for law in LAWS {
-            let least = worlds * least(law);
-            assert!(counts.law(law) >= least, "{law:?}: looked at {} times, not {least}", counts.law(law));
-        }
+    for law in LAWS {
+        let (least, looks) = (worlds * law.least(), counts.law(law));
+        assert!(looks >= least, "{law:?}: looked at {looks} times in {worlds} worlds, not {least}");
     }
-}
-
-/// How often a law has to be looked at in a world, on average.
-const fn least(law: Law) -> u64 {
-    match law {
-        Law::Life => 1,
-        _ => 10,
+    for what in HAPPENED {
+        assert!(counts.happened(what) > worlds / 20, "{what:?}: {} times in {worlds} worlds", counts.happened(what));
     }
 }
 

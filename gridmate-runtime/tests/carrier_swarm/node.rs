@@ -147,6 +147,7 @@ impl Node {
         let mut out = Vec::new();
         while let Some(to) = self.endpoint.poll_transmit(local, &mut out) {
             books.counts.note(Happened::Datagrams);
+            books.counts.digest(&out);
             let most = self.plan.config.max_datagram.max(limits::DATAGRAM_BYTES);
             books.counts.hold(Law::C11, !out.is_empty() && out.len() <= most, || format!("{} bytes", out.len()));
             books.wire.sent(by, to, &out, &books.ledger, &mut books.counts);
@@ -170,13 +171,14 @@ impl Node {
         books.counts.hold(Law::C11, room, || format!("node {}: {} connections", self.index, self.live.len()));
         let config = &self.plan.config;
         let reliable = config.channels.iter().filter(|channel| channel.kind.is_reliable());
-        let queues: usize = reliable.clone().map(|channel| channel.queue_bytes).sum();
+        let (queues, side): (usize, _) = (reliable.map(|channel| channel.queue_bytes).sum(), self.side());
         for (id, session) in self.sessions(&books.ledger) {
             let Some(stats) = self.endpoint.stats(id) else { continue };
-            // Buffers are up to eight times as large as what is in them, and no smaller than that.
-            let largest = books.ledger.largest_unreliable(session, 1 - self.side());
-            let parts = limits::REASSEMBLIES * (8 * (largest + limits::FRAGMENT_BYTES)).min(32_768);
-            let ahead = reliable.clone().count() * (limits::RELIABLE_WINDOW * 1_536 + 2 * limits::MESSAGE_BYTES_USUAL);
+            // The buffer of an unreliable message has one of two sizes; others are up to eight times as large as what is in them.
+            let (largest, bytes, count) = books.ledger.outstanding(session, 1 - side);
+            let fragments = largest.div_ceil(limits::FRAGMENT_BYTES) * limits::FRAGMENT_BYTES;
+            let parts = limits::REASSEMBLIES * if fragments > 8_192 { 32_768 } else { 8_192 };
+            let ahead = 16 * bytes + 256 * count;
             let bounded = stats.reliable_queued <= queues
                 && stats.unreliable_queued <= limits::UNRELIABLE_BYTES
                 && stats.packets_in_flight <= limits::IN_FLIGHT
@@ -333,7 +335,6 @@ impl Node {
             }
             if self.saturated.contains_key(&session) && self.endpoint.state_budget(id) > 0 {
                 self.saturated.remove(&session);
-                books.counts.hold(Law::C8, true, String::new);
             }
         }
     }
@@ -373,6 +374,7 @@ impl Node {
         let rng = &mut self.rng;
         let most = match (channel, rng.below(20)) {
             (SEQUENCED, 0..4) => limits::SEGMENT_BYTES - HEAD + 1,
+            (UNRELIABLE, _) if self.plan.bulky => 8_000,
             (UNRELIABLE, 0) => limits::FRAGMENTS * limits::FRAGMENT_BYTES - HEAD + 1,
             (UNRELIABLE, 1..4) => 4_000,
             (SEQUENCED | UNRELIABLE, _) => 250,

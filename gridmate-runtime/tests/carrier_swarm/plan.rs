@@ -28,6 +28,8 @@ pub struct NodePlan {
     /// It sends state only while the carrier says that it is worth it.
     pub polite: bool,
     pub follows: bool,
+    /// Most of its unreliable messages take several datagrams.
+    pub bulky: bool,
 }
 
 /// Something that goes wrong.
@@ -156,6 +158,7 @@ impl NodePlan {
             rejects: if rng.chance(0.15) { 0.05 } else { 0.0 },
             polite: rng.chance(0.5),
             follows: node > 0 && rng.chance(0.8),
+            bulky: rng.chance(0.15),
         }
     }
 }
