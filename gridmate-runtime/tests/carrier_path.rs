@@ -6,7 +6,7 @@ use core::time::Duration;
 use std::net::SocketAddr;
 
 use carrier_support::*;
-use gridmate_runtime::carrier::{CarrierEvent, CongestionConfig};
+use gridmate_runtime::carrier::{CarrierEvent, CongestionConfig, DisconnectReason, Endpoint};
 
 fn moved(pair: &Pair, end: usize) -> usize {
     pair.events[end].iter().filter(|event| matches!(event, CarrierEvent::Moved { .. })).count()
@@ -59,6 +59,42 @@ fn scenario_11b_a_change_of_address_loses_nothing() {
         }
         assert_eq!((pair.ids, got), (ids, [sent[1], sent[0]]), "seed {seed}");
     }
+}
+
+#[test]
+fn whoever_began_to_connect_makes_room_for_who_has_moved_there() {
+    let mut pair = Pair::connected(6, Link::PERFECT);
+    let (id, place) = (pair.id(0), SocketAddr::from(([10, 9, 0, 1], 9_000)));
+    let (mut first, mut out) = (Vec::new(), Vec::new());
+    for seed in 1..=2 {
+        let mut joiner = Endpoint::new(config(), seed);
+        joiner.connect(pair.now, address(0), b"").unwrap();
+        while joiner.poll_transmit(pair.now, &mut out).is_some() {
+            if out[0] >= 128 {
+                first.push(out.clone());
+                continue;
+            }
+            pair.ends[0].handle_datagram(pair.now, place, &out);
+            pair.take_events(0);
+            while pair.ends[0].poll_transmit(pair.now, &mut out) == Some(place) {
+                joiner.handle_datagram(pair.now, address(0), &out);
+            }
+        }
+    }
+    assert_eq!(first.len(), 2, "both were accepted, and the address has no room");
+    pair.events[0].clear();
+    pair.at[1] = place;
+    pair.until(20, |pair| {
+        pair.send(1, RELIABLE, b"still me", None);
+        moved(pair, 0) == 1
+    });
+    let gone =
+        |event: &&CarrierEvent| matches!(event, CarrierEvent::Disconnected { reason: DisconnectReason::Replaced, .. });
+    assert_eq!(pair.events[0].iter().filter(gone).count(), 2, "their program knows");
+    // What they said last comes late, and ends nothing.
+    first.iter().for_each(|packet| pair.ends[0].handle_datagram(pair.now, place, packet));
+    pair.take_events(0);
+    assert_eq!((pair.ids[0], pair.ends[0].address(id)), (Some(id), Some(place)));
 }
 
 #[test]

@@ -499,6 +499,13 @@ impl Endpoint {
 
     /// A connection's peer has proven to be at another address.
     pub(super) fn relocate(&mut self, now: Instant, index: u32, address: SocketAddr) {
+        // Who began to connect from there is there no more. If it came to life later, by a packet that was under way for long, it would
+        // replace this one.
+        for slot in self.at(address) {
+            if self.peer(slot).is_some_and(Peer::is_half_open) {
+                self.end(slot, DisconnectReason::Replaced);
+            }
+        }
         // Two connections at the new address already: this one stays where it is.
         if self.at(address)[1] != NOBODY {
             return;

@@ -9,7 +9,8 @@ use std::net::SocketAddr;
 
 use crate::time::Instant;
 
-/// Challenges to one candidate, count, and the pause between two: the old address may be gone, and every one of them may be lost.
+/// Challenges to one candidate, those included for which it has not sent enough, count, and the pause between two: the old address
+/// may be gone, and every one of them may be lost.
 const CHALLENGES: u8 = 20;
 const PAUSE: Duration = Duration::from_millis(100);
 
@@ -27,6 +28,7 @@ struct Candidate {
     received: usize,
     sent: usize,
     left: u8,
+    since: Instant,
     next: Instant,
 }
 
@@ -44,7 +46,8 @@ impl Path {
     pub(super) fn heard(&mut self, now: Instant, from: SocketAddr, len: usize, newest: bool, token: u64) {
         match &mut self.candidate {
             Some(candidate) if candidate.address == from => candidate.received += len,
-            Some(candidate) if !newest || candidate.left > 0 && candidate.next > now => {}
+            // It may have moved on before it could answer; but whoever only repeats its packets must not get between at once.
+            Some(candidate) if !newest || now < candidate.since + PAUSE => {}
             _ if newest => {
                 self.candidate = Some(Box::new(Candidate {
                     address: from,
@@ -52,6 +55,7 @@ impl Path {
                     received: len,
                     sent: 0,
                     left: CHALLENGES,
+                    since: now,
                     next: now,
                 }));
             }
@@ -92,13 +96,12 @@ impl Path {
             self.candidate = None;
             return None;
         }
+        candidate.left -= 1;
+        candidate.next = now + PAUSE;
         if candidate.sent + CHALLENGE_BYTES > AMPLIFICATION * candidate.received {
-            candidate.next = now + PAUSE;
             return None;
         }
-        candidate.left -= 1;
         candidate.sent += CHALLENGE_BYTES;
-        candidate.next = now + PAUSE;
         Some((candidate.address, candidate.token))
     }
 
@@ -154,6 +157,40 @@ mod tests {
             sent += u8::from(path.challenge(now).is_some());
         }
         assert_eq!(sent, CHALLENGES);
+    }
+
+    #[test]
+    fn a_candidate_that_fell_silent_yields_to_the_next() {
+        // The first has sent too little for a second challenge, the other enough for all of them.
+        for len in [9, 1_000] {
+            let (mut path, mut now) = (Path::default(), Instant::ZERO);
+            path.heard(now, address(2), len, true, 7);
+            assert_eq!(path.challenge(now), Some((address(2), 7)));
+            let mut challenged = None;
+            // Whatever is due is done at once, so that no packet ever comes between a deadline and its challenge.
+            for millis in 1..=150 {
+                now = Instant::from_millis(millis);
+                while path.next().is_some_and(|next| next <= now) {
+                    challenged = path.challenge(now).or(challenged);
+                }
+                if millis % 10 == 5 {
+                    path.heard(now, address(3), 9, true, 8);
+                    challenged = path.challenge(now).or(challenged);
+                }
+            }
+            assert_eq!(challenged, Some((address(3), 8)), "{len}");
+        }
+    }
+
+    #[test]
+    fn a_candidate_that_fell_silent_is_given_up() {
+        let (mut path, mut now) = (Path::default(), Instant::ZERO);
+        path.heard(now, address(2), 9, true, 7);
+        while let Some(next) = path.next() {
+            now = now.max(next);
+            path.challenge(now);
+            assert!(now <= Instant::ZERO + PAUSE * u32::from(CHALLENGES), "for ever");
+        }
     }
 
     #[test]
