@@ -34,8 +34,8 @@ struct Candidate {
 #[derive(Debug, Default)]
 pub(super) struct Path {
     candidate: Option<Box<Candidate>>,
-    /// Challenges that we were sent and have to send back.
-    respond: Option<u64>,
+    /// A challenge that we were sent and have to send back, and where to if it did not come from the peer's address.
+    respond: Option<(u64, Option<SocketAddr>)>,
 }
 
 impl Path {
@@ -59,14 +59,21 @@ impl Path {
         }
     }
 
-    /// The peer wants to know whether we hear it at our address.
-    pub(super) const fn challenged(&mut self, token: u64) {
-        self.respond = Some(token);
+    /// The peer wants to know whether we hear it at our address. It asked `from` another one than its own, to which the answer has
+    /// to go: when both ends have moved, neither knows where the other is before it has heard an answer.
+    pub(super) const fn challenged(&mut self, token: u64, from: Option<SocketAddr>) {
+        self.respond = Some((token, from));
     }
 
-    /// What has to be sent back to the peer.
-    pub(super) const fn take_response(&mut self) -> Option<u64> {
-        self.respond.take()
+    /// What has to be sent back to the peer's address.
+    pub(super) fn take_response(&mut self) -> Option<u64> {
+        self.respond.take_if(|(_, from)| from.is_none()).map(|(token, _)| token)
+    }
+
+    /// What has to be sent back elsewhere, and where to.
+    pub(super) fn take_response_elsewhere(&mut self) -> Option<(SocketAddr, u64)> {
+        let (token, from) = self.respond.take_if(|(_, from)| from.is_some())?;
+        Some((from?, token))
     }
 
     pub(super) const fn has_response(&self) -> bool {
