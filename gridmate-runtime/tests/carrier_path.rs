@@ -62,6 +62,26 @@ fn a_change_of_address_loses_nothing() {
 }
 
 #[test]
+fn an_address_that_was_left_again_is_not_waited_for() {
+    for phase in 0..10 {
+        let mut pair = Pair::connected(phase, Link::PERFECT);
+        pair.steps(20);
+        let place = |n: u16| SocketAddr::from(([10, 9, 0, 1], 9_000 + n));
+        pair.at[1] = place(0);
+        pair.send(1, UNRELIABLE, &[1; 1_000], None);
+        pair.step();
+        pair.at[1] = place(1);
+        pair.steps(usize::try_from(phase).unwrap());
+        // It has little to say, and what it says never comes just when the address it has left is asked once more.
+        for round in 0..6 {
+            pair.send(1, UNRELIABLE, &[2; 10], Some(round));
+            pair.steps(10);
+        }
+        assert_eq!(pair.ends[0].address(pair.id(0)), Some(place(1)), "phase {phase}");
+    }
+}
+
+#[test]
 fn both_ends_may_move_at_once() {
     for seed in 0..100 {
         let loss = if seed % 2 == 0 { 0.0 } else { 0.2 };

@@ -16,7 +16,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What may be sent to an address for each byte that came from it.
 const AMPLIFICATION: usize = 3;
 
-/// Bytes of a datagram with a challenge, at most.
+/// Bytes of a datagram with a challenge or the answer to one, at most.
 const CHALLENGE_BYTES: usize = 24;
 
 /// An address that may be the peer's.
@@ -28,6 +28,8 @@ struct Candidate {
     sent: usize,
     left: u8,
     next: Instant,
+    /// When something last came from it.
+    heard: Instant,
 }
 
 /// Addresses of one connection's peer.
@@ -43,8 +45,13 @@ impl Path {
     /// from elsewhere. `token` is a number nobody can guess.
     pub(super) fn heard(&mut self, now: Instant, from: SocketAddr, len: usize, newest: bool, token: u64) {
         match &mut self.candidate {
-            Some(candidate) if candidate.address == from => candidate.received += len,
-            Some(candidate) if !newest || candidate.left > 0 && candidate.next > now => {}
+            Some(candidate) if candidate.address == from => {
+                candidate.received += len;
+                candidate.heard = now;
+            }
+            // Two addresses that speak at once must not take turns. One that is silent has been left again.
+            Some(candidate)
+                if !newest || candidate.left > 0 && candidate.next > now && now < candidate.heard + PAUSE => {}
             _ if newest => {
                 self.candidate = Some(Box::new(Candidate {
                     address: from,
@@ -53,6 +60,7 @@ impl Path {
                     sent: 0,
                     left: CHALLENGES,
                     next: now,
+                    heard: now,
                 }));
             }
             _ => {}
@@ -72,8 +80,11 @@ impl Path {
 
     /// What has to be sent back elsewhere, and where to.
     pub(super) fn take_response_elsewhere(&mut self) -> Option<(SocketAddr, u64)> {
-        let (token, from) = self.respond.take_if(|(_, from)| from.is_some())?;
-        Some((from?, token))
+        let (token, Some(address)) = self.respond.take_if(|(_, from)| from.is_some())? else { return None };
+        if let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.address == address) {
+            candidate.sent += CHALLENGE_BYTES;
+        }
+        Some((address, token))
     }
 
     pub(super) const fn has_response(&self) -> bool {
@@ -161,6 +172,19 @@ mod tests {
             sent += u8::from(path.challenge(now).is_some());
         }
         assert_eq!(sent, CHALLENGES);
+    }
+
+    #[test]
+    fn an_answer_counts_as_what_a_candidate_gets() {
+        let (mut path, now) = (Path::default(), Instant::ZERO);
+        path.challenged(5, None);
+        assert_eq!((path.take_response_elsewhere(), path.take_response()), (None, Some(5)));
+        path.heard(now, address(2), 16, true, 7);
+        path.challenged(6, Some(address(2)));
+        assert_eq!((path.take_response(), path.take_response_elsewhere()), (None, Some((address(2), 6))));
+        assert!(!path.has_response());
+        assert_eq!(path.challenge(now), Some((address(2), 7)));
+        assert_eq!(path.challenge(now + PAUSE), None, "three times sixteen bytes are two datagrams");
     }
 
     #[test]
