@@ -176,7 +176,7 @@ impl Scene {
     fn proof(&self, from: u8, script: &mut Script<'_>) -> Vec<u8> {
         let shape = script.byte();
         let mut mine = self.accepted.iter().rev().filter(|(to, ..)| *to == stranger(from) || shape & 7 == 0);
-        let (_, joiner, acceptor, name) = mine.next().copied().unwrap_or((stranger(from), 0, 0, (1, 0)));
+        let (_, joiner, acceptor, name) = mine.next().copied().unwrap_or_else(|| (stranger(from), 0, 0, (1, 0)));
         let key = Key::of(joiner, acceptor, shape & 0x18 == 0x18);
         if shape & 0x60 == 0x60 {
             return packets::goodbye(name, key, script.byte() % 11);
