@@ -98,6 +98,49 @@ fn whoever_began_to_connect_makes_room_for_who_has_moved_there() {
 }
 
 #[test]
+fn an_address_that_was_left_again_is_not_waited_for() {
+    for phase in 0..10 {
+        let mut pair = Pair::connected(phase, Link::PERFECT);
+        pair.steps(20);
+        let place = |n: u16| SocketAddr::from(([10, 9, 0, 1], 9_000 + n));
+        pair.at[1] = place(0);
+        pair.send(1, UNRELIABLE, &[1; 1_000], None);
+        pair.step();
+        pair.at[1] = place(1);
+        pair.steps(usize::try_from(phase).unwrap());
+        // It has little to say, and what it says never comes just when the address it has left is asked once more.
+        for round in 0..6 {
+            pair.send(1, UNRELIABLE, &[2; 10], Some(round));
+            pair.steps(10);
+        }
+        assert_eq!(pair.ends[0].address(pair.id(0)), Some(place(1)), "phase {phase}");
+    }
+}
+
+#[test]
+fn both_ends_may_move_at_once() {
+    for seed in 0..100 {
+        let loss = if seed % 2 == 0 { 0.0 } else { 0.2 };
+        let mut pair = Pair::connected(seed, Link { loss, ..Link::PERFECT });
+        let (mut sent, mut got) = ([0; 2], [0; 2]);
+        (0..30).for_each(|_| stream(&mut pair, &mut sent, &mut got));
+        let place = |end: u16| SocketAddr::from(([10, 9, 0, 1], 9_000 + end));
+        pair.at[1] = place(1);
+        (0..2 + seed % 7).for_each(|_| stream(&mut pair, &mut sent, &mut got));
+        // It has been heard from there, and perhaps asked, but nothing has come back.
+        pair.at[0] = place(0);
+        (0..30).for_each(|_| stream(&mut pair, &mut sent, &mut got));
+        pair.until(300, |pair| (0..2).all(|end| pair.ends[end].address(pair.id(end)) == Some(pair.at[1 - end])));
+        pair.until(300, |pair| {
+            for (end, got) in got.iter_mut().enumerate() {
+                *got += pair.messages(end, RELIABLE).len() as u64;
+            }
+            got == [sent[1], sent[0]]
+        });
+    }
+}
+
+#[test]
 fn an_address_that_does_not_answer_gets_little_and_no_data() {
     let mut pair = Pair::connected(3, Link { delay: Duration::ZERO, ..Link::PERFECT });
     (0..20).for_each(|_| {

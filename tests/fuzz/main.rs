@@ -11,7 +11,7 @@ use std::{env, fs};
 use bodies::TARGETS;
 use gridmate_runtime::Rng;
 
-/// Inputs made for each target.
+/// Inputs made for each target; `FUZZ_MADE` in the environment says another number, and `FUZZ_TARGET` for which one only.
 const MADE: usize = 1_500;
 
 /// Bytes of an input that is made from nothing, at most.
@@ -64,10 +64,12 @@ fn what_was_found_stays_fixed() {
 
 #[test]
 fn what_is_made_at_random_passes() {
-    for &target in TARGETS {
+    let made = env::var("FUZZ_MADE").map_or(MADE, |made| made.parse().expect("FUZZ_MADE is a number"));
+    let only = env::var("FUZZ_TARGET").ok();
+    for &target in TARGETS.iter().filter(|(name, _)| only.as_ref().is_none_or(|only| only == name)) {
         let corpus: Vec<_> = corpus(target.0).into_values().collect();
         let mut rng = Rng::new(1);
-        for n in 0..MADE {
+        for n in 0..made {
             let input = if n % 4 == 0 { random(&mut rng) } else { varied(&corpus, &mut rng) };
             check(target, &input, &format!("input {n}"));
         }

@@ -443,7 +443,7 @@ impl Connection {
     /// Takes a word of the peer's carrier. It came `from` elsewhere than the peer's address.
     fn control(&mut self, now: Instant, control: Control, from: Option<SocketAddr>, outcome: &mut Outcome) {
         match control {
-            Control::PathChallenge(token) => self.path.challenged(token),
+            Control::PathChallenge(token) => self.path.challenged(token, from),
             Control::PathResponse(token) => {
                 outcome.moved |= from.is_some_and(|from| self.path.answered(from, token));
             }

@@ -17,7 +17,7 @@ const PAUSE: Duration = Duration::from_millis(100);
 /// What may be sent to an address for each byte that came from it.
 const AMPLIFICATION: usize = 3;
 
-/// Bytes of a datagram with a challenge, at most.
+/// Bytes of a datagram with a challenge or the answer to one, at most.
 const CHALLENGE_BYTES: usize = 24;
 
 /// An address that may be the peer's.
@@ -28,16 +28,17 @@ struct Candidate {
     received: usize,
     sent: usize,
     left: u8,
-    since: Instant,
     next: Instant,
+    /// When something last came from it.
+    heard: Instant,
 }
 
 /// Addresses of one connection's peer.
 #[derive(Debug, Default)]
 pub(super) struct Path {
     candidate: Option<Box<Candidate>>,
-    /// Challenges that we were sent and have to send back.
-    respond: Option<u64>,
+    /// A challenge that we were sent and have to send back, and where to if it did not come from the peer's address.
+    respond: Option<(u64, Option<SocketAddr>)>,
 }
 
 impl Path {
@@ -45,9 +46,12 @@ impl Path {
     /// from elsewhere. `token` is a number nobody can guess.
     pub(super) fn heard(&mut self, now: Instant, from: SocketAddr, len: usize, newest: bool, token: u64) {
         match &mut self.candidate {
-            Some(candidate) if candidate.address == from => candidate.received += len,
-            // It may have moved on before it could answer; but whoever only repeats its packets must not get between at once.
-            Some(candidate) if !newest || now < candidate.since + PAUSE => {}
+            Some(candidate) if candidate.address == from => {
+                candidate.received += len;
+                candidate.heard = now;
+            }
+            // Two addresses that speak at once must not take turns. One that is silent has been left again.
+            Some(candidate) if !newest || now < candidate.heard + PAUSE => {}
             _ if newest => {
                 self.candidate = Some(Box::new(Candidate {
                     address: from,
@@ -55,22 +59,32 @@ impl Path {
                     received: len,
                     sent: 0,
                     left: CHALLENGES,
-                    since: now,
                     next: now,
+                    heard: now,
                 }));
             }
             _ => {}
         }
     }
 
-    /// The peer wants to know whether we hear it at our address.
-    pub(super) const fn challenged(&mut self, token: u64) {
-        self.respond = Some(token);
+    /// The peer wants to know whether we hear it at our address. It asked `from` another one than its own, to which the answer has
+    /// to go: when both ends have moved, neither knows where the other is before it has heard an answer.
+    pub(super) const fn challenged(&mut self, token: u64, from: Option<SocketAddr>) {
+        self.respond = Some((token, from));
     }
 
-    /// What has to be sent back to the peer.
-    pub(super) const fn take_response(&mut self) -> Option<u64> {
-        self.respond.take()
+    /// What has to be sent back to the peer's address.
+    pub(super) fn take_response(&mut self) -> Option<u64> {
+        self.respond.take_if(|(_, from)| from.is_none()).map(|(token, _)| token)
+    }
+
+    /// What has to be sent back elsewhere, and where to.
+    pub(super) fn take_response_elsewhere(&mut self) -> Option<(SocketAddr, u64)> {
+        let (token, Some(address)) = self.respond.take_if(|(_, from)| from.is_some())? else { return None };
+        if let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.address == address) {
+            candidate.sent += CHALLENGE_BYTES;
+        }
+        Some((address, token))
     }
 
     pub(super) const fn has_response(&self) -> bool {
@@ -191,6 +205,19 @@ mod tests {
             path.challenge(now);
             assert!(now <= Instant::ZERO + PAUSE * u32::from(CHALLENGES), "for ever");
         }
+    }
+
+    #[test]
+    fn an_answer_counts_as_what_a_candidate_gets() {
+        let (mut path, now) = (Path::default(), Instant::ZERO);
+        path.challenged(5, None);
+        assert_eq!((path.take_response_elsewhere(), path.take_response()), (None, Some(5)));
+        path.heard(now, address(2), 16, true, 7);
+        path.challenged(6, Some(address(2)));
+        assert_eq!((path.take_response(), path.take_response_elsewhere()), (None, Some((address(2), 6))));
+        assert!(!path.has_response());
+        assert_eq!(path.challenge(now), Some((address(2), 7)));
+        assert_eq!(path.challenge(now + PAUSE), None, "three times sixteen bytes are two datagrams");
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! What goes out: one packet at a time, of whatever is most urgent.
 //!
-//! A challenge to an address that may be the peer's, a probe for larger datagrams, or a packet of frames. Frames go when the
+//! A challenge to an address that may be the peer's or the answer to one from there, a probe for larger datagrams, or a packet of frames. Frames go when the
 //! congestion window and the pacer let them; acknowledgements, pings and the carrier's own words always may. A packet that turns
 //! out to hold a single message is written without the frame around it.
 
@@ -43,6 +43,10 @@ impl Connection {
     ) -> Option<To> {
         if let Some((address, token)) = self.path.challenge(now) {
             self.write_control(now, Control::PathChallenge(token), None, out, shared);
+            return Some(To::Candidate(address));
+        }
+        if let Some((address, token)) = self.path.take_response_elsewhere() {
+            self.write_control(now, Control::PathResponse(token), None, out, shared);
             return Some(To::Candidate(address));
         }
         if self.sent.has_room()

@@ -4,9 +4,17 @@
 
 mod bit_reader;
 mod collections;
+mod connection;
+mod datagram;
 mod entropy;
+mod expected;
+mod handshake;
+mod hostile;
 mod kitchen_sink;
+mod ledger;
+mod packets;
 mod pair;
+mod reader;
 mod round_trip;
 mod rpc_message;
 mod schema_json;
@@ -20,7 +28,10 @@ pub(crate) type Target = (&'static str, fn(&[u8]));
 pub(crate) const TARGETS: &[Target] = &[
     ("bit_reader", bit_reader::run),
     ("collections", collections::run),
+    ("connection", connection::run),
+    ("datagram", datagram::run),
     ("entropy", entropy::run),
+    ("handshake", handshake::run),
     ("kitchen_sink", kitchen_sink::run),
     ("rpc_message", rpc_message::run),
     ("schema_json", schema_json::run),
