@@ -134,6 +134,10 @@ pub const EVENT_BYTES: usize = 64 << 20;
 /// Handshakes that remote ends began and did not finish, per endpoint, count: what a flood of hellos can occupy.
 pub const HALF_OPEN: usize = 1_024;
 
+/// Those of them from one place, an IPv4 address or an IPv6 network of 64 bits, count: nobody can take all of them alone. Players
+/// behind one address occupy a place each for a round trip or so: several hundred of them can join in a second.
+pub const HALF_OPEN_PER_ADDRESS: usize = HALF_OPEN / 16;
+
 /// Refusals and challenges waiting to be sent, per endpoint, count. Beyond it hellos that would be answered are ignored.
 pub const ANSWERS: usize = 1_024;
 
@@ -188,6 +192,7 @@ const _: () = {
     // Type, tag; magic, version, schema, nonce, id, cookie, compressor, length.
     assert!(5 + 4 + 2 + 8 + 8 + 3 + 20 + 1 + 2 + HELLO_BYTES <= DATAGRAM_BYTES, "a hello is one datagram");
     assert!(NAME_BYTES < 128, "the length of a name is one byte");
+    assert!(HALF_OPEN_PER_ADDRESS >= 8, "a family behind one address can join at once");
     assert!(CHANNELS <= 256 && FRAGMENTS <= 255 && ACK_RANGES <= 255);
     assert!(PACKET_WINDOW * DATAGRAM_BYTES_MAX < 1 << 23, "24-bit segment numbers cover a window of packets twice");
     assert!(PACKET_WINDOW <= 1 << 15, "16-bit packet numbers need half their range");
