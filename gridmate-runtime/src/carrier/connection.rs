@@ -11,6 +11,7 @@ use super::acks::Acks;
 use super::channel::Channel;
 use super::channel::fragment::Reassembly;
 use super::channel::unreliable::{Tokens, cost, pieces};
+use super::channel_stats::Counters;
 use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 use super::congestion::{Acked, Bandwidth, Congestion, Lost, Pacer};
 use super::error::{DisconnectReason, SendError};
@@ -48,6 +49,7 @@ pub(super) struct Connection {
     pub(super) receive_key: Key,
     pub(super) names: Names,
     pub(super) channels: Vec<Channel>,
+    pub(super) counters: Box<[Counters]>,
     pub(super) turns: Turns,
     pub(super) received: Received,
     pub(super) acks: Acks,
@@ -114,6 +116,7 @@ impl Connection {
             receive_key: keys.1,
             names,
             channels: config.channels.iter().map(|channel| Channel::new(channel, first)).collect(),
+            counters: config.channels.iter().map(|_| Counters::default()).collect(),
             turns: Turns::new(config.channels.len()),
             received: Received::new(first),
             acks: Acks::new(),
@@ -194,7 +197,8 @@ impl Connection {
         shared: &mut Shared,
     ) -> Result<(), SendError> {
         let settings = config.channels.get(usize::from(channel.0)).ok_or(SendError::UnknownChannel)?;
-        let channel = &mut self.channels[usize::from(channel.0)];
+        let place = usize::from(channel.0);
+        let (channel, counters) = (&mut self.channels[place], &mut self.counters[place]);
         let limit = match channel {
             Channel::Reliable(_) => settings.max_message.min(limits::MESSAGE_BYTES),
             Channel::Sequenced(..) => limits::SEGMENT_BYTES,
@@ -205,15 +209,22 @@ impl Connection {
         }
         let queue = match channel {
             Channel::Reliable(reliable) => {
-                let queued = reliable.0.push(message, token, settings.queue_bytes, &mut shared.pool);
-                return if queued { Ok(()) } else { Err(SendError::QueueFull) };
+                if reliable.0.push(message, token, settings.queue_bytes, &mut shared.pool) {
+                    counters.sent(message.len());
+                    return Ok(());
+                }
+                counters.refused += 1;
+                return Err(SendError::QueueFull);
             }
             Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => queue,
         };
-        if self.unreliable_queued + cost(message.len()) > limits::UNRELIABLE_BYTES {
+        let cost = cost(message.len());
+        if self.unreliable_queued + cost > limits::UNRELIABLE_BYTES || queue.queued() + cost > settings.queue_bytes {
+            counters.refused += 1;
             return Err(SendError::QueueFull);
         }
-        self.unreliable_queued += cost(message.len());
+        counters.sent(message.len());
+        self.unreliable_queued += cost;
         let token = token.map(|token| self.tokens.insert(token, pieces(message.len())));
         queue.push(message, token, &mut shared.pool);
         Ok(())
@@ -440,13 +451,10 @@ impl Connection {
 
     fn deliver(&mut self, number: u64, item: Item<'_>, shared: &mut Shared) -> Option<DisconnectReason> {
         let Shared { pool, events, .. } = shared;
-        let connection = self.id;
-        let message = |channel, order, bytes| CarrierEvent::Message {
-            connection,
-            channel: ChannelId(channel),
-            order,
-            packet: number,
-            bytes,
+        let (connection, counters) = (self.id, &mut self.counters);
+        let mut message = |channel: u8, order, bytes: Vec<u8>| {
+            counters[usize::from(channel)].received(bytes.len());
+            CarrierEvent::Message { connection, channel: ChannelId(channel), order, packet: number, bytes }
         };
         match item {
             Item::Segment { channel, segment } => {
@@ -468,6 +476,7 @@ impl Connection {
             Item::Message { channel, bytes } => {
                 if let Some(Channel::Sequenced(_, newest)) = self.channels.get_mut(usize::from(channel)) {
                     if number < *newest {
+                        counters[usize::from(channel)].late += 1;
                         return None;
                     }
                     *newest = number;

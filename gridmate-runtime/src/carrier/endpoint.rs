@@ -564,7 +564,7 @@ impl Endpoint {
         self.slots.get(index as usize)?.peer.as_ref()
     }
 
-    fn established(&self, id: ConnectionId) -> Option<&Connection> {
+    pub(super) fn established(&self, id: ConnectionId) -> Option<&Connection> {
         match &self.peer(id.index).filter(|peer| peer.id == id)?.phase {
             Phase::Established(connection) => Some(connection),
             _ => None,

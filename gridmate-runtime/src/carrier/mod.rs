@@ -63,6 +63,7 @@
 mod acks;
 mod answers;
 mod channel;
+mod channel_stats;
 mod clock;
 mod config;
 mod congestion;
@@ -95,6 +96,7 @@ mod transmit;
 #[cfg(test)]
 mod tests;
 
+pub use channel_stats::ChannelStats;
 pub use clock::ClockFilter;
 pub use config::{CarrierConfig, ChannelConfig, ChannelId, ChannelKind, ChannelPriority, ConnectionId};
 pub use congestion::{Acked, Adaptive, Bandwidth, Congestion, CongestionConfig, Cubic, Fixed, Lost, Pacer, Unlimited};
