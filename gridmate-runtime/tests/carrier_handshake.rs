@@ -494,8 +494,8 @@ fn misuse_is_an_error() {
     assert_eq!(full, 14);
     assert_eq!(end.send(id, RELIABLE, &vec![1; 1 << 20], None), Err(SendError::QueueFull));
     assert!((0..5_000).any(|_| end.send(id, UNRELIABLE, &[1; 1_000], None) == Err(SendError::QueueFull)));
-    assert_eq!(end.state_budget(id), 0);
+    assert_eq!(end.state_budget(id, UNRELIABLE), 0);
     pair.until(2_000, |pair| pair.ends[1].stats(pair.id(1)).unwrap().reliable_queued == 0);
     assert_eq!(pair.messages(0, RELIABLE).len(), 15);
-    assert!(pair.ends[1].state_budget(id) > 0);
+    assert!(pair.ends[1].state_budget(id, UNRELIABLE) > 0);
 }

@@ -154,14 +154,16 @@ impl Connection {
         self.rtt.smoothed()
     }
 
-    /// Bytes of unreliable messages worth queueing now.
-    pub(super) fn state_budget(&mut self, now: Instant) -> usize {
+    /// Bytes of messages worth queueing on an unreliable channel now.
+    pub(super) fn state_budget(&mut self, now: Instant, channel: ChannelId) -> usize {
         if self.sent.in_flight() >= limits::STATE_IN_FLIGHT || !self.sent.has_room() {
             return 0;
         }
         let window = self.congestion.window().saturating_sub(self.sent.bytes());
         let allowed = window.min(self.pacer.budget(now)).min(limits::STATE_BYTES);
-        allowed.saturating_sub(self.unreliable_queued)
+        let own = self.channels.get(usize::from(channel.0)).map_or(0, Channel::waiting);
+        // Whatever else waits gets no more than its half.
+        allowed.saturating_sub(own + self.unreliable_queued.saturating_sub(own).min(allowed / 2))
     }
 
     pub(super) fn stats(&self) -> ConnectionStats {

@@ -437,11 +437,12 @@ impl Endpoint {
         self.clock.error_bound()
     }
 
-    /// Bytes of unreliable messages worth queueing now: 0 when the link is saturated or there is no connection.
-    pub fn state_budget(&mut self, id: ConnectionId) -> usize {
+    /// Bytes of messages worth queueing on an unreliable channel now: 0 when the link is saturated or there is no connection. What
+    /// waits on others takes at most half of what there is away from it.
+    pub fn state_budget(&mut self, id: ConnectionId, channel: ChannelId) -> usize {
         let now = self.now;
         match peer_mut(&mut self.slots, id).map(|peer| &mut peer.phase) {
-            Some(Phase::Established(connection)) => connection.state_budget(now),
+            Some(Phase::Established(connection)) => connection.state_budget(now, channel),
             _ => 0,
         }
     }
