@@ -319,6 +319,60 @@ fn a_map_does_not_get_in_the_way_of_voice_and_state() {
     assert!(poll(&mut world, host).contains(&NodeEvent::Receipt { token, to, delivered: true }));
 }
 
+/// More unreliable messages than a line takes leave half of it to state.
+#[test]
+fn a_flood_of_unreliable_messages_does_not_stop_state() {
+    let link = LinkConfig { bytes_per_second: Some(60_000), queue_bytes: 20_000, ..LinkConfig::perfect() };
+    let (mut world, nodes) = session(8, 1, link, &registry());
+    let (host, client) = (nodes[0], nodes[1]);
+    let to = member(&mut world, client);
+    let ids: Vec<_> = (0..40).map(|_| world.replicas(host).add(Mover::default()).unwrap()).collect();
+    world.run_for(Duration::from_secs(2));
+    let (mut worst, mut heard) = (0, 0);
+    for step in 0..300_u32 {
+        for _ in 0..10 {
+            // Ten times what the line takes; some of it is refused.
+            let _ = world.node(host).send(to, UserChannel::Unreliable, &[7; 2_000]);
+        }
+        for id in &ids {
+            world.replicas(host).primary_mut::<Mover>(*id).unwrap().energy = step;
+        }
+        world.step();
+        heard += messages(&mut world, client).len();
+        for id in ids.iter().filter(|_| step > 30) {
+            worst = worst.max(step - world.replicas(client).get::<Mover>(*id).unwrap().energy);
+        }
+    }
+    assert!(heard > 50, "{heard} messages of up to {} a line takes", 10 * 60_000 / 2_000);
+    assert!(worst <= 40, "state was {worst} ticks old");
+}
+
+#[test]
+fn receipts_come_when_the_host_is_lost_or_left() {
+    for leave in [false, true] {
+        let (mut world, nodes) = session(4, 2, LinkConfig::perfect(), &registry());
+        let [to, from] = [nodes[1], nodes[2]].map(|node| member(&mut world, node));
+        assert_ne!(to, from);
+        world.run_for(Duration::from_secs(1));
+        poll(&mut world, nodes[2]);
+        // The host has the message, and cannot pass it on.
+        world.partition_one_way(nodes[0], nodes[1], true);
+        let token = world.node(nodes[2]).send_with_receipt(to, UserChannel::Ordered, b"hello").unwrap();
+        world.run_for(Duration::from_secs(1));
+        assert_eq!(poll(&mut world, nodes[2]), []);
+        if leave {
+            world.node(nodes[2]).leave(Instant::from_millis(0));
+        } else {
+            world.crash(nodes[0]);
+            world.run_for(Duration::from_secs(7));
+        }
+        let told = poll(&mut world, nodes[2]);
+        let receipts = told.iter().filter(|event| matches!(event, NodeEvent::Receipt { .. })).count();
+        assert_eq!(receipts, 1, "{told:?}");
+        assert!(told.contains(&NodeEvent::Receipt { token, to, delivered: false }), "{told:?}");
+    }
+}
+
 /// A joiner speaks at once; whoever is there hears of it before it hears it.
 #[test]
 fn nobody_is_heard_before_they_are_known() {
