@@ -126,6 +126,8 @@ pub(super) struct Messages {
     pub(super) asked: BTreeMap<u64, Asked>,
     /// Of others, by number, until their fate is known.
     pub(super) passed: BTreeMap<u64, Passed>,
+    /// Whom a message is passed on to, reused.
+    pub(super) others: Vec<MemberId>,
     pub(super) stats: MessageStats,
 }
 

@@ -109,9 +109,10 @@ impl Node {
         let len = bytes.len();
         address::write_source(from, &mut bytes);
         if to == MemberId::NONE {
-            // Members that the list names may go meanwhile, but none comes.
-            let others: Vec<_> = self.connections.keys().copied().filter(|other| *other != from).collect();
-            others.into_iter().for_each(|other| self.pass_on(now, from, other, channel, id, &bytes));
+            let mut others = core::mem::take(&mut self.messages.others);
+            others.extend(self.connections.keys().filter(|other| **other != from));
+            others.drain(..).for_each(|other| self.pass_on(now, from, other, channel, id, &bytes));
+            self.messages.others = others;
             bytes.truncate(len);
             return self.deliver(Arrived { over, from, channel, bytes }, false);
         }
@@ -138,9 +139,10 @@ impl Node {
         if bytes.len() > channel.max_bytes() || from == self.local_member() {
             return Err(Malformed.into());
         }
-        let early = self.member(from).is_none() && !self.inbox.has_left(from);
-        // Of a voice that nobody knows nothing is remembered.
-        if channel == UserChannel::Voice && self.member(from).is_some() && !self.inbox.is_timely(from, order) {
+        let known = self.member(from).is_some();
+        let early = !known && !self.inbox.has_left(from);
+        // Nothing is remembered of voices that nobody knows.
+        if channel == UserChannel::Voice && !(known && self.inbox.is_timely(from, order)) {
             self.messages.stats.dropped += 1;
             self.endpoint.recycle(bytes);
             return Ok(());
@@ -244,10 +246,10 @@ impl Node {
             if let Some(link) = self.connections.get(&from).and_then(|connection| self.links.get_mut(connection)) {
                 link.allowance.reliable -= cost;
             }
-            match id {
-                Some(id) => self.report(from, Report::Receipt { id, delivered }),
-                None if !delivered => self.not_passed_on(from, to, channel, id),
-                None => {}
+            if !delivered {
+                self.not_passed_on(from, to, channel, id);
+            } else if let Some(id) = id {
+                self.report(from, Report::Receipt { id, delivered });
             }
         } else if self.messages.asked.get(&token).is_some_and(|asked| !delivered || !asked.relayed) {
             self.settle_asked(token, delivered);
