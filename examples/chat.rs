@@ -7,7 +7,7 @@ use gridmate_runtime::prelude::*;
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut args = std::env::args().skip(1);
-    let config = NodeConfig::new(Registry::builder().build()?).name(args.next().unwrap_or("somebody".into()));
+    let config = NodeConfig::new(Registry::builder().build()?).name(args.next().unwrap_or_else(|| "somebody".into()));
     let socket = UdpDriver::bind("127.0.0.1:0".parse()?)?;
     let mut node = match args.next() {
         Some(host) => Node::join(socket, host.parse()?, config)?,

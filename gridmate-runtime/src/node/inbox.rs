@@ -41,7 +41,7 @@ pub(super) struct Inbox {
     /// Those that have left lately.
     departed: VecDeque<MemberId>,
     /// By speaker, the newest packet that brought something.
-    voices: BTreeMap<MemberId, u64>,
+    pub(super) voices: BTreeMap<MemberId, u64>,
     /// By connection, the bytes of its messages; and those of connections that have ended.
     waiting: BTreeMap<ConnectionId, usize>,
     orphaned: usize,

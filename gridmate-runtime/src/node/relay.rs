@@ -271,3 +271,29 @@ impl Node {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::driver::MemoryNetwork;
+    use crate::{NodeConfig, Registry};
+
+    #[test]
+    fn of_voices_that_nobody_knows_nothing_is_remembered() {
+        let (network, registry) = (MemoryNetwork::new(), Registry::builder().build().unwrap());
+        let mut host = Node::host(network.bind_any().unwrap(), NodeConfig::new(registry.clone())).unwrap();
+        let config = NodeConfig::new(registry);
+        let mut client = Node::join(network.bind_any().unwrap(), host.local_addr(), config).unwrap();
+        for frame in 0..10 {
+            host.tick(Instant::from_millis(frame * 16)).unwrap();
+            client.tick(Instant::from_millis(frame * 16)).unwrap();
+        }
+        let over = client.connections[&MemberId::HOST];
+        for member in [3, 4, 1_000_000, 1] {
+            let mut bytes = vec![7];
+            address::write_source(MemberId(member), &mut bytes);
+            client.hear_host(over, UserChannel::Voice, 5, bytes).unwrap();
+        }
+        assert_eq!(client.inbox.voices.keys().collect::<Vec<_>>(), [&MemberId::HOST]);
+    }
+}
