@@ -89,7 +89,10 @@ pub use chunk::{
 #[cfg(feature = "derive")]
 pub use gridmate_derive::{Marshal, ReplicaChunk, rpcs};
 pub use ids::{EntityRef, MemberId, ReplicaId};
-pub use node::{Node, NodeConfig, NodeError, NodeEvent, NodeStats, PeerStats};
+pub use node::{
+    MessageStats, MessageToken, Node, NodeConfig, NodeError, NodeEvent, NodeSendError, NodeStats, PeerChannels,
+    PeerStats, UserChannel,
+};
 pub use replica::{ReplicaEvent, ReplicaManager};
 pub use rng::Rng;
 pub use schema::Priority;

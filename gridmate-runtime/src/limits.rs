@@ -84,8 +84,8 @@ pub const FRAGMENTS: usize = 16;
 /// Unreliable messages being put together from fragments, per connection, count.
 pub const REASSEMBLIES: usize = 8;
 
-/// Largest reliable message that a channel can be made to carry, bytes.
-pub const MESSAGE_BYTES: usize = 64 << 20;
+/// Largest reliable message that a channel can be made to carry, bytes: as much as a program may send, and its address.
+pub const MESSAGE_BYTES: usize = BULK_BYTES + ADDRESS_BYTES;
 
 /// Largest message of a reliable channel unless it says otherwise, bytes.
 pub const MESSAGE_BYTES_USUAL: usize = 1 << 20;
@@ -98,6 +98,54 @@ pub const RELIABLE_BYTES: usize = 16 << 20;
 
 /// Unreliable bytes waiting for the next datagram, per connection, bytes. Above it `send` refuses.
 pub const UNRELIABLE_BYTES: usize = 4 << 20;
+
+/// Largest piece of a voice, bytes: with its address one datagram. Of a usual codec it holds a quarter of a second.
+pub const VOICE_BYTES: usize = 1_024;
+
+/// Largest unreliable message of a program, bytes: it has to arrive in at most [`FRAGMENTS`] pieces.
+pub const UNRELIABLE_MESSAGE_BYTES: usize = 16 * 1_024;
+
+/// Largest ordered message of a program, bytes. What is larger is sent in bulk.
+pub const ORDERED_MESSAGE_BYTES: usize = 1 << 20;
+
+/// Largest message of a program in bulk, bytes.
+pub const BULK_BYTES: usize = 64 << 20;
+
+/// What says whom a program's message is for, or from, bytes: a number of five bytes and one of four at most, and room to grow.
+pub const ADDRESS_BYTES: usize = 16;
+
+/// Voice that waits to be sent to one member, bytes. More is not worth waiting for.
+pub const VOICE_QUEUE_BYTES: usize = 64 << 10;
+
+/// A program's unreliable messages that wait to be sent to one member, bytes.
+pub const UNRELIABLE_QUEUE_BYTES: usize = 256 << 10;
+
+/// Messages in bulk that wait to be sent to one member or to be acknowledged, bytes: the largest, and some.
+pub const BULK_QUEUE_BYTES: usize = 80 << 20;
+
+/// Reliable messages that a host has passed on for one client and that were not acknowledged, bytes, each counted once for every
+/// member it goes to. Beyond it the client hears that they were not delivered.
+pub const RELAYED_BYTES: usize = 96 << 20;
+
+/// Voice and unreliable messages that a host passes on for one client, bytes a second, each counted once for every member it goes
+/// to: good voice for five hundred. Beyond it they are dropped.
+pub const RELAYED_BYTES_PER_SECOND: usize = 8 << 20;
+
+/// As much of that may come at once, bytes.
+pub const RELAYED_BURST_BYTES: usize = 1 << 20;
+
+/// Messages of one connection that wait for the program to poll them, bytes. A peer that makes more of reliable ones wait loses its
+/// connection: no program that polls is ever so far behind.
+pub const INBOX_BYTES: usize = 128 << 20;
+
+/// Waiting messages of one connection above which more voice and unreliable messages are dropped, bytes.
+pub const INBOX_UNRELIABLE_BYTES: usize = 4 << 20;
+
+/// Messages whose fate a program waits to hear of, count. Beyond it sending more of them is refused.
+pub const RECEIPTS: usize = 65_536;
+
+/// Members that have left of whom a client remembers that they have, count: a last message of theirs may still be under way.
+pub const DEPARTED: usize = 256;
 
 /// Datagrams behind the newest that are still accepted, count; the reach of duplicate detection.
 pub const PACKET_WINDOW: usize = 1_024;
@@ -133,6 +181,10 @@ pub const EVENT_BYTES: usize = 64 << 20;
 
 /// Handshakes that remote ends began and did not finish, per endpoint, count: what a flood of hellos can occupy.
 pub const HALF_OPEN: usize = 1_024;
+
+/// Those of them from one place, an IPv4 address or an IPv6 network of 64 bits, count: nobody can take all of them alone. Players
+/// behind one address occupy a place each for a round trip or so: several hundred of them can join in a second.
+pub const HALF_OPEN_PER_ADDRESS: usize = HALF_OPEN / 16;
 
 /// Refusals and challenges waiting to be sent, per endpoint, count. Beyond it hellos that would be answered are ignored.
 pub const ANSWERS: usize = 1_024;
@@ -177,6 +229,12 @@ const _: () = {
     assert!(DATAGRAM_BYTES < DATAGRAM_BYTES_MAX);
     assert!(FRAGMENTS <= RELIABLE_WINDOW, "an unreliable message is never larger than a reliable one could be");
     assert!(UNRELIABLE_RPC_BYTES + RPC_HEAD_BYTES <= SEGMENT_BYTES, "an unreliable RPC fits one datagram");
+    assert!(VOICE_BYTES + ADDRESS_BYTES <= SEGMENT_BYTES, "voice fits one datagram");
+    assert!(UNRELIABLE_MESSAGE_BYTES + ADDRESS_BYTES <= FRAGMENTS * FRAGMENT_BYTES);
+    assert!(BULK_BYTES + ADDRESS_BYTES + MESSAGE_OVERHEAD <= BULK_QUEUE_BYTES && BULK_QUEUE_BYTES <= RELAYED_BYTES);
+    assert!(ORDERED_MESSAGE_BYTES + ADDRESS_BYTES + MESSAGE_OVERHEAD <= RELIABLE_BYTES);
+    assert!(UNRELIABLE_MESSAGE_BYTES + ADDRESS_BYTES + MESSAGE_OVERHEAD <= UNRELIABLE_QUEUE_BYTES);
+    assert!(VOICE_QUEUE_BYTES + UNRELIABLE_QUEUE_BYTES <= UNRELIABLE_BYTES / 2, "there is room for state");
     assert!(RPC_BYTES + RPC_HEAD_BYTES <= MESSAGE_BYTES_USUAL, "a reliable RPC fits one message");
     assert!(RELIABLE_WINDOW <= 1 << 15, "16-bit sequence numbers need half their range");
     assert!(FRAGMENTS * FRAGMENT_BYTES >= RECORD_BYTES, "state of one replica fits one fragmented message");
@@ -188,6 +246,7 @@ const _: () = {
     // Type, tag; magic, version, schema, nonce, id, cookie, compressor, length.
     assert!(5 + 4 + 2 + 8 + 8 + 3 + 20 + 1 + 2 + HELLO_BYTES <= DATAGRAM_BYTES, "a hello is one datagram");
     assert!(NAME_BYTES < 128, "the length of a name is one byte");
+    assert!(HALF_OPEN_PER_ADDRESS >= 8, "a family behind one address can join at once");
     assert!(CHANNELS <= 256 && FRAGMENTS <= 255 && ACK_RANGES <= 255);
     assert!(PACKET_WINDOW * DATAGRAM_BYTES_MAX < 1 << 23, "24-bit segment numbers cover a window of packets twice");
     assert!(PACKET_WINDOW <= 1 << 15, "16-bit packet numbers need half their range");

@@ -19,5 +19,6 @@ pub use crate::rpcs;
 pub use crate::session::{JoinError, LeaveReason, SessionEvent};
 pub use crate::wire::codec::*;
 pub use crate::{
-    EntityRef, Instant, Marshal, MemberId, Node, NodeConfig, NodeEvent, Priority, Registry, ReplicaChunk, ReplicaId,
+    EntityRef, Instant, Marshal, MemberId, MessageToken, Node, NodeConfig, NodeEvent, NodeSendError, Priority,
+    Registry, ReplicaChunk, ReplicaId, UserChannel,
 };

@@ -281,26 +281,121 @@ fn first_hello(joiner: &mut Endpoint, now: gridmate_runtime::Instant, out: &mut 
     joiner.poll_transmit(now, out).unwrap();
 }
 
+/// A joiner says hello from an address, and again with the cookie. Returns it, and bytes asked and answered.
+fn come(
+    host: &mut Endpoint,
+    now: gridmate_runtime::Instant,
+    from: std::net::SocketAddr,
+    seed: u64,
+) -> (Endpoint, [usize; 2]) {
+    let mut joiner = Endpoint::new(config(), seed);
+    let (mut out, mut asked, mut answered) = (Vec::new(), 0, 0);
+    first_hello(&mut joiner, now, &mut out);
+    asked += out.len();
+    host.handle_datagram(now, from, &out);
+    while let Some(to) = host.poll_transmit(now, &mut out) {
+        answered += out.len();
+        if to == from {
+            joiner.handle_datagram(now, address(0), &out);
+        }
+    }
+    joiner.poll_transmit(now, &mut out).unwrap();
+    asked += out.len();
+    host.handle_datagram(now, from, &out);
+    (joiner, [asked, answered])
+}
+
+#[test]
+fn one_address_cannot_take_all_places() {
+    let at = |ip: &str, port| std::net::SocketAddr::new(ip.parse().unwrap(), port);
+    for (many, another) in [("203.0.113.9", "203.0.113.10"), ("2001:db8:7:7::9", "2001:db8:7:8::9")] {
+        let (mut host, now) = (Endpoint::new(config(), 1), gridmate_runtime::Instant::from_millis(1_000));
+        let (mut refused, mut waiting, mut out) = (0, Vec::new(), Vec::new());
+        for n in 0..200_u16 {
+            // Of IPv6 an attacker has as many addresses as it likes.
+            let ip = if many.contains(':') { format!("{many}:{n:x}").replace("::9:", "::9:1:") } else { many.into() };
+            let (mut joiner, _) = come(&mut host, now, at(&ip, 1_000 + n), u64::from(n));
+            while host.poll_transmit(now, &mut out).is_some() {
+                joiner.handle_datagram(now, address(0), &out);
+            }
+            if let Some(event) = joiner.poll_event() {
+                assert!(matches!(event, CarrierEvent::Refused { reason: Refusal::Busy, .. }), "{event:?}");
+                refused += 1;
+            }
+            while let Some(CarrierEvent::Incoming { connection, .. }) = host.poll_event() {
+                waiting.push(connection);
+            }
+        }
+        assert_eq!(waiting.len(), limits::HALF_OPEN_PER_ADDRESS, "{many}");
+        assert_eq!(refused, 200 - limits::HALF_OPEN_PER_ADDRESS);
+        come(&mut host, now, at(another, 1), 7);
+        assert!(matches!(host.poll_event(), Some(CarrierEvent::Incoming { .. })), "others still get in");
+        // A place is free again when its handshake is over, whichever way.
+        host.refuse(now, waiting[0], Refusal::Full);
+        let later = now + Duration::from_secs(6);
+        host.handle_timeout(later);
+        while host.poll_event().is_some() {}
+        come(&mut host, later, at(many, 9), 9);
+        assert!(matches!(host.poll_event(), Some(CarrierEvent::Incoming { .. })), "{many}");
+    }
+}
+
+#[test]
+fn two_hundred_behind_one_address_join_at_once() {
+    let (mut host, mut now) = (Endpoint::new(config(), 1), gridmate_runtime::Instant::from_millis(1_000));
+    let (mut joiners, mut out) = (Vec::new(), Vec::new());
+    for n in 0..200_u16 {
+        let mut joiner = Endpoint::new(config(), u64::from(n));
+        joiner.connect(now, address(0), b"").unwrap();
+        joiners.push((std::net::SocketAddr::from(([10, 1, 1, 1], 1 + n)), joiner, false));
+    }
+    // Those who are told to come back later do.
+    for tick in 0..40 {
+        now += Duration::from_millis(25);
+        for (from, joiner, joined) in &mut joiners {
+            joiner.handle_timeout(now);
+            while let Some(event) = joiner.poll_event() {
+                match event {
+                    CarrierEvent::Refused { reason: Refusal::Busy, .. } => {
+                        joiner.connect(now, address(0), b"").unwrap();
+                    }
+                    CarrierEvent::Connected { .. } => *joined = true,
+                    other => panic!("{other:?}"),
+                }
+            }
+            while joiner.poll_transmit(now, &mut out).is_some() {
+                host.handle_datagram(now, *from, &out);
+            }
+        }
+        while let Some(event) = host.poll_event() {
+            if let CarrierEvent::Incoming { connection, .. } = event {
+                host.accept(now, connection, b"").unwrap();
+            }
+        }
+        host.handle_timeout(now);
+        while let Some(to) = host.poll_transmit(now, &mut out) {
+            let (_, joiner, _) = joiners.iter_mut().find(|(from, ..)| *from == to).unwrap();
+            joiner.handle_datagram(now, address(0), &out);
+        }
+        if joiners.iter().all(|(.., joined)| *joined) {
+            assert!(tick < 20, "half a second is enough, not {tick} ticks");
+            return;
+        }
+    }
+    panic!("{} of 200", joiners.iter().filter(|(.., joined)| *joined).count());
+}
+
 #[test]
 fn scenario_03_half_open_connections_are_bounded() {
     let mut host = Endpoint::new(config(), 1);
     let mut pair = Pair::new(2, Link::PERFECT);
     let (mut out, mut asked, mut answered, mut incoming) = (Vec::new(), 0, 0, 0);
     for n in 0..2_000_u16 {
-        let from = std::net::SocketAddr::from(([10, 1, 1, 1], 1 + n));
-        let mut joiner = Endpoint::new(config(), u64::from(n));
-        first_hello(&mut joiner, pair.now, &mut out);
-        asked += out.len();
-        host.handle_datagram(pair.now, from, &out);
-        while let Some(to) = host.poll_transmit(pair.now, &mut out) {
-            answered += out.len();
-            if to == from {
-                joiner.handle_datagram(pair.now, address(0), &out);
-            }
-        }
-        joiner.poll_transmit(pair.now, &mut out).unwrap();
-        asked += out.len();
-        host.handle_datagram(pair.now, from, &out);
+        // From as many addresses as it takes, and a few more.
+        let [place, _] = (n / 32).to_le_bytes();
+        let from = std::net::SocketAddr::from(([10, 1, 1, place], 1 + n));
+        let (_, [a, b]) = come(&mut host, pair.now, from, u64::from(n));
+        (asked, answered) = (asked + a, answered + b);
         while let Some(event) = host.poll_event() {
             if let CarrierEvent::Incoming { connection, .. } = event {
                 incoming += 1;
@@ -358,8 +453,8 @@ fn misuse_is_an_error() {
     assert_eq!(full, 14);
     assert_eq!(end.send(id, RELIABLE, &vec![1; 1 << 20], None), Err(SendError::QueueFull));
     assert!((0..5_000).any(|_| end.send(id, UNRELIABLE, &[1; 1_000], None) == Err(SendError::QueueFull)));
-    assert_eq!(end.state_budget(id), 0);
+    assert_eq!(end.state_budget(id, UNRELIABLE), 0);
     pair.until(2_000, |pair| pair.ends[1].stats(pair.id(1)).unwrap().reliable_queued == 0);
     assert_eq!(pair.messages(0, RELIABLE).len(), 15);
-    assert!(pair.ends[1].state_budget(id) > 0);
+    assert!(pair.ends[1].state_budget(id, UNRELIABLE) > 0);
 }

@@ -1,8 +1,9 @@
-//! Real processes over loopback UDP: the arena example, run as people run it, and killed as machines kill it.
+//! Real processes over loopback UDP: the examples, run as people run them, and killed as machines kill them.
 //!
 //! Every wait ends: with what was waited for, or with a failure that shows all that was printed.
 
 mod process;
+mod voices;
 
 use core::time::Duration;
 
@@ -87,6 +88,38 @@ fn whoever_cannot_join_hears_why() {
     let run = Process::start(&["--join", &address]).finish(SILENCE);
     let silence = format!("arena: cannot join {address}: the host could not be reached: it fell silent\n");
     assert_eq!((run.code, run.stderr.as_str()), (Some(1), silence.as_str()), "{run}");
+}
+
+#[test]
+fn three_people_chat() {
+    let mut ada = Process::start_chat(&["ada"]);
+    let address = ada.wait_for("at ", SILENCE).trim_start_matches("at ").to_owned();
+    let mut bob = Process::start_chat(&["bob", &address]);
+    ada.wait_for("bob is here", SILENCE);
+    bob.wait_for("ada is here", SILENCE);
+    let mut eve = Process::start_chat(&["eve", &address]);
+    ada.wait_for("eve is here", SILENCE);
+    bob.wait_for("eve is here", SILENCE);
+    eve.wait_for("bob is here", SILENCE);
+    for n in 0..20 {
+        bob.say(&format!("line {n}"));
+    }
+    eve.say("\u{7}hello");
+    ada.say("welcome");
+    for n in 0..20 {
+        assert_eq!(ada.wait_for("bob: ", SILENCE), format!("bob: line {n}"));
+        assert_eq!(eve.wait_for("bob: ", SILENCE), format!("bob: line {n}"));
+    }
+    bob.wait_for("ada: welcome", SILENCE);
+    bob.hang_up();
+    ada.wait_for("bob left: it left", SILENCE);
+    let run = bob.finish(SILENCE);
+    assert_eq!(run.code, Some(0), "{run}");
+    assert!(run.stdout.iter().any(|line| line == "eve: \\u{7}hello"), "{run}");
+    ada.hang_up();
+    let (ada, eve) = (ada.finish(SILENCE), eve.finish(SILENCE));
+    assert_eq!((ada.code, eve.code), (Some(0), Some(1)), "{ada}{eve}");
+    assert!(eve.stderr.contains("Shutdown"), "{eve}");
 }
 
 #[test]

@@ -2,7 +2,7 @@
 
 use core::fmt;
 use core::time::Duration;
-use std::io::{BufRead as _, BufReader, Read as _};
+use std::io::{BufRead as _, BufReader, Read as _, Write as _};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::sync::OnceLock;
@@ -11,7 +11,7 @@ use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use gridmate_runtime::Instant;
 use gridmate_runtime::driver::Clock;
 
-/// A running arena.
+/// A running example.
 pub(crate) struct Process {
     child: Child,
     clock: Clock,
@@ -35,14 +35,24 @@ pub(crate) fn run(args: &[&str], within: Duration) -> Run {
 }
 
 impl Process {
+    /// The arena.
     pub(crate) fn start(args: &[&str]) -> Self {
-        let mut child = Command::new(arena())
+        Self::start_example("arena", args, Stdio::null())
+    }
+
+    /// The chat, to which lines can be [said](Self::say).
+    pub(crate) fn start_chat(args: &[&str]) -> Self {
+        Self::start_example("chat", args, Stdio::piped())
+    }
+
+    fn start_example(name: &str, args: &[&str], stdin: Stdio) -> Self {
+        let mut child = Command::new(examples().join(format!("{name}{}", std::env::consts::EXE_SUFFIX)))
             .args(args)
-            .stdin(Stdio::null())
+            .stdin(stdin)
             .stdout(Stdio::piped())
             .stderr(Stdio::piped())
             .spawn()
-            .expect("the arena starts");
+            .expect("the example starts");
         let (lines, stdout) = channel();
         let output = BufReader::new(child.stdout.take().expect("it is piped"));
         wait_elsewhere(move || output.lines().map_while(Result::ok).for_each(|line| drop(lines.send(line))));
@@ -54,6 +64,17 @@ impl Process {
             let _ = text.send(all);
         });
         Self { child, clock: Clock::start(), stdout, stderr, seen: Vec::new() }
+    }
+
+    /// Types a line.
+    pub(crate) fn say(&mut self, line: &str) {
+        let stdin = self.child.stdin.as_mut().expect("it is piped");
+        writeln!(stdin, "{line}").expect("it reads");
+    }
+
+    /// Ends its input.
+    pub(crate) fn hang_up(&mut self) {
+        drop(self.child.stdin.take());
     }
 
     pub(crate) fn id(&self) -> u32 {
@@ -152,23 +173,23 @@ fn wait_elsewhere(work: impl FnOnce() + Send + 'static) {
     std::thread::spawn(work);
 }
 
-/// The arena's program, built once. Cargo builds a package's own binaries for its tests, but neither examples nor those of
+/// Where the examples' programs are, built once. Cargo builds a package's own binaries for its tests, but neither examples nor those of
 /// other packages, so it is asked to: with the profile and in the directory that this test itself was built with.
-fn arena() -> &'static Path {
-    static ARENA: OnceLock<PathBuf> = OnceLock::new();
-    ARENA.get_or_init(|| {
+fn examples() -> &'static Path {
+    static EXAMPLES: OnceLock<PathBuf> = OnceLock::new();
+    EXAMPLES.get_or_init(|| {
         // <target>/<profile>/deps/process-<hash>
         let test = std::env::current_exe().expect("we are running");
         let built = test.ancestors().nth(2).expect("tests are three levels deep");
         let (target, folder) = (built.parent().expect("so is this"), built.file_name().expect("a profile's folder"));
         let profile = if folder == "debug" { "dev".as_ref() } else { folder };
         let status = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()))
-            .args(["build", "--quiet", "--package", "gridmate-examples", "--example", "arena"])
+            .args(["build", "--quiet", "--package", "gridmate-examples", "--example", "arena", "--example", "chat"])
             .args(["--profile".as_ref(), profile, "--target-dir".as_ref(), target.as_os_str()])
             .current_dir(env!("CARGO_MANIFEST_DIR"))
             .status()
             .expect("cargo starts");
-        assert!(status.success(), "the arena does not build");
-        built.join("examples").join(format!("arena{}", std::env::consts::EXE_SUFFIX))
+        assert!(status.success(), "the examples do not build");
+        built.join("examples")
     })
 }

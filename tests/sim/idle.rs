@@ -164,6 +164,33 @@ fn text_and_lists_that_change_allocate_nothing_once_warmed_up() {
 }
 
 #[test]
+fn a_conversation_allocates_nothing_once_warmed_up() {
+    let (mut world, nodes) = session(1, 8, LinkConfig::perfect(), &registry_with(Coder::Packed));
+    let step = |world: &mut World, n: u8| {
+        for node in &nodes {
+            world.node(*node).broadcast(UserChannel::Voice, &[n; 80]).unwrap();
+            world.node(*node).broadcast(UserChannel::Unreliable, &[n; 20]).unwrap();
+        }
+        world.step();
+        let mut heard = 0;
+        for node in &nodes {
+            while let Some(event) = world.node(*node).poll_event() {
+                if let NodeEvent::Message { bytes, .. } = event {
+                    heard += 1;
+                    world.node(*node).recycle(bytes);
+                }
+            }
+        }
+        heard
+    };
+    (0..200).for_each(|n| _ = step(&mut world, n));
+    let before = allocations();
+    let heard: u32 = (0..100).map(|n| step(&mut world, n)).sum();
+    assert_eq!(allocations() - before, 0, "in 100 ticks of nine that speak");
+    assert!(heard > 100 * 9 * 8, "{heard}");
+}
+
+#[test]
 fn showing_proxies_between_their_values_allocates_nothing() {
     #[derive(Clone, Default, ReplicaChunk)]
     struct Leaf {

@@ -4,6 +4,7 @@
 mod convergence;
 mod display;
 mod idle;
+mod messages;
 mod nat;
 mod sessions;
 

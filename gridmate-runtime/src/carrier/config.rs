@@ -155,8 +155,9 @@ pub struct ChannelConfig {
     /// Largest message on a reliable channel, bytes, at most [`limits::MESSAGE_BYTES`]. A peer that sends a longer one is
     /// disconnected; it makes this end hold as much at most.
     pub max_message: usize,
-    /// Bytes of messages that may wait for acknowledgement or their turn on a reliable channel, each counted with
-    /// [`limits::MESSAGE_OVERHEAD`]; `send` refuses above it.
+    /// Bytes of messages that may wait for acknowledgement (on a reliable channel) or their turn, each counted with
+    /// [`limits::MESSAGE_OVERHEAD`]; `send` refuses above it. All unreliable channels of a connection together hold
+    /// [`limits::UNRELIABLE_BYTES`] at most.
     pub queue_bytes: usize,
 }
 

@@ -12,6 +12,7 @@ use super::acks::Acks;
 use super::channel::fragment::Reassembly;
 use super::channel::unreliable::{Tokens, cost, pieces};
 use super::channel::{Channel, Channels};
+use super::channel_stats::Counters;
 use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 use super::congestion::{Acked, Bandwidth, Congestion, Lost, Pacer};
 use super::error::{DisconnectReason, SendError};
@@ -26,7 +27,7 @@ use super::received::Received;
 use super::rtt::Rtt;
 use super::schedule::Turns;
 use super::sent::{Packet, Purpose, Record, Sent};
-use super::stats::{Cause, ConnectionStats, Counters};
+use super::stats::{Cause, ConnectionStats, Totals};
 use crate::limits;
 use crate::time::Instant;
 
@@ -74,7 +75,9 @@ pub(super) struct Connection {
     pub(super) questions: Questions,
     pub(super) rtt: Rtt,
     pub(super) received: Received,
-    pub(super) counters: Counters,
+    pub(super) totals: Totals,
+    /// By channel.
+    pub(super) counters: Box<[Counters]>,
     pub(super) pacer: Pacer,
     /// Bytes sent since an acknowledgement was last asked for.
     pub(super) since_urgent: usize,
@@ -119,6 +122,7 @@ impl Connection {
             receive_key: keys.1,
             names,
             channels: Channels::new(&config.channels, first),
+            counters: config.channels.iter().map(|_| Counters::default()).collect(),
             turns: Turns::new(config.channels.len()),
             received: Received::new(first),
             acks: Acks::new(),
@@ -144,7 +148,7 @@ impl Connection {
             marks_heard: 0,
             quality: Quality::new(now),
             questions: Questions::default(),
-            counters: Counters::default(),
+            totals: Totals::default(),
         }
     }
 
@@ -154,12 +158,7 @@ impl Connection {
     pub(super) fn fetch(&self) {
         black_box((self.id, self.last_sent, self.unreliable_queued, self.mtu.next(), self.channels.any_waits()));
         black_box((self.sent.oldest(), self.sent.next(), self.congestion.window(), self.questions.next()));
-        black_box((
-            self.rtt.latest(),
-            self.received.ends(),
-            self.counters.packets_sent,
-            self.counters.messages_expired,
-        ));
+        black_box((self.rtt.latest(), self.received.ends(), self.totals.packets_sent, self.totals.messages_expired));
         black_box((self.since_urgent, self.quality.loss(), self.reassembly.held(), self.groups));
     }
 
@@ -171,18 +170,20 @@ impl Connection {
         self.rtt.smoothed()
     }
 
-    /// Bytes of unreliable messages worth queueing now.
-    pub(super) fn state_budget(&mut self, now: Instant) -> usize {
+    /// Bytes of messages worth queueing on an unreliable channel now.
+    pub(super) fn state_budget(&mut self, now: Instant, channel: ChannelId) -> usize {
         if self.sent.in_flight() >= limits::STATE_IN_FLIGHT || !self.sent.has_room() {
             return 0;
         }
         let window = self.congestion.window().saturating_sub(self.sent.bytes());
         let allowed = window.min(self.pacer.budget(now)).min(limits::STATE_BYTES);
-        allowed.saturating_sub(self.unreliable_queued)
+        let own = self.channels.get(channel.0).map_or(0, Channel::waiting);
+        // Whatever else waits gets no more than its half.
+        allowed.saturating_sub(own + self.unreliable_queued.saturating_sub(own).min(allowed / 2))
     }
 
     pub(super) fn stats(&self) -> ConnectionStats {
-        let mut stats = self.counters.stats();
+        let mut stats = self.totals.stats();
         stats.rtt = self.rtt.smoothed();
         stats.rtt_least = self.rtt.smoothed().map(|_| self.rtt.least());
         stats.rtt_variation = self.rtt.smoothed().map(|_| self.rtt.variation());
@@ -216,6 +217,7 @@ impl Connection {
         let settings = config.channels.get(usize::from(channel.0)).ok_or(SendError::UnknownChannel)?;
         let number = channel.0;
         let channel = self.channels.get_mut(number).ok_or(SendError::UnknownChannel)?;
+        let counters = &mut self.counters[usize::from(number)];
         let limit = match channel {
             Channel::Reliable(_) => settings.max_message.min(limits::MESSAGE_BYTES),
             Channel::Sequenced(..) => limits::SEGMENT_BYTES,
@@ -226,16 +228,23 @@ impl Connection {
         }
         let queue = match channel {
             Channel::Reliable(reliable) => {
-                let queued = reliable.0.push(message, token, settings.queue_bytes, &mut shared.pool);
-                self.channels.update(number);
-                return if queued { Ok(()) } else { Err(SendError::QueueFull) };
+                if reliable.0.push(message, token, settings.queue_bytes, &mut shared.pool) {
+                    counters.sent(message.len());
+                    self.channels.update(number);
+                    return Ok(());
+                }
+                counters.refused += 1;
+                return Err(SendError::QueueFull);
             }
             Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => queue,
         };
-        if self.unreliable_queued + cost(message.len()) > limits::UNRELIABLE_BYTES {
+        let cost = cost(message.len());
+        if self.unreliable_queued + cost > limits::UNRELIABLE_BYTES || queue.queued() + cost > settings.queue_bytes {
+            counters.refused += 1;
             return Err(SendError::QueueFull);
         }
-        self.unreliable_queued += cost(message.len());
+        counters.sent(message.len());
+        self.unreliable_queued += cost;
         let token = token.map(|token| self.tokens.insert(token, pieces(message.len())));
         queue.push(message, token, &mut shared.pool);
         self.channels.update(number);
@@ -282,8 +291,8 @@ impl Connection {
         let expected = self.received.expected();
         self.received.insert(now, number);
         self.last_received = now;
-        self.counters.packets_received += 1;
-        self.counters.bytes_received += opened.len as u64;
+        self.totals.packets_received += 1;
+        self.totals.bytes_received += opened.len as u64;
         if number >= expected {
             self.acks.wide = data.wide;
         }
@@ -452,7 +461,7 @@ impl Connection {
                 // Numbers that go down are old.
                 if (1..1 << 15).contains(&new) {
                     self.marks_heard = count;
-                    self.counters.packets_marked += u64::from(new);
+                    self.totals.packets_marked += u64::from(new);
                     self.congestion.on_marked(now, now.saturating_sub(self.rtt.estimate()));
                 }
             }
@@ -463,13 +472,10 @@ impl Connection {
 
     fn deliver(&mut self, number: u64, item: Item<'_>, shared: &mut Shared) -> Option<DisconnectReason> {
         let Shared { pool, events, .. } = shared;
-        let connection = self.id;
-        let message = |channel, order, bytes| CarrierEvent::Message {
-            connection,
-            channel: ChannelId(channel),
-            order,
-            packet: number,
-            bytes,
+        let (connection, counters) = (self.id, &mut self.counters);
+        let mut message = |channel: u8, order, bytes: Vec<u8>| {
+            counters[usize::from(channel)].received(bytes.len());
+            CarrierEvent::Message { connection, channel: ChannelId(channel), order, packet: number, bytes }
         };
         match item {
             Item::Segment { channel, segment } => {
@@ -491,6 +497,7 @@ impl Connection {
             Item::Message { channel, bytes } => {
                 if let Some(Channel::Sequenced(_, newest)) = self.channels.get_mut(channel) {
                     if number < *newest {
+                        counters[usize::from(channel)].late += 1;
                         return None;
                     }
                     *newest = number;
@@ -575,10 +582,10 @@ impl Connection {
         let connection = self.id;
         let (size, probe) = (usize::from(packet.size), packet.purpose == Purpose::Probe);
         if arrived {
-            self.counters.packets_acked += 1;
+            self.totals.packets_acked += 1;
             self.mtu.on_acked(now, size, probe);
         } else {
-            self.counters.packets_lost += u64::from(!probe);
+            self.totals.packets_lost += u64::from(!probe);
             self.mtu.on_lost(now, size, probe);
         }
         if !probe {

@@ -145,14 +145,14 @@ impl Endpoint {
         if hello.cookie == NO_COOKIE || !self.secret.accepts(now, from, hello.nonce, hello.id, &hello.cookie) {
             return self.answer(from, hello.nonce, Answer::Challenge { id: hello.id });
         }
-        if self.half_open >= limits::HALF_OPEN {
+        if self.half_open.is_full(from) {
             return self.answer(from, hello.nonce, Answer::Refused(Refusal::Busy));
         }
         if self.shared.events.is_full() {
             return Err(Cause::Backlog);
         }
         let deadline = now + self.config.handshake_timeout;
-        self.half_open += 1;
+        self.half_open.begin(from);
         let phase = Phase::Pending { theirs: hello.id, deadline, deferred: false, reply: false };
         let connection = self.occupy(from, hello.nonce, phase);
         let hello = self.shared.pool.copy(hello.hello);
@@ -222,7 +222,7 @@ impl Endpoint {
         self.shared.pool.give(core::mem::take(welcome));
         let (id, address) = (peer.id, peer.address);
         peer.phase = Phase::Established(Box::new(connection));
-        self.half_open -= 1;
+        self.half_open.end(address);
         for other in self.at(address) {
             if other != NOBODY && other != index {
                 self.end(other, DisconnectReason::Replaced);

@@ -10,6 +10,7 @@ use super::connection::Connection;
 use super::error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
 use super::events::{CarrierEvent, Shared};
 use super::follow::SessionClock;
+use super::half_open::HalfOpen;
 use super::hash::SeededState;
 use super::ids::Ids;
 use super::peer::{Peer, Phase, keys};
@@ -63,7 +64,7 @@ pub struct Endpoint {
     ready: VecDeque<u32>,
     /// Answers to hellos that got no slot.
     pub(super) answers: Answers,
-    pub(super) half_open: usize,
+    pub(super) half_open: HalfOpen,
     pub(super) clock: SessionClock,
     pub(super) shared: Shared,
 }
@@ -85,7 +86,7 @@ impl Endpoint {
     pub fn new(config: CarrierConfig, seed: u64) -> Self {
         assert!(config.channels.len() <= limits::CHANNELS, "at most {} channels", limits::CHANNELS);
         let mut secret = Secret::new(seed);
-        let addresses = HashMap::with_hasher(SeededState::new(secret.next()));
+        let key = secret.next();
         Self {
             kinds: config.channels.iter().map(|channel| channel.kind).collect(),
             schedule: Schedule::new(&config.channels),
@@ -95,11 +96,11 @@ impl Endpoint {
             now: Instant::ZERO,
             slots: Vec::new(),
             free: Vec::new(),
-            addresses,
+            addresses: HashMap::with_hasher(SeededState::new(key)),
             timers: Timers::default(),
             ready: VecDeque::new(),
             answers: Answers::default(),
-            half_open: 0,
+            half_open: HalfOpen::new(!key),
             clock: SessionClock::default(),
             shared: Shared::default(),
         }
@@ -223,7 +224,9 @@ impl Endpoint {
             Phase::Refused { .. } | Phase::Closing { .. } => return,
         };
         peer.finish(reason, &mut self.shared);
-        self.half_open -= usize::from(peer.is_half_open());
+        if peer.is_half_open() {
+            self.half_open.end(peer.address);
+        }
         peer.phase = Phase::closing(theirs, key, reason, now);
         self.touch(id.index);
     }
@@ -439,11 +442,12 @@ impl Endpoint {
         self.clock.error_bound()
     }
 
-    /// Bytes of unreliable messages worth queueing now: 0 when the link is saturated or there is no connection.
-    pub fn state_budget(&mut self, id: ConnectionId) -> usize {
+    /// Bytes of messages worth queueing on an unreliable channel now: 0 when the link is saturated or there is no connection. What
+    /// waits on others takes at most half of what there is away from it.
+    pub fn state_budget(&mut self, id: ConnectionId, channel: ChannelId) -> usize {
         let now = self.now;
         match peer_mut(&mut self.slots, id).map(|peer| &mut peer.phase) {
-            Some(Phase::Established(connection)) => connection.state_budget(now),
+            Some(Phase::Established(connection)) => connection.state_budget(now, channel),
             _ => 0,
         }
     }
@@ -489,7 +493,9 @@ impl Endpoint {
         let slot = &mut self.slots[index as usize];
         let peer = slot.peer.take()?;
         slot.generation = slot.generation.wrapping_add(1);
-        self.half_open -= usize::from(peer.is_half_open());
+        if peer.is_half_open() {
+            self.half_open.end(peer.address);
+        }
         self.free.push(index);
         self.ids.release(peer.name);
         self.timers.set(index, None);
@@ -565,7 +571,7 @@ impl Endpoint {
         self.slots.get(index as usize)?.peer.as_ref()
     }
 
-    fn established(&self, id: ConnectionId) -> Option<&Connection> {
+    pub(super) fn established(&self, id: ConnectionId) -> Option<&Connection> {
         match &self.peer(id.index).filter(|peer| peer.id == id)?.phase {
             Phase::Established(connection) => Some(connection),
             _ => None,

@@ -52,7 +52,8 @@
 //! # What a peer can and cannot do
 //!
 //! Anyone can say hello, and gets a few bytes back; nothing is remembered of it. Who comes back with those bytes has proven its
-//! address, and occupies one of [`HALF_OPEN`](crate::limits::HALF_OPEN) places for the handshake timeout. Only who received the
+//! address, and occupies one of [`HALF_OPEN`](crate::limits::HALF_OPEN) places for the handshake timeout, of which one address can have
+//! [`HALF_OPEN_PER_ADDRESS`](crate::limits::HALF_OPEN_PER_ADDRESS). Only who received the
 //! answer to that can do anything else; a hello never touches a live connection of its address. A connection goes wherever its
 //! peer goes, and nobody else can move it. A peer can make the endpoint hold at most what the named limits allow, and is
 //! disconnected for trying more. The tag on each packet stops damage and strangers who cannot see the traffic. Whoever can see
@@ -62,6 +63,7 @@
 mod acks;
 mod answers;
 mod channel;
+mod channel_stats;
 mod clock;
 mod config;
 mod congestion;
@@ -72,6 +74,7 @@ mod error;
 mod events;
 mod follow;
 mod frame;
+mod half_open;
 mod handshake;
 mod hash;
 mod ids;
@@ -93,6 +96,7 @@ mod transmit;
 #[cfg(test)]
 mod tests;
 
+pub use channel_stats::ChannelStats;
 pub use clock::ClockFilter;
 pub use config::{CarrierConfig, ChannelConfig, ChannelId, ChannelKind, ChannelPriority, ConnectionId};
 pub use congestion::{Acked, Adaptive, Bandwidth, Congestion, CongestionConfig, Cubic, Fixed, Lost, Pacer, Unlimited};

@@ -207,7 +207,7 @@ pub struct ConnectionStats {
 
 /// What a connection counts itself; the rest of [`ConnectionStats`] is looked up when somebody asks.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Counters {
+pub(super) struct Totals {
     pub(super) packets_sent: u64,
     pub(super) bytes_sent: u64,
     pub(super) packets_received: u64,
@@ -218,7 +218,7 @@ pub(super) struct Counters {
     pub(super) messages_expired: u64,
 }
 
-impl Counters {
+impl Totals {
     pub(super) fn stats(&self) -> ConnectionStats {
         ConnectionStats {
             packets_sent: self.packets_sent,

@@ -158,12 +158,12 @@ impl Connection {
             return;
         }
         let Shared { pool, events, .. } = shared;
-        let (connection, tokens, counters) = (self.id, &mut self.tokens, &mut self.counters);
+        let (connection, tokens, totals) = (self.id, &mut self.tokens, &mut self.totals);
         for number in 0..=u8::MAX {
             let Some(channel) = self.channels.get_mut(number) else { break };
             let (Channel::Sequenced(queue, _) | Channel::Unreliable(queue)) = channel else { continue };
             queue.expire(now, age, pool, &mut self.unreliable_queued, |place, pieces| {
-                counters.messages_expired += 1;
+                totals.messages_expired += 1;
                 if let Some((token, delivered)) = tokens.cancel(place, pieces) {
                     events.push(CarrierEvent::Receipt { connection, token, delivered });
                 }
@@ -206,8 +206,8 @@ impl Connection {
             self.pacer.take(size);
         }
         self.last_sent = now;
-        self.counters.packets_sent += 1;
-        self.counters.bytes_sent += size as u64;
+        self.totals.packets_sent += 1;
+        self.totals.bytes_sent += size as u64;
     }
 
     /// The table of packets has room for one more.

@@ -10,24 +10,34 @@
 //! 5. **marshal** it for each peer,
 //! 6. **send**.
 
+mod address;
 mod channels;
+mod clock;
 mod config;
 mod event;
+mod inbox;
+mod message;
+mod relay;
 mod stats;
 
 use core::time::Duration;
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 
+pub use channels::UserChannel;
 pub use config::NodeConfig;
 pub use event::NodeEvent;
-pub use stats::{NodeStats, PeerStats};
+pub use message::{MessageStats, MessageToken, NodeSendError};
+pub use stats::{NodeStats, PeerChannels, PeerStats};
 
 use self::channels::{CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
+use self::clock::Leader;
+use self::inbox::Inbox;
+use self::message::Messages;
+use self::relay::Allowance;
 use crate::carrier::{CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint, SendError};
 use crate::driver::{Driver, DriverError, Ecn};
 use crate::ids::MemberId;
-use crate::limits;
 use crate::replica::{PeerId, PeerRole, ReplicaManager, Verdict};
 use crate::session::{Action, Member, Session};
 use crate::time::Instant;
@@ -65,8 +75,11 @@ pub struct Node {
     joining: Option<Joining>,
     /// Connections that replicas go over.
     links: BTreeMap<ConnectionId, Link>,
-    events: VecDeque<NodeEvent>,
-    events_dropped: u64,
+    /// The same by member.
+    connections: BTreeMap<MemberId, ConnectionId>,
+    messages: Messages,
+    inbox: Inbox,
+    leader: Leader,
     last_tick: Option<Instant>,
     /// Between ticks, smoothed.
     interval: Duration,
@@ -89,6 +102,7 @@ struct Joining {
 struct Link {
     peer: PeerId,
     member: MemberId,
+    allowance: Allowance,
 }
 
 /// Why a node could not start.
@@ -118,7 +132,8 @@ impl Node {
     /// # Errors
     /// None today; a driver that needs more than an address to start may add some.
     pub fn host(driver: impl Driver + 'static, config: NodeConfig) -> Result<Self, NodeError> {
-        Ok(Self::new(Box::new(driver), config, |seed, config| Session::host(&config.name, seed, config.max_members)))
+        let session = |seed, config: &NodeConfig| Session::host(&config.name, seed, config.max_members);
+        Ok(Self { leader: Leader::Oneself, ..Self::new(Box::new(driver), config, session) })
     }
 
     /// Joins the session hosted at `host`. Returns at once; [`SessionEvent::Joined`](crate::SessionEvent::Joined) or
@@ -146,7 +161,7 @@ impl Node {
         self.measure(now);
         self.replicas.prepare();
         self.marshal();
-        self.send(now)
+        self.flush(now)
     }
 
     /// The objects of this node: its own, and everyone else's proxies.
@@ -159,9 +174,14 @@ impl Node {
         &self.replicas
     }
 
-    /// The next thing that happened. Session events come before the replica events of the same tick.
+    /// The next thing that happened. News of the session and messages come in the order they arrived, before the replica events of the
+    /// same tick.
+    ///
+    /// Poll until there is nothing more, every tick. Of a program that does not, old news is dropped and counted
+    /// ([`NodeStats::events_dropped`]), and who sends it more reliable messages than [`limits::INBOX_BYTES`](crate::limits::INBOX_BYTES)
+    /// loses the connection.
     pub fn poll_event(&mut self) -> Option<NodeEvent> {
-        self.events.pop_front().or_else(|| self.replicas.poll_event().map(NodeEvent::Replica))
+        self.inbox.poll().or_else(|| self.replicas.poll_event().map(NodeEvent::Replica))
     }
 
     /// The address others can reach this node at, as far as its driver knows.
@@ -206,8 +226,10 @@ impl Node {
         self.session.leave();
         self.joining = None;
         self.carry_out_actions(now);
-        for link in core::mem::take(&mut self.links).into_values() {
+        for (connection, link) in core::mem::take(&mut self.links) {
+            self.connections.remove(&link.member);
             self.replicas.remove_peer(link.peer, false);
+            self.end_messages(connection);
         }
     }
 
@@ -226,8 +248,10 @@ impl Node {
             session,
             replicas: ReplicaManager::new(config.registry, rng.next_u64()),
             links: BTreeMap::new(),
-            events: VecDeque::new(),
-            events_dropped: 0,
+            connections: BTreeMap::new(),
+            messages: Messages::default(),
+            inbox: Inbox::default(),
+            leader: Leader::Nobody,
             last_tick: None,
             interval: Duration::ZERO,
             buffer: Vec::new(),
@@ -252,20 +276,28 @@ impl Node {
 
     fn unmarshal(&mut self, now: Instant) {
         while let Some(event) = self.endpoint.poll_event() {
-            self.handle_carrier_event(event);
+            self.handle_carrier_event(now, event);
             self.end_faulty(now);
             self.carry_out_actions(now);
         }
     }
 
-    fn handle_carrier_event(&mut self, event: CarrierEvent) {
+    fn handle_carrier_event(&mut self, now: Instant, event: CarrierEvent) {
         match event {
             CarrierEvent::Receipt { connection, token, delivered } => {
-                if let Some(link) = self.links.get(&connection) {
+                if !self.handle_message_receipt(token, delivered)
+                    && let Some(link) = self.links.get(&connection)
+                {
                     self.replicas.handle_receipt(link.peer, token, delivered);
                 }
             }
             CarrierEvent::Message { connection, channel, order, packet, bytes } => {
+                if let Some(channel) = UserChannel::of(channel) {
+                    if let Err(reason) = self.handle_user_message(now, connection, channel, order, bytes) {
+                        self.faulty.push((connection, reason));
+                    }
+                    return;
+                }
                 let fault = match channel {
                     CONTROL => self.session.handle_message(connection, &bytes).is_err(),
                     _ => self.handle_replica_message(connection, channel, order, packet, &bytes).is_err(),
@@ -284,7 +316,7 @@ impl Node {
             CarrierEvent::Refused { connection, reason } => {
                 self.session.handle_refused(connection, reason, &self.replicas.registry().snapshot());
             }
-            CarrierEvent::Moved { .. } => {}
+            CarrierEvent::Moved { connection, address } => self.handle_moved(connection, address),
             CarrierEvent::Disconnected { connection, reason } => self.disconnected(connection, reason),
         }
     }
@@ -311,7 +343,9 @@ impl Node {
     fn disconnected(&mut self, connection: ConnectionId, reason: DisconnectReason) {
         self.session.handle_disconnected(connection, reason);
         if let Some(link) = self.links.remove(&connection) {
+            self.connections.remove(&link.member);
             self.replicas.remove_peer(link.peer, self.session.is_host());
+            self.end_messages(connection);
         }
     }
 
@@ -350,7 +384,7 @@ impl Node {
                     faulty.push((*connection, DisconnectReason::Overflow));
                 }
             });
-            let mut budget = self.endpoint.state_budget(*connection);
+            let mut budget = self.endpoint.state_budget(*connection, STATE);
             while budget > 0 && self.replicas.has_state_for(link.peer) {
                 let max = self.endpoint.max_unfragmented().min(budget.max(256));
                 let Some(message) = self.replicas.marshal(link.peer, max, &mut self.buffer) else { break };
@@ -363,7 +397,7 @@ impl Node {
         }
     }
 
-    fn send(&mut self, now: Instant) -> Result<(), DriverError> {
+    fn flush(&mut self, now: Instant) -> Result<(), DriverError> {
         self.end_faulty(now);
         self.carry_out_actions(now);
         while let Some(to) = self.endpoint.poll_transmit(now, &mut self.buffer) {
@@ -410,16 +444,14 @@ impl Node {
                         Some(profile) => self.replicas.add_peer_with(member, role, &profile),
                         None => self.replicas.add_peer(member, role),
                     };
-                    self.links.insert(connection, Link { peer, member });
+                    self.links.insert(connection, Link { peer, member, allowance: Allowance::new(now) });
+                    self.connections.insert(member, connection);
+                    self.follow(now, connection);
                 }
             }
         }
         while let Some(event) = self.session.poll_event() {
-            if self.events.len() >= limits::EVENTS {
-                self.events.pop_front();
-                self.events_dropped += 1;
-            }
-            self.events.push_back(NodeEvent::Session(event));
+            self.inbox.session_news(event);
         }
     }
 }

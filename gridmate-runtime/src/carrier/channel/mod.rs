@@ -32,6 +32,14 @@ impl Channel {
         }
     }
 
+    /// Bytes of unreliable messages that wait, with bookkeeping.
+    pub(super) const fn waiting(&self) -> usize {
+        match self {
+            Self::Reliable(_) => 0,
+            Self::Sequenced(queue, _) | Self::Unreliable(queue) => queue.queued(),
+        }
+    }
+
     fn has_more(&self) -> bool {
         match self {
             Self::Reliable(reliable) => reliable.0.has_more(),

@@ -40,13 +40,26 @@ pub(in crate::carrier) struct Queue {
     waiting: VecDeque<Waiting>,
     /// How many of the last have not been looked at since they were queued.
     fresh: usize,
+    /// What waits here, by [`cost`].
+    queued: usize,
+    expired: u64,
 }
 
 impl Queue {
+    pub(in crate::carrier) const fn queued(&self) -> usize {
+        self.queued
+    }
+
+    /// Messages dropped because of their age.
+    pub(in crate::carrier) const fn expired(&self) -> u64 {
+        self.expired
+    }
+
     /// Queues a message that is within its limits.
     pub(in crate::carrier) fn push(&mut self, message: &[u8], token: Option<u32>, pool: &mut Pool) {
         self.waiting.push_back(Waiting { bytes: pool.copy(message), since: Instant::ZERO, token, sent: 0, group: 0 });
         self.fresh += 1;
+        self.queued += cost(message.len());
     }
 
     /// Drops what has waited for longer than `age` and has not begun to leave. The places of tokens go to `lost`; what was freed of
@@ -65,6 +78,8 @@ impl Queue {
         let old = |front: &mut Waiting| front.sent == 0 && now.saturating_since(front.since) > age;
         while let Some(old) = self.waiting.pop_front_if(old) {
             *queued -= cost(old.bytes.len());
+            self.queued -= cost(old.bytes.len());
+            self.expired += 1;
             old.token.into_iter().for_each(|place| lost(place, pieces(old.bytes.len())));
             pool.give(old.bytes);
         }
@@ -101,6 +116,7 @@ impl Queue {
             }
             let Some(done) = self.waiting.pop_front() else { break };
             *common.queued -= cost(done.bytes.len());
+            self.queued -= cost(done.bytes.len());
             common.pool.give(done.bytes);
         }
         Packed::All
@@ -109,6 +125,7 @@ impl Queue {
     /// Drops everything.
     pub(in crate::carrier) fn clear(&mut self, pool: &mut Pool) {
         self.waiting.drain(..).for_each(|waiting| pool.give(waiting.bytes));
+        self.queued = 0;
     }
 }
 
