@@ -9,6 +9,13 @@ pub const DATAGRAM_BYTES: usize = 1_200;
 /// Largest datagram looked at, bytes. Longer ones are dropped: nobody sends them.
 pub const DATAGRAM_BYTES_MAX: usize = 1_500;
 
+/// What a compressor may write for one datagram, bytes. What gets longer is not sent that way; but some compressors want to be sure of
+/// room for the worst case.
+pub const COMPRESSED_BYTES: usize = 2_048;
+
+/// Largest dictionary of a compressor, bytes. It is looked at for each datagram.
+pub const DICTIONARY_BYTES: usize = 32 << 10;
+
 /// Largest number of elements in a collection or bytes in a string, unless the field says `max_len`.
 pub const ELEMENTS: usize = 65_535;
 
@@ -175,6 +182,8 @@ pub const MEMBERS: usize = 4_096;
 
 const _: () = {
     assert!(DATAGRAM_BYTES < DATAGRAM_BYTES_MAX);
+    assert!(DATAGRAM_BYTES_MAX * 110 / 100 + 20 <= COMPRESSED_BYTES, "the worst case of LZ4");
+    assert!(DICTIONARY_BYTES + DATAGRAM_BYTES_MAX < 1 << 16, "LZ4 looks no farther back");
     assert!(FRAGMENTS <= RELIABLE_WINDOW, "an unreliable message is never larger than a reliable one could be");
     assert!(UNRELIABLE_RPC_BYTES + RPC_HEAD_BYTES <= SEGMENT_BYTES, "an unreliable RPC fits one datagram");
     assert!(RPC_BYTES + RPC_HEAD_BYTES <= MESSAGE_BYTES_USUAL, "a reliable RPC fits one message");
@@ -185,8 +194,8 @@ const _: () = {
     assert!(5 + 2 + 2 + 3 + 2 + 4 + 2 + FRAGMENT_BYTES <= DATAGRAM_BYTES);
     assert!(SEGMENT_BYTES < 1 << 14, "lengths are varints of at most 14 bits");
     assert!(5 + 8 + 1 + 8 + SCHEMA_DETAIL_BYTES < DATAGRAM_BYTES, "an answer is shorter than a hello");
-    // Type, tag; magic, version, schema, nonce, id, cookie, compressor, length.
-    assert!(5 + 4 + 2 + 8 + 8 + 3 + 20 + 1 + 2 + HELLO_BYTES <= DATAGRAM_BYTES, "a hello is one datagram");
+    // Type, tag; magic, version, schema, nonce, id, cookie, compressor and dictionary, length.
+    assert!(5 + 4 + 2 + 8 + 8 + 3 + 20 + 5 + 2 + HELLO_BYTES <= DATAGRAM_BYTES, "a hello is one datagram");
     assert!(NAME_BYTES < 128, "the length of a name is one byte");
     assert!(CHANNELS <= 256 && FRAGMENTS <= 255 && ACK_RANGES <= 255);
     assert!(PACKET_WINDOW * DATAGRAM_BYTES_MAX < 1 << 23, "24-bit segment numbers cover a window of packets twice");

@@ -11,14 +11,16 @@ use super::acks::Acks;
 use super::channel::Channel;
 use super::channel::fragment::Reassembly;
 use super::channel::unreliable::{Tokens, cost, pieces};
+use super::compress::Trial;
 use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 use super::congestion::{Acked, Bandwidth, Congestion, Lost, Pacer};
 use super::error::{DisconnectReason, SendError};
 use super::events::{CarrierEvent, Shared};
 use super::follow::Questions;
-use super::frame::{Control, Item, Items, Segment};
+use super::frame::{Control, Item, Items};
 use super::mtu::Mtu;
-use super::packet::{self, Content, Context, Data, Key, WireId, number_bits, sequence_bits};
+use super::opened::Opened;
+use super::packet::{Content, Key, WireId};
 use super::path::Path;
 use super::quality::Quality;
 use super::received::Received;
@@ -32,12 +34,13 @@ use crate::time::Instant;
 /// Resend timeouts in a row after which everything counts as lost for long.
 const PERSISTENT: u32 = 3;
 
-/// What both ends call the connection, and which of them we are.
+/// What both ends call the connection, which of them we are, and whether they have a compressor in common.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names {
     pub(super) ours: WireId,
     pub(super) theirs: WireId,
     pub(super) accepting: bool,
+    pub(super) compressed: bool,
 }
 
 /// See the module.
@@ -79,6 +82,7 @@ pub(super) struct Connection {
     marks_heard: u16,
     pub(super) quality: Quality,
     pub(super) questions: Questions,
+    pub(super) trial: Trial,
     pub(super) stats: ConnectionStats,
 }
 
@@ -91,17 +95,6 @@ pub(super) struct Outcome {
     pub(super) moved: bool,
     /// The peer asked for session time, or told it.
     pub(super) clock: Option<Control>,
-}
-
-/// A packet whose tag matched.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Opened<'a> {
-    data: Data<'a>,
-    number: u64,
-    acked: Option<u64>,
-    /// Of a packet that is one reliable message.
-    sequence: u64,
-    len: usize,
 }
 
 impl Connection {
@@ -139,6 +132,7 @@ impl Connection {
             marks_heard: 0,
             quality: Quality::new(now),
             questions: Questions::default(),
+            trial: Trial::default(),
             stats: ConnectionStats::default(),
         }
     }
@@ -219,20 +213,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Completes the numbers of a packet and looks at its tag. Nothing is changed.
-    pub(super) fn open<'a>(&self, datagram: &'a [u8]) -> Result<Opened<'a>, Cause> {
-        let data = Data::parse(datagram, self.names.ours.len)?;
-        let number =
-            packet::expand(data.number, number_bits(data.wide), self.received.expected()).ok_or(Cause::TooOld)?;
-        let acked = data.ack.as_ref().map(|ack| self.sent.expand(ack, data.wide)).transpose()?;
-        let sequence = self.sole_sequence(&data)?;
-        let context = Context { number, acked: acked.unwrap_or(0), sequence };
-        if !self.receive_key.opens_data(context, datagram) {
-            return Err(Cause::BadTag);
-        }
-        Ok(Opened { data, number, acked, sequence, len: datagram.len() })
-    }
-
     /// Takes a data packet whose tag matched. `elsewhere`: it did not come from the peer's address but from this one; with a number
     /// that nobody can guess, for a challenge.
     pub(super) fn receive(
@@ -245,7 +225,6 @@ impl Connection {
         shared: &mut Shared,
     ) -> Result<Outcome, Cause> {
         let Opened { data, number, acked, .. } = opened;
-        self.received.check(number)?;
         if let (Some(ack), Some(newest)) = (&data.ack, acked) {
             self.sent.check(ack, newest)?;
         }
@@ -367,54 +346,6 @@ impl Connection {
     fn ping_at(&self, config: &CarrierConfig) -> Instant {
         let patience = if self.names.accepting { config.keep_alive / 8 } else { Duration::ZERO };
         self.last_sent + config.keep_alive + patience
-    }
-
-    /// The whole sequence number of a packet that is one reliable message; 0 of any other.
-    fn sole_sequence(&self, data: &Data<'_>) -> Result<u64, Cause> {
-        let Content::Sole(channel) = data.content else { return Ok(0) };
-        let Some(Channel::Reliable(reliable)) = self.channels.get(usize::from(channel)) else { return Ok(0) };
-        let bits = sequence_bits(data.wide);
-        let low = packet::Reader(data.rest).low(bits).ok_or(Cause::Malformed)?;
-        reliable.1.expand(low, bits).ok_or(Cause::TooOld)
-    }
-
-    /// The one message that a packet consists of.
-    fn sole<'a>(&self, opened: &Opened<'a>, kinds: &[ChannelKind]) -> Result<Option<Item<'a>>, Cause> {
-        let Content::Sole(channel) = opened.data.content else { return Ok(None) };
-        let kind = kinds.get(usize::from(channel)).ok_or(Cause::Malformed)?;
-        let bytes = opened.data.rest;
-        if !kind.is_reliable() {
-            return Ok(Some(Item::Message { channel, bytes }));
-        }
-        let bytes = bytes.get(sequence_bits(opened.data.wide) as usize / 8..).ok_or(Cause::Malformed)?;
-        let sequence = (opened.sequence & 0xFF_FFFF) as u32;
-        Ok(Some(Item::Segment { channel, segment: Segment { sequence, part: false, more: false, bytes } }))
-    }
-
-    fn check_frames(&self, number: u64, frames: &[u8], kinds: &[ChannelKind]) -> Result<(), Cause> {
-        let mut last_group = None;
-        for item in Items::new(frames, kinds) {
-            self.check_item(item.map_err(|_| Cause::Malformed)?, number, &mut last_group)?;
-        }
-        Ok(())
-    }
-
-    fn check_item(&self, item: Item<'_>, number: u64, last_group: &mut Option<u64>) -> Result<(), Cause> {
-        match item {
-            Item::Segment { channel, segment } | Item::Half { channel, segment, .. } => {
-                if let Some(Channel::Reliable(reliable)) = self.channels.get(usize::from(channel))
-                    && !reliable.1.check(segment.sequence)
-                {
-                    return Err(Cause::BeyondWindow);
-                }
-            }
-            Item::Fragment { channel, fragment } => {
-                let newest = number.max(self.received.expected().saturating_sub(1));
-                self.reassembly.check(channel, &fragment, newest, last_group)?;
-            }
-            Item::Message { .. } | Item::Control(_) => {}
-        }
-        Ok(())
     }
 
     /// Takes a word of the peer's carrier. It came `from` elsewhere than the peer's address.

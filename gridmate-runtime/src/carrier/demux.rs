@@ -6,6 +6,7 @@
 use std::net::SocketAddr;
 
 use super::answers::Answer;
+use super::compress::Offer;
 use super::config::ConnectionId;
 use super::connection::{Connection, Names};
 use super::endpoint::Endpoint;
@@ -78,7 +79,14 @@ impl Endpoint {
         let Phase::Established(connection) = &mut peer.phase else { return Err(Cause::Handshake) };
         let opened = connection.open(datagram)?;
         let elsewhere = (from != peer.address).then(|| (from, self.secret.next()));
-        let outcome = connection.receive(now, opened, marked, elsewhere, &self.kinds, &mut self.shared)?;
+        let mut compression = if opened.is_compressed() { self.shared.compression.take() } else { None };
+        let outcome = opened
+            .inflate(compression.as_deref_mut())
+            .and_then(|opened| connection.receive(now, opened, marked, elsewhere, &self.kinds, &mut self.shared));
+        if compression.is_some() {
+            self.shared.compression = compression;
+        }
+        let outcome = outcome?;
         if let Some(word) = outcome.clock {
             self.hear_clock(now, index, word);
         }
@@ -152,7 +160,8 @@ impl Endpoint {
         }
         let deadline = now + self.config.handshake_timeout;
         self.half_open += 1;
-        let phase = Phase::Pending { theirs: hello.id, deadline, deferred: false, reply: false };
+        let compressed = hello.compressor != Offer::NONE && hello.compressor == self.shared.offer();
+        let phase = Phase::Pending { theirs: hello.id, compressed, deadline, deferred: false, reply: false };
         let connection = self.occupy(from, hello.nonce, phase);
         let hello = self.shared.pool.copy(hello.hello);
         self.shared.events.push(CarrierEvent::Incoming { connection, address: from, hello });
@@ -171,7 +180,11 @@ impl Endpoint {
         let Phase::Connecting { hello, round_trip, .. } = &mut peer.phase else {
             return Err(Cause::Handshake);
         };
-        let names = Names { ours: peer.name, theirs: accepted.id, accepting: false };
+        let compressed = accepted.compressor != 0;
+        if compressed && accepted.compressor != self.shared.offer().id {
+            return Err(Cause::Malformed);
+        }
+        let names = Names { ours: peer.name, theirs: accepted.id, accepting: false, compressed };
         let mut connection =
             Connection::new(peer.id, &self.config, keys(accepted.joiner, accepted.acceptor, false), names, now);
         if let Some(round_trip) = *round_trip {
@@ -210,13 +223,13 @@ impl Endpoint {
     /// else its address had.
     fn prove(&mut self, now: Instant, index: u32, from: SocketAddr, datagram: &[u8]) -> Result<(), Cause> {
         let Some(peer) = &mut self.slots[index as usize].peer else { return Ok(()) };
-        let Phase::Accepted { theirs, acceptor, welcome, .. } = &mut peer.phase else { return Ok(()) };
+        let Phase::Accepted { theirs, compressed, acceptor, welcome, .. } = &mut peer.phase else { return Ok(()) };
         let keys = keys(peer.nonce, *acceptor, true);
         if from != peer.address || !is_first(self.config.first_number, peer.name.len, keys.1, datagram) {
             return Err(Cause::BadTag);
         }
         // The time since the reply says nothing of the round trip: the joiner repeats itself until something arrives.
-        let names = Names { ours: peer.name, theirs: *theirs, accepting: true };
+        let names = Names { ours: peer.name, theirs: *theirs, accepting: true, compressed: *compressed };
         let connection = Connection::new(peer.id, &self.config, keys, names, now);
         self.shared.pool.give(core::mem::take(welcome));
         let (id, address) = (peer.id, peer.address);

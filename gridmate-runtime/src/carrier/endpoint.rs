@@ -5,6 +5,7 @@ use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
 use super::answers::Answers;
+use super::compress::Compression;
 use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 use super::connection::Connection;
 use super::error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
@@ -81,10 +82,11 @@ impl Endpoint {
     /// the operating system's randomness.
     ///
     /// # Panics
-    /// When the configuration has more than [`limits::CHANNELS`] channels.
+    /// When the configuration has more than [`limits::CHANNELS`] channels, or a compressor with the id 0.
     pub fn new(config: CarrierConfig, seed: u64) -> Self {
         assert!(config.channels.len() <= limits::CHANNELS, "at most {} channels", limits::CHANNELS);
         let mut secret = Secret::new(seed);
+        let shared = Shared { compression: Compression::new(&config.compression), ..Shared::default() };
         let addresses = HashMap::with_hasher(SeededState::new(secret.next()));
         Self {
             kinds: config.channels.iter().map(|channel| channel.kind).collect(),
@@ -101,7 +103,7 @@ impl Endpoint {
             answers: Answers::default(),
             half_open: 0,
             clock: SessionClock::default(),
-            shared: Shared::default(),
+            shared,
         }
     }
 
@@ -182,9 +184,11 @@ impl Endpoint {
         }
         let acceptor = self.secret.next();
         let Some(peer) = peer_mut(&mut self.slots, id) else { return Err(UnknownConnection.into()) };
-        let Phase::Pending { theirs, deadline, .. } = peer.phase else { return Err(UnknownConnection.into()) };
+        let Phase::Pending { theirs, compressed, deadline, .. } = peer.phase else {
+            return Err(UnknownConnection.into());
+        };
         let welcome = self.shared.pool.copy(welcome);
-        peer.phase = Phase::Accepted { theirs, acceptor, welcome, deadline, reply: true };
+        peer.phase = Phase::Accepted { theirs, compressed, acceptor, welcome, deadline, reply: true };
         self.touch(id.index);
         Ok(())
     }

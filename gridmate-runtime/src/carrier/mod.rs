@@ -63,6 +63,7 @@ mod acks;
 mod answers;
 mod channel;
 mod clock;
+mod compress;
 mod config;
 mod congestion;
 mod connection;
@@ -76,6 +77,7 @@ mod handshake;
 mod hash;
 mod ids;
 mod mtu;
+mod opened;
 mod packet;
 mod path;
 mod peer;
@@ -94,6 +96,11 @@ mod transmit;
 mod tests;
 
 pub use clock::ClockFilter;
+#[cfg(feature = "lz4")]
+pub use compress::Lz4;
+#[cfg(feature = "zstd")]
+pub use compress::Zstd;
+pub use compress::{CompressionConfig, Compressor};
 pub use config::{CarrierConfig, ChannelConfig, ChannelId, ChannelKind, ChannelPriority, ConnectionId};
 pub use congestion::{Acked, Adaptive, Bandwidth, Congestion, CongestionConfig, Cubic, Fixed, Lost, Pacer, Unlimited};
 pub use endpoint::Endpoint;

@@ -53,9 +53,9 @@ pub(super) enum Phase {
         round_trip: Option<Duration>,
     },
     /// They said hello and our program has not answered, or has asked for patience (`deferred`).
-    Pending { theirs: WireId, deadline: Instant, deferred: bool, reply: bool },
+    Pending { theirs: WireId, compressed: bool, deadline: Instant, deferred: bool, reply: bool },
     /// Our program accepted and we wait for proof that they received it.
-    Accepted { theirs: WireId, acceptor: u64, welcome: Vec<u8>, deadline: Instant, reply: bool },
+    Accepted { theirs: WireId, compressed: bool, acceptor: u64, welcome: Vec<u8>, deadline: Instant, reply: bool },
     /// Our program refused; repeated hellos get the same answer.
     Refused { reason: Refusal, deadline: Instant, reply: bool, left: u8 },
     /// Messages flow.
@@ -193,7 +193,8 @@ impl Peer {
                     return None;
                 }
                 let (version, nonce, id, cookie) = (VERSION, self.nonce, self.name, *cookie);
-                Hello { version, schema: *schema, nonce, id, cookie, compressor: 0, hello }.write(out);
+                let compressor = shared.offer();
+                Hello { version, schema: *schema, nonce, id, cookie, compressor, hello }.write(out);
                 if *attempts == 0 {
                     *first_sent = now;
                 }
@@ -204,11 +205,12 @@ impl Peer {
                 }
                 true
             }
-            Phase::Accepted { acceptor, welcome, reply, .. } => {
+            Phase::Accepted { compressed, acceptor, welcome, reply, .. } => {
                 let said = core::mem::take(reply);
                 if said {
                     let (joiner, acceptor, id) = (self.nonce, *acceptor, self.name);
-                    Accepted { joiner, acceptor, id, compressor: 0, welcome }.write(out);
+                    let compressor = if *compressed { shared.offer().id } else { 0 };
+                    Accepted { joiner, acceptor, id, compressor, welcome }.write(out);
                 }
                 said
             }

@@ -173,6 +173,10 @@ pub struct ConnectionStats {
     pub packets_sent: u64,
     /// Bytes of them.
     pub bytes_sent: u64,
+    /// Data packets sent compressed.
+    pub packets_compressed: u64,
+    /// Bytes that they would have been longer. Those sent are in [`bytes_sent`](Self::bytes_sent).
+    pub bytes_saved: u64,
     /// Data packets received and processed.
     pub packets_received: u64,
     /// Bytes of them.

@@ -2,7 +2,7 @@
 //!
 //! A challenge to an address that may be the peer's, a probe for larger datagrams, or a packet of frames. Frames go when the
 //! congestion window and the pacer let them; acknowledgements, pings and the carrier's own words always may. A packet that turns
-//! out to hold a single message is written without the frame around it.
+//! out to hold a single message is written without the frame around it, and one that gets shorter by it is compressed, frames and all.
 
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -96,6 +96,7 @@ impl Connection {
         if core::mem::take(&mut self.marks_news) {
             writer.control(Control::Marks(self.marks));
         }
+        let mut worth_trying = false;
         if frames {
             let mut common = Common {
                 groups: &mut self.groups,
@@ -108,10 +109,13 @@ impl Connection {
             schedule.fill(
                 &mut self.turns,
                 |channel| channels.borrow()[usize::from(channel)].has_more(),
-                |channel, share| match &mut channels.borrow_mut()[usize::from(channel)] {
-                    Channel::Reliable(reliable) => reliable.0.pack(channel, &mut writer, share),
-                    Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
-                        queue.pack(channel, &mut common, &mut writer, share)
+                |channel, share| {
+                    worth_trying |= config.channels[usize::from(channel)].compress;
+                    match &mut channels.borrow_mut()[usize::from(channel)] {
+                        Channel::Reliable(reliable) => reliable.0.pack(channel, &mut writer, share),
+                        Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
+                            queue.pack(channel, &mut common, &mut writer, share)
+                        }
                     }
                 },
             );
@@ -125,11 +129,16 @@ impl Connection {
         let urgent = self.ping || (self.since_urgent + out.len()) * PARTS >= window;
         let sole = sole.filter(|sole| !urgent && self.may_be_alone(*sole, wide));
         let mut context = Context { number, acked: acked.unwrap_or(0), sequence: 0 };
-        if let Some(sole) = sole {
-            context.sequence = sole.sequence.unwrap_or(0);
-            unwrap_frame(out, header, sole, wide);
-        } else if urgent && (!empty || self.ping) {
-            set_content(out, Content::Urgent);
+        let compressed =
+            worth_trying && self.names.compressed && self.compress(header, sole, wide, urgent, out, shared);
+        match sole {
+            _ if compressed => {}
+            Some(sole) => {
+                context.sequence = sole.sequence.unwrap_or(0);
+                unwrap_frame(out, header, sole, wide);
+            }
+            None if urgent && (!empty || self.ping) => set_content(out, Content::Urgent),
+            None => {}
         }
         let eliciting = !empty || self.ping;
         self.finish_packet(now, context, if eliciting { Purpose::Data } else { Purpose::Report }, out);
@@ -139,6 +148,24 @@ impl Connection {
         }
         self.acks.done();
         true
+    }
+
+    /// Sends the frames compressed if that is shorter than what they are without it, alone or not.
+    fn compress(
+        &mut self,
+        header: usize,
+        sole: Option<Sole>,
+        wide: bool,
+        urgent: bool,
+        out: &mut Vec<u8>,
+        shared: &mut Shared,
+    ) -> bool {
+        let Some(compression) = &mut shared.compression else { return false };
+        let plain = sole.map_or(out.len() - header, |sole| sole.len + sole_header(sole, wide));
+        let saved = compression.deflate(&mut self.trial, out, header, plain, urgent);
+        self.stats.packets_compressed += u64::from(saved.is_some());
+        self.stats.bytes_saved += saved.unwrap_or(0) as u64;
+        saved.is_some()
     }
 
     /// Drops unreliable messages that have waited for longer than `age`.
@@ -217,10 +244,14 @@ impl Connection {
     }
 }
 
+/// Bytes before a packet's only message: its sequence number, on channels that have them.
+fn sole_header(sole: Sole, wide: bool) -> usize {
+    if sole.sequence.is_some() { sequence_bits(wide) as usize / 8 } else { 0 }
+}
+
 /// Takes the frame off a packet's only message.
 fn unwrap_frame(out: &mut Vec<u8>, header: usize, sole: Sole, wide: bool) {
-    let bits = if sole.sequence.is_some() { sequence_bits(wide) } else { 0 };
-    let (from, start) = (out.len() - sole.len, header + bits as usize / 8);
+    let (from, start) = (out.len() - sole.len, header + sole_header(sole, wide));
     out.copy_within(from.., start);
     if let Some(sequence) = sole.sequence {
         out[header..start].copy_from_slice(&sequence.to_le_bytes()[..start - header]);
