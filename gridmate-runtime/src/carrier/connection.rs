@@ -12,14 +12,14 @@ use super::channel::Channel;
 use super::channel::fragment::Reassembly;
 use super::channel::unreliable::{Tokens, cost, pieces};
 use super::compress::Trial;
-use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
+use super::config::{CarrierConfig, ChannelId, ConnectionId};
 use super::congestion::{Acked, Bandwidth, Congestion, Lost, Pacer};
 use super::error::{DisconnectReason, SendError};
 use super::events::{CarrierEvent, Shared};
 use super::follow::Questions;
 use super::frame::{Control, Item, Items};
 use super::mtu::Mtu;
-use super::opened::Opened;
+use super::opened::{Opened, Reading};
 use super::packet::{Content, Key, WireId};
 use super::path::Path;
 use super::quality::Quality;
@@ -221,15 +221,20 @@ impl Connection {
         opened: Opened<'_>,
         marked: bool,
         elsewhere: Option<(SocketAddr, u64)>,
-        kinds: &[ChannelKind],
+        reading: Reading<'_>,
         shared: &mut Shared,
     ) -> Result<Outcome, Cause> {
-        let Opened { data, number, acked, .. } = opened;
+        let (Opened { data, number, acked, .. }, kinds) = (opened, reading.kinds);
+        self.received.check(number)?;
         if let (Some(ack), Some(newest)) = (&data.ack, acked) {
             self.sent.check(ack, newest)?;
         }
         let sole = self.sole(&opened, kinds)?;
-        let frames = if sole.is_some() { &[][..] } else { data.rest };
+        let (frames, urgent) = match data.content {
+            Content::Sole(_) => (&[][..], false),
+            Content::Compressed => self.inflate(data.rest, reading.compression)?,
+            Content::Frames | Content::Urgent => (data.rest, data.content == Content::Urgent),
+        };
         if let Some(item) = sole {
             self.check_item(item, number, &mut None)?;
         }
@@ -247,7 +252,7 @@ impl Connection {
             self.marks = self.marks.wrapping_add(1);
             self.marks_news = true;
         }
-        let at_once = number != expected || marked || data.content == Content::Urgent;
+        let at_once = number != expected || marked || urgent;
         self.acks.heard(now, data.ack_eliciting(), at_once);
         if let Some((from, token)) = elsewhere {
             self.path.heard(now, from, opened.len, number >= expected, token);

@@ -14,6 +14,7 @@ use super::error::{DisconnectReason, Refusal};
 use super::events::CarrierEvent;
 use super::frame::Control;
 use super::handshake::{self, Accepted, Hello, NO_COOKIE, VERSION};
+use super::opened::Reading;
 use super::packet::{self, Context, Data, Key, Reader, number_bits};
 use super::peer::{Peer, Phase, keys};
 use super::stats::Cause;
@@ -79,14 +80,8 @@ impl Endpoint {
         let Phase::Established(connection) = &mut peer.phase else { return Err(Cause::Handshake) };
         let opened = connection.open(datagram)?;
         let elsewhere = (from != peer.address).then(|| (from, self.secret.next()));
-        let mut compression = if opened.is_compressed() { self.shared.compression.take() } else { None };
-        let outcome = opened
-            .inflate(compression.as_deref_mut())
-            .and_then(|opened| connection.receive(now, opened, marked, elsewhere, &self.kinds, &mut self.shared));
-        if compression.is_some() {
-            self.shared.compression = compression;
-        }
-        let outcome = outcome?;
+        let reading = Reading { kinds: &self.kinds, compression: self.compression.as_deref_mut() };
+        let outcome = connection.receive(now, opened, marked, elsewhere, reading, &mut self.shared)?;
         if let Some(word) = outcome.clock {
             self.hear_clock(now, index, word);
         }
@@ -160,7 +155,7 @@ impl Endpoint {
         }
         let deadline = now + self.config.handshake_timeout;
         self.half_open += 1;
-        let compressed = hello.compressor != Offer::NONE && hello.compressor == self.shared.offer();
+        let compressed = hello.compressor != Offer::NONE && hello.compressor == Offer::of(self.compression.as_deref());
         let phase = Phase::Pending { theirs: hello.id, compressed, deadline, deferred: false, reply: false };
         let connection = self.occupy(from, hello.nonce, phase);
         let hello = self.shared.pool.copy(hello.hello);
@@ -181,7 +176,7 @@ impl Endpoint {
             return Err(Cause::Handshake);
         };
         let compressed = accepted.compressor != 0;
-        if compressed && accepted.compressor != self.shared.offer().id {
+        if compressed && accepted.compressor != Offer::of(self.compression.as_deref()).id {
             return Err(Cause::Malformed);
         }
         let names = Names { ours: peer.name, theirs: accepted.id, accepting: false, compressed };

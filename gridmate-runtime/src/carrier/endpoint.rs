@@ -66,6 +66,7 @@ pub struct Endpoint {
     pub(super) answers: Answers,
     pub(super) half_open: usize,
     pub(super) clock: SessionClock,
+    pub(super) compression: Option<Box<Compression>>,
     pub(super) shared: Shared,
 }
 
@@ -86,12 +87,12 @@ impl Endpoint {
     pub fn new(config: CarrierConfig, seed: u64) -> Self {
         assert!(config.channels.len() <= limits::CHANNELS, "at most {} channels", limits::CHANNELS);
         let mut secret = Secret::new(seed);
-        let shared = Shared { compression: Compression::new(&config.compression), ..Shared::default() };
         let addresses = HashMap::with_hasher(SeededState::new(secret.next()));
         Self {
             kinds: config.channels.iter().map(|channel| channel.kind).collect(),
             schedule: Schedule::new(&config.channels),
             ids: Ids::new(config.max_connections.min(limits::CONNECTIONS)),
+            compression: Compression::new(&config.compression),
             config,
             secret,
             now: Instant::ZERO,
@@ -103,7 +104,7 @@ impl Endpoint {
             answers: Answers::default(),
             half_open: 0,
             clock: SessionClock::default(),
-            shared,
+            shared: Shared::default(),
         }
     }
 
@@ -311,7 +312,8 @@ impl Endpoint {
         while let Some(&index) = self.ready.front() {
             let slot = &mut self.slots[index as usize];
             if let Some(peer) = &mut slot.peer {
-                if let Some(to) = peer.transmit(now, &self.config, &self.schedule, out, &mut self.shared) {
+                let compression = self.compression.as_deref_mut();
+                if let Some(to) = peer.transmit(now, &self.config, &self.schedule, out, compression, &mut self.shared) {
                     let address = match to {
                         To::Peer => peer.address,
                         To::Candidate(address) => address,

@@ -3,7 +3,6 @@
 use std::collections::VecDeque;
 use std::net::SocketAddr;
 
-use super::compress::{Compression, Offer};
 use super::config::{ChannelId, ConnectionId};
 use super::error::{DisconnectReason, Refusal};
 use super::pool::Pool;
@@ -167,13 +166,4 @@ pub(super) struct Shared {
     pub(super) pool: Pool,
     pub(super) events: Events,
     pub(super) stats: EndpointStats,
-    /// Elsewhere while frames that it has decompressed are looked at.
-    pub(super) compression: Option<Box<Compression>>,
-}
-
-impl Shared {
-    /// What the handshake says of our compressor.
-    pub(super) fn offer(&self) -> Offer {
-        self.compression.as_ref().map_or(Offer::NONE, |compression| compression.offer())
-    }
 }

@@ -5,7 +5,7 @@ use super::compress::Compression;
 use super::config::ChannelKind;
 use super::connection::Connection;
 use super::frame::{Item, Items, Segment};
-use super::packet::{self, Content, Context, Data, number_bits, sequence_bits};
+use super::packet::{self, COMPRESSED_URGENT, Content, Context, Data, number_bits, sequence_bits};
 use super::stats::Cause;
 
 /// A packet whose tag matched.
@@ -19,23 +19,15 @@ pub(super) struct Opened<'a> {
     pub(super) len: usize,
 }
 
-impl<'a> Opened<'a> {
-    pub(super) const fn is_compressed(&self) -> bool {
-        matches!(self.data.content, Content::Compressed { .. })
-    }
-
-    /// The same with its frames as they were before they were compressed, if they were.
-    pub(super) fn inflate(mut self, compression: Option<&'a mut Compression>) -> Result<Self, Cause> {
-        if let Content::Compressed { urgent } = self.data.content {
-            self.data.rest = compression.ok_or(Cause::Malformed)?.inflate(self.data.rest)?;
-            self.data.content = if urgent { Content::Urgent } else { Content::Frames };
-        }
-        Ok(self)
-    }
+/// What an endpoint needs to read the packets of any connection.
+#[derive(Debug)]
+pub(super) struct Reading<'a> {
+    pub(super) kinds: &'a [ChannelKind],
+    pub(super) compression: Option<&'a mut Compression>,
 }
 
 impl Connection {
-    /// Completes the numbers of a packet, looks at its tag and whether it is new. Nothing is changed.
+    /// Completes the numbers of a packet, and looks at its tag. Nothing is changed.
     pub(super) fn open<'a>(&self, datagram: &'a [u8]) -> Result<Opened<'a>, Cause> {
         let data = Data::parse(datagram, self.names.ours.len)?;
         let number =
@@ -46,11 +38,23 @@ impl Connection {
         if !self.receive_key.opens_data(context, datagram) {
             return Err(Cause::BadTag);
         }
-        self.received.check(number)?;
-        if matches!(data.content, Content::Compressed { .. }) && !self.names.compressed {
-            return Err(Cause::Malformed);
-        }
         Ok(Opened { data, number, acked, sequence, len: datagram.len() })
+    }
+
+    /// The frames of a packet whose content they are, compressed, and whether it is to be acknowledged at once.
+    #[cold] // The others must not pay for it.
+    #[inline(never)]
+    pub(super) fn inflate<'a>(
+        &self,
+        content: &'a [u8],
+        compression: Option<&'a mut Compression>,
+    ) -> Result<(&'a [u8], bool), Cause> {
+        let compression = compression.filter(|_| self.names.compressed).ok_or(Cause::Malformed)?;
+        match content.split_first() {
+            Some((0, short)) => Ok((compression.inflate(short)?, false)),
+            Some((&COMPRESSED_URGENT, short)) => Ok((compression.inflate(short)?, true)),
+            _ => Err(Cause::Malformed),
+        }
     }
 
     /// The whole sequence number of a packet that is one reliable message; 0 of any other.

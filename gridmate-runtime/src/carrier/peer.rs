@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
+use super::compress::{Compression, Offer};
 use super::config::{CarrierConfig, ConnectionId};
 use super::connection::Connection;
 use super::error::{DisconnectReason, Refusal};
@@ -185,6 +186,7 @@ impl Peer {
         config: &CarrierConfig,
         schedule: &Schedule,
         out: &mut Vec<u8>,
+        compression: Option<&mut Compression>,
         shared: &mut Shared,
     ) -> Option<To> {
         let said = match &mut self.phase {
@@ -193,7 +195,7 @@ impl Peer {
                     return None;
                 }
                 let (version, nonce, id, cookie) = (VERSION, self.nonce, self.name, *cookie);
-                let compressor = shared.offer();
+                let compressor = Offer::of(compression.as_deref());
                 Hello { version, schema: *schema, nonce, id, cookie, compressor, hello }.write(out);
                 if *attempts == 0 {
                     *first_sent = now;
@@ -209,7 +211,7 @@ impl Peer {
                 let said = core::mem::take(reply);
                 if said {
                     let (joiner, acceptor, id) = (self.nonce, *acceptor, self.name);
-                    let compressor = if *compressed { shared.offer().id } else { 0 };
+                    let compressor = if *compressed { Offer::of(compression.as_deref()).id } else { 0 };
                     Accepted { joiner, acceptor, id, compressor, welcome }.write(out);
                 }
                 said
@@ -229,7 +231,9 @@ impl Peer {
                 }
                 said
             }
-            Phase::Established(connection) => return connection.transmit(now, config, schedule, out, shared),
+            Phase::Established(connection) => {
+                return connection.transmit(now, config, schedule, out, compression, shared);
+            }
             Phase::Closing { theirs, key, reason, left, next } => {
                 let said = *left > 0 && *next <= now;
                 if said {

@@ -9,6 +9,7 @@ use std::net::SocketAddr;
 
 use super::channel::Channel;
 use super::channel::unreliable::Common;
+use super::compress::Compression;
 use super::config::CarrierConfig;
 use super::connection::Connection;
 use super::events::{CarrierEvent, Shared};
@@ -38,6 +39,7 @@ impl Connection {
         config: &CarrierConfig,
         schedule: &Schedule,
         out: &mut Vec<u8>,
+        compression: Option<&mut Compression>,
         shared: &mut Shared,
     ) -> Option<To> {
         if let Some((address, token)) = self.path.challenge(now) {
@@ -50,7 +52,7 @@ impl Connection {
             self.write_control(now, Control::Padding, Some(size), out, shared);
             return Some(To::Peer);
         }
-        self.transmit_frames(now, config, schedule, out, shared).then_some(To::Peer)
+        self.transmit_frames(now, config, schedule, out, compression, shared).then_some(To::Peer)
     }
 
     /// Whether the pacer is all that keeps something from being sent.
@@ -67,6 +69,7 @@ impl Connection {
         config: &CarrierConfig,
         schedule: &Schedule,
         out: &mut Vec<u8>,
+        compression: Option<&mut Compression>,
         shared: &mut Shared,
     ) -> bool {
         self.expire(now, config.unreliable_age, shared);
@@ -96,7 +99,7 @@ impl Connection {
         if core::mem::take(&mut self.marks_news) {
             writer.control(Control::Marks(self.marks));
         }
-        let mut worth_trying = false;
+        let (compresses, mut worth_trying) = (self.names.compressed, false);
         if frames {
             let mut common = Common {
                 groups: &mut self.groups,
@@ -110,7 +113,7 @@ impl Connection {
                 &mut self.turns,
                 |channel| channels.borrow()[usize::from(channel)].has_more(),
                 |channel, share| {
-                    worth_trying |= config.channels[usize::from(channel)].compress;
+                    worth_trying |= compresses && config.channels[usize::from(channel)].compress;
                     match &mut channels.borrow_mut()[usize::from(channel)] {
                         Channel::Reliable(reliable) => reliable.0.pack(channel, &mut writer, share),
                         Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
@@ -129,8 +132,8 @@ impl Connection {
         let urgent = self.ping || (self.since_urgent + out.len()) * PARTS >= window;
         let sole = sole.filter(|sole| !urgent && self.may_be_alone(*sole, wide));
         let mut context = Context { number, acked: acked.unwrap_or(0), sequence: 0 };
-        let compressed =
-            worth_trying && self.names.compressed && self.compress(header, sole, wide, urgent, out, shared);
+        let compression = compression.filter(|_| worth_trying);
+        let compressed = compression.is_some_and(|it| self.compress(header, sole, wide, urgent, out, it));
         match sole {
             _ if compressed => {}
             Some(sole) => {
@@ -151,6 +154,8 @@ impl Connection {
     }
 
     /// Sends the frames compressed if that is shorter than what they are without it, alone or not.
+    #[cold] // Those that are not compressed must not pay for it.
+    #[inline(never)]
     fn compress(
         &mut self,
         header: usize,
@@ -158,9 +163,8 @@ impl Connection {
         wide: bool,
         urgent: bool,
         out: &mut Vec<u8>,
-        shared: &mut Shared,
+        compression: &mut Compression,
     ) -> bool {
-        let Some(compression) = &mut shared.compression else { return false };
         let plain = sole.map_or(out.len() - header, |sole| sole.len + sole_header(sole, wide));
         let saved = compression.deflate(&mut self.trial, out, header, plain, urgent);
         self.stats.packets_compressed += u64::from(saved.is_some());

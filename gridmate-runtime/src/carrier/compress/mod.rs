@@ -208,6 +208,10 @@ pub(super) struct Offer {
 impl Offer {
     pub(super) const NONE: Self = Self { id: 0, dictionary: 0 };
 
+    pub(super) fn of(compression: Option<&Compression>) -> Self {
+        compression.map_or(Self::NONE, |compression| compression.offer)
+    }
+
     pub(super) fn write(self, out: &mut Vec<u8>) {
         out.push(self.id);
         if self.id != 0 {
@@ -240,10 +244,6 @@ impl Compression {
         Some(Box::new(Self { compressor, offer, short, long }))
     }
 
-    pub(super) const fn offer(&self) -> Offer {
-        self.offer
-    }
-
     /// Puts compressed frames in the place of those that a packet has from `header` on, if that makes it shorter than
     /// `plain` bytes of content. Says by how much.
     pub(super) fn deflate(
@@ -264,7 +264,7 @@ impl Compression {
         out.truncate(header);
         out.push(if urgent { COMPRESSED_URGENT } else { 0 });
         out.extend_from_slice(short);
-        set_content(out, Content::Compressed { urgent });
+        set_content(out, Content::Compressed);
         Some(plain - short.len() - 1)
     }
 

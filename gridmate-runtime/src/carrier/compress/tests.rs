@@ -91,12 +91,10 @@ fn frame(message: &[u8]) -> Vec<u8> {
     out
 }
 
-const CALM: Content = Content::Compressed { urgent: false };
-
 impl Victim {
     /// Sends compressed frames whose first byte is `kind`.
     fn press(&mut self, kind: u8, short: &[u8]) -> bool {
-        self.offer(CALM, None, &[&[kind][..], short].concat())
+        self.offer(Content::Compressed, None, &[&[kind][..], short].concat())
     }
 
     fn heard(&mut self) -> Vec<Vec<u8>> {
@@ -171,7 +169,7 @@ fn bytes_that_no_compressor_wrote_are_dropped_or_read_as_frames() {
         for kind in 2..=255 {
             assert!(!victim.press(kind, &compressed(&mut *compressor, &frame(&[1; 40]))), "kind {kind}");
         }
-        assert!(!victim.press(0, &[]) && !victim.offer(CALM, None, &[]));
+        assert!(!victim.press(0, &[]) && !victim.offer(Content::Compressed, None, &[]));
         let (mut dropped, mut taken) = (0, 0);
         for _ in 0..6_000 {
             let message: Vec<u8> = (0..rng.below(200)).map(|_| rng.below(3).to_le_bytes()[0]).collect();
