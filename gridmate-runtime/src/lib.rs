@@ -93,6 +93,6 @@ pub use node::{Node, NodeConfig, NodeError, NodeEvent, NodeStats, PeerStats};
 pub use replica::{ReplicaEvent, ReplicaManager};
 pub use rng::Rng;
 pub use schema::Priority;
-pub use session::{JoinError, LeaveReason, Member, SessionEvent};
+pub use session::{JoinDecision, JoinError, JoinRequest, LeaveReason, Member, SessionEvent};
 pub use time::Instant;
 pub use wire::Marshal;

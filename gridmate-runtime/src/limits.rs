@@ -126,7 +126,7 @@ pub const HELLO_BYTES: usize = 1_024;
 
 /// What a joiner claims to have in common with the host, bytes: one for each chunk type, with few datasets, and some. With more
 /// types programs have to be equal.
-pub const CLAIM_BYTES: usize = HELLO_BYTES - NAME_BYTES - 1;
+pub const CLAIM_BYTES: usize = HELLO_BYTES - NAME_BYTES - 1 - CREDENTIALS_BYTES - 2;
 
 /// Events waiting for `poll_event`, count. Beyond it datagrams are dropped unacknowledged until the program polls; what
 /// they held is sent again if it was reliable.
@@ -134,6 +134,9 @@ pub const EVENTS: usize = 65_536;
 
 /// A member's name, bytes of UTF-8; longer ones are cut.
 pub const NAME_BYTES: usize = 64;
+
+/// What a joiner shows to be let in, bytes; more is cut off.
+pub const CREDENTIALS_BYTES: usize = 256;
 
 /// Bytes of messages waiting for `poll_event`, bytes. Beyond it as with [`EVENTS`].
 pub const EVENT_BYTES: usize = 64 << 20;

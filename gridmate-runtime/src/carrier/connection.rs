@@ -28,6 +28,7 @@ use super::rtt::Rtt;
 use super::schedule::Turns;
 use super::sent::{Packet, Purpose, Record, Sent};
 use super::stats::{Cause, ConnectionStats};
+use super::telemetry::{PacketReceived, PacketSettled, PathMetrics};
 use crate::limits;
 use crate::time::Instant;
 
@@ -245,6 +246,8 @@ impl Connection {
         self.last_received = now;
         self.stats.packets_received += 1;
         self.stats.bytes_received += opened.len as u64;
+        let bytes = opened.len;
+        shared.watch.tell(|to| to.packet_received(now, self.id, PacketReceived { number, bytes, marked }));
         if number >= expected {
             self.acks.wide = data.wide;
         }
@@ -306,16 +309,18 @@ impl Connection {
         }
         if self.loss_at.is_some_and(|at| at <= now) {
             self.declare_lost(now, shared);
+            self.measured_path(now, shared);
         }
         let timeout = self.rtt.timeout(self.backoff);
         let mut fired = false;
         while self.sent.oldest().is_some_and(|at| at + timeout <= now) {
-            let Some(packet) = self.sent.take_oldest() else { break };
-            self.settle(now, packet, false, shared);
+            let Some((number, packet)) = self.sent.take_oldest() else { break };
+            self.settle(now, number, packet, false, shared);
             self.sent.trim();
             fired = true;
         }
         if fired {
+            self.measured_path(now, shared);
             self.backoff += 1;
             self.ping = true;
             if self.backoff == PERSISTENT {
@@ -451,25 +456,42 @@ impl Connection {
                 };
                 self.congestion.on_acked(now, acked);
                 self.bandwidth.on_acked(now, acked);
-                self.settle(now, packet, true, shared);
+                self.settle(now, number, packet, true, shared);
             }
         }
         if progress {
             self.backoff = 0;
             self.declare_lost(now, shared);
+            self.measured_path(now, shared);
         }
+    }
+
+    /// Tells telemetry what is known of the path.
+    fn measured_path(&self, now: Instant, shared: &mut Shared) {
+        shared.watch.tell(|telemetry| {
+            let smoothed_rtt = self.rtt.smoothed();
+            let path = PathMetrics {
+                window: self.congestion.window(),
+                in_flight: self.sent.bytes(),
+                rate: self.congestion.rate(),
+                latest_rtt: smoothed_rtt.map(|_| self.rtt.latest()),
+                smoothed_rtt,
+                datagram: self.mtu.current(),
+            };
+            telemetry.path_measured(now, self.id, path);
+        });
     }
 
     fn declare_lost(&mut self, now: Instant, shared: &mut Shared) {
         let (mut bytes, mut sent_at) = (0, None);
         self.loss_at = loop {
             match self.sent.lost(now, self.rtt.loss_delay()) {
-                Ok(packet) => {
+                Ok((number, packet)) => {
                     if packet.purpose == Purpose::Data {
                         bytes += packet.weight();
                         sent_at = sent_at.max(Some(packet.at));
                     }
-                    self.settle(now, packet, false, shared);
+                    self.settle(now, number, packet, false, shared);
                 }
                 Err(next) => break next,
             }
@@ -483,9 +505,17 @@ impl Connection {
     }
 
     /// Tells everything that was in a packet about its fate.
-    pub(super) fn settle(&mut self, now: Instant, packet: Packet, arrived: bool, shared: &mut Shared) {
-        let Shared { pool, events, .. } = shared;
+    pub(super) fn settle(&mut self, now: Instant, number: u64, packet: Packet, arrived: bool, shared: &mut Shared) {
+        let Shared { pool, events, watch, .. } = shared;
         let connection = self.id;
+        watch.tell(|telemetry| {
+            let settled = PacketSettled { number, bytes: usize::from(packet.size), sent_at: packet.at };
+            if arrived {
+                telemetry.packet_acked(now, connection, settled);
+            } else {
+                telemetry.packet_lost(now, connection, settled);
+            }
+        });
         let (size, probe) = (usize::from(packet.size), packet.purpose == Purpose::Probe);
         if arrived {
             self.stats.packets_acked += 1;

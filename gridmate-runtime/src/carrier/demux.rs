@@ -5,6 +5,7 @@
 
 use std::net::SocketAddr;
 
+use super::admission::{Decision, Joiner};
 use super::answers::Answer;
 use super::compress::Offer;
 use super::config::ConnectionId;
@@ -18,6 +19,7 @@ use super::opened::Reading;
 use super::packet::{self, Context, Data, Key, Reader, number_bits};
 use super::peer::{Peer, Phase, keys};
 use super::stats::Cause;
+use super::telemetry::ConnectionChange;
 use super::timers::NOBODY;
 use crate::limits;
 use crate::time::Instant;
@@ -55,6 +57,7 @@ impl Endpoint {
                 let (nonce, reason) = handshake::read_refused(datagram, self.config.schema).ok_or(Cause::Malformed)?;
                 let index = self.connecting(from, nonce).ok_or(Cause::Handshake)?;
                 let connection = self.release(index).ok_or(Cause::Handshake)?;
+                self.changed(connection, ConnectionChange::Refused);
                 self.shared.events.push(CarrierEvent::Refused { connection, reason });
                 Ok(())
             }
@@ -153,11 +156,27 @@ impl Endpoint {
         if self.shared.events.is_full() {
             return Err(Cause::Backlog);
         }
-        let deadline = now + self.config.handshake_timeout;
+        let joiner = Joiner { connection: self.next_id(), address: from, hello: hello.hello };
+        let decision = self.doorkeeper.decide(&joiner);
+        if let Decision::Refuse(reason) = decision {
+            return self.answer(from, hello.nonce, Answer::Refused(reason));
+        }
         self.half_open += 1;
+        let (theirs, deadline) = (hello.id, now + self.config.handshake_timeout);
         let compressed = hello.compressor != Offer::NONE && hello.compressor == Offer::of(self.compression.as_deref());
-        let phase = Phase::Pending { theirs: hello.id, compressed, deadline, deferred: false, reply: false };
+        if let Decision::Accept(welcome) = decision {
+            let (acceptor, announced) = (self.secret.next(), false);
+            let phase = Phase::Accepted { theirs, compressed, announced, acceptor, welcome, deadline, reply: true };
+            let connection = self.occupy(from, hello.nonce, phase);
+            self.changed(connection, ConnectionChange::Accepted);
+            return Ok(());
+        }
+        let phase = Phase::Pending { theirs, compressed, deadline, deferred: false, reply: false };
         let connection = self.occupy(from, hello.nonce, phase);
+        self.changed(connection, ConnectionChange::Incoming { address: from });
+        if decision == Decision::Pending {
+            self.defer(now, connection);
+        }
         let hello = self.shared.pool.copy(hello.hello);
         self.shared.events.push(CarrierEvent::Incoming { connection, address: from, hello });
         Ok(())
@@ -190,6 +209,8 @@ impl Endpoint {
         self.shared.events.push(CarrierEvent::Connected { connection: peer.id, welcome });
         self.shared.stats.connected += 1;
         peer.phase = Phase::Established(Box::new(connection));
+        let id = peer.id;
+        self.changed(id, ConnectionChange::Connected { address: from });
         self.touch(index);
         Ok(())
     }
@@ -235,6 +256,7 @@ impl Endpoint {
                 self.end(other, DisconnectReason::Replaced);
             }
         }
+        self.changed(id, ConnectionChange::Connected { address });
         self.shared.events.push(CarrierEvent::Connected { connection: id, welcome: Vec::new() });
         self.shared.stats.connected += 1;
         Ok(())

@@ -60,6 +60,7 @@
 #![forbid(unsafe_code)]
 
 mod acks;
+mod admission;
 mod answers;
 mod channel;
 mod clock;
@@ -89,12 +90,15 @@ mod schedule;
 mod secret;
 mod sent;
 mod stats;
+mod telemetry;
 mod timers;
+mod trace;
 mod transmit;
 
 #[cfg(test)]
 mod tests;
 
+pub use admission::{Admission, Decision, Joiner};
 pub use clock::ClockFilter;
 #[cfg(feature = "lz4")]
 pub use compress::Lz4;
@@ -106,4 +110,6 @@ pub use congestion::{Acked, Adaptive, Bandwidth, Congestion, CongestionConfig, C
 pub use endpoint::Endpoint;
 pub use error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
 pub use events::CarrierEvent;
-pub use stats::{ConnectionStats, Dropped, EndpointStats};
+pub use stats::{ConnectionStats, DropCause, Dropped, EndpointStats};
+pub use telemetry::{ConnectionChange, PacketReceived, PacketSent, PacketSettled, PathMetrics, Telemetry};
+pub use trace::Trace;

@@ -12,6 +12,7 @@ use super::handshake::{self, Accepted, Hello, NO_COOKIE, VERSION};
 use super::packet::{DISCONNECT, Key, WireId};
 use super::schedule::Schedule;
 use super::secret::Cookie;
+use super::telemetry::ConnectionChange;
 use super::transmit::To;
 use crate::limits;
 use crate::time::Instant;
@@ -56,7 +57,16 @@ pub(super) enum Phase {
     /// They said hello and our program has not answered, or has asked for patience (`deferred`).
     Pending { theirs: WireId, compressed: bool, deadline: Instant, deferred: bool, reply: bool },
     /// Our program accepted and we wait for proof that they received it.
-    Accepted { theirs: WireId, compressed: bool, acceptor: u64, welcome: Vec<u8>, deadline: Instant, reply: bool },
+    Accepted {
+        theirs: WireId,
+        compressed: bool,
+        /// The program knows of it.
+        announced: bool,
+        acceptor: u64,
+        welcome: Vec<u8>,
+        deadline: Instant,
+        reply: bool,
+    },
     /// Our program refused; repeated hellos get the same answer.
     Refused { reason: Refusal, deadline: Instant, reply: bool, left: u8 },
     /// Messages flow.
@@ -252,9 +262,15 @@ impl Peer {
     }
 
     /// Gives memory back and tells the program, unless it knows already.
-    pub(super) fn finish(&mut self, reason: DisconnectReason, shared: &mut Shared) {
+    pub(super) fn finish(&mut self, now: Instant, reason: DisconnectReason, shared: &mut Shared) {
+        if !self.is_over() {
+            let was_connected = matches!(self.phase, Phase::Established(_));
+            let change = ConnectionChange::Ended { reason, was_connected };
+            shared.watch.tell(|telemetry| telemetry.connection_changed(now, self.id, change));
+        }
         match &mut self.phase {
             Phase::Established(connection) => connection.finish(reason, shared),
+            Phase::Accepted { welcome, announced: false, .. } => shared.pool.give(core::mem::take(welcome)),
             Phase::Connecting { hello: buffer, .. } | Phase::Accepted { welcome: buffer, .. } => {
                 shared.pool.give(core::mem::take(buffer));
                 shared.events.push(CarrierEvent::Disconnected { connection: self.id, reason });
@@ -272,10 +288,10 @@ impl Peer {
         }
     }
 
-    /// Turns into a refusal that answers the hello and its repetitions.
-    pub(super) fn refuse(&mut self, reason: Refusal) {
-        if let Phase::Pending { deadline, .. } = self.phase {
-            self.phase = Phase::Refused { reason, deadline, reply: true, left: limits::REFUSAL_REPEATS };
-        }
+    /// Turns into a refusal that answers the hello and its repetitions, if the program has not answered yet.
+    pub(super) fn refuse(&mut self, reason: Refusal) -> bool {
+        let Phase::Pending { deadline, .. } = self.phase else { return false };
+        self.phase = Phase::Refused { reason, deadline, reply: true, left: limits::REFUSAL_REPEATS };
+        true
     }
 }

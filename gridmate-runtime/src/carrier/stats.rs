@@ -122,24 +122,59 @@ impl Dropped {
     }
 }
 
-/// Why one datagram was dropped; see [`Dropped`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+/// Why one datagram was dropped; [`Dropped`] counts them.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{DropCause, Telemetry};
+///
+/// /// The last address that sent something forged or damaged.
+/// struct Suspect(Option<SocketAddr>);
+///
+/// impl Telemetry for Suspect {
+///     fn datagram_dropped(&mut self, _: Instant, from: SocketAddr, _: usize, cause: DropCause) {
+///         if cause == DropCause::BadTag {
+///             self.0 = Some(from);
+///         }
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropCause {
+    /// Empty, or too short to be anything.
     Short,
+    /// Longer than anyone sends.
     Long,
+    /// Not one of our packet types.
     UnknownType,
+    /// The integrity tag does not match.
     BadTag,
+    /// For a connection that there is not.
     UnknownConnection,
+    /// The tag matches but the content makes no sense.
     Malformed,
+    /// Received before.
     Duplicate,
+    /// Too far behind the newest.
     TooOld,
+    /// Acknowledges what was never sent.
     AckFuture,
+    /// Holds a reliable segment beyond the reorder window.
     BeyondWindow,
+    /// Holds a fragment of a message that was given up.
     StaleFragment,
+    /// The program does not take events fast enough.
     Backlog,
+    /// A handshake packet that changes nothing.
     Handshake,
+    /// Too many connections are being made.
     Busy,
 }
+
+/// What it is called among ourselves.
+pub(super) type Cause = DropCause;
 
 /// The state of an established connection.
 ///

@@ -17,6 +17,7 @@ use super::frame::{Control, FrameWriter, Sole};
 use super::packet::{Content, Context, SOLE, has_ack, sequence_bits, set_content, start_data};
 use super::schedule::Schedule;
 use super::sent::Purpose;
+use super::telemetry::PacketSent;
 use crate::limits;
 use crate::time::Instant;
 
@@ -144,7 +145,7 @@ impl Connection {
             None => {}
         }
         let eliciting = !empty || self.ping;
-        self.finish_packet(now, context, if eliciting { Purpose::Data } else { Purpose::Report }, out);
+        self.finish_packet(now, context, if eliciting { Purpose::Data } else { Purpose::Report }, out, shared);
         if eliciting {
             self.since_urgent = if urgent { 0 } else { self.since_urgent + out.len() };
             self.ping = false;
@@ -208,10 +209,10 @@ impl Connection {
             out.resize(size.max(out.len()), 0);
         }
         let purpose = if size.is_some() { Purpose::Probe } else { Purpose::Data };
-        self.finish_packet(now, Context { number, ..Context::default() }, purpose, out);
+        self.finish_packet(now, Context { number, ..Context::default() }, purpose, out, shared);
     }
 
-    fn finish_packet(&mut self, now: Instant, context: Context, purpose: Purpose, out: &mut [u8]) {
+    fn finish_packet(&mut self, now: Instant, context: Context, purpose: Purpose, out: &mut [u8], shared: &mut Shared) {
         self.send_key.seal_data(context, out);
         let (size, window) = (out.len(), self.congestion.window());
         let more = self.channels.iter().any(Channel::has_more);
@@ -226,14 +227,19 @@ impl Connection {
         self.last_sent = now;
         self.stats.packets_sent += 1;
         self.stats.bytes_sent += size as u64;
+        shared.watch.tell(|telemetry| {
+            let (ack_eliciting, probe) = (purpose != Purpose::Report, purpose == Purpose::Probe);
+            let packet = PacketSent { number: context.number, bytes: size, ack_eliciting, probe };
+            telemetry.packet_sent(now, self.id, packet);
+        });
     }
 
     /// The table of packets has room for one more.
     fn make_room(&mut self, now: Instant, shared: &mut Shared) {
         if self.sent.is_full()
-            && let Some(packet) = self.sent.take_oldest()
+            && let Some((number, packet)) = self.sent.take_oldest()
         {
-            self.settle(now, packet, false, shared);
+            self.settle(now, number, packet, false, shared);
             self.sent.trim();
         }
     }

@@ -6,6 +6,7 @@ use super::channels::channels;
 use crate::carrier::{CarrierConfig, CompressionConfig, CongestionConfig};
 use crate::chunk::Registry;
 use crate::limits;
+use crate::session::JoinPolicy;
 
 /// How a node takes part in a session. Start from [`NodeConfig::new`] and change what matters.
 ///
@@ -28,6 +29,8 @@ pub struct NodeConfig {
     pub(super) tolerant: bool,
     pub(super) congestion: CongestionConfig,
     pub(super) compression: CompressionConfig,
+    pub(super) admission: JoinPolicy,
+    pub(super) credentials: Vec<u8>,
 }
 
 impl NodeConfig {
@@ -43,6 +46,8 @@ impl NodeConfig {
             tolerant: false,
             congestion: CongestionConfig::Adaptive,
             compression: CompressionConfig::None,
+            admission: JoinPolicy::OPEN,
+            credentials: Vec::new(),
         }
     }
 

@@ -10,6 +10,7 @@
 //! 5. **marshal** it for each peer,
 //! 6. **send**.
 
+mod admission;
 mod channels;
 mod config;
 mod event;
@@ -127,8 +128,9 @@ impl Node {
     /// # Errors
     /// None today; a driver that needs more than an address to start may add some.
     pub fn join(driver: impl Driver + 'static, host: SocketAddr, config: NodeConfig) -> Result<Self, NodeError> {
-        let hello = Session::hello(&config.name);
+        let credentials = config.credentials.clone();
         let mut node = Self::new(Box::new(driver), config, |_, config| Session::join(&config.name));
+        let hello = node.session.hello(&credentials);
         let schema = node.replicas.registry().fingerprint();
         node.joining = Some(Joining { host, schema, hello, due: true });
         node.replicas.set_local_member(MemberId::NONE);
@@ -216,6 +218,7 @@ impl Node {
         let mut rng = crate::Rng::new(config.seed.unwrap_or_else(|| driver.entropy()));
         let endpoint = Endpoint::new(config.carrier(driver.max_datagram()), rng.next_u64());
         let mut session = session(rng.next_u64(), &config);
+        session.set_policy(config.admission.clone());
         if config.tolerant {
             session.tolerate(config.registry.snapshot());
         }
@@ -275,7 +278,9 @@ impl Node {
                 }
                 self.endpoint.recycle(bytes);
             }
-            CarrierEvent::Incoming { connection, hello, .. } => self.session.handle_incoming(connection, &hello),
+            CarrierEvent::Incoming { connection, address, hello } => {
+                self.session.handle_incoming(connection, address, &hello);
+            }
             CarrierEvent::Connected { connection, welcome } => {
                 if self.session.handle_connected(connection, &welcome).is_err() {
                     self.faulty.push((connection, DisconnectReason::ProtocolError));
@@ -388,6 +393,7 @@ impl Node {
                     }
                 }
                 Action::Refuse { connection, reason } => self.endpoint.refuse(now, connection, reason),
+                Action::Defer { connection } => self.endpoint.defer(now, connection),
                 Action::Send { connection, message } => {
                     // A connection that has just ended will say so itself.
                     if self.endpoint.send(connection, CONTROL, &message, None) == Err(SendError::QueueFull) {

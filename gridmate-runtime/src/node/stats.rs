@@ -3,7 +3,7 @@
 use core::time::Duration;
 
 use super::Node;
-use crate::carrier::{ConnectionStats, EndpointStats};
+use crate::carrier::{ConnectionStats, EndpointStats, Telemetry};
 use crate::driver::DriverStats;
 use crate::ids::MemberId;
 use crate::replica::ReplicaStats;
@@ -78,6 +78,22 @@ impl Node {
             replicas: self.replicas.stats(),
             events_dropped: self.events_dropped,
         }
+    }
+
+    /// From now on `telemetry` is told what happens to packets and connections, or nobody is. Returns what was told before.
+    ///
+    /// ```
+    /// use gridmate_runtime::carrier::Trace;
+    /// use gridmate_runtime::prelude::*;
+    ///
+    /// # let registry = Registry::builder().build()?;
+    /// # let network = MemoryNetwork::new();
+    /// let mut host = Node::host(network.bind_any()?, NodeConfig::new(registry))?;
+    /// host.set_telemetry(Some(Box::new(Trace::new(std::io::stderr()))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_telemetry(&mut self, telemetry: Option<Box<dyn Telemetry>>) -> Option<Box<dyn Telemetry>> {
+        self.endpoint.set_telemetry(telemetry)
     }
 
     /// The members this node is directly connected to.
