@@ -96,6 +96,6 @@ pub use node::{
 pub use replica::{ReplicaEvent, ReplicaManager};
 pub use rng::Rng;
 pub use schema::Priority;
-pub use session::{JoinError, LeaveReason, Member, SessionEvent};
+pub use session::{JoinDecision, JoinError, JoinRequest, LeaveReason, Member, SessionEvent};
 pub use time::Instant;
 pub use wire::Marshal;

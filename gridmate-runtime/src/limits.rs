@@ -9,6 +9,13 @@ pub const DATAGRAM_BYTES: usize = 1_200;
 /// Largest datagram looked at, bytes. Longer ones are dropped: nobody sends them.
 pub const DATAGRAM_BYTES_MAX: usize = 1_500;
 
+/// What a compressor may write for one datagram, bytes. What gets longer is not sent that way; but some compressors want to be sure of
+/// room for the worst case.
+pub const COMPRESSED_BYTES: usize = 2_048;
+
+/// Largest dictionary of a compressor, bytes. It is looked at for each datagram.
+pub const DICTIONARY_BYTES: usize = 32 << 10;
+
 /// Largest number of elements in a collection or bytes in a string, unless the field says `max_len`.
 pub const ELEMENTS: usize = 65_535;
 
@@ -167,7 +174,7 @@ pub const HELLO_BYTES: usize = 1_024;
 
 /// What a joiner claims to have in common with the host, bytes: one for each chunk type, with few datasets, and some. With more
 /// types programs have to be equal.
-pub const CLAIM_BYTES: usize = HELLO_BYTES - NAME_BYTES - 1;
+pub const CLAIM_BYTES: usize = HELLO_BYTES - NAME_BYTES - 1 - CREDENTIALS_BYTES - 2;
 
 /// Events waiting for `poll_event`, count. Beyond it datagrams are dropped unacknowledged until the program polls; what
 /// they held is sent again if it was reliable.
@@ -175,6 +182,9 @@ pub const EVENTS: usize = 65_536;
 
 /// A member's name, bytes of UTF-8; longer ones are cut.
 pub const NAME_BYTES: usize = 64;
+
+/// What a joiner shows to be let in, bytes; more is cut off.
+pub const CREDENTIALS_BYTES: usize = 256;
 
 /// Bytes of messages waiting for `poll_event`, bytes. Beyond it as with [`EVENTS`].
 pub const EVENT_BYTES: usize = 64 << 20;
@@ -227,6 +237,8 @@ pub const MEMBERS: usize = 4_096;
 
 const _: () = {
     assert!(DATAGRAM_BYTES < DATAGRAM_BYTES_MAX);
+    assert!(DATAGRAM_BYTES_MAX * 110 / 100 + 20 <= COMPRESSED_BYTES, "the worst case of LZ4");
+    assert!(DICTIONARY_BYTES + DATAGRAM_BYTES_MAX < 1 << 16, "LZ4 looks no farther back");
     assert!(FRAGMENTS <= RELIABLE_WINDOW, "an unreliable message is never larger than a reliable one could be");
     assert!(UNRELIABLE_RPC_BYTES + RPC_HEAD_BYTES <= SEGMENT_BYTES, "an unreliable RPC fits one datagram");
     assert!(VOICE_BYTES + ADDRESS_BYTES <= SEGMENT_BYTES, "voice fits one datagram");
@@ -243,8 +255,8 @@ const _: () = {
     assert!(5 + 2 + 2 + 3 + 2 + 4 + 2 + FRAGMENT_BYTES <= DATAGRAM_BYTES);
     assert!(SEGMENT_BYTES < 1 << 14, "lengths are varints of at most 14 bits");
     assert!(5 + 8 + 1 + 8 + SCHEMA_DETAIL_BYTES < DATAGRAM_BYTES, "an answer is shorter than a hello");
-    // Type, tag; magic, version, schema, nonce, id, cookie, compressor, length.
-    assert!(5 + 4 + 2 + 8 + 8 + 3 + 20 + 1 + 2 + HELLO_BYTES <= DATAGRAM_BYTES, "a hello is one datagram");
+    // Type, tag; magic, version, schema, nonce, id, cookie, compressor and dictionary, length.
+    assert!(5 + 4 + 2 + 8 + 8 + 3 + 20 + 5 + 2 + HELLO_BYTES <= DATAGRAM_BYTES, "a hello is one datagram");
     assert!(NAME_BYTES < 128, "the length of a name is one byte");
     assert!(HALF_OPEN_PER_ADDRESS >= 8, "a family behind one address can join at once");
     assert!(CHANNELS <= 256 && FRAGMENTS <= 255 && ACK_RANGES <= 255);

@@ -16,7 +16,7 @@ pub use crate::driver::{Conditioned, Driver, MemoryNetwork, Several};
 pub use crate::replica::{ReplicaError, ReplicaEvent, ReplicaManager};
 #[cfg(feature = "derive")]
 pub use crate::rpcs;
-pub use crate::session::{JoinError, LeaveReason, SessionEvent};
+pub use crate::session::{JoinDecision, JoinError, JoinRequest, LeaveReason, SessionEvent};
 pub use crate::wire::codec::*;
 pub use crate::{
     EntityRef, Instant, Marshal, MemberId, MessageToken, Node, NodeConfig, NodeEvent, NodeSendError, Priority,

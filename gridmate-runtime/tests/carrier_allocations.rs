@@ -5,9 +5,12 @@ mod carrier_support;
 
 use core::sync::atomic::{AtomicU64, Ordering};
 use std::alloc::{GlobalAlloc, Layout, System};
+#[cfg(feature = "lz4")]
+use std::sync::Arc;
 
+use carrier_support::runs::runs;
 use carrier_support::*;
-use gridmate_runtime::carrier::{CarrierEvent, Endpoint};
+use gridmate_runtime::carrier::{CarrierEvent, CompressionConfig, Endpoint, Trace};
 
 struct Counting;
 
@@ -88,10 +91,33 @@ impl Bench {
     }
 }
 
+/// No compressor, and every one there is.
+fn compressions() -> Vec<CompressionConfig> {
+    vec![
+        CompressionConfig::None,
+        runs(128, 0),
+        #[cfg(feature = "lz4")]
+        CompressionConfig::Lz4 { dictionary: Arc::default() },
+        #[cfg(feature = "lz4")]
+        CompressionConfig::Lz4 { dictionary: [7; 900].into() },
+        #[cfg(feature = "zstd")]
+        CompressionConfig::Zstd { level: 1, dictionary: [7; 900].into() },
+    ]
+}
+
 #[test]
 fn scenario_13c_nothing_is_allocated_once_things_are_warm() {
-    for lose in [0, 9] {
-        let pair = Pair::connected(1, Link::PERFECT);
+    for (lose, compression) in compressions().into_iter().flat_map(|it| [(0, it.clone()), (9, it)]) {
+        let configs = [0, 1].map(|_| {
+            let mut config = config();
+            config.compression = compression.clone();
+            config
+        });
+        let mut pair = Pair::connected_with(1, Link::PERFECT, configs);
+        // Telling what happens costs nothing, either.
+        if lose == 9 {
+            pair.ends.iter_mut().for_each(|end| drop(end.set_telemetry(Some(Box::new(Trace::new(std::io::sink()))))));
+        }
         let mut bench = Bench { pair, out: Vec::new(), delivered: 0, moved: 0, lose };
         bench.exchange(2_000);
         // Quiet, so that every buffer and place has been free once.
@@ -101,7 +127,9 @@ fn scenario_13c_nothing_is_allocated_once_things_are_warm() {
         bench.exchange(1_000);
         let allocations = ALLOCATIONS.load(Ordering::Relaxed) - before;
         assert!(bench.delivered - delivered > 40_000);
-        assert_eq!(allocations, 0, "with every {lose}th datagram lost");
+        assert_eq!(allocations, 0, "{compression:?}, with every {lose}th datagram lost");
+        let compressed = bench.pair.ends[0].stats(bench.pair.id(0)).unwrap().packets_compressed;
+        assert_eq!(compressed > 10_000, !matches!(compression, CompressionConfig::None));
 
         // What was still under way comes to rest first: more buffers may be free at once than ever before.
         (0..100).for_each(|_| bench.step());

@@ -189,5 +189,5 @@ fn an_offer_and_a_claim_are_what_the_document_says() {
         host.tick(Instant::from_millis(frame));
     }
     let [CarrierEvent::Incoming { hello, .. }] = &host.events[..] else { panic!("{:?}", host.events) };
-    assert_eq!(hex(hello), "03 41 64 61 01 02 e5 f9 ab ad d5 e3 0d 7b");
+    assert_eq!(hex(hello), "03 41 64 61 00 01 02 e5 f9 ab ad d5 e3 0d 7b");
 }

@@ -3,6 +3,7 @@
 use core::fmt;
 use core::time::Duration;
 
+use super::compress::CompressionConfig;
 use super::congestion::CongestionConfig;
 use crate::limits;
 
@@ -59,6 +60,8 @@ pub struct CarrierConfig {
     pub max_datagram: usize,
     /// What decides how much may be sent.
     pub congestion: CongestionConfig,
+    /// What makes packets shorter, if the other end has the same. None by default.
+    pub compression: CompressionConfig,
     /// Where packet, segment and group numbers start; both ends must agree. For tests of what happens when they wrap.
     #[doc(hidden)]
     pub first_number: u64,
@@ -82,6 +85,7 @@ impl CarrierConfig {
             pending_timeout: Duration::from_secs(30),
             max_datagram: limits::DATAGRAM_BYTES_MAX,
             congestion: CongestionConfig::default(),
+            compression: CompressionConfig::None,
             max_connections: limits::CONNECTIONS,
             first_number: 0,
         }
@@ -139,7 +143,7 @@ impl ChannelKind {
 /// ```
 /// use gridmate_runtime::carrier::{CarrierConfig, ChannelConfig, ChannelKind, ChannelPriority};
 ///
-/// let voice = ChannelConfig { priority: ChannelPriority::Critical, ..ChannelKind::UnreliableSequenced.into() };
+/// let voice = ChannelConfig { priority: ChannelPriority::Critical, compress: false, ..ChannelKind::UnreliableSequenced.into() };
 /// let maps = ChannelConfig { max_message: 64 << 20, queue_bytes: 80 << 20, ..ChannelKind::ReliableUnordered.into() };
 /// let mut config = CarrierConfig::new(7);
 /// config.channels = vec![ChannelKind::ReliableOrdered.into(), voice, maps];
@@ -159,10 +163,13 @@ pub struct ChannelConfig {
     /// [`limits::MESSAGE_OVERHEAD`]; `send` refuses above it. All unreliable channels of a connection together hold
     /// [`limits::UNRELIABLE_BYTES`] at most.
     pub queue_bytes: usize,
+    /// Whether packets with its messages are worth compressing, if there is a compressor. False for what is compressed already, such as
+    /// voice: a packet with nothing else in it then goes as it is.
+    pub compress: bool,
 }
 
 impl From<ChannelKind> for ChannelConfig {
-    /// Normal priority, weight 1, messages of up to [`limits::MESSAGE_BYTES_USUAL`], [`limits::RELIABLE_BYTES`] waiting.
+    /// Normal priority, weight 1, compressed if anything is, messages of up to [`limits::MESSAGE_BYTES_USUAL`], [`limits::RELIABLE_BYTES`] waiting.
     fn from(kind: ChannelKind) -> Self {
         Self {
             kind,
@@ -170,6 +177,7 @@ impl From<ChannelKind> for ChannelConfig {
             weight: 1,
             max_message: limits::MESSAGE_BYTES_USUAL,
             queue_bytes: limits::RELIABLE_BYTES,
+            compress: true,
         }
     }
 }

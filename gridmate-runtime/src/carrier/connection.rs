@@ -13,14 +13,16 @@ use super::channel::fragment::Reassembly;
 use super::channel::unreliable::{Tokens, cost, pieces};
 use super::channel::{Channel, Channels};
 use super::channel_stats::Counters;
-use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
+use super::compress::Trial;
+use super::config::{CarrierConfig, ChannelId, ConnectionId};
 use super::congestion::{Acked, Bandwidth, Congestion, Lost, Pacer};
 use super::error::{DisconnectReason, SendError};
 use super::events::{CarrierEvent, Shared};
 use super::follow::Questions;
-use super::frame::{Control, Item, Items, Segment};
+use super::frame::{Control, Item, Items};
 use super::mtu::Mtu;
-use super::packet::{self, Content, Context, Data, Key, WireId, number_bits, sequence_bits};
+use super::opened::{Opened, Reading};
+use super::packet::{Content, Key, WireId};
 use super::path::Path;
 use super::quality::Quality;
 use super::received::Received;
@@ -28,18 +30,20 @@ use super::rtt::Rtt;
 use super::schedule::Turns;
 use super::sent::{Packet, Purpose, Record, Sent};
 use super::stats::{Cause, ConnectionStats, Totals};
+use super::telemetry::{PacketReceived, PacketSettled, PathMetrics};
 use crate::limits;
 use crate::time::Instant;
 
 /// Resend timeouts in a row after which everything counts as lost for long.
 const PERSISTENT: u32 = 3;
 
-/// What both ends call the connection, and which of them we are.
+/// What both ends call the connection, which of them we are, and whether they have a compressor in common.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Names {
     pub(super) ours: WireId,
     pub(super) theirs: WireId,
     pub(super) accepting: bool,
+    pub(super) compressed: bool,
 }
 
 /// See the module.
@@ -88,6 +92,7 @@ pub(super) struct Connection {
     pub(super) groups: u64,
     pub(super) tokens: Tokens,
     pub(super) turns: Turns,
+    pub(super) trial: Trial,
 }
 
 /// What taking a packet led to, beyond events.
@@ -99,17 +104,6 @@ pub(super) struct Outcome {
     pub(super) moved: bool,
     /// The peer asked for session time, or told it.
     pub(super) clock: Option<Control>,
-}
-
-/// A packet whose tag matched.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Opened<'a> {
-    data: Data<'a>,
-    number: u64,
-    acked: Option<u64>,
-    /// Of a packet that is one reliable message.
-    sequence: u64,
-    len: usize,
 }
 
 impl Connection {
@@ -149,6 +143,7 @@ impl Connection {
             quality: Quality::new(now),
             questions: Questions::default(),
             totals: Totals::default(),
+            trial: Trial::default(),
         }
     }
 
@@ -251,20 +246,6 @@ impl Connection {
         Ok(())
     }
 
-    /// Completes the numbers of a packet and looks at its tag. Nothing is changed.
-    pub(super) fn open<'a>(&self, datagram: &'a [u8]) -> Result<Opened<'a>, Cause> {
-        let data = Data::parse(datagram, self.names.ours.len)?;
-        let number =
-            packet::expand(data.number, number_bits(data.wide), self.received.expected()).ok_or(Cause::TooOld)?;
-        let acked = data.ack.as_ref().map(|ack| self.sent.expand(ack, data.wide)).transpose()?;
-        let sequence = self.sole_sequence(&data)?;
-        let context = Context { number, acked: acked.unwrap_or(0), sequence };
-        if !self.receive_key.opens_data(context, datagram) {
-            return Err(Cause::BadTag);
-        }
-        Ok(Opened { data, number, acked, sequence, len: datagram.len() })
-    }
-
     /// Takes a data packet whose tag matched. `elsewhere`: it did not come from the peer's address but from this one; with a number
     /// that nobody can guess, for a challenge.
     pub(super) fn receive(
@@ -273,16 +254,20 @@ impl Connection {
         opened: Opened<'_>,
         marked: bool,
         elsewhere: Option<(SocketAddr, u64)>,
-        kinds: &[ChannelKind],
+        reading: Reading<'_>,
         shared: &mut Shared,
     ) -> Result<Outcome, Cause> {
-        let Opened { data, number, acked, .. } = opened;
+        let (Opened { data, number, acked, .. }, kinds) = (opened, reading.kinds);
         self.received.check(number)?;
         if let (Some(ack), Some(newest)) = (&data.ack, acked) {
             self.sent.check(ack, newest)?;
         }
         let sole = self.sole(&opened, kinds)?;
-        let frames = if sole.is_some() { &[][..] } else { data.rest };
+        let (frames, urgent) = match data.content {
+            Content::Sole(_) => (&[][..], false),
+            Content::Compressed => self.inflate(data.rest, reading.compression)?,
+            Content::Frames | Content::Urgent => (data.rest, data.content == Content::Urgent),
+        };
         if let Some(item) = sole {
             self.check_item(item, number, &mut None)?;
         }
@@ -293,6 +278,8 @@ impl Connection {
         self.last_received = now;
         self.totals.packets_received += 1;
         self.totals.bytes_received += opened.len as u64;
+        let bytes = opened.len;
+        shared.watch.tell(|to| to.packet_received(now, self.id, PacketReceived { number, bytes, marked }));
         if number >= expected {
             self.acks.wide = data.wide;
         }
@@ -300,7 +287,7 @@ impl Connection {
             self.marks = self.marks.wrapping_add(1);
             self.marks_news = true;
         }
-        let at_once = number != expected || marked || data.content == Content::Urgent;
+        let at_once = number != expected || marked || urgent;
         self.acks.heard(now, data.ack_eliciting(), at_once);
         if let Some((from, token)) = elsewhere {
             self.path.heard(now, from, opened.len, number >= expected, token);
@@ -354,16 +341,18 @@ impl Connection {
         }
         if self.loss_at.is_some_and(|at| at <= now) {
             self.declare_lost(now, shared);
+            self.measured_path(now, shared);
         }
         let timeout = self.rtt.timeout(self.backoff);
         let mut fired = false;
         while self.sent.oldest().is_some_and(|at| at + timeout <= now) {
-            let Some(packet) = self.sent.take_oldest() else { break };
-            self.settle(now, packet, false, shared);
+            let Some((number, packet)) = self.sent.take_oldest() else { break };
+            self.settle(now, number, packet, false, shared);
             self.sent.trim();
             fired = true;
         }
         if fired {
+            self.measured_path(now, shared);
             self.backoff += 1;
             self.ping = true;
             if self.backoff == PERSISTENT {
@@ -399,54 +388,6 @@ impl Connection {
     fn ping_at(&self, config: &CarrierConfig) -> Instant {
         let patience = if self.names.accepting { config.keep_alive / 8 } else { Duration::ZERO };
         self.last_sent + config.keep_alive + patience
-    }
-
-    /// The whole sequence number of a packet that is one reliable message; 0 of any other.
-    fn sole_sequence(&self, data: &Data<'_>) -> Result<u64, Cause> {
-        let Content::Sole(channel) = data.content else { return Ok(0) };
-        let Some(Channel::Reliable(reliable)) = self.channels.get(channel) else { return Ok(0) };
-        let bits = sequence_bits(data.wide);
-        let low = packet::Reader(data.rest).low(bits).ok_or(Cause::Malformed)?;
-        reliable.1.expand(low, bits).ok_or(Cause::TooOld)
-    }
-
-    /// The one message that a packet consists of.
-    fn sole<'a>(&self, opened: &Opened<'a>, kinds: &[ChannelKind]) -> Result<Option<Item<'a>>, Cause> {
-        let Content::Sole(channel) = opened.data.content else { return Ok(None) };
-        let kind = kinds.get(usize::from(channel)).ok_or(Cause::Malformed)?;
-        let bytes = opened.data.rest;
-        if !kind.is_reliable() {
-            return Ok(Some(Item::Message { channel, bytes }));
-        }
-        let bytes = bytes.get(sequence_bits(opened.data.wide) as usize / 8..).ok_or(Cause::Malformed)?;
-        let sequence = (opened.sequence & 0xFF_FFFF) as u32;
-        Ok(Some(Item::Segment { channel, segment: Segment { sequence, part: false, more: false, bytes } }))
-    }
-
-    fn check_frames(&self, number: u64, frames: &[u8], kinds: &[ChannelKind]) -> Result<(), Cause> {
-        let mut last_group = None;
-        for item in Items::new(frames, kinds) {
-            self.check_item(item.map_err(|_| Cause::Malformed)?, number, &mut last_group)?;
-        }
-        Ok(())
-    }
-
-    fn check_item(&self, item: Item<'_>, number: u64, last_group: &mut Option<u64>) -> Result<(), Cause> {
-        match item {
-            Item::Segment { channel, segment } | Item::Half { channel, segment, .. } => {
-                if let Some(Channel::Reliable(reliable)) = self.channels.get(channel)
-                    && !reliable.1.check(segment.sequence)
-                {
-                    return Err(Cause::BeyondWindow);
-                }
-            }
-            Item::Fragment { channel, fragment } => {
-                let newest = number.max(self.received.expected().saturating_sub(1));
-                self.reassembly.check(channel, &fragment, newest, last_group)?;
-            }
-            Item::Message { .. } | Item::Control(_) => {}
-        }
-        Ok(())
     }
 
     /// Takes a word of the peer's carrier. It came `from` elsewhere than the peer's address.
@@ -545,25 +486,42 @@ impl Connection {
                 };
                 self.congestion.on_acked(now, acked);
                 self.bandwidth.on_acked(now, acked);
-                self.settle(now, packet, true, shared);
+                self.settle(now, number, packet, true, shared);
             }
         }
         if progress {
             self.backoff = 0;
             self.declare_lost(now, shared);
+            self.measured_path(now, shared);
         }
+    }
+
+    /// Tells telemetry what is known of the path.
+    fn measured_path(&self, now: Instant, shared: &mut Shared) {
+        shared.watch.tell(|telemetry| {
+            let smoothed_rtt = self.rtt.smoothed();
+            let path = PathMetrics {
+                window: self.congestion.window(),
+                in_flight: self.sent.bytes(),
+                rate: self.congestion.rate(),
+                latest_rtt: smoothed_rtt.map(|_| self.rtt.latest()),
+                smoothed_rtt,
+                datagram: self.mtu.current(),
+            };
+            telemetry.path_measured(now, self.id, path);
+        });
     }
 
     fn declare_lost(&mut self, now: Instant, shared: &mut Shared) {
         let (mut bytes, mut sent_at) = (0, None);
         self.loss_at = loop {
             match self.sent.lost(now, self.rtt.loss_delay()) {
-                Ok(packet) => {
+                Ok((number, packet)) => {
                     if packet.purpose == Purpose::Data {
                         bytes += packet.weight();
                         sent_at = sent_at.max(Some(packet.at));
                     }
-                    self.settle(now, packet, false, shared);
+                    self.settle(now, number, packet, false, shared);
                 }
                 Err(next) => break next,
             }
@@ -577,9 +535,17 @@ impl Connection {
     }
 
     /// Tells everything that was in a packet about its fate.
-    pub(super) fn settle(&mut self, now: Instant, packet: Packet, arrived: bool, shared: &mut Shared) {
-        let Shared { pool, events, .. } = shared;
+    pub(super) fn settle(&mut self, now: Instant, number: u64, packet: Packet, arrived: bool, shared: &mut Shared) {
+        let Shared { pool, events, watch, .. } = shared;
         let connection = self.id;
+        watch.tell(|telemetry| {
+            let settled = PacketSettled { number, bytes: usize::from(packet.size), sent_at: packet.at };
+            if arrived {
+                telemetry.packet_acked(now, connection, settled);
+            } else {
+                telemetry.packet_lost(now, connection, settled);
+            }
+        });
         let (size, probe) = (usize::from(packet.size), packet.purpose == Purpose::Probe);
         if arrived {
             self.totals.packets_acked += 1;

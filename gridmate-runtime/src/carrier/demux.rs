@@ -5,7 +5,9 @@
 
 use std::net::SocketAddr;
 
+use super::admission::{Decision, Joiner};
 use super::answers::Answer;
+use super::compress::Offer;
 use super::config::ConnectionId;
 use super::connection::{Connection, Names};
 use super::endpoint::Endpoint;
@@ -13,9 +15,11 @@ use super::error::{DisconnectReason, Refusal};
 use super::events::CarrierEvent;
 use super::frame::Control;
 use super::handshake::{self, Accepted, Hello, NO_COOKIE, VERSION};
+use super::opened::Reading;
 use super::packet::{self, Context, Data, Key, Reader, number_bits};
 use super::peer::{Peer, Phase, keys};
 use super::stats::Cause;
+use super::telemetry::ConnectionChange;
 use super::timers::NOBODY;
 use crate::limits;
 use crate::time::Instant;
@@ -53,6 +57,7 @@ impl Endpoint {
                 let (nonce, reason) = handshake::read_refused(datagram, self.config.schema).ok_or(Cause::Malformed)?;
                 let index = self.connecting(from, nonce).ok_or(Cause::Handshake)?;
                 let connection = self.release(index).ok_or(Cause::Handshake)?;
+                self.changed(connection, ConnectionChange::Refused);
                 self.shared.events.push(CarrierEvent::Refused { connection, reason });
                 Ok(())
             }
@@ -79,7 +84,8 @@ impl Endpoint {
         connection.fetch();
         let opened = connection.open(datagram)?;
         let elsewhere = (from != peer.address).then(|| (from, self.secret.next()));
-        let outcome = connection.receive(now, opened, marked, elsewhere, &self.kinds, &mut self.shared)?;
+        let reading = Reading { kinds: &self.kinds, compression: self.compression.as_deref_mut() };
+        let outcome = connection.receive(now, opened, marked, elsewhere, reading, &mut self.shared)?;
         if let Some(word) = outcome.clock {
             self.hear_clock(now, index, word);
         }
@@ -151,10 +157,27 @@ impl Endpoint {
         if self.shared.events.is_full() {
             return Err(Cause::Backlog);
         }
-        let deadline = now + self.config.handshake_timeout;
+        let joiner = Joiner { connection: self.next_id(), address: from, hello: hello.hello };
+        let decision = self.doorkeeper.decide(&joiner);
+        if let Decision::Refuse(reason) = decision {
+            return self.answer(from, hello.nonce, Answer::Refused(reason));
+        }
         self.half_open.begin(from);
-        let phase = Phase::Pending { theirs: hello.id, deadline, deferred: false, reply: false };
+        let (theirs, deadline) = (hello.id, now + self.config.handshake_timeout);
+        let compressed = hello.compressor != Offer::NONE && hello.compressor == Offer::of(self.compression.as_deref());
+        if let Decision::Accept(welcome) = decision {
+            let (acceptor, announced) = (self.secret.next(), false);
+            let phase = Phase::Accepted { theirs, compressed, announced, acceptor, welcome, deadline, reply: true };
+            let connection = self.occupy(from, hello.nonce, phase);
+            self.changed(connection, ConnectionChange::Accepted);
+            return Ok(());
+        }
+        let phase = Phase::Pending { theirs, compressed, deadline, deferred: false, reply: false };
         let connection = self.occupy(from, hello.nonce, phase);
+        self.changed(connection, ConnectionChange::Incoming { address: from });
+        if decision == Decision::Pending {
+            self.defer(now, connection);
+        }
         let hello = self.shared.pool.copy(hello.hello);
         self.shared.events.push(CarrierEvent::Incoming { connection, address: from, hello });
         Ok(())
@@ -172,7 +195,11 @@ impl Endpoint {
         let Phase::Connecting { hello, round_trip, .. } = &mut peer.phase else {
             return Err(Cause::Handshake);
         };
-        let names = Names { ours: peer.name, theirs: accepted.id, accepting: false };
+        let compressed = accepted.compressor != 0;
+        if compressed && accepted.compressor != Offer::of(self.compression.as_deref()).id {
+            return Err(Cause::Malformed);
+        }
+        let names = Names { ours: peer.name, theirs: accepted.id, accepting: false, compressed };
         let mut connection =
             Connection::new(peer.id, &self.config, keys(accepted.joiner, accepted.acceptor, false), names, now);
         if let Some(round_trip) = *round_trip {
@@ -183,6 +210,8 @@ impl Endpoint {
         self.shared.events.push(CarrierEvent::Connected { connection: peer.id, welcome });
         self.shared.stats.connected += 1;
         peer.phase = Phase::Established(Box::new(connection));
+        let id = peer.id;
+        self.changed(id, ConnectionChange::Connected { address: from });
         self.touch(index);
         Ok(())
     }
@@ -211,13 +240,13 @@ impl Endpoint {
     /// else its address had.
     fn prove(&mut self, now: Instant, index: u32, from: SocketAddr, datagram: &[u8]) -> Result<(), Cause> {
         let Some(peer) = &mut self.slots[index as usize].peer else { return Ok(()) };
-        let Phase::Accepted { theirs, acceptor, welcome, .. } = &mut peer.phase else { return Ok(()) };
+        let Phase::Accepted { theirs, compressed, acceptor, welcome, .. } = &mut peer.phase else { return Ok(()) };
         let keys = keys(peer.nonce, *acceptor, true);
         if from != peer.address || !is_first(self.config.first_number, peer.name.len, keys.1, datagram) {
             return Err(Cause::BadTag);
         }
         // The time since the reply says nothing of the round trip: the joiner repeats itself until something arrives.
-        let names = Names { ours: peer.name, theirs: *theirs, accepting: true };
+        let names = Names { ours: peer.name, theirs: *theirs, accepting: true, compressed: *compressed };
         let connection = Connection::new(peer.id, &self.config, keys, names, now);
         self.shared.pool.give(core::mem::take(welcome));
         let (id, address) = (peer.id, peer.address);
@@ -228,6 +257,7 @@ impl Endpoint {
                 self.end(other, DisconnectReason::Replaced);
             }
         }
+        self.changed(id, ConnectionChange::Connected { address });
         self.shared.events.push(CarrierEvent::Connected { connection: id, welcome: Vec::new() });
         self.shared.stats.connected += 1;
         Ok(())

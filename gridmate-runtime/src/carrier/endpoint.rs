@@ -4,10 +4,12 @@ use core::time::Duration;
 use std::collections::{HashMap, VecDeque};
 use std::net::SocketAddr;
 
+use super::admission::Doorkeeper;
 use super::answers::Answers;
+use super::compress::Compression;
 use super::config::{CarrierConfig, ChannelId, ChannelKind, ConnectionId};
 use super::connection::Connection;
-use super::error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
+use super::error::{ConnectError, DisconnectReason, SendError, UnknownConnection};
 use super::events::{CarrierEvent, Shared};
 use super::follow::SessionClock;
 use super::half_open::HalfOpen;
@@ -17,6 +19,7 @@ use super::peer::{Peer, Phase, keys};
 use super::schedule::Schedule;
 use super::secret::Secret;
 use super::stats::{ConnectionStats, EndpointStats};
+use super::telemetry::{ConnectionChange, Telemetry, Watch};
 use super::timers::{NOBODY, Timers};
 use super::transmit::To;
 use crate::limits;
@@ -66,6 +69,8 @@ pub struct Endpoint {
     pub(super) answers: Answers,
     pub(super) half_open: HalfOpen,
     pub(super) clock: SessionClock,
+    pub(super) doorkeeper: Doorkeeper,
+    pub(super) compression: Option<Box<Compression>>,
     pub(super) shared: Shared,
 }
 
@@ -82,7 +87,7 @@ impl Endpoint {
     /// the operating system's randomness.
     ///
     /// # Panics
-    /// When the configuration has more than [`limits::CHANNELS`] channels.
+    /// When the configuration has more than [`limits::CHANNELS`] channels, or a compressor with the id 0.
     pub fn new(config: CarrierConfig, seed: u64) -> Self {
         assert!(config.channels.len() <= limits::CHANNELS, "at most {} channels", limits::CHANNELS);
         let mut secret = Secret::new(seed);
@@ -91,6 +96,7 @@ impl Endpoint {
             kinds: config.channels.iter().map(|channel| channel.kind).collect(),
             schedule: Schedule::new(&config.channels),
             ids: Ids::new(config.max_connections.min(limits::CONNECTIONS)),
+            compression: Compression::new(&config.compression),
             config,
             secret,
             now: Instant::ZERO,
@@ -102,6 +108,7 @@ impl Endpoint {
             answers: Answers::default(),
             half_open: HalfOpen::new(!key),
             clock: SessionClock::default(),
+            doorkeeper: Doorkeeper::default(),
             shared: Shared::default(),
         }
     }
@@ -169,47 +176,9 @@ impl Endpoint {
         let hello = self.shared.pool.copy(hello);
         let nonce = self.secret.next();
         let phase = Phase::connecting(schema, hello, now, &self.config);
-        Ok(self.occupy(address, nonce, phase))
-    }
-
-    /// Lets a joiner in that [`Incoming`](CarrierEvent::Incoming) announced. `welcome` is shown to the joining program.
-    ///
-    /// # Errors
-    /// [`AcceptError`]: it is not waiting (any more), or the welcome is too long.
-    pub fn accept(&mut self, now: Instant, id: ConnectionId, welcome: &[u8]) -> Result<(), AcceptError> {
-        self.advance(now);
-        if welcome.len() > limits::WELCOME_BYTES {
-            return Err(AcceptError::WelcomeTooLong { len: welcome.len() });
-        }
-        let acceptor = self.secret.next();
-        let Some(peer) = peer_mut(&mut self.slots, id) else { return Err(UnknownConnection.into()) };
-        let Phase::Pending { theirs, deadline, .. } = peer.phase else { return Err(UnknownConnection.into()) };
-        let welcome = self.shared.pool.copy(welcome);
-        peer.phase = Phase::Accepted { theirs, acceptor, welcome, deadline, reply: true };
-        self.touch(id.index);
-        Ok(())
-    }
-
-    /// Does not let a joiner in that [`Incoming`](CarrierEvent::Incoming) announced. No event follows. Does nothing when it
-    /// is not waiting any more.
-    pub fn refuse(&mut self, now: Instant, id: ConnectionId, reason: Refusal) {
-        self.advance(now);
-        if let Some(peer) = peer_mut(&mut self.slots, id) {
-            peer.refuse(reason);
-            self.touch(id.index);
-        }
-    }
-
-    /// Asks a joiner that [`Incoming`](CarrierEvent::Incoming) announced for patience: the program needs longer to decide, up to
-    /// [`CarrierConfig::pending_timeout`] from now. The joiner's own timeout starts anew with each word it hears. Does nothing when
-    /// it is not waiting any more.
-    pub fn defer(&mut self, now: Instant, id: ConnectionId) {
-        let now = self.advance(now);
-        let until = now + self.config.pending_timeout;
-        if let Some(peer) = peer_mut(&mut self.slots, id) {
-            peer.defer(until);
-            self.touch(id.index);
-        }
+        let id = self.occupy(address, nonce, phase);
+        self.changed(id, ConnectionChange::Connecting { address });
+        Ok(id)
     }
 
     /// Ends a connection at once. What is queued is not sent any more: wait for receipts first if it matters. The peer is
@@ -223,7 +192,7 @@ impl Endpoint {
             Phase::Connecting { .. } | Phase::Pending { .. } => return self.end(id.index, reason),
             Phase::Refused { .. } | Phase::Closing { .. } => return,
         };
-        peer.finish(reason, &mut self.shared);
+        peer.finish(now, reason, &mut self.shared);
         if peer.is_half_open() {
             self.half_open.end(peer.address);
         }
@@ -245,6 +214,7 @@ impl Endpoint {
         self.shared.stats.received_bytes += datagram.len() as u64;
         if let Err(cause) = self.receive(now, from, marked, datagram) {
             self.shared.stats.dropped.count(cause);
+            self.shared.watch.tell(|telemetry| telemetry.datagram_dropped(now, from, datagram.len(), cause));
         }
     }
 
@@ -310,7 +280,8 @@ impl Endpoint {
         while let Some(&index) = self.ready.front() {
             let slot = &mut self.slots[index as usize];
             if let Some(peer) = &mut slot.peer {
-                if let Some(to) = peer.transmit(now, &self.config, &self.schedule, out, &mut self.shared) {
+                let compression = self.compression.as_deref_mut();
+                if let Some(to) = peer.transmit(now, &self.config, &self.schedule, out, compression, &mut self.shared) {
                     let address = match to {
                         To::Peer => peer.address,
                         To::Candidate(address) => address,
@@ -452,6 +423,17 @@ impl Endpoint {
         }
     }
 
+    /// From now on `telemetry` is told what happens, or nobody is. Returns what was told before.
+    pub fn set_telemetry(&mut self, telemetry: Option<Box<dyn Telemetry>>) -> Option<Box<dyn Telemetry>> {
+        core::mem::replace(&mut self.shared.watch, Watch(telemetry)).0
+    }
+
+    /// Tells telemetry.
+    pub(super) fn changed(&mut self, id: ConnectionId, change: ConnectionChange) {
+        let now = self.now;
+        self.shared.watch.tell(|telemetry| telemetry.connection_changed(now, id, change));
+    }
+
     /// Where the peer of a connection is now.
     pub fn address(&self, id: ConnectionId) -> Option<SocketAddr> {
         self.peer(id.index).filter(|peer| peer.id == id).map(|peer| peer.address)
@@ -460,6 +442,13 @@ impl Endpoint {
     /// The largest message that always fits one datagram, alone or with a usual acknowledgement, bytes.
     pub const fn max_unfragmented(&self) -> usize {
         limits::SEGMENT_BYTES
+    }
+
+    /// The name of the connection that [`occupy`](Self::occupy) makes next.
+    pub(super) fn next_id(&self) -> ConnectionId {
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by limits::CONNECTIONS")]
+        let index = self.free.last().copied().unwrap_or(self.slots.len() as u32);
+        ConnectionId { index, generation: self.slots.get(index as usize).map_or(0, |slot| slot.generation) }
     }
 
     pub(super) fn occupy(&mut self, address: SocketAddr, nonce: u64, phase: Phase) -> ConnectionId {
@@ -483,7 +472,7 @@ impl Endpoint {
     /// Ends a connection without telling the peer.
     pub(super) fn end(&mut self, index: u32, reason: DisconnectReason) {
         if let Some(peer) = &mut self.slots[index as usize].peer {
-            peer.finish(reason, &mut self.shared);
+            peer.finish(self.now, reason, &mut self.shared);
             self.release(index);
         }
     }
@@ -524,6 +513,7 @@ impl Endpoint {
         let entry = self.addresses.entry(address).or_insert([NOBODY; 2]);
         entry[usize::from(entry[0] != NOBODY)] = index;
         self.shared.stats.moved += 1;
+        self.changed(connection, ConnectionChange::Moved { address });
         self.shared.events.push(CarrierEvent::Moved { connection, address });
     }
 
@@ -553,7 +543,7 @@ impl Endpoint {
     }
 
     /// Time never goes back.
-    fn advance(&mut self, now: Instant) -> Instant {
+    pub(super) fn advance(&mut self, now: Instant) -> Instant {
         self.shared.stats.clock_went_back += u64::from(now < self.now);
         self.now = self.now.max(now);
         self.now
@@ -579,6 +569,6 @@ impl Endpoint {
     }
 }
 
-fn peer_mut(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Peer> {
+pub(super) fn peer_mut(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Peer> {
     slots.get_mut(id.index as usize)?.peer.as_mut().filter(|peer| peer.id == id)
 }

@@ -7,13 +7,16 @@ use super::config::{ChannelId, ConnectionId};
 use super::error::{DisconnectReason, Refusal};
 use super::pool::Pool;
 use super::stats::EndpointStats;
+use super::telemetry::Watch;
 use crate::limits;
 
 /// Something happened.
 ///
 /// Every connection, whether [`connect`](super::Endpoint::connect) returned it or [`Incoming`](Self::Incoming) announced it,
-/// ends with exactly one [`Disconnected`](Self::Disconnected) or [`Refused`](Self::Refused), whoever ended it, and nothing
-/// comes after that. The one exception: [`refuse`](super::Endpoint::refuse) ends it without an event.
+/// or an [`Admission`](super::Admission) has let in, ends with exactly one [`Disconnected`](Self::Disconnected) or
+/// [`Refused`](Self::Refused), whoever ended it, and nothing
+/// comes after that. The exceptions: [`refuse`](super::Endpoint::refuse) ends it without an event, and of whom an admission let in the
+/// program hears nothing before [`Connected`](Self::Connected).
 ///
 /// Give the buffers back with [`recycle`](super::Endpoint::recycle) when done with them.
 ///
@@ -166,4 +169,5 @@ pub(super) struct Shared {
     pub(super) pool: Pool,
     pub(super) events: Events,
     pub(super) stats: EndpointStats,
+    pub(super) watch: Watch,
 }

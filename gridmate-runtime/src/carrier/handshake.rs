@@ -20,7 +20,7 @@
 //!
 //! ```text
 //! hello       "GMTE"  version u16  schema u64  nonce u64  id  cookie 20 bytes, zeros for none
-//!             compressor u8  length u16  hello  zeros to 1,200 bytes
+//!             compressor u8  dictionary u32 unless that is 0  length u16  hello  zeros to 1,200 bytes
 //! challenge   nonce u64 (the joiner's)  cookie 20 bytes
 //! pending     nonce u64 (the joiner's)
 //! accepted    nonce u64 (the joiner's)  nonce u64 (the acceptor's)  id  compressor u8  length u16  welcome
@@ -33,7 +33,8 @@
 //! id          bytes u8 (1 or 2)  id u16: what the other end is to write on its data packets
 //! ```
 //!
-//! Data is compressed when both ends named the same compressor and not 0. `pending` says that the program has not decided: the
+//! The joiner names the compressor and the dictionary it has; the acceptor, if it has the same, repeats the compressor and else says 0. Data may
+//! be compressed if it was not 0. `pending` says that the program has not decided: the
 //! joiner goes on asking, twice a second.
 //!
 //! Programs that differ in little may know from the details of a refusal how to get along. The joiner then says a second hello, in
@@ -41,6 +42,7 @@
 //!
 //! The hello of a later version starts the same up to its nonce, so that it can be refused in words.
 
+use super::compress::Offer;
 use super::error::Refusal;
 use super::packet::{ACCEPTED, CHALLENGE, HELLO, Key, PENDING, PREFIX, REFUSED, Reader, WireId};
 use super::secret::{COOKIE_BYTES, Cookie};
@@ -66,7 +68,7 @@ pub(super) struct Hello<'a> {
     pub(super) id: WireId,
     /// Zeros before there was a challenge.
     pub(super) cookie: Cookie,
-    pub(super) compressor: u8,
+    pub(super) compressor: Offer,
     pub(super) hello: &'a [u8],
 }
 
@@ -85,7 +87,7 @@ impl<'a> Hello<'a> {
         out.extend_from_slice(&self.nonce.to_le_bytes());
         put_id(out, self.id);
         out.extend_from_slice(&self.cookie);
-        out.push(self.compressor);
+        self.compressor.write(out);
         put_bytes(out, self.hello);
         out.resize(limits::DATAGRAM_BYTES, 0);
         Key::handshake().seal(out);
@@ -98,9 +100,17 @@ impl<'a> Hello<'a> {
         }
         let (version, schema, nonce) = (reader.u16()?, reader.u64()?, reader.u64()?);
         if version != VERSION {
-            return Some(Self { version, schema, nonce, id: NO_ID, cookie: NO_COOKIE, compressor: 0, hello: &[] });
+            return Some(Self {
+                version,
+                schema,
+                nonce,
+                id: NO_ID,
+                cookie: NO_COOKIE,
+                compressor: Offer::NONE,
+                hello: &[],
+            });
         }
-        let (id, cookie, compressor) = (take_id(&mut reader)?, reader.array()?, reader.u8()?);
+        let (id, cookie, compressor) = (take_id(&mut reader)?, reader.array()?, Offer::read(&mut reader)?);
         let hello = take_bytes(&mut reader, limits::HELLO_BYTES)?;
         let sound = reader.0.iter().all(|&byte| byte == 0);
         sound.then_some(Self { version, schema, nonce, id, cookie, compressor, hello })
@@ -251,10 +261,21 @@ mod tests {
     fn packets_come_back_as_they_were() {
         let mut out = Vec::new();
         let id = WireId { value: 0x102, len: 2 };
-        let hello = Hello { version: VERSION, schema: 2, nonce: 3, id, cookie: [9; 20], compressor: 1, hello: b"name" };
-        hello.write(&mut out);
-        assert_eq!(out.len(), limits::DATAGRAM_BYTES);
-        assert_eq!(Hello::read(&out), Some(hello));
+        let hello = Hello {
+            version: VERSION,
+            schema: 2,
+            nonce: 3,
+            id,
+            cookie: [9; 20],
+            compressor: Offer::NONE,
+            hello: b"name",
+        };
+        for compressor in [Offer::NONE, Offer { id: 1, dictionary: 0 }, Offer { id: 255, dictionary: u32::MAX }] {
+            let hello = Hello { compressor, ..hello };
+            hello.write(&mut out);
+            assert_eq!(out.len(), limits::DATAGRAM_BYTES);
+            assert_eq!(Hello::read(&out), Some(hello));
+        }
         let id = WireId { value: 0xFF, len: 1 };
         let accepted = Accepted { joiner: 3, acceptor: 4, id, compressor: 0, welcome: &[5; limits::WELCOME_BYTES] };
         accepted.write(&mut out);
@@ -295,7 +316,8 @@ mod tests {
     fn a_later_version_is_recognised_by_its_start() {
         let mut out = Vec::new();
         let id = NO_ID;
-        let hello = Hello { version: 99, schema: 2, nonce: 3, id, cookie: NO_COOKIE, compressor: 0, hello: b"" };
+        let hello =
+            Hello { version: 99, schema: 2, nonce: 3, id, cookie: NO_COOKIE, compressor: Offer::NONE, hello: b"" };
         hello.write(&mut out);
         out[27..].fill(0xEE);
         assert_eq!(Hello::read(&out), Some(hello));

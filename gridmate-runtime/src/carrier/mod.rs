@@ -61,10 +61,12 @@
 #![forbid(unsafe_code)]
 
 mod acks;
+mod admission;
 mod answers;
 mod channel;
 mod channel_stats;
 mod clock;
+mod compress;
 mod config;
 mod congestion;
 mod connection;
@@ -79,6 +81,7 @@ mod handshake;
 mod hash;
 mod ids;
 mod mtu;
+mod opened;
 mod packet;
 mod path;
 mod peer;
@@ -90,17 +93,27 @@ mod schedule;
 mod secret;
 mod sent;
 mod stats;
+mod telemetry;
 mod timers;
+mod trace;
 mod transmit;
 
 #[cfg(test)]
 mod tests;
 
+pub use admission::{Admission, Decision, Joiner};
 pub use channel_stats::ChannelStats;
 pub use clock::ClockFilter;
+#[cfg(feature = "lz4")]
+pub use compress::Lz4;
+#[cfg(feature = "zstd")]
+pub use compress::Zstd;
+pub use compress::{CompressionConfig, Compressor};
 pub use config::{CarrierConfig, ChannelConfig, ChannelId, ChannelKind, ChannelPriority, ConnectionId};
 pub use congestion::{Acked, Adaptive, Bandwidth, Congestion, CongestionConfig, Cubic, Fixed, Lost, Pacer, Unlimited};
 pub use endpoint::Endpoint;
 pub use error::{AcceptError, ConnectError, DisconnectReason, Refusal, SendError, UnknownConnection};
 pub use events::CarrierEvent;
-pub use stats::{ConnectionStats, Dropped, EndpointStats};
+pub use stats::{ConnectionStats, DropCause, Dropped, EndpointStats};
+pub use telemetry::{ConnectionChange, PacketReceived, PacketSent, PacketSettled, PathMetrics, Telemetry};
+pub use trace::Trace;

@@ -52,7 +52,8 @@
 //! |---|---|
 //! | 0 | frames |
 //! | 1–5 | one message of channel 0–4, to the end. On reliable channels its sequence number comes first: 8 bits, with `WIDE` 24 |
-//! | 6 | reserved for frames that are compressed; malformed today |
+//! | 6 | frames, compressed: one byte, of which bit 0 says the same as content 7 and the others are 0; then what the compressor
+//! | | made of the frames. Only after a handshake that agreed on one |
 //! | 7 | frames; the sender wants an acknowledgement at once |
 //!
 //! A packet that has content, or whose content is 7, is acknowledged; one with neither must have an acknowledgement and gets
@@ -293,7 +294,12 @@ pub(super) enum Content {
     Sole(u8),
     /// Frames; to be acknowledged at once.
     Urgent,
+    /// A byte that says whether to acknowledge at once, and frames that have to be decompressed.
+    Compressed,
 }
+
+/// Of the byte before compressed frames: they are to be acknowledged at once.
+pub(super) const COMPRESSED_URGENT: u8 = 1;
 
 /// Begins a data packet. Content, acknowledgement and tag come into its first bytes later.
 pub(super) fn start_data(out: &mut Vec<u8>, id: WireId, number: u64, wide: bool) {
@@ -308,6 +314,7 @@ pub(super) fn set_content(out: &mut [u8], content: Content) {
     let what = match content {
         Content::Frames => 0,
         Content::Sole(channel) => 1 + channel,
+        Content::Compressed => 6,
         Content::Urgent => 7,
     };
     out[0] = out[0] & !CONTENT | what << 3;
@@ -362,7 +369,7 @@ impl<'a> Data<'a> {
         };
         let content = match (flags & CONTENT) >> 3 {
             0 => Content::Frames,
-            6 => return None,
+            6 => Content::Compressed,
             7 => Content::Urgent,
             channel => Content::Sole(channel - 1),
         };
@@ -370,7 +377,7 @@ impl<'a> Data<'a> {
         // One canonical form: nobody sends a packet that says nothing.
         let sound = match content {
             Content::Frames => !rest.is_empty() || ack.is_some(),
-            Content::Sole(_) | Content::Urgent => true,
+            Content::Sole(_) | Content::Urgent | Content::Compressed => true,
         };
         sound.then_some(Self { wide, number, ack, content, rest })
     }
@@ -507,7 +514,7 @@ mod tests {
         };
         assert!(parse(0x38, &[]), "a ping");
         assert!(!parse(0, &[]), "nothing");
-        assert!(!parse(0x30, &[]) && !parse(0x30, &[0x00, 0, 0, 0, 0]), "reserved");
+        assert!(parse(0x30, &[0, 5]), "compressed");
         assert!(parse(0, &[0]));
         assert!(parse(0x08, &[]), "an empty message");
         assert!(parse(0x02, &[1, 0]));

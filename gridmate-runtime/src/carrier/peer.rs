@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
+use super::compress::{Compression, Offer};
 use super::config::{CarrierConfig, ConnectionId};
 use super::connection::Connection;
 use super::error::{DisconnectReason, Refusal};
@@ -11,6 +12,7 @@ use super::handshake::{self, Accepted, Hello, NO_COOKIE, VERSION};
 use super::packet::{DISCONNECT, Key, WireId};
 use super::schedule::Schedule;
 use super::secret::Cookie;
+use super::telemetry::ConnectionChange;
 use super::transmit::To;
 use crate::limits;
 use crate::time::Instant;
@@ -53,9 +55,18 @@ pub(super) enum Phase {
         round_trip: Option<Duration>,
     },
     /// They said hello and our program has not answered, or has asked for patience (`deferred`).
-    Pending { theirs: WireId, deadline: Instant, deferred: bool, reply: bool },
+    Pending { theirs: WireId, compressed: bool, deadline: Instant, deferred: bool, reply: bool },
     /// Our program accepted and we wait for proof that they received it.
-    Accepted { theirs: WireId, acceptor: u64, welcome: Vec<u8>, deadline: Instant, reply: bool },
+    Accepted {
+        theirs: WireId,
+        compressed: bool,
+        /// The program knows of it.
+        announced: bool,
+        acceptor: u64,
+        welcome: Vec<u8>,
+        deadline: Instant,
+        reply: bool,
+    },
     /// Our program refused; repeated hellos get the same answer.
     Refused { reason: Refusal, deadline: Instant, reply: bool, left: u8 },
     /// Messages flow.
@@ -185,6 +196,7 @@ impl Peer {
         config: &CarrierConfig,
         schedule: &Schedule,
         out: &mut Vec<u8>,
+        compression: Option<&mut Compression>,
         shared: &mut Shared,
     ) -> Option<To> {
         let said = match &mut self.phase {
@@ -193,7 +205,8 @@ impl Peer {
                     return None;
                 }
                 let (version, nonce, id, cookie) = (VERSION, self.nonce, self.name, *cookie);
-                Hello { version, schema: *schema, nonce, id, cookie, compressor: 0, hello }.write(out);
+                let compressor = Offer::of(compression.as_deref());
+                Hello { version, schema: *schema, nonce, id, cookie, compressor, hello }.write(out);
                 if *attempts == 0 {
                     *first_sent = now;
                 }
@@ -204,11 +217,12 @@ impl Peer {
                 }
                 true
             }
-            Phase::Accepted { acceptor, welcome, reply, .. } => {
+            Phase::Accepted { compressed, acceptor, welcome, reply, .. } => {
                 let said = core::mem::take(reply);
                 if said {
                     let (joiner, acceptor, id) = (self.nonce, *acceptor, self.name);
-                    Accepted { joiner, acceptor, id, compressor: 0, welcome }.write(out);
+                    let compressor = if *compressed { Offer::of(compression.as_deref()).id } else { 0 };
+                    Accepted { joiner, acceptor, id, compressor, welcome }.write(out);
                 }
                 said
             }
@@ -227,7 +241,9 @@ impl Peer {
                 }
                 said
             }
-            Phase::Established(connection) => return connection.transmit(now, config, schedule, out, shared),
+            Phase::Established(connection) => {
+                return connection.transmit(now, config, schedule, out, compression, shared);
+            }
             Phase::Closing { theirs, key, reason, left, next } => {
                 let said = *left > 0 && *next <= now;
                 if said {
@@ -246,9 +262,15 @@ impl Peer {
     }
 
     /// Gives memory back and tells the program, unless it knows already.
-    pub(super) fn finish(&mut self, reason: DisconnectReason, shared: &mut Shared) {
+    pub(super) fn finish(&mut self, now: Instant, reason: DisconnectReason, shared: &mut Shared) {
+        if !self.is_over() {
+            let was_connected = matches!(self.phase, Phase::Established(_));
+            let change = ConnectionChange::Ended { reason, was_connected };
+            shared.watch.tell(|telemetry| telemetry.connection_changed(now, self.id, change));
+        }
         match &mut self.phase {
             Phase::Established(connection) => connection.finish(reason, shared),
+            Phase::Accepted { welcome, announced: false, .. } => shared.pool.give(core::mem::take(welcome)),
             Phase::Connecting { hello: buffer, .. } | Phase::Accepted { welcome: buffer, .. } => {
                 shared.pool.give(core::mem::take(buffer));
                 shared.events.push(CarrierEvent::Disconnected { connection: self.id, reason });
@@ -266,10 +288,10 @@ impl Peer {
         }
     }
 
-    /// Turns into a refusal that answers the hello and its repetitions.
-    pub(super) fn refuse(&mut self, reason: Refusal) {
-        if let Phase::Pending { deadline, .. } = self.phase {
-            self.phase = Phase::Refused { reason, deadline, reply: true, left: limits::REFUSAL_REPEATS };
-        }
+    /// Turns into a refusal that answers the hello and its repetitions, if the program has not answered yet.
+    pub(super) fn refuse(&mut self, reason: Refusal) -> bool {
+        let Phase::Pending { deadline, .. } = self.phase else { return false };
+        self.phase = Phase::Refused { reason, deadline, reply: true, left: limits::REFUSAL_REPEATS };
+        true
     }
 }

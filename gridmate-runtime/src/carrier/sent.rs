@@ -172,7 +172,7 @@ impl Sent {
     }
 
     /// Takes out the first packet that counts as lost because later ones arrived. With none left, tells when the next will.
-    pub(super) fn lost(&mut self, now: Instant, delay: Duration) -> Result<Packet, Option<Instant>> {
+    pub(super) fn lost(&mut self, now: Instant, delay: Duration) -> Result<(u64, Packet), Option<Instant>> {
         let mut soonest: Option<Instant> = None;
         for number in self.clamp(self.base, self.acked_end.saturating_sub(1)) {
             let packet = self.packets[small(number - self.base)];
@@ -181,7 +181,7 @@ impl Sent {
             }
             let due = packet.at + delay;
             if number + PACKET_THRESHOLD < self.acked_end || due <= now {
-                return self.take(number).ok_or(None);
+                return self.take(number).map(|packet| (number, packet)).ok_or(None);
             }
             soonest = Some(soonest.map_or(due, |s| s.min(due)));
         }
@@ -194,8 +194,9 @@ impl Sent {
     }
 
     /// Takes out the oldest packet in flight, whenever it was sent.
-    pub(super) fn take_oldest(&mut self) -> Option<Packet> {
-        self.take(self.base)
+    pub(super) fn take_oldest(&mut self) -> Option<(u64, Packet)> {
+        let number = self.base;
+        self.take(number).map(|packet| (number, packet))
     }
 
     /// Whether there are so many entries that the oldest must go before another is made.
@@ -295,11 +296,11 @@ mod tests {
         sent.heard(4);
         assert!(sent.acked(4).is_some() && sent.acked(4).is_none());
         let delay = Duration::from_millis(50);
-        let lost: Vec<_> = core::iter::from_fn(|| sent.lost(at(10), delay).ok()).map(|p| p.first_record).collect();
+        let lost: Vec<_> = core::iter::from_fn(|| sent.lost(at(10), delay).ok()).map(|(_, p)| p.first_record).collect();
         assert_eq!(lost, [0, 1], "three or more before the newest acknowledged");
         assert_eq!(sent.lost(at(10), delay).unwrap_err(), Some(at(52)));
         assert!(sent.acked(0).is_none(), "an acknowledgement after the verdict changes nothing");
-        assert_eq!(sent.lost(at(52), delay).unwrap().first_record, 2);
+        assert_eq!(sent.lost(at(52), delay).unwrap().1.first_record, 2);
         assert_eq!(sent.lost(at(52), delay).unwrap_err(), Some(at(53)));
         sent.trim();
         assert_eq!((sent.base, sent.records_base, sent.in_flight(), sent.bytes()), (3, 3, 2, 200));

@@ -122,24 +122,59 @@ impl Dropped {
     }
 }
 
-/// Why one datagram was dropped; see [`Dropped`].
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Cause {
+/// Why one datagram was dropped; [`Dropped`] counts them.
+///
+/// ```
+/// use std::net::SocketAddr;
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{DropCause, Telemetry};
+///
+/// /// The last address that sent something forged or damaged.
+/// struct Suspect(Option<SocketAddr>);
+///
+/// impl Telemetry for Suspect {
+///     fn datagram_dropped(&mut self, _: Instant, from: SocketAddr, _: usize, cause: DropCause) {
+///         if cause == DropCause::BadTag {
+///             self.0 = Some(from);
+///         }
+///     }
+/// }
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum DropCause {
+    /// Empty, or too short to be anything.
     Short,
+    /// Longer than anyone sends.
     Long,
+    /// Not one of our packet types.
     UnknownType,
+    /// The integrity tag does not match.
     BadTag,
+    /// For a connection that there is not.
     UnknownConnection,
+    /// The tag matches but the content makes no sense.
     Malformed,
+    /// Received before.
     Duplicate,
+    /// Too far behind the newest.
     TooOld,
+    /// Acknowledges what was never sent.
     AckFuture,
+    /// Holds a reliable segment beyond the reorder window.
     BeyondWindow,
+    /// Holds a fragment of a message that was given up.
     StaleFragment,
+    /// The program does not take events fast enough.
     Backlog,
+    /// A handshake packet that changes nothing.
     Handshake,
+    /// Too many connections are being made.
     Busy,
 }
+
+/// What it is called among ourselves.
+pub(super) type Cause = DropCause;
 
 /// The state of an established connection.
 ///
@@ -173,6 +208,10 @@ pub struct ConnectionStats {
     pub packets_sent: u64,
     /// Bytes of them.
     pub bytes_sent: u64,
+    /// Data packets sent compressed.
+    pub packets_compressed: u64,
+    /// Bytes that they would have been longer. Those sent are in [`bytes_sent`](Self::bytes_sent).
+    pub bytes_saved: u64,
     /// Data packets received and processed.
     pub packets_received: u64,
     /// Bytes of them.
@@ -216,6 +255,8 @@ pub(super) struct Totals {
     pub(super) packets_lost: u64,
     pub(super) packets_marked: u64,
     pub(super) messages_expired: u64,
+    pub(super) packets_compressed: u64,
+    pub(super) bytes_saved: u64,
 }
 
 impl Totals {
@@ -229,6 +270,8 @@ impl Totals {
             packets_lost: self.packets_lost,
             packets_marked: self.packets_marked,
             messages_expired: self.messages_expired,
+            packets_compressed: self.packets_compressed,
+            bytes_saved: self.bytes_saved,
             ..ConnectionStats::default()
         }
     }

@@ -3,6 +3,7 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
+use super::compress::Offer;
 use super::frame::FrameWriter;
 use super::handshake::{self, Accepted, Hello, NO_COOKIE, VERSION};
 use super::packet::{
@@ -25,9 +26,9 @@ const CHANNELS: [ChannelKind; 4] = [
 ];
 
 /// An endpoint, and someone who knows the secret of its one connection.
-struct Victim {
-    now: Instant,
-    endpoint: Endpoint,
+pub(super) struct Victim {
+    pub(super) now: Instant,
+    pub(super) endpoint: Endpoint,
     id: ConnectionId,
     attacker: SocketAddr,
     key: Key,
@@ -37,20 +38,27 @@ struct Victim {
 }
 
 fn hello(version: u16, nonce: u64, cookie: Cookie) -> Hello<'static> {
-    Hello { version, schema: 1, nonce, id: WireId { value: 5, len: 1 }, cookie, compressor: 0, hello: b"" }
+    Hello { version, schema: 1, nonce, id: WireId { value: 5, len: 1 }, cookie, compressor: Offer::NONE, hello: b"" }
 }
 
 impl Victim {
     fn new(seed: u64) -> Self {
+        Self::with(seed, CompressionConfig::None, Offer::NONE)
+    }
+
+    /// The victim has a compressor, and the attacker says that it has one.
+    pub(super) fn with(seed: u64, compression: CompressionConfig, compressor: Offer) -> Self {
         let mut config = CarrierConfig::new(1);
         config.channels = CHANNELS.map(Into::into).to_vec();
+        config.compression = compression;
         let mut endpoint = Endpoint::new(config, seed);
         let attacker = SocketAddr::from(([10, 6, 6, 6], 666));
         let (now, mut out) = (Instant::from_millis(1), Vec::new());
         hello(VERSION, seed, NO_COOKIE).write(&mut out);
         endpoint.handle_datagram(now, attacker, &out);
         endpoint.poll_transmit(now, &mut out).unwrap();
-        hello(VERSION, seed, handshake::read_challenge(&out).unwrap().1).write(&mut out);
+        let cookie = handshake::read_challenge(&out).unwrap().1;
+        Hello { compressor, ..hello(VERSION, seed, cookie) }.write(&mut out);
         endpoint.handle_datagram(now, attacker, &out);
         let Some(CarrierEvent::Incoming { connection: id, .. }) = endpoint.poll_event() else { panic!() };
         endpoint.accept(now, id, b"").unwrap();
@@ -65,7 +73,7 @@ impl Victim {
 
     /// Sends a data packet with the next number; tells whether it was taken. `ack` is a form, the number it is completed to, and its
     /// bytes.
-    fn offer(&mut self, content: Content, ack: Option<(u8, u64, Vec<u8>)>, rest: &[u8]) -> bool {
+    pub(super) fn offer(&mut self, content: Content, ack: Option<(u8, u64, Vec<u8>)>, rest: &[u8]) -> bool {
         let mut packet = vec![DATA | 1, 0, 0, 0, 0];
         self.name.write(&mut packet);
         put_low(&mut packet, self.number, 16);
@@ -99,7 +107,7 @@ impl Victim {
         self.out = out;
     }
 
-    fn alive(&self) -> bool {
+    pub(super) fn alive(&self) -> bool {
         self.endpoint.stats(self.id).is_some()
     }
 

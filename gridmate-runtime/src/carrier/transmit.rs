@@ -2,7 +2,7 @@
 //!
 //! A challenge to an address that may be the peer's or the answer to one from there, a probe for larger datagrams, or a packet of frames. Frames go when the
 //! congestion window and the pacer let them; acknowledgements, pings and the carrier's own words always may. A packet that turns
-//! out to hold a single message is written without the frame around it.
+//! out to hold a single message is written without the frame around it, and one that gets shorter by it is compressed, frames and all.
 
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -10,6 +10,7 @@ use std::net::SocketAddr;
 use super::channel::Channel;
 use super::channel::sender::Packed;
 use super::channel::unreliable::Common;
+use super::compress::Compression;
 use super::config::CarrierConfig;
 use super::connection::Connection;
 use super::events::{CarrierEvent, Shared};
@@ -17,6 +18,7 @@ use super::frame::{Control, FrameWriter, Sole};
 use super::packet::{Content, Context, SOLE, has_ack, sequence_bits, set_content, start_data};
 use super::schedule::Schedule;
 use super::sent::Purpose;
+use super::telemetry::PacketSent;
 use crate::limits;
 use crate::time::Instant;
 
@@ -39,6 +41,7 @@ impl Connection {
         config: &CarrierConfig,
         schedule: &Schedule,
         out: &mut Vec<u8>,
+        compression: Option<&mut Compression>,
         shared: &mut Shared,
     ) -> Option<To> {
         if let Some((address, token)) = self.path.challenge(now) {
@@ -55,7 +58,7 @@ impl Connection {
             self.write_control(now, Control::Padding, Some(size), out, shared);
             return Some(To::Peer);
         }
-        self.transmit_frames(now, config, schedule, out, shared).then_some(To::Peer)
+        self.transmit_frames(now, config, schedule, out, compression, shared).then_some(To::Peer)
     }
 
     /// Whether the pacer is all that keeps something from being sent.
@@ -72,6 +75,7 @@ impl Connection {
         config: &CarrierConfig,
         schedule: &Schedule,
         out: &mut Vec<u8>,
+        compression: Option<&mut Compression>,
         shared: &mut Shared,
     ) -> bool {
         self.expire(now, config.unreliable_age, shared);
@@ -101,6 +105,7 @@ impl Connection {
         if core::mem::take(&mut self.marks_news) {
             writer.control(Control::Marks(self.marks));
         }
+        let (compresses, mut worth_trying) = (self.names.compressed, false);
         if frames {
             let mut common = Common {
                 groups: &mut self.groups,
@@ -114,6 +119,7 @@ impl Connection {
                 &mut self.turns,
                 |channel| channels.borrow().waits(channel),
                 |channel, share| {
+                    worth_trying |= compresses && config.channels[usize::from(channel)].compress;
                     let mut channels = channels.borrow_mut();
                     let packed = match channels.get_mut(channel) {
                         Some(Channel::Reliable(reliable)) => reliable.0.pack(channel, &mut writer, share),
@@ -136,20 +142,44 @@ impl Connection {
         let urgent = self.ping || (self.since_urgent + out.len()) * PARTS >= window;
         let sole = sole.filter(|sole| !urgent && self.may_be_alone(*sole, wide));
         let mut context = Context { number, acked: acked.unwrap_or(0), sequence: 0 };
-        if let Some(sole) = sole {
-            context.sequence = sole.sequence.unwrap_or(0);
-            unwrap_frame(out, header, sole, wide);
-        } else if urgent && (!empty || self.ping) {
-            set_content(out, Content::Urgent);
+        let compression = compression.filter(|_| worth_trying);
+        let compressed = compression.is_some_and(|it| self.compress(header, sole, wide, urgent, out, it));
+        match sole {
+            _ if compressed => {}
+            Some(sole) => {
+                context.sequence = sole.sequence.unwrap_or(0);
+                unwrap_frame(out, header, sole, wide);
+            }
+            None if urgent && (!empty || self.ping) => set_content(out, Content::Urgent),
+            None => {}
         }
         let eliciting = !empty || self.ping;
-        self.finish_packet(now, context, if eliciting { Purpose::Data } else { Purpose::Report }, out);
+        self.finish_packet(now, context, if eliciting { Purpose::Data } else { Purpose::Report }, out, shared);
         if eliciting {
             self.since_urgent = if urgent { 0 } else { self.since_urgent + out.len() };
             self.ping = false;
         }
         self.acks.done();
         true
+    }
+
+    /// Sends the frames compressed if that is shorter than what they are without it, alone or not.
+    #[cold] // Those that are not compressed must not pay for it.
+    #[inline(never)]
+    fn compress(
+        &mut self,
+        header: usize,
+        sole: Option<Sole>,
+        wide: bool,
+        urgent: bool,
+        out: &mut Vec<u8>,
+        compression: &mut Compression,
+    ) -> bool {
+        let plain = sole.map_or(out.len() - header, |sole| sole.len + sole_header(sole, wide));
+        let saved = compression.deflate(&mut self.trial, out, header, plain, urgent);
+        self.totals.packets_compressed += u64::from(saved.is_some());
+        self.totals.bytes_saved += saved.unwrap_or(0) as u64;
+        saved.is_some()
     }
 
     /// Drops unreliable messages that have waited for longer than `age`.
@@ -190,10 +220,10 @@ impl Connection {
             out.resize(size.max(out.len()), 0);
         }
         let purpose = if size.is_some() { Purpose::Probe } else { Purpose::Data };
-        self.finish_packet(now, Context { number, ..Context::default() }, purpose, out);
+        self.finish_packet(now, Context { number, ..Context::default() }, purpose, out, shared);
     }
 
-    fn finish_packet(&mut self, now: Instant, context: Context, purpose: Purpose, out: &mut [u8]) {
+    fn finish_packet(&mut self, now: Instant, context: Context, purpose: Purpose, out: &mut [u8], shared: &mut Shared) {
         self.send_key.seal_data(context, out);
         let (size, window) = (out.len(), self.congestion.window());
         let more = self.channels.any_waits();
@@ -208,14 +238,19 @@ impl Connection {
         self.last_sent = now;
         self.totals.packets_sent += 1;
         self.totals.bytes_sent += size as u64;
+        shared.watch.tell(|telemetry| {
+            let (ack_eliciting, probe) = (purpose != Purpose::Report, purpose == Purpose::Probe);
+            let packet = PacketSent { number: context.number, bytes: size, ack_eliciting, probe };
+            telemetry.packet_sent(now, self.id, packet);
+        });
     }
 
     /// The table of packets has room for one more.
     fn make_room(&mut self, now: Instant, shared: &mut Shared) {
         if self.sent.is_full()
-            && let Some(packet) = self.sent.take_oldest()
+            && let Some((number, packet)) = self.sent.take_oldest()
         {
-            self.settle(now, packet, false, shared);
+            self.settle(now, number, packet, false, shared);
             self.sent.trim();
         }
     }
@@ -230,10 +265,14 @@ impl Connection {
     }
 }
 
+/// Bytes before a packet's only message: its sequence number, on channels that have them.
+fn sole_header(sole: Sole, wide: bool) -> usize {
+    if sole.sequence.is_some() { sequence_bits(wide) as usize / 8 } else { 0 }
+}
+
 /// Takes the frame off a packet's only message.
 fn unwrap_frame(out: &mut Vec<u8>, header: usize, sole: Sole, wide: bool) {
-    let bits = if sole.sequence.is_some() { sequence_bits(wide) } else { 0 };
-    let (from, start) = (out.len() - sole.len, header + bits as usize / 8);
+    let (from, start) = (out.len() - sole.len, header + sole_header(sole, wide));
     out.copy_within(from.., start);
     if let Some(sequence) = sole.sequence {
         out[header..start].copy_from_slice(&sequence.to_le_bytes()[..start - header]);

@@ -3,9 +3,10 @@
 use core::time::Duration;
 
 use super::channels::channels;
-use crate::carrier::{CarrierConfig, CongestionConfig};
+use crate::carrier::{CarrierConfig, CompressionConfig, CongestionConfig};
 use crate::chunk::Registry;
 use crate::limits;
+use crate::session::JoinPolicy;
 
 /// How a node takes part in a session. Start from [`NodeConfig::new`] and change what matters.
 ///
@@ -27,6 +28,9 @@ pub struct NodeConfig {
     pub(super) seed: Option<u64>,
     pub(super) tolerant: bool,
     pub(super) congestion: CongestionConfig,
+    pub(super) compression: CompressionConfig,
+    pub(super) admission: JoinPolicy,
+    pub(super) credentials: Vec<u8>,
 }
 
 impl NodeConfig {
@@ -41,6 +45,9 @@ impl NodeConfig {
             seed: None,
             tolerant: false,
             congestion: CongestionConfig::Adaptive,
+            compression: CompressionConfig::None,
+            admission: JoinPolicy::OPEN,
+            credentials: Vec::new(),
         }
     }
 
@@ -93,6 +100,26 @@ impl NodeConfig {
     #[must_use]
     pub fn congestion(mut self, congestion: CongestionConfig) -> Self {
         self.congestion = congestion;
+        self
+    }
+
+    /// Compresses what it says to peers that have the same compressor and dictionary. Without it, nothing is. State has little left that
+    /// a compressor could find; text and bytes of the program's own may have. See [`Compressor`](crate::carrier::Compressor) for when
+    /// it is better left off.
+    ///
+    /// ```
+    /// use gridmate_runtime::carrier::CompressionConfig;
+    /// use gridmate_runtime::{NodeConfig, Registry};
+    ///
+    /// let registry = Registry::builder().build()?;
+    /// # let config = NodeConfig::new(registry);
+    /// # #[cfg(feature = "lz4")]
+    /// let config = config.compression(CompressionConfig::Lz4 { dictionary: Default::default() }); // feature `lz4`
+    /// # Ok::<(), gridmate_runtime::RegistryError>(())
+    /// ```
+    #[must_use]
+    pub fn compression(mut self, compression: CompressionConfig) -> Self {
+        self.compression = compression;
         self
     }
 
@@ -153,6 +180,7 @@ impl NodeConfig {
             channels: channels(),
             max_datagram,
             congestion: self.congestion.clone(),
+            compression: self.compression.clone(),
             timeout: self.timeout,
             keep_alive: self.keep_alive,
             handshake_timeout: self.timeout.max(CarrierConfig::default().handshake_timeout),

@@ -11,6 +11,7 @@
 //! 6. **send**.
 
 mod address;
+mod admission;
 mod channels;
 mod clock;
 mod config;
@@ -142,8 +143,9 @@ impl Node {
     /// # Errors
     /// None today; a driver that needs more than an address to start may add some.
     pub fn join(driver: impl Driver + 'static, host: SocketAddr, config: NodeConfig) -> Result<Self, NodeError> {
-        let hello = Session::hello(&config.name);
+        let credentials = config.credentials.clone();
         let mut node = Self::new(Box::new(driver), config, |_, config| Session::join(&config.name));
+        let hello = node.session.hello(&credentials);
         let schema = node.replicas.registry().fingerprint();
         node.joining = Some(Joining { host, schema, hello, due: true });
         node.replicas.set_local_member(MemberId::NONE);
@@ -238,6 +240,7 @@ impl Node {
         let mut rng = crate::Rng::new(config.seed.unwrap_or_else(|| driver.entropy()));
         let endpoint = Endpoint::new(config.carrier(driver.max_datagram()), rng.next_u64());
         let mut session = session(rng.next_u64(), &config);
+        session.set_policy(config.admission.clone());
         if config.tolerant {
             session.tolerate(config.registry.snapshot());
         }
@@ -307,7 +310,9 @@ impl Node {
                 }
                 self.endpoint.recycle(bytes);
             }
-            CarrierEvent::Incoming { connection, hello, .. } => self.session.handle_incoming(connection, &hello),
+            CarrierEvent::Incoming { connection, address, hello } => {
+                self.session.handle_incoming(connection, address, &hello);
+            }
             CarrierEvent::Connected { connection, welcome } => {
                 if self.session.handle_connected(connection, &welcome).is_err() {
                     self.faulty.push((connection, DisconnectReason::ProtocolError));
@@ -422,6 +427,7 @@ impl Node {
                     }
                 }
                 Action::Refuse { connection, reason } => self.endpoint.refuse(now, connection, reason),
+                Action::Defer { connection } => self.endpoint.defer(now, connection),
                 Action::Send { connection, message } => {
                     // A connection that has just ended will say so itself.
                     if self.endpoint.send(connection, CONTROL, &message, None) == Err(SendError::QueueFull) {

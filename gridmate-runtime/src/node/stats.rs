@@ -5,7 +5,7 @@ use std::net::SocketAddr;
 
 use super::channels::{CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
 use super::{MessageStats, Node, UserChannel};
-use crate::carrier::{ChannelId, ChannelStats, ConnectionStats, EndpointStats};
+use crate::carrier::{ChannelId, ChannelStats, ConnectionStats, EndpointStats, Telemetry};
 use crate::driver::DriverStats;
 use crate::ids::MemberId;
 use crate::replica::ReplicaStats;
@@ -136,6 +136,22 @@ impl Node {
             messages: self.message_stats(),
             events_dropped: self.inbox.news_dropped,
         }
+    }
+
+    /// From now on `telemetry` is told what happens to packets and connections, or nobody is. Returns what was told before.
+    ///
+    /// ```
+    /// use gridmate_runtime::carrier::Trace;
+    /// use gridmate_runtime::prelude::*;
+    ///
+    /// # let registry = Registry::builder().build()?;
+    /// # let network = MemoryNetwork::new();
+    /// let mut host = Node::host(network.bind_any()?, NodeConfig::new(registry))?;
+    /// host.set_telemetry(Some(Box::new(Trace::new(std::io::stderr()))));
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    pub fn set_telemetry(&mut self, telemetry: Option<Box<dyn Telemetry>>) -> Option<Box<dyn Telemetry>> {
+        self.endpoint.set_telemetry(telemetry)
     }
 
     /// The members this node is directly connected to.

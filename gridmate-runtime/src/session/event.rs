@@ -40,6 +40,13 @@ pub enum SessionEvent {
         /// Why.
         error: JoinError,
     },
+    /// On the host: someone waits to be let in ([`JoinDecision::Pending`](super::JoinDecision::Pending)).
+    JoinRequested {
+        /// Who it will be, for [`Node::admit`](crate::Node::admit) and [`Node::deny`](crate::Node::deny).
+        member: MemberId,
+        /// The name it gives.
+        name: String,
+    },
     /// Someone is here. A joiner hears this once for everyone already present, the host among them.
     MemberJoined {
         /// Who.

@@ -1,7 +1,7 @@
 //! The bits of hellos, welcomes and control messages. All are whole bytes long; names are UTF-8.
 //!
 //! ```text
-//! hello   = length:varint name [claim]
+//! hello   = length:varint name  length:varint credentials  [claim]
 //! welcome = member:32 session:64
 //! control = 1:8 member:32 length:varint name        someone has joined
 //!         | 2:8 member:32 reason:8                  someone has left
@@ -17,6 +17,8 @@ use crate::wire::{BitReader, BitWriter, WireError};
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Hello<'a> {
     pub(super) name: &'a str,
+    /// What the joiner has to show.
+    pub(super) credentials: &'a [u8],
     /// What the joiner has in common with the host; empty if that is everything.
     pub(super) claim: &'a [u8],
 }
@@ -37,13 +39,17 @@ impl<'a> Hello<'a> {
     pub(super) fn encode(&self) -> Vec<u8> {
         let mut w = BitWriter::new();
         write_name(self.name, &mut w);
+        let credentials = &self.credentials[..self.credentials.len().min(limits::CREDENTIALS_BYTES)];
+        w.varint(credentials.len() as u64);
+        w.bytes(credentials);
         w.bytes(self.claim);
         w.finish().to_vec()
     }
 
     pub(super) fn decode(bytes: &'a [u8]) -> Result<Self, WireError> {
-        let (name, claim) = take_name(bytes, &mut BitReader::new(bytes))?;
-        Ok(Self { name, claim })
+        let (name, rest) = take_name(bytes, &mut BitReader::new(bytes))?;
+        let (credentials, claim) = take_bytes(rest, &mut BitReader::new(rest), limits::CREDENTIALS_BYTES)?;
+        Ok(Self { name, credentials, claim })
     }
 }
 
@@ -121,14 +127,16 @@ fn read_name<'a>(bytes: &'a [u8], r: &mut BitReader<'_>) -> Result<&'a str, Wire
 
 /// A name, and what follows it.
 fn take_name<'a>(bytes: &'a [u8], r: &mut BitReader<'_>) -> Result<(&'a str, &'a [u8]), WireError> {
+    let (name, rest) = take_bytes(bytes, r, limits::NAME_BYTES)?;
+    Ok((core::str::from_utf8(name).map_err(|_| WireError::NotUtf8)?, rest))
+}
+
+/// As many bytes as `r`, which reads `bytes`, says next, at most `limit`; and what follows them.
+fn take_bytes<'a>(bytes: &'a [u8], r: &mut BitReader<'_>, limit: usize) -> Result<(&'a [u8], &'a [u8]), WireError> {
     let length = r.varint()?;
     let rest = &bytes[r.position() / 8..];
-    if length > limits::NAME_BYTES as u64 {
-        return Err(WireError::TooLong);
-    }
-    #[expect(clippy::cast_possible_truncation, reason = "a few bytes")]
-    let (name, rest) = rest.split_at_checked(length as usize).ok_or(WireError::UnexpectedEnd)?;
-    Ok((core::str::from_utf8(name).map_err(|_| WireError::NotUtf8)?, rest))
+    let length = usize::try_from(length).ok().filter(|length| *length <= limit).ok_or(WireError::TooLong)?;
+    rest.split_at_checked(length).ok_or(WireError::UnexpectedEnd)
 }
 
 fn read_member(r: &mut BitReader<'_>) -> Result<MemberId, WireError> {
@@ -148,17 +156,17 @@ mod tests {
 
     proptest! {
         #[test]
-        fn messages_come_back_and_prefixes_do_not(name in "\\PC{0,16}", id in 1u32.., session in any::<u64>(), reason in 0u8..5, claim in prop::collection::vec(any::<u8>(), 0..9)) {
+        fn messages_come_back_and_prefixes_do_not(name in "\\PC{0,16}", id in 1u32.., session in any::<u64>(), reason in 0u8..5, claim in prop::collection::vec(any::<u8>(), 0..9), credentials in prop::collection::vec(any::<u8>(), 0..257)) {
             let member = MemberId(id);
             let joined = ControlMessage::Joined { member, name: &name };
             let left = ControlMessage::Left { member, reason: LeaveReason::from_wire(reason).unwrap() };
             let welcome = Welcome { member, session };
-            let (joined_bytes, left_bytes, hello) = (joined.encode(), left.encode(), Hello { name: &name, claim: &claim }.encode());
+            let (joined_bytes, left_bytes, hello) = (joined.encode(), left.encode(), Hello { name: &name, credentials: &credentials, claim: &claim }.encode());
             let welcome_bytes = welcome.encode();
             prop_assert_eq!(ControlMessage::decode(&joined_bytes), Ok(joined));
             prop_assert_eq!(ControlMessage::decode(&left_bytes), Ok(left));
             prop_assert_eq!(Welcome::decode(&welcome_bytes), Ok(welcome));
-            prop_assert_eq!(Hello::decode(&hello), Ok(Hello { name: &name, claim: &claim }));
+            prop_assert_eq!(Hello::decode(&hello), Ok(Hello { name: &name, credentials: &credentials, claim: &claim }));
             for bytes in [joined_bytes, left_bytes] {
                 for cut in 0..bytes.len() {
                     prop_assert!(ControlMessage::decode(&bytes[..cut]).is_err());

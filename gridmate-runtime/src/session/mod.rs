@@ -14,14 +14,18 @@
 //!
 //! A joiner whose schema is not quite the host's may say a second hello: see `tolerant`.
 
+mod admission;
 mod event;
 mod message;
 mod tolerant;
 
 use std::collections::{BTreeMap, VecDeque};
+use std::net::SocketAddr;
 
+pub use admission::{JoinDecision, JoinRequest};
 pub use event::{JoinError, LeaveReason, SessionEvent};
 
+pub(crate) use self::admission::JoinPolicy;
 use self::message::{ControlMessage, Hello, Welcome};
 use self::tolerant::Tolerance;
 use crate::carrier::{ConnectionId, DisconnectReason, Refusal};
@@ -65,6 +69,9 @@ pub(crate) enum Action {
         connection: ConnectionId,
         reason: Refusal,
     },
+    Defer {
+        connection: ConnectionId,
+    },
     Send {
         connection: ConnectionId,
         message: Vec<u8>,
@@ -100,12 +107,14 @@ pub(crate) struct Session {
     id: u64,
     local: MemberId,
     local_name: String,
+    credentials: Vec<u8>,
+    policy: JoinPolicy,
     max_members: usize,
     /// Unless only equal schemas will do.
     tolerance: Option<Tolerance>,
     next_member: u32,
     members: BTreeMap<MemberId, Member>,
-    /// On the host: who is behind each connection, from the moment it is accepted.
+    /// On the host: who is behind each connection, from the moment it is accepted or made to wait.
     connections: BTreeMap<ConnectionId, Joiner>,
     actions: VecDeque<Action>,
     events: VecDeque<SessionEvent>,
@@ -128,7 +137,17 @@ struct Joiner {
     member: MemberId,
     name: String,
     profile: Option<Profile>,
-    connected: bool,
+    stage: Stage,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stage {
+    /// The program has yet to say.
+    Waiting,
+    /// It may come in.
+    Accepted,
+    /// It is a member.
+    Connected,
 }
 
 impl Session {
@@ -160,9 +179,19 @@ impl Session {
         }
     }
 
+    /// Joiners are let in by this from now on.
+    pub(crate) fn set_policy(&mut self, policy: JoinPolicy) {
+        self.policy = policy;
+    }
+
     /// The bytes to introduce ourselves with.
-    pub(crate) fn hello(name: &str) -> Vec<u8> {
-        Hello { name, claim: &[] }.encode()
+    pub(crate) fn hello(&mut self, credentials: &[u8]) -> Vec<u8> {
+        self.credentials = credentials.to_vec();
+        self.say_hello(&[])
+    }
+
+    fn say_hello(&self, claim: &[u8]) -> Vec<u8> {
+        Hello { name: &self.local_name, credentials: &self.credentials, claim }.encode()
     }
 
     pub(crate) const fn id(&self) -> u64 {
@@ -194,30 +223,70 @@ impl Session {
     }
 
     /// Someone asks to join.
-    pub(crate) fn handle_incoming(&mut self, connection: ConnectionId, hello: &[u8]) {
+    pub(crate) fn handle_incoming(&mut self, connection: ConnectionId, address: SocketAddr, hello: &[u8]) {
         let reason = match Hello::decode(hello) {
             _ if self.role != Role::Host => Refusal::Denied { code: refusal::NOT_HOST, text: "not a host".to_owned() },
             // Those who only said hello hold no place: anyone can say hello.
             _ if self.members.len() >= self.max_members => Refusal::Full,
             Err(_) => Refusal::Denied { code: refusal::BAD_HELLO, text: "unreadable hello".to_owned() },
-            Ok(Hello { name, claim }) => match self.believe(claim) {
+            Ok(Hello { name, credentials, claim }) => match self.believe(claim) {
                 Ok(profile) => {
                     let member = MemberId(self.next_member);
                     let Some(next) = self.next_member.checked_add(1) else {
                         self.actions.push_back(Action::Refuse { connection, reason: Refusal::Full });
                         return;
                     };
+                    let (name, request) = (name.to_owned(), JoinRequest { member, name, credentials, address });
+                    let stage = match self.policy.decide(&request) {
+                        JoinDecision::Accept => Stage::Accepted,
+                        JoinDecision::Pending => Stage::Waiting,
+                        JoinDecision::Refuse(text) => {
+                            let reason = Refusal::denied(refusal::ADMISSION, text);
+                            self.actions.push_back(Action::Refuse { connection, reason });
+                            return;
+                        }
+                    };
                     self.next_member = next;
-                    let joiner = Joiner { member, name: name.to_owned(), profile, connected: false };
-                    self.connections.insert(connection, joiner);
-                    let welcome = Welcome { member, session: self.id }.encode();
-                    self.actions.push_back(Action::Accept { connection, welcome });
+                    if stage == Stage::Accepted {
+                        self.accept(connection, member);
+                    } else {
+                        self.actions.push_back(Action::Defer { connection });
+                        self.events.push_back(SessionEvent::JoinRequested { member, name: name.clone() });
+                    }
+                    self.connections.insert(connection, Joiner { member, name, profile, stage });
                     return;
                 }
                 Err(reason) => reason,
             },
         };
         self.actions.push_back(Action::Refuse { connection, reason });
+    }
+
+    /// A joiner that waits may come in. False when there is no such joiner.
+    pub(crate) fn admit(&mut self, member: MemberId) -> bool {
+        let Some((connection, joiner)) = self.waiting(member) else { return false };
+        joiner.stage = Stage::Accepted;
+        self.accept(connection, member);
+        true
+    }
+
+    /// A joiner that waits may not. False when there is no such joiner.
+    pub(crate) fn deny(&mut self, member: MemberId, text: &str) -> bool {
+        let Some((connection, _)) = self.waiting(member) else { return false };
+        self.connections.remove(&connection);
+        let reason = Refusal::denied(refusal::ADMISSION, text);
+        self.actions.push_back(Action::Refuse { connection, reason });
+        true
+    }
+
+    fn waiting(&mut self, member: MemberId) -> Option<(ConnectionId, &mut Joiner)> {
+        let mut joiners = self.connections.iter_mut().map(|(connection, joiner)| (*connection, joiner));
+        joiners.find(|(_, joiner)| joiner.member == member && joiner.stage == Stage::Waiting)
+    }
+
+    fn accept(&mut self, connection: ConnectionId, member: MemberId) {
+        let welcome = Welcome { member, session: self.id }.encode();
+        self.actions.push_back(Action::Accept { connection, welcome });
     }
 
     /// What a joiner has in common with us; none if that is everything.
@@ -241,7 +310,7 @@ impl Session {
                     self.actions.push_back(Action::Disconnect { connection, reason: DisconnectReason::Kicked });
                     return Ok(());
                 }
-                joiner.connected = true;
+                joiner.stage = Stage::Connected;
                 let (member, name, profile) = (joiner.member, joiner.name.clone(), joiner.profile.take());
                 self.actions.push_back(Action::PeerUp { connection, member, profile });
                 for known in self.members.values() {
@@ -300,7 +369,7 @@ impl Session {
             (Refusal::Schema { ours, theirs, details }, Some(tolerance)) => {
                 match tolerance.claim(ours, theirs, &details) {
                     Ok(claim) => {
-                        let hello = Hello { name: &self.local_name, claim: &claim }.encode();
+                        let hello = self.say_hello(&claim);
                         self.role = Role::Client { host: None, joined: false };
                         self.actions.push_back(Action::SayAgain { schema: theirs, hello });
                         return;
@@ -323,7 +392,7 @@ impl Session {
         match self.role {
             Role::Host => {
                 let Some(joiner) = self.connections.remove(&connection) else { return };
-                if !joiner.connected {
+                if joiner.stage != Stage::Connected {
                     return; // Nobody has heard of it.
                 }
                 let Joiner { member, name, .. } = joiner;
@@ -377,6 +446,8 @@ impl Session {
             id,
             local: MemberId::NONE,
             local_name: name.to_owned(),
+            credentials: Vec::new(),
+            policy: JoinPolicy::OPEN,
             max_members: max_members.min(limits::MEMBERS),
             tolerance: None,
             next_member: MemberId::HOST.0 + 1,
@@ -394,7 +465,7 @@ impl Session {
     fn broadcast(&mut self, message: &ControlMessage<'_>, except: Option<ConnectionId>) {
         let message = message.encode();
         for (connection, joiner) in &self.connections {
-            if joiner.connected && Some(*connection) != except {
+            if joiner.stage == Stage::Connected && Some(*connection) != except {
                 self.actions.push_back(Action::Send { connection: *connection, message: message.clone() });
             }
         }
@@ -406,4 +477,5 @@ mod refusal {
     pub(super) const NOT_HOST: u8 = 1;
     pub(super) const BAD_HELLO: u8 = 2;
     pub(super) const CLAIM: u8 = 3;
+    pub(super) const ADMISSION: u8 = 4;
 }

@@ -1,6 +1,8 @@
 //! Two endpoints, a link between them that misbehaves by a seed, and a clock that only tests move.
 #![allow(dead_code, unreachable_pub, clippy::allow_attributes, reason = "each test file uses its part")]
 
+pub mod runs;
+
 use core::time::Duration;
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
@@ -115,7 +117,11 @@ impl Pair {
 
     /// Two ends that are connected; 1 is the one that connected.
     pub fn connected(seed: u64, link: Link) -> Self {
-        let mut pair = Self::new(seed, Link::PERFECT);
+        Self::connected_with(seed, link, [config(), config()])
+    }
+
+    pub fn connected_with(seed: u64, link: Link, configs: [CarrierConfig; 2]) -> Self {
+        let mut pair = Self::with(seed, Link::PERFECT, configs);
         pair.connect();
         pair.link = link;
         pair

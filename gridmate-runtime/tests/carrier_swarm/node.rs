@@ -324,7 +324,7 @@ impl Node {
                 let channel = [RELIABLE, SECOND_RELIABLE, UNORDERED, SEQUENCED, UNRELIABLE][up_to(&mut self.rng, 5)];
                 let (len, asks) = (self.some_len(channel), self.rng.chance(self.plan.asks));
                 if self.plan.polite && !is_reliable(channel) {
-                    let open = self.endpoint.state_budget(id) > 0;
+                    let open = self.endpoint.state_budget(id, channel) > 0;
                     if !open {
                         self.saturated.insert(session, true);
                         books.counts.note(Happened::HeldUp);
@@ -333,7 +333,7 @@ impl Node {
                 }
                 self.send(session, channel, len, asks, books);
             }
-            if self.saturated.contains_key(&session) && self.endpoint.state_budget(id) > 0 {
+            if self.saturated.contains_key(&session) && self.endpoint.state_budget(id, UNRELIABLE) > 0 {
                 self.saturated.remove(&session);
             }
         }
@@ -407,7 +407,7 @@ impl Node {
             if stats.reliable_queued + stats.unreliable_queued > 0 {
                 return Some(format!("node {}, session {session}: {stats:?}", self.index));
             }
-            if self.endpoint.state_budget(id) == 0 {
+            if self.endpoint.state_budget(id, UNRELIABLE) == 0 {
                 return Some(format!("node {}, session {session} has no room for state: {stats:?}", self.index));
             }
             if let Some(owed) = books.ledger.owes(session) {
@@ -429,7 +429,7 @@ impl Node {
             let stats = self.endpoint.stats(id).expect("it is connected");
             let empty = stats.reliable_queued == 0 && stats.unreliable_queued == 0;
             books.counts.hold(Law::C8, empty, || format!("session {session}: {stats:?}"));
-            let open = self.endpoint.state_budget(id);
+            let open = self.endpoint.state_budget(id, UNRELIABLE);
             books.counts.hold(Law::C8, open > 0, || format!("session {session}: no room for state, {stats:?}"));
             books.ledger.complete(session, &mut books.counts);
         }
