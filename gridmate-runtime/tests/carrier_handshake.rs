@@ -441,7 +441,7 @@ fn misuse_is_an_error() {
     let mut pair = Pair::connected(1, Link::PERFECT);
     let id = pair.id(1);
     let end = &mut pair.ends[1];
-    assert_eq!(end.connect(pair.now, address(5), &[0; 1_025]), Err(ConnectError::HelloTooLong { len: 1_025 }));
+    assert_eq!(end.connect(pair.now, address(5), &[0; 1_141]), Err(ConnectError::HelloTooLong { len: 1_141 }));
     assert_eq!(end.send(id, gridmate_runtime::carrier::ChannelId(5), b"", None), Err(SendError::UnknownChannel));
     for (channel, limit) in [(RELIABLE, 1 << 20), (SEQUENCED, end.max_unfragmented()), (UNRELIABLE, 16 * 1_170)] {
         let mut bytes = vec![7; limit + 1];
@@ -457,4 +457,19 @@ fn misuse_is_an_error() {
     pair.until(2_000, |pair| pair.ends[1].stats(pair.id(1)).unwrap().reliable_queued == 0);
     assert_eq!(pair.messages(0, RELIABLE).len(), 15);
     assert!(pair.ends[1].state_budget(id, UNRELIABLE) > 0);
+}
+
+#[test]
+fn what_no_queue_of_its_channel_holds_is_too_large_and_not_for_later() {
+    for channel in [RELIABLE, UNRELIABLE] {
+        let mut small = config();
+        small.channels[usize::from(channel.0)].queue_bytes = 5_000;
+        let mut pair = Pair::with(1, Link::PERFECT, [config(), small]);
+        pair.connect();
+        let (id, limit) = (pair.id(1), 5_000 - limits::MESSAGE_OVERHEAD);
+        let too_large = SendError::TooLarge { len: limit + 1, limit };
+        assert_eq!(pair.ends[1].send(id, channel, &vec![1; limit + 1], None), Err(too_large));
+        assert_eq!(pair.ends[1].send(id, channel, &vec![1; limit], None), Ok(()));
+        assert_eq!(pair.ends[1].send(id, channel, b"x", None), Err(SendError::QueueFull));
+    }
 }

@@ -104,6 +104,8 @@ pub(super) struct Outcome {
     pub(super) moved: bool,
     /// The peer asked for session time, or told it.
     pub(super) clock: Option<Control>,
+    /// The round trip turned out to be so short that the resend timeout has passed.
+    pub(super) due: bool,
 }
 
 impl Connection {
@@ -218,6 +220,8 @@ impl Connection {
             Channel::Sequenced(..) => limits::SEGMENT_BYTES,
             Channel::Unreliable(_) => limits::FRAGMENTS * limits::FRAGMENT_BYTES,
         };
+        // What does not fit into an empty queue never will.
+        let limit = limit.min(settings.queue_bytes.saturating_sub(limits::MESSAGE_OVERHEAD));
         if message.len() > limit {
             return Err(SendError::TooLarge { len: message.len(), limit });
         }
@@ -305,6 +309,7 @@ impl Connection {
             }
         }
         self.pacer.set_rate(now, self.congestion.rate());
+        outcome.due = data.ack.is_some() && self.resend_at().is_some_and(|at| at <= now);
         Ok(outcome)
     }
 
@@ -322,7 +327,7 @@ impl Connection {
     /// When [`handle_timeout`](Self::handle_timeout) has to be called.
     pub(super) fn deadline(&self, now: Instant, config: &CarrierConfig) -> Instant {
         let quiet = (self.last_received + config.timeout).min(self.ping_at(config));
-        let resend = self.sent.oldest().map(|at| at + self.rtt.timeout(self.backoff));
+        let resend = self.resend_at();
         let paced = if self.is_paced(now) { self.pacer.next(now, limits::DATAGRAM_BYTES) } else { None };
         let ack = self.acks.deadline(config.ack_delay);
         let rest = [self.mtu.next(), self.path.next(), self.quality.deadline(config), self.questions.next()];
@@ -381,6 +386,11 @@ impl Connection {
         self.tokens.clear(&mut receipt);
         self.reassembly.clear(pool);
         events.push(CarrierEvent::Disconnected { connection: self.id, reason });
+    }
+
+    /// When the oldest packet in flight has waited for long enough.
+    fn resend_at(&self) -> Option<Instant> {
+        self.sent.oldest().map(|at| at + self.rtt.timeout(self.backoff))
     }
 
     /// When the peer has to hear from us. One end is a little more patient, so that on an idle link the other asks and it answers,

@@ -90,6 +90,9 @@ impl Endpoint {
             self.hear_clock(now, index, word);
         }
         self.touch(index);
+        if outcome.due {
+            self.timers.set(index, Some(now));
+        }
         if outcome.moved {
             self.relocate(now, index, from);
         }

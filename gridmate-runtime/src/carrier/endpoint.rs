@@ -62,7 +62,7 @@ pub struct Endpoint {
     free: Vec<u32>,
     /// By address, the slots that belong to it, oldest first: the connection, and one that may replace it.
     pub(super) addresses: HashMap<SocketAddr, [u32; 2], SeededState>,
-    timers: Timers,
+    pub(super) timers: Timers,
     /// Slots that may have something to send, each once.
     ready: VecDeque<u32>,
     /// Answers to hellos that got no slot.

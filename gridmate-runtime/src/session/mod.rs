@@ -186,7 +186,7 @@ impl Session {
 
     /// The bytes to introduce ourselves with.
     pub(crate) fn hello(&mut self, credentials: &[u8]) -> Vec<u8> {
-        self.credentials = credentials.to_vec();
+        self.credentials = credentials[..credentials.len().min(limits::CREDENTIALS_BYTES)].to_vec();
         self.say_hello(&[])
     }
 
@@ -367,7 +367,7 @@ impl Session {
         }
         let error = match (reason, &mut self.tolerance) {
             (Refusal::Schema { ours, theirs, details }, Some(tolerance)) => {
-                match tolerance.claim(ours, theirs, &details) {
+                match tolerance.claim(ours, theirs, &details, self.credentials.len()) {
                     Ok(claim) => {
                         let hello = self.say_hello(&claim);
                         self.role = Role::Client { host: None, joined: false };

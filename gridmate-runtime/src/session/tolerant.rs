@@ -26,12 +26,13 @@ impl Tolerance {
         Self { schema, claimed: None }
     }
 
-    /// What follows the name in a hello to a host that refused, if that can do any good.
+    /// What a hello to a host that refused ends with, if that can do any good. `credentials` bytes of its room are taken.
     pub(super) fn claim(
         &mut self,
         ours: u64,
         theirs: u64,
         details: &[u8],
+        credentials: usize,
     ) -> Result<Vec<u8>, Option<SchemaDifference>> {
         if self.claimed.is_some() {
             return Err(self.schema.first_difference(details));
@@ -39,7 +40,7 @@ impl Tolerance {
         let profile = self.schema.answer(details)?;
         let claim = self.schema.claim(&profile);
         let difference = self.schema.first_difference(details);
-        if claim.len() > limits::CLAIM_BYTES {
+        if claim.len() + credentials > limits::CLAIM_BYTES {
             return Err(difference);
         }
         self.claimed = Some((profile, JoinError::Schema { ours, theirs, difference }));

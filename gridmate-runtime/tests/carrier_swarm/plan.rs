@@ -142,7 +142,7 @@ impl NodePlan {
         for channel in &mut config.channels {
             channel.priority = [ChannelPriority::High, ChannelPriority::Normal, ChannelPriority::Normal][up_to(rng, 3)];
             channel.weight = 1 + u8::try_from(rng.below(4)).unwrap();
-            if short {
+            if short && channel.kind.is_reliable() {
                 channel.queue_bytes = 6_000 + up_to(rng, 20_000);
             }
         }
