@@ -78,6 +78,8 @@ pub(super) struct Connection {
     pub(super) marks_news: bool,
     marks_heard: u16,
     pub(super) quality: Quality,
+    /// When what was sent once is to be repeated at the latest.
+    pub(super) repeat_at: Option<Instant>,
     pub(super) questions: Questions,
     pub(super) stats: ConnectionStats,
 }
@@ -138,6 +140,7 @@ impl Connection {
             marks_news: false,
             marks_heard: 0,
             quality: Quality::new(now),
+            repeat_at: None,
             questions: Questions::default(),
             stats: ConnectionStats::default(),
         }
@@ -306,8 +309,10 @@ impl Connection {
         let resend = self.sent.oldest().map(|at| at + self.rtt.timeout(self.backoff));
         let paced = if self.is_paced(now) { self.pacer.next(now, limits::DATAGRAM_BYTES) } else { None };
         let ack = self.acks.deadline(config.ack_delay);
-        let rest = [self.mtu.next(), self.path.next(), self.quality.deadline(config), self.questions.next()];
-        [resend, self.loss_at, paced, ack].into_iter().chain(rest).flatten().fold(quiet, Instant::min)
+        // A probe that finds no room waits for an acknowledgement, as everything does.
+        let probe = self.mtu.next().filter(|_| self.sent.has_room());
+        let rest = [probe, self.path.next(), self.quality.deadline(config), self.questions.next()];
+        [resend, self.loss_at, paced, ack, self.repeat_at].into_iter().chain(rest).flatten().fold(quiet, Instant::min)
     }
 
     /// Acts on every deadline that has passed. `Some` when it has to end.

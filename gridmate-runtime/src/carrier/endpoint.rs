@@ -82,8 +82,9 @@ impl Endpoint {
     ///
     /// # Panics
     /// When the configuration has more than [`limits::CHANNELS`] channels.
-    pub fn new(config: CarrierConfig, seed: u64) -> Self {
+    pub fn new(mut config: CarrierConfig, seed: u64) -> Self {
         assert!(config.channels.len() <= limits::CHANNELS, "at most {} channels", limits::CHANNELS);
+        config.ack_delay = config.ack_delay.min(Duration::from_millis(limits::ACK_DELAY_MILLIS));
         let mut secret = Secret::new(seed);
         let addresses = HashMap::with_hasher(SeededState::new(secret.next()));
         Self {
