@@ -13,6 +13,11 @@ use gridmate_runtime::carrier::CongestionConfig;
 
 use pipe::{Load, Path, Pipe};
 
+#[expect(clippy::print_stderr, reason = "figures are what one runs this for")]
+fn report(line: &str) {
+    eprintln!("{line}");
+}
+
 const fn ms(ms: u64) -> Duration {
     Duration::from_millis(ms)
 }
@@ -35,10 +40,10 @@ fn repairs(load: Load, round_trip: Duration, seconds: u64, tick: Option<Duration
     assert!(all.len() >= 100, "{} losses tell nothing", all.len());
     let at = |part: usize| all[all.len() * part / 100].as_secs_f64() / round_trip.as_secs_f64();
     let figures = (at(50), at(99));
-    eprintln!(
+    report(&format!(
         "{load:?}, round trip {round_trip:?}, tick {tick:?}: repaired after {figures:.2?} round trips ({})",
         all.len()
-    );
+    ));
     figures
 }
 
@@ -80,7 +85,7 @@ fn only_a_link_that_loses_carries_messages_twice() {
         pipe.finish();
         let flow = &pipe.flows[0];
         let [resent, packets] = flow.stats().map(|count| count as f64 / flow.fates.len() as f64);
-        eprintln!("{loss} lost: {resent:.2} segments sent again and {packets:.2} packets for each message");
+        report(&format!("{loss} lost: {resent:.2} segments sent again and {packets:.2} packets for each message"));
         assert!(resent <= most && packets < 1.1, "{resent} {packets}");
     }
 }
@@ -92,7 +97,7 @@ fn bulk_gets_through_a_link_that_loses() {
         let path = Path { megabits: Some(10), round_trip: ms(50), queue: 100, loss: 0.05 };
         let mut pipe = Pipe::new(path, &[(fixed.clone(), Load::Bulk)], None, seed);
         let goodput = pipe.shares(Duration::from_secs(10))[0];
-        eprintln!("10 Mbit/s, 5 % loss: {goodput:.3} of it arrives");
+        report(&format!("10 Mbit/s, 5 % loss: {goodput:.3} of it arrives"));
         assert!(goodput >= 0.8, "{goodput}");
     }
 }
@@ -107,7 +112,7 @@ fn two_flows_share_a_bottleneck() {
             pipe.shares(Duration::from_secs(40));
             let shares = pipe.shares(Duration::from_secs(60));
             let ratio = shares[0] / shares[1];
-            eprintln!("{megabits} Mbit/s {round_trip:?} {queue} %, {kinds:?}: {ratio:.2}");
+            report(&format!("{megabits} Mbit/s {round_trip:?} {queue} %, {kinds:?}: {ratio:.2}"));
             assert!((1.0 / 1.5..=1.5).contains(&ratio) && shares[0] + shares[1] > 0.9, "{kinds:?}: {shares:?}");
         }
     }
@@ -128,7 +133,7 @@ fn state_is_reduced_when_the_link_gets_worse() {
         pipe.run(onset + 3 * measured);
         // The round trip that begins two after the onset.
         let after = pipe.flows[0].rate(pipe.now, measured);
-        eprintln!("round trip {round_trip} ms, 20 % loss: rate falls to {:.2}", after / before);
+        report(&format!("round trip {round_trip} ms, 20 % loss: rate falls to {:.2}", after / before));
         assert!(before > 0.9 * 1_250_000.0, "{before}");
         assert!(after <= before / 2.0, "{before} {after}");
         assert!(pipe.flows[0].waiting < 2_400, "{} bytes wait", pipe.flows[0].waiting);

@@ -64,13 +64,16 @@ pub struct Pipe {
     pub flows: Vec<Flow>,
     link: Link,
     tick: Option<Duration>,
-    flying: BinaryHeap<Reverse<(Instant, u64, usize, usize, usize)>>,
+    flying: BinaryHeap<Reverse<Arrival>>,
     /// Datagrams under way, and the places among them that are free.
     datagrams: Vec<Vec<u8>>,
     free: Vec<usize>,
     serial: u64,
     out: Vec<u8>,
 }
+
+/// When, in which order, at which flow's end, and which datagram.
+type Arrival = (Instant, u64, usize, usize, usize);
 
 /// A path of so many Mbit/s, with a queue of so many hundredths of what is under way, and random loss.
 #[derive(Clone, Copy, Debug)]
@@ -84,7 +87,7 @@ pub struct Path {
 impl Path {
     pub fn config(&self) -> LinkConfig {
         let rate = self.megabits.map(|megabits| megabits * 125_000);
-        let product = rate.unwrap_or(0) * u64::try_from(self.round_trip.as_micros()).unwrap() / 1_000_000;
+        let product = rate.unwrap_or(0) * micros(self.round_trip) / 1_000_000;
         LinkConfig {
             loss: self.loss,
             latency: self.round_trip / 2,
@@ -93,6 +96,10 @@ impl Path {
             ..LinkConfig::perfect()
         }
     }
+}
+
+fn micros(span: Duration) -> u64 {
+    u64::try_from(span.as_micros()).unwrap()
 }
 
 fn address(end: usize) -> SocketAddr {
@@ -113,9 +120,8 @@ impl Pipe {
             });
             let jitter = Duration::from_micros(500);
             let back = LinkConfig { latency: path.round_trip / 2, jitter, ..LinkConfig::perfect() };
-            let phase = |rng: &mut Rng| {
-                tick.map_or(Duration::ZERO, |tick| Duration::from_micros(rng.below(tick.as_micros() as u64)))
-            };
+            let phase =
+                |rng: &mut Rng| tick.map_or(Duration::ZERO, |tick| Duration::from_micros(rng.below(micros(tick))));
             Flow {
                 ends,
                 ids: [None; 2],
@@ -367,6 +373,6 @@ const MARK: u64 = 0x5EED_F00D << 32;
 
 /// How long ago somebody with this phase looked.
 fn since_tick(now: Instant, tick: Duration, phase: Duration) -> Duration {
-    let [now, tick, phase] = [now.as_micros(), tick.as_micros() as u64, phase.as_micros() as u64];
+    let [now, tick, phase] = [now.as_micros(), micros(tick), micros(phase)];
     Duration::from_micros((now + tick - phase) % tick)
 }

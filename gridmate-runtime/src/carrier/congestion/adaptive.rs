@@ -63,7 +63,7 @@ const DEEP: u64 = 90;
 
 /// When so much of a window is lost, half of it goes or more. A queue that stands in the path explains some losses, so that it
 /// takes more of them then.
-const HEAVY: Heavy = Heavy { divisor: 16, least: 4 * DATAGRAM, keep: 40 };
+const HEAVY: Heavy = Heavy { divisor: 16, least: 4 * DATAGRAM, keep: 35 };
 const HEAVY_IN_QUEUE: Heavy = Heavy { divisor: 8, least: 6 * DATAGRAM, keep: 50 };
 
 struct Heavy {
@@ -288,7 +288,9 @@ impl Adaptive {
     /// Cubic takes each loss for the one packet too many. When much of a window is lost, the path is worse than that.
     fn weigh(&mut self, lost: Lost) {
         self.lossy.1 = self.lossy.1.saturating_add(u64::try_from(lost.bytes).unwrap_or(u64::MAX));
-        let standing = self.delay.queue().is_some_and(|queue| queue > self.target());
+        // Who drains has met a full one.
+        let standing =
+            matches!(self.mode, Mode::Draining(_)) || self.delay.queue().is_some_and(|queue| queue > self.target());
         let heavy = if standing { HEAVY_IN_QUEUE } else { HEAVY };
         if self.lossy.1 >= heavy.least.max(self.lossy.0 / heavy.divisor) {
             self.cubic.limit(scale(self.lossy.0, heavy.keep, 100));
