@@ -105,37 +105,65 @@ fn bulk_gets_through_a_link_that_loses() {
 #[test]
 fn two_flows_share_a_bottleneck() {
     use CongestionConfig::{Adaptive, Cubic};
-    for (megabits, round_trip, queue) in [(2, ms(50), 100), (10, ms(50), 100), (10, ms(100), 200)] {
-        for kinds in [[Adaptive, Adaptive], [Adaptive, Cubic], [Cubic, Cubic]] {
+    let links = [2, 10].into_iter().flat_map(|megabits| {
+        [20, 50, 100].into_iter().flat_map(move |rtt| [50, 100, 200].map(|queue| (megabits, ms(rtt), queue)))
+    });
+    for (megabits, round_trip, queue) in links {
+        for kinds in [[Adaptive, Adaptive], [Adaptive, Cubic]] {
             let path = Path { megabits: Some(megabits), round_trip, queue, loss: 0.0 };
             let mut pipe = Pipe::new(path, &kinds.clone().map(|kind| (kind, Load::Bulk)), None, 1);
-            pipe.shares(Duration::from_secs(40));
+            pipe.shares(Duration::from_secs(60));
             let shares = pipe.shares(Duration::from_secs(60));
             let ratio = shares[0] / shares[1];
             report(&format!("{megabits} Mbit/s {round_trip:?} {queue} %, {kinds:?}: {ratio:.2}"));
-            assert!((1.0 / 1.5..=1.5).contains(&ratio) && shares[0] + shares[1] > 0.9, "{kinds:?}: {shares:?}");
+            assert!((1.0 / 1.5..=1.5).contains(&ratio), "{kinds:?}: {shares:?}");
+            // The smallest of these queues holds two datagrams.
+            assert!(shares[0] + shares[1] > if queue == 50 { 0.85 } else { 0.9 }, "{kinds:?}: {shares:?}");
         }
     }
 }
 
-/// State is written for what may leave now: when less may, less is written, and nothing waits.
+#[test]
+fn alone_it_keeps_the_queue_short() {
+    for (megabits, round_trip) in [(2, 50), (10, 20), (10, 50), (10, 100), (50, 50)] {
+        let path = Path { megabits: Some(megabits), round_trip: ms(round_trip), queue: 200, loss: 0.0 };
+        let mut pipe = Pipe::new(path, &[(CongestionConfig::Adaptive, Load::Bulk)], None, 1);
+        pipe.shares(Duration::from_secs(10));
+        let (mut share, mut delay) = (0.0, 0.0);
+        for _ in 0..200 {
+            share += pipe.shares(ms(100))[0] / 200.0;
+            delay += (pipe.flows[0].round_trip().as_secs_f64() * 1e3 - round_trip as f64) / 200.0;
+        }
+        let line = format!("{megabits} Mbit/s {round_trip} ms: {share:.3} used, queue {delay:.1} ms");
+        report(&line);
+        assert!(share > 0.9 && delay < 25.0_f64.max(round_trip as f64 / 4.0), "{line}");
+    }
+}
+
+/// State is written for what may leave now: when less may, less is written, and nothing waits. A round trip passes before anything is
+/// known of a loss, and a good part of another until it is more than chance; what counts is the one after these.
 #[test]
 fn state_is_reduced_when_the_link_gets_worse() {
-    for (round_trip, seed) in [(50, 1), (50, 2), (50, 3), (150, 1), (150, 2), (150, 3)] {
-        let path = Path { megabits: Some(10), round_trip: ms(round_trip), queue: 100, loss: 0.0 };
-        let mut pipe = Pipe::new(path, &[(CongestionConfig::Adaptive, Load::State { every: ms(5) })], None, seed);
-        let onset = Instant::from_millis(20_000 + seed * 77);
-        pipe.run(onset);
-        pipe.set_loss(0.2);
-        let before = pipe.flows[0].rate(onset, Duration::from_secs(1));
-        // With what stands in the queue.
-        let measured = pipe.flows[0].round_trip();
-        pipe.run(onset + 3 * measured);
-        // The round trip that begins two after the onset.
-        let after = pipe.flows[0].rate(pipe.now, measured);
-        report(&format!("round trip {round_trip} ms, 20 % loss: rate falls to {:.2}", after / before));
-        assert!(before > 0.9 * 1_250_000.0, "{before}");
-        assert!(after <= before / 2.0, "{before} {after}");
-        assert!(pipe.flows[0].waiting < 2_400, "{} bytes wait", pipe.flows[0].waiting);
+    for round_trip in [50, 150] {
+        let mut left: Vec<_> = (1..=10).map(|seed| rate_left(ms(round_trip), seed)).collect();
+        left.sort_by(f64::total_cmp);
+        report(&format!("round trip {round_trip} ms, 20 % loss: rate falls to {left:.2?}"));
+        assert!(left[8] <= 0.5 && left[9] < 0.7, "{left:.2?}");
     }
+}
+
+/// What of the rate is left in the round trip that begins two after one packet in five began to be lost.
+fn rate_left(round_trip: Duration, seed: u64) -> f64 {
+    let path = Path { megabits: Some(10), round_trip, queue: 100, loss: 0.0 };
+    let mut pipe = Pipe::new(path, &[(CongestionConfig::Adaptive, Load::State { every: ms(5) })], None, seed);
+    let onset = Instant::from_millis(20_000 + seed * 77);
+    pipe.run(onset);
+    pipe.set_loss(0.2);
+    let before = pipe.flows[0].rate(onset, Duration::from_secs(1));
+    assert!(before > 0.75 * 1_250_000.0, "{before}");
+    // With what stands in the queue.
+    let measured = pipe.flows[0].round_trip();
+    pipe.run(onset + 3 * measured);
+    assert!(pipe.flows[0].waiting < 2_400, "{} bytes wait", pipe.flows[0].waiting);
+    pipe.flows[0].rate(pipe.now, measured) / before
 }

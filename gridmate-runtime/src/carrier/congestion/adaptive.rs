@@ -249,6 +249,10 @@ impl Adaptive {
 
     fn shrink(&mut self, now: Instant, queue: Duration) {
         self.lossy = (self.telling_window(), 0);
+        // It may be shorter than it looks, when most of a target passes between two looks.
+        let grain = self.delay.grain();
+        let unsure = if grain * 2 > LEAST_TARGET { grain / 2 } else { Duration::ZERO };
+        let queue = queue.saturating_sub(unsure);
         self.step_back(now, self.draining_part(queue).clamp(KEEP.0, KEEP.1));
     }
 
@@ -259,9 +263,7 @@ impl Adaptive {
 
     /// What the window may keep for the queue to empty when all flows keep as much, percent.
     fn draining_part(&self, queue: Duration) -> u64 {
-        // It may be shorter than it looks.
         let base = self.delay.base();
-        let queue = queue.saturating_sub(self.delay.grain() / 2);
         scale(AIM, micros(base), micros(base.saturating_add(queue)))
     }
 

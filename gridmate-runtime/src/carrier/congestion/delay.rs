@@ -2,9 +2,9 @@
 //!
 //! The base is the shortest round trip of the last minute, taken for that of an empty queue (compare LEDBAT, RFC 6817). The
 //! standing round trip is the shortest of the last half to whole round trip (compare Copa, section 2.1 of the NSDI 2018
-//! paper): a minimum, because jitter and the ticks of both programs only ever add. The queue is the difference. A program that ticks
-//! hears of acknowledgements once a tick, and can tell no queue from one that is a tick long: the shortest time between two
-//! acknowledgements is the grain of all that is measured.
+//! paper): a minimum, because jitter and the ticks of both programs only ever add. The queue is the difference. Between
+//! two acknowledgements nothing is known: a program that ticks hears of them once a tick, a peer that sends few of them lets a part of a
+//! window go at once, and what leaves together waits for each other. So the time between two is the grain of all that is measured.
 
 use core::time::Duration;
 
@@ -29,9 +29,9 @@ pub(super) struct Delay {
     /// Minimum of this half round trip and of the one before.
     halves: [Duration; 2],
     half_end: Instant,
-    /// When the last round trip was measured, and the shortest time between two in this span and in the one before.
+    /// When the last round trip was measured, and the time between two, smoothed.
     last: Instant,
-    gaps: [Duration; 2],
+    gap: Duration,
 }
 
 impl Delay {
@@ -42,7 +42,7 @@ impl Delay {
             halves: [Duration::MAX; 2],
             half_end: Instant::ZERO,
             last: Instant::ZERO,
-            gaps: [Duration::MAX; 2],
+            gap: Duration::ZERO,
         }
     }
 
@@ -54,10 +54,9 @@ impl Delay {
             self.spans.rotate_right(shift % SPANS);
             self.spans[..shift].fill(Duration::MAX);
             self.span_end = now + SPAN;
-            self.gaps = [Duration::MAX, self.gaps[0]];
         }
         if now > self.last {
-            self.gaps[0] = self.gaps[0].min(now - self.last);
+            self.gap = (self.gap * 15 + (now - self.last).min(LONGEST_TICK)) / 16;
             self.last = now;
         }
         self.spans[0] = self.spans[0].min(latest);
@@ -83,8 +82,8 @@ impl Delay {
     }
 
     /// Differences smaller than this cannot be told.
-    pub(super) fn grain(&self) -> Duration {
-        self.gaps[0].min(self.gaps[1]).min(LONGEST_TICK)
+    pub(super) const fn grain(&self) -> Duration {
+        self.gap
     }
 
     /// How much longer it takes now; `None` until half a round trip was watched.
