@@ -77,7 +77,7 @@ fn ticks_add_their_own_length_to_a_repair_and_no_more() {
 /// What repairs so early costs a short message once more, and only where packets are lost.
 #[test]
 fn only_a_link_that_loses_carries_messages_twice() {
-    for (loss, most) in [(0.0, 0.0), (0.05, 1.2)] {
+    for (loss, most) in [(0.0, 0.0), (0.05, 1.03)] {
         let path = Path { megabits: None, round_trip: ms(50), queue: 0, loss };
         let load = Load::Messages { count: 1, every: ms(16) };
         let mut pipe = Pipe::new(path, &[(CongestionConfig::Adaptive, load)], None, 1);
