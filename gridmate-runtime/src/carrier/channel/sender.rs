@@ -303,3 +303,53 @@ impl Sender {
         self.messages.get(usize::try_from(number.checked_sub(self.first_message)?).ok()?)
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::carrier::sent::{Purpose, Sent};
+    use crate::time::Instant;
+
+    /// Writes one packet of what is new or lost, and of what is to be repeated, and returns the numbers in it.
+    fn packet(sender: &mut Sender, sent: &mut Sent) -> Vec<u64> {
+        let mut out = Vec::new();
+        let mut writer = FrameWriter::new(&mut out, sent, 1_200);
+        writer.lossy = true;
+        sender.pack(0, &mut writer, &mut { isize::MAX });
+        sender.repeat(0, &mut writer);
+        let before = sent.next();
+        sent.commit(Instant::ZERO, out.len(), Purpose::Data, false);
+        let taken = sent.acked(before).unwrap();
+        let records = taken.first_record..taken.first_record + u64::from(taken.records);
+        let mut numbers = Vec::new();
+        for place in records {
+            if let Some(Record::Segments { count, first, .. }) = sent.record(place) {
+                numbers.extend(first..first + u64::from(count));
+            }
+        }
+        numbers
+    }
+
+    #[test]
+    fn short_segments_are_repeated_once_and_only_what_is_missing_is_sent_again() {
+        let (mut sender, mut sent, mut pool) = (Sender::new(0), Sent::new(0), Pool::default());
+        let mut push = |sender: &mut Sender, len| assert!(sender.push(&vec![7; len], None, 1 << 20, &mut pool));
+        push(&mut sender, 64);
+        push(&mut sender, 64);
+        push(&mut sender, SHORT + 1);
+        assert_eq!(packet(&mut sender, &mut sent), [0, 1, 2]);
+        push(&mut sender, 64);
+        assert_eq!(packet(&mut sender, &mut sent), [3, 0, 1], "what is long is not repeated");
+        assert_eq!(packet(&mut sender, &mut sent), [3]);
+        assert_eq!(packet(&mut sender, &mut sent), [0_u64; 0]);
+        // The second packet counts as lost, and then the repetition of 3 arrives.
+        sender.lost(3, 1, WHOLE);
+        sender.lost(0, 2, WHOLE);
+        assert!(sender.has_more());
+        let mut pool = Pool::default();
+        sender.acked(3, 1, WHOLE, &mut pool, |_| {});
+        assert_eq!(packet(&mut sender, &mut sent), [0, 1]);
+        sender.lost(3, 1, WHOLE);
+        assert!(!sender.has_more(), "it has arrived");
+    }
+}
