@@ -202,6 +202,10 @@ pub const ANSWERS: usize = 1_024;
 /// Packets after which an acknowledgement goes out though nothing else does, count.
 pub const ACK_EVERY: u32 = 16;
 
+/// How long an acknowledgement is held back at most, whatever is configured, milliseconds. The peer cannot know what is configured
+/// here, and its resend timer allows for this much.
+pub const ACK_DELAY_MILLIS: u64 = 30;
+
 /// Times one hello is answered with the same refusal, count: the joiner repeats it until the answer gets through.
 pub const REFUSAL_REPEATS: u8 = 16;
 

@@ -163,3 +163,18 @@ fn scenario_11a_a_peer_that_restarts_is_back_within_a_second() {
         assert!(pair.now.saturating_since(start) < Duration::from_millis(300), "two round trips and some ticks");
     }
 }
+
+/// Whoever waits for an acknowledgement does not know how long the peer was told to hold it back.
+#[test]
+fn no_acknowledgement_is_held_back_until_the_peer_gives_up() {
+    let mut pair = pair_with(|config| config.ack_delay = Duration::from_millis(250));
+    // The first packets of a connection are acknowledged at once.
+    talk(&mut pair, 100);
+    let before = pair.ends[1].stats(pair.id(1)).unwrap().packets_lost;
+    for _ in 0..50 {
+        assert!(pair.send(1, RELIABLE, b"now and then", None));
+        pair.steps(40);
+    }
+    let stats = pair.ends[1].stats(pair.id(1)).unwrap();
+    assert_eq!((stats.packets_lost - before, stats.segments_resent), (0, 0));
+}

@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 
 use carrier_support::*;
 use gridmate_runtime::carrier::{CarrierEvent, CongestionConfig, DisconnectReason, Endpoint};
+use gridmate_runtime::limits;
 
 fn moved(pair: &Pair, end: usize) -> usize {
     pair.events[end].iter().filter(|event| matches!(event, CarrierEvent::Moved { .. })).count()
@@ -217,4 +218,25 @@ fn marks_slow_a_sender_down() {
     });
     windows.sort_unstable();
     assert!(windows[0] * 3 < windows[1], "{windows:?}");
+}
+
+#[test]
+fn a_probe_that_finds_no_room_is_no_deadline() {
+    let mut pair = Pair::connected(3, Link::PERFECT);
+    let start = pair.now;
+    // Until shortly before the first probe is due.
+    pair.until(100, |pair| pair.now - start >= Duration::from_millis(100));
+    let end = 1;
+    for number in 0..limits::IN_FLIGHT as u64 {
+        assert!(pair.send(end, UNRELIABLE, &message(number, 1_000), None));
+        pair.flush(end);
+    }
+    // Nothing comes back. Whoever sleeps until the deadline must not wake at once, again and again.
+    for _ in 0..8 {
+        pair.now += pair.tick;
+        pair.ends[end].handle_timeout(pair.now);
+        pair.flush(end);
+        let deadline = pair.ends[end].poll_timeout().unwrap();
+        assert!(deadline > pair.now, "{deadline:?} is not after {:?}", pair.now);
+    }
 }

@@ -86,6 +86,8 @@ pub(super) struct Connection {
     /// Bytes sent since an acknowledgement was last asked for.
     pub(super) since_urgent: usize,
     pub(super) quality: Quality,
+    /// When what was sent once is to be repeated at the latest.
+    pub(super) repeat_at: Option<Instant>,
     pub(super) reassembly: Reassembly,
     bandwidth: Bandwidth,
     /// The group the next fragmented message gets.
@@ -143,6 +145,7 @@ impl Connection {
             marks_news: false,
             marks_heard: 0,
             quality: Quality::new(now),
+            repeat_at: None,
             questions: Questions::default(),
             totals: Totals::default(),
             trial: Trial::default(),
@@ -330,8 +333,10 @@ impl Connection {
         let resend = self.resend_at();
         let paced = if self.is_paced(now) { self.pacer.next(now, limits::DATAGRAM_BYTES) } else { None };
         let ack = self.acks.deadline(config.ack_delay);
-        let rest = [self.mtu.next(), self.path.next(), self.quality.deadline(config), self.questions.next()];
-        [resend, self.loss_at, paced, ack].into_iter().chain(rest).flatten().fold(quiet, Instant::min)
+        // A probe that finds no room waits for an acknowledgement, as everything does.
+        let probe = self.mtu.next().filter(|_| self.sent.has_room());
+        let rest = [probe, self.path.next(), self.quality.deadline(config), self.questions.next()];
+        [resend, self.loss_at, paced, ack, self.repeat_at].into_iter().chain(rest).flatten().fold(quiet, Instant::min)
     }
 
     /// Acts on every deadline that has passed. `Some` when it has to end.

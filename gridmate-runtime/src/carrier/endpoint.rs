@@ -88,8 +88,9 @@ impl Endpoint {
     ///
     /// # Panics
     /// When the configuration has more than [`limits::CHANNELS`] channels, or a compressor with the id 0.
-    pub fn new(config: CarrierConfig, seed: u64) -> Self {
+    pub fn new(mut config: CarrierConfig, seed: u64) -> Self {
         assert!(config.channels.len() <= limits::CHANNELS, "at most {} channels", limits::CHANNELS);
+        config.ack_delay = config.ack_delay.min(Duration::from_millis(limits::ACK_DELAY_MILLIS));
         let mut secret = Secret::new(seed);
         let key = secret.next();
         Self {

@@ -280,6 +280,8 @@ pub(super) const fn half_range(len: usize, half: u8) -> core::ops::Range<usize> 
 pub(super) struct FrameWriter<'a> {
     pub(super) out: &'a mut Vec<u8>,
     pub(super) sent: &'a mut Sent,
+    /// The link loses packets now and then.
+    pub(super) lossy: bool,
     /// Largest length of the datagram.
     limit: usize,
     /// Where the first frame begins.
@@ -319,7 +321,7 @@ pub(super) struct Sole {
 impl<'a> FrameWriter<'a> {
     pub(super) const fn new(out: &'a mut Vec<u8>, sent: &'a mut Sent, limit: usize) -> Self {
         let start = out.len();
-        Self { out, sent, limit, start, open: None, last_group: None, sole: None, frames: 0 }
+        Self { out, sent, lossy: false, limit, start, open: None, last_group: None, sole: None, frames: 0 }
     }
 
     /// Bytes that the largest segment in a frame of its own could have in what is left of the packet.

@@ -5,12 +5,13 @@
 
 use core::time::Duration;
 
+use crate::limits;
+
 /// Assumed before the first sample.
 const INITIAL: Duration = Duration::from_millis(100);
 
-/// A peer is trusted to acknowledge within this time of receiving: [`CarrierConfig::ack_delay`](super::CarrierConfig::ack_delay)
-/// and a tick.
-const MAX_ACK_DELAY: Duration = Duration::from_millis(40);
+/// A peer is trusted to acknowledge within this time of receiving: the longest delay there is, and most of a tick.
+const MAX_ACK_DELAY: Duration = Duration::from_millis(limits::ACK_DELAY_MILLIS + 10);
 
 /// Timers do not fire more precisely than this in a program that ticks.
 const GRANULARITY: Duration = Duration::from_millis(10);

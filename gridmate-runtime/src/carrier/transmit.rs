@@ -3,6 +3,10 @@
 //! A challenge to an address that may be the peer's or the answer to one from there, a probe for larger datagrams, or a packet of frames. Frames go when the
 //! congestion window and the pacer let them; acknowledgements, pings and the carrier's own words always may. A packet that turns
 //! out to hold a single message is written without the frame around it, and one that gets shorter by it is compressed, frames and all.
+//!
+//! On a link that has lost packets lately, what is short, reliable and new is sent once more without waiting for news of it: with
+//! the next packet that has room for it, or alone after half a round trip. That takes a part of the window that nothing else
+//! wants, and repairs nearly every loss before it could be known.
 
 use core::time::Duration;
 use std::net::SocketAddr;
@@ -24,6 +28,12 @@ use crate::time::Instant;
 
 /// Parts of a window after which an acknowledgement is asked for, so that the next part may go before it is full.
 const PARTS: usize = 4;
+
+/// Share of packets lost from which on short messages are repeated.
+const LOSSY: f32 = 0.01;
+
+/// What is to be repeated waits for a packet to go with for this time at least: a tick of most programs.
+const LEAST_WAIT: Duration = Duration::from_millis(20);
 
 /// Where a packet goes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -82,7 +92,9 @@ impl Connection {
         let waiting = self.channels.any_waits();
         let window = self.congestion.window();
         let allowed = self.sent.bytes() < window && self.pacer.budget(now) >= limits::DATAGRAM_BYTES;
-        let frames = waiting && allowed && self.sent.has_room();
+        let lossy = self.quality.loss() > LOSSY;
+        let repeat = self.repeat_at.take_if(|at| *at <= now).is_some() && lossy;
+        let frames = (waiting || repeat) && allowed && self.sent.has_room();
         // Without anything in flight no timer would ask the peer what it has.
         self.ping |= waiting && !self.sent.has_room() && self.sent.in_flight() == 0;
         let words = self.path.has_response() || self.marks_news || self.questions.any(now);
@@ -96,6 +108,7 @@ impl Connection {
         let acked = if self.acks.news { self.received.write(now, number, wide, out) } else { None };
         let header = out.len();
         let mut writer = FrameWriter::new(out, &mut self.sent, self.mtu.current());
+        writer.lossy = lossy;
         if let Some(token) = self.path.take_response() {
             writer.control(Control::PathResponse(token));
         }
@@ -132,6 +145,17 @@ impl Connection {
                     packed
                 },
             );
+        }
+        if frames && lossy && !self.channels.any_waits() {
+            for (number, channel) in (0..=u8::MAX).zip(&mut self.channels.all) {
+                if let Channel::Reliable(reliable) = channel {
+                    reliable.0.repeat(number, &mut writer);
+                }
+            }
+            let may_repeat = |channel: &Channel| matches!(channel, Channel::Reliable(it) if it.0.may_repeat());
+            // What is due and did not fit into this packet goes into the next.
+            let wait = if repeat { Duration::ZERO } else { LEAST_WAIT.max(self.rtt.estimate() / 2) };
+            self.repeat_at = self.channels.all.iter().any(may_repeat).then(|| now + wait);
         }
         let (sole, empty) = (writer.sole(), writer.is_empty());
         if empty && !self.ping && !has_ack(out) {

@@ -19,7 +19,7 @@ const BESIDE: [(&str, &str, &str, f64); 6] = [
 ];
 
 /// The most of a metric.
-const AT_MOST: [(&str, &str, f64); 8] = [
+const AT_MOST: [(&str, &str, f64); 12] = [
     ("rel64_batch64", "wire_bytes_per_msg", 66.0),
     ("unrel64_batch64", "wire_bytes_per_msg", 66.0),
     ("rel64_batch1", "wire_bytes_per_msg", 74.0),
@@ -28,10 +28,14 @@ const AT_MOST: [(&str, &str, f64); 8] = [
     ("idle", "kbit_per_s", 0.3),
     ("conns10k", "bytes_per_conn", 24.0 * 1024.0),
     ("conns10k", "allocs_per_msg", 0.0),
+    ("repair", "repair_rtt_p50", 1.5),
+    ("repair", "repair_rtt_p99", 3.0),
+    ("fairness", "self_ratio_worst", 1.5),
+    ("reaction", "rate_left_p90", 0.5),
 ];
 
 /// The least of a metric.
-const AT_LEAST: [(&str, &str, f64); 1] = [("bulk", "gbit_per_cpu_s", 2.0)];
+const AT_LEAST: [(&str, &str, f64); 2] = [("bulk", "gbit_per_cpu_s", 2.0), ("goodput", "goodput_share", 0.8)];
 
 /// What a second of a connection costs among ten thousand, beside one among a thousand.
 const LINEAR: f64 = 1.3;
@@ -63,6 +67,12 @@ pub fn print(cases: &[Case]) {
         if let Some(value) = ours(cases, name).and_then(|(ours, _)| ours.median(metric)) {
             bar(&format!("{name}_{metric}"), value, least, value >= least);
         }
+    }
+    // Beside Cubic as Cubic beside itself.
+    if let Some((ours, _)) = ours(cases, "fairness")
+        && let (Some(beside), Some(among)) = (ours.median("cubic_within"), ours.median("cubic_self_within"))
+    {
+        bar("fairness_cubic_within", beside, among, beside >= among);
     }
     if let (Some((many, _)), Some((few, _))) = (ours(cases, "conns10k"), ours(cases, "conns1k"))
         && let Some(ratio) = many.ratio(few, "cpu_ns_per_conn_s")

@@ -8,6 +8,9 @@
 //! ratios. Handshakes are over before anything is counted. CPU time is the whole process's, user and system, all threads.
 //! Bytes and datagrams are those handed to the system by both ends, acknowledgements included and headers of UDP and IP not,
 //! counted in `wire.rs` in the same way for all. Linux only.
+//!
+//! `repair`, `goodput`, `fairness` and `reaction` are something else: our endpoints alone over a network that is computed
+//! (`network.rs`), in virtual time. They repeat exactly.
 
 mod bars;
 mod conns;
@@ -15,6 +18,7 @@ mod counting;
 mod enet_pair;
 mod gridmate_pair;
 mod measure;
+mod network;
 mod pair;
 mod quinn_pair;
 mod raw;
@@ -133,6 +137,15 @@ fn run(options: &Options) -> Vec<Case> {
     }
     if wanted("conns10k") && options.lib.as_ref().is_none_or(|lib| lib == "gridmate") {
         conns::measure(&CONNECTIONS, effort).into_iter().for_each(&mut add);
+    }
+    if options.lib.as_ref().is_none_or(|lib| lib == "gridmate") {
+        let network: [(&str, fn() -> Case); 4] = [
+            ("repair", network::repair),
+            ("goodput", network::goodput),
+            ("fairness", network::fairness),
+            ("reaction", network::reaction),
+        ];
+        network.into_iter().filter(|(name, _)| wanted(name)).for_each(|(_, measure)| add(measure()));
     }
     cases
 }

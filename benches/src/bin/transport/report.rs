@@ -1,10 +1,15 @@
 //! Figures of rounds, and how they are printed.
 
+use std::borrow::Cow;
+
+/// More columns than this make no table.
+const TABLE: usize = 8;
+
 /// What was measured of one library in one case.
 pub struct Row {
     pub lib: &'static str,
     /// By metric, one value per round.
-    metrics: Vec<(&'static str, Vec<f64>)>,
+    metrics: Vec<(Cow<'static, str>, Vec<f64>)>,
 }
 
 /// All that were measured in the same way.
@@ -21,6 +26,12 @@ impl Row {
 
     /// Adds a round's value.
     pub fn push(&mut self, metric: &'static str, value: f64) {
+        self.push_named(metric, value);
+    }
+
+    /// The same of a metric whose name is put together.
+    pub fn push_named(&mut self, metric: impl Into<Cow<'static, str>>, value: f64) {
+        let metric = metric.into();
         match self.metrics.iter_mut().find(|(name, _)| *name == metric) {
             Some((_, rounds)) => rounds.push(value),
             None => self.metrics.push((metric, vec![value])),
@@ -70,8 +81,12 @@ impl Case {
     /// A line per library, a column per metric of the first.
     pub fn print_table(&self) {
         let Some(first) = self.rows.first() else { return };
-        let columns: Vec<_> = first.metrics.iter().map(|(metric, _)| *metric).collect();
+        let columns: Vec<_> = first.metrics.iter().map(|(metric, _)| &**metric).collect();
         println!();
+        if columns.len() > TABLE {
+            println!("{}: {} figures", self.name, columns.len());
+            return;
+        }
         print!("{:<18}", self.name);
         columns.iter().for_each(|metric| print!(" {metric:>19}"));
         println!();

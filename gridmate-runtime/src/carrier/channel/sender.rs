@@ -3,6 +3,9 @@
 //! Messages are cut into segments when they are sent, as long as the packet at hand has room for, and numbered per channel. At
 //! most [`limits::RELIABLE_WINDOW`] of them are beyond the oldest unacknowledged one. A segment keeps its length for good; when
 //! the path has shrunk below it meanwhile, it is sent in two halves.
+//!
+//! Repairing a loss takes a round trip and more, since the news of it has to come back. On a link that loses, short segments are
+//! therefore [repeated](Sender::repeat) once without waiting for news, where a packet has room for them.
 
 use std::collections::VecDeque;
 
@@ -13,6 +16,12 @@ use crate::limits;
 
 /// Room in a packet below which a long message waits for the next one, bytes.
 const LEAST_CUT: usize = 128;
+
+/// Longest segment worth repeating before it is known to be lost, bytes.
+const SHORT: usize = 256;
+
+/// Packets after which it is not repeated any more, count: something else was more urgent.
+const STALE: u64 = 16;
 
 /// Both halves of a segment.
 const WHOLE: u8 = 0b11;
@@ -55,6 +64,8 @@ pub(in crate::carrier) struct Sender {
     base: u64,
     /// Segments, or halves of them, whose packet was lost.
     resend: VecDeque<(u64, u8)>,
+    /// Short segments that were sent once on a link that loses, with the number of the packet.
+    once: VecDeque<(u64, u64)>,
     /// What `messages` cost, bytes.
     queued: usize,
     pub(in crate::carrier) resent: u64,
@@ -80,6 +91,7 @@ impl Sender {
             window: VecDeque::new(),
             base: first,
             resend: VecDeque::new(),
+            once: VecDeque::new(),
             queued: 0,
             resent: 0,
         }
@@ -123,6 +135,10 @@ impl Sender {
             if *share <= 0 {
                 return Packed::Share;
             }
+            if self.segment(sequence).is_none_or(|segment| segment.acked & halves == halves) {
+                self.resend.pop_front();
+                continue;
+            }
             let before = writer.out.len();
             let left = self.write(channel, sequence, halves, writer);
             *share -= (writer.out.len() - before).cast_signed();
@@ -154,10 +170,33 @@ impl Sender {
                 self.window.pop_back();
                 return Packed::Full;
             }
+            if writer.lossy && len <= SHORT {
+                self.once.push_back((self.base + self.window.len() as u64 - 1, writer.sent.next()));
+            }
             *share -= len.cast_signed() + 1;
             self.cut = if end { (message + 1, 0) } else { (message, offset + len) };
         }
         Packed::All
+    }
+
+    /// Whether segments wait to be repeated.
+    pub(in crate::carrier) fn may_repeat(&self) -> bool {
+        !self.once.is_empty()
+    }
+
+    /// Fills what is left of a packet with segments that were sent once in earlier packets and are not acknowledged.
+    pub(in crate::carrier) fn repeat(&mut self, channel: u8, writer: &mut FrameWriter<'_>) {
+        let number = writer.sent.next();
+        while let Some(&(sequence, packet)) = self.once.front().filter(|(_, packet)| *packet < number) {
+            let arrived = self.segment(sequence).is_none_or(|segment| segment.acked == WHOLE);
+            if !arrived && number - packet <= STALE {
+                if self.write(channel, sequence, WHOLE, writer) != 0 {
+                    return;
+                }
+                self.resent += 1;
+            }
+            self.once.pop_front();
+        }
     }
 
     /// Segments `first..first + count` were acknowledged, or one half of one. Tokens of messages that are complete now go to
@@ -193,6 +232,9 @@ impl Sender {
             self.window.pop_front();
             self.base += 1;
         }
+        while self.once.front().is_some_and(|(sequence, _)| *sequence < self.base) {
+            self.once.pop_front();
+        }
         while self.messages.front().is_some_and(|message| message.left == 0) {
             let Some(message) = self.messages.pop_front() else { return };
             self.queued -= message.bytes.len() + limits::MESSAGE_OVERHEAD;
@@ -203,9 +245,13 @@ impl Sender {
 
     /// The packet with segments `first..first + count` was lost, or with one half of one.
     pub(in crate::carrier) fn lost(&mut self, first: u64, count: u16, halves: u8) {
-        // A segment is in one packet at a time: it is queued here when that one is lost and leaves in another.
-        let lost = (first..first + u64::from(count)).filter(|&sequence| sequence >= self.base);
-        self.resend.extend(lost.map(|sequence| (sequence, halves)));
+        // A segment is in one packet at a time, or in two when it was repeated: it is queued here when one is lost and leaves in
+        // another, unless the other one arrived.
+        for sequence in first..first + u64::from(count) {
+            if self.segment(sequence).is_some_and(|segment| segment.acked & halves != halves) {
+                self.resend.push_back((sequence, halves));
+            }
+        }
     }
 
     /// Ends the channel: every token not yet reported goes to `receipt`.
@@ -216,6 +262,7 @@ impl Sender {
         }
         self.window.clear();
         self.resend.clear();
+        self.once.clear();
         self.queued = 0;
     }
 
@@ -254,5 +301,55 @@ impl Sender {
 
     fn message(&self, number: u64) -> Option<&Outgoing> {
         self.messages.get(usize::try_from(number.checked_sub(self.first_message)?).ok()?)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::carrier::sent::{Purpose, Sent};
+    use crate::time::Instant;
+
+    /// Writes one packet of what is new or lost, and of what is to be repeated, and returns the numbers in it.
+    fn packet(sender: &mut Sender, sent: &mut Sent) -> Vec<u64> {
+        let mut out = Vec::new();
+        let mut writer = FrameWriter::new(&mut out, sent, 1_200);
+        writer.lossy = true;
+        sender.pack(0, &mut writer, &mut { isize::MAX });
+        sender.repeat(0, &mut writer);
+        let before = sent.next();
+        sent.commit(Instant::ZERO, out.len(), Purpose::Data, false);
+        let taken = sent.acked(before).unwrap();
+        let records = taken.first_record..taken.first_record + u64::from(taken.records);
+        let mut numbers = Vec::new();
+        for place in records {
+            if let Some(Record::Segments { count, first, .. }) = sent.record(place) {
+                numbers.extend(first..first + u64::from(count));
+            }
+        }
+        numbers
+    }
+
+    #[test]
+    fn short_segments_are_repeated_once_and_only_what_is_missing_is_sent_again() {
+        let (mut sender, mut sent, mut pool) = (Sender::new(0), Sent::new(0), Pool::default());
+        let mut push = |sender: &mut Sender, len| assert!(sender.push(&vec![7; len], None, 1 << 20, &mut pool));
+        push(&mut sender, 64);
+        push(&mut sender, 64);
+        push(&mut sender, SHORT + 1);
+        assert_eq!(packet(&mut sender, &mut sent), [0, 1, 2]);
+        push(&mut sender, 64);
+        assert_eq!(packet(&mut sender, &mut sent), [3, 0, 1], "what is long is not repeated");
+        assert_eq!(packet(&mut sender, &mut sent), [3]);
+        assert_eq!(packet(&mut sender, &mut sent), [0_u64; 0]);
+        // The second packet counts as lost, and then the repetition of 3 arrives.
+        sender.lost(3, 1, WHOLE);
+        sender.lost(0, 2, WHOLE);
+        assert!(sender.has_more());
+        let mut pool = Pool::default();
+        sender.acked(3, 1, WHOLE, &mut pool, |_| {});
+        assert_eq!(packet(&mut sender, &mut sent), [0, 1]);
+        sender.lost(3, 1, WHOLE);
+        assert!(!sender.has_more(), "it has arrived");
     }
 }

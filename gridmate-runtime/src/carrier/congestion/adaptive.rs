@@ -6,6 +6,11 @@
 //! control by loss alone does; Copa (NSDI 2018, section 2.2) recognises it much like this. To go on yielding would be to
 //! starve, so the window goes back to what Cubic would have made of it, and delay is ignored for a while; for longer each
 //! time that happens again.
+//!
+//! Two of these can take each other for such a competitor, and then both keep the queue full. When it overflows, both lose
+//! packets at about the same time, and that is when they find each other: whoever competes answers a loss by a window so small
+//! that the queue would be empty if everybody did the same. If it is, nobody competes any more. If it is not, the window
+//! makes up for what it missed, so that looking costs nothing, and goes on as Cubic's.
 
 use core::time::Duration;
 
@@ -20,8 +25,10 @@ const LEAST_TARGET: Duration = Duration::from_millis(15);
 /// On long paths the queue may be this part of the round trip.
 const TARGET_DIVISOR: u32 = 4;
 
-/// A queue of this part of the target is empty.
+/// A queue of this part of the target is empty. When it is to prove that nobody competes, of that one: Cubic's own reduction
+/// leaves little.
 const EMPTY_DIVISOR: u32 = 2;
+const GONE_DIVISOR: u32 = 6;
 
 /// What of the window that just fills the path is aimed at when giving way, percent: with less than all of it the queue
 /// empties, and all flows see how long the round trip is without it.
@@ -40,17 +47,38 @@ const LOST_GROUND: u64 = 85;
 /// What that window keeps from one time to the next, percent.
 const FADE: u64 = 98;
 
-/// When this part of a window is lost, and this many bytes, half of the window goes.
-const HEAVY_DIVISOR: u64 = 8;
-const HEAVY_LEAST: u64 = 6 * DATAGRAM;
-
 /// Round trips for which delay is ignored, count: the first time, and at most.
 const HOLD: (u32, u32) = (80, 640);
+
+/// Round trips for which a competitor waits for the queue to empty after a loss, and for which it makes up for that, count. It
+/// takes one to be back.
+const DRAIN: u32 = 2;
+const REPAY: u32 = 3;
+
+/// Times in a row that the queue has to empty then, count: the first time, and at most.
+const PROOF: (u32, u32) = (1, 8);
+
+/// Where Cubic keeps more than this part of what it would keep, percent, there is not much to see.
+const DEEP: u64 = 90;
+
+/// When so much of a window is lost, half of it goes or more. A queue that stands in the path explains some losses, so that it
+/// takes more of them then.
+const HEAVY: Heavy = Heavy { divisor: 16, least: 4 * DATAGRAM, keep: 35 };
+const HEAVY_IN_QUEUE: Heavy = Heavy { divisor: 8, least: 6 * DATAGRAM, keep: 50 };
+
+struct Heavy {
+    /// The part of the window, and bytes: both are needed.
+    divisor: u64,
+    least: u64,
+    /// What the window keeps, percent. The rate is to be half of what it was, and the round trip is shorter without a queue.
+    keep: u64,
+}
 
 /// Congestion control that gives way to a queue before it overflows. The default.
 ///
 /// It reacts to loss and to marks as [`Cubic`] does, and to a standing queue longer than 15 ms or a quarter of the round
-/// trip. When an eighth of a window is lost it halves. Beside flows that keep queues full it does as they do, for as long as they are there.
+/// trip. When more of a window is lost than a full queue explains, it halves at once. Beside flows that keep queues full it does as they
+/// do, for as long as they are there.
 ///
 /// ```
 /// use core::time::Duration;
@@ -81,10 +109,13 @@ pub struct Adaptive {
     cubic: Cubic,
     delay: Delay,
     mode: Mode,
-    /// The window before the last loss, and what of it was lost, bytes.
+    /// The window before it last shrank, and what of it was lost, bytes.
     lossy: (u64, u64),
     /// How long to compete next time, round trips.
     hold: u32,
+    /// How often in a row the queue emptied after a loss, and how often it has to.
+    emptied: u32,
+    proof: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -95,6 +126,8 @@ enum Mode {
     Yielding(Box<Yielding>),
     /// The queue is somebody else's. To be doubted from then on.
     Competing(Instant),
+    /// Competing, and looking whether the queue empties after a loss.
+    Draining(Box<Draining>),
 }
 
 #[derive(Clone, Debug)]
@@ -110,6 +143,17 @@ struct Yielding {
     emptied: bool,
 }
 
+#[derive(Clone, Debug)]
+struct Draining {
+    /// What the window would be without that.
+    heedless: Cubic,
+    start: Instant,
+    /// The queue did what it did, and the window makes up for what it missed.
+    repaying: bool,
+    /// When to doubt that somebody competes.
+    until: Instant,
+}
+
 impl Default for Adaptive {
     fn default() -> Self {
         Self::new()
@@ -120,13 +164,20 @@ impl Adaptive {
     /// A controller in slow start, with a window of ten datagrams.
     #[must_use]
     pub const fn new() -> Self {
-        Self { cubic: Cubic::new(), delay: Delay::new(), mode: Mode::Clear, lossy: (u64::MAX, 0), hold: HOLD.0 }
+        Self {
+            cubic: Cubic::new(),
+            delay: Delay::new(),
+            mode: Mode::Clear,
+            lossy: (u64::MAX, 0),
+            hold: HOLD.0,
+            emptied: 0,
+            proof: PROOF.0,
+        }
     }
 
     /// There is a queue of this length.
     fn on_queue(&mut self, now: Instant, queue: Duration, smoothed: Duration) {
-        let base = self.delay.base();
-        let target = LEAST_TARGET.max(base / TARGET_DIVISOR);
+        let (base, target) = (self.delay.base(), self.target());
         let empty = queue <= target / EMPTY_DIVISOR;
         // The window at which the queue was as long as the target.
         let full = scale(self.cubic.bytes(), micros(base.saturating_add(target)), micros(base.saturating_add(queue)));
@@ -143,6 +194,7 @@ impl Adaptive {
                 } else {
                     let anchor = full.max(scale(yielding.anchor, FADE, 100));
                     self.hold = (self.hold / 2).max(HOLD.0);
+                    self.proof = (self.proof / 2).max(PROOF.0);
                     self.give_way(now, queue, anchor);
                 }
             }
@@ -159,8 +211,30 @@ impl Adaptive {
                 self.shrink(now, queue);
             }
             Mode::Competing(until) if now >= *until => self.mode = Mode::Clear,
-            _ => {}
+            Mode::Draining(draining) if draining.repaying => {
+                if now - draining.start > smoothed.saturating_mul(REPAY) {
+                    self.cubic = draining.heedless.clone();
+                    self.mode = Mode::Competing(draining.until);
+                }
+            }
+            Mode::Draining(draining) => {
+                let gone = queue <= target / GONE_DIVISOR;
+                if gone && self.emptied + 1 >= self.proof {
+                    self.emptied = 0;
+                    self.mode = Mode::Clear;
+                } else if gone || now - draining.start > smoothed.saturating_mul(DRAIN) {
+                    self.emptied = if gone { self.emptied + 1 } else { 0 };
+                    (draining.repaying, draining.start) = (true, now);
+                    let missed = draining.heedless.bytes().saturating_sub(self.cubic.bytes());
+                    self.cubic.resume(&draining.heedless, missed);
+                }
+            }
+            Mode::Clear | Mode::Yielding(_) | Mode::Competing(_) => {}
         }
+    }
+
+    fn target(&self) -> Duration {
+        LEAST_TARGET.max(self.delay.base() / TARGET_DIVISOR).max(self.delay.grain() * 5 / 4)
     }
 
     fn give_way(&mut self, now: Instant, queue: Duration, anchor: u64) {
@@ -174,37 +248,66 @@ impl Adaptive {
     }
 
     fn shrink(&mut self, now: Instant, queue: Duration) {
-        let base = self.delay.base();
-        let percent = scale(AIM, micros(base), micros(base.saturating_add(queue))).clamp(KEEP.0, KEEP.1);
+        self.lossy = (self.telling_window(), 0);
+        // It may be shorter than it looks, when most of a target passes between two looks.
+        let grain = self.delay.grain();
+        let unsure = if grain * 2 > LEAST_TARGET { grain / 2 } else { Duration::ZERO };
+        let queue = queue.saturating_sub(unsure);
+        self.step_back(now, self.draining_part(queue).clamp(KEEP.0, KEEP.1));
+    }
+
+    fn step_back(&mut self, now: Instant, percent: u64) {
         self.cubic.step_back(now, percent);
         self.delay.restart();
-        // What is lost from here on belongs to no loss that shrank the window.
-        self.lossy = (u64::MAX, 0);
+    }
+
+    /// What the window may keep for the queue to empty when all flows keep as much, percent.
+    fn draining_part(&self, queue: Duration) -> u64 {
+        let base = self.delay.base();
+        scale(AIM, micros(base), micros(base.saturating_add(queue)))
     }
 
     fn compete(&mut self, now: Instant, smoothed: Duration) {
         let until = now + smoothed.saturating_mul(self.hold);
         self.hold = (self.hold * 2).min(HOLD.1);
+        self.proof = (self.proof * 2).min(PROOF.1);
         if let Mode::Yielding(yielding) = core::mem::replace(&mut self.mode, Mode::Competing(until)) {
-            self.cubic.resume(&yielding.heedless);
+            self.cubic.resume(&yielding.heedless, 0);
+        }
+    }
+
+    /// A loss has shrunk the window as Cubic does, after a queue of that length.
+    fn drain(&mut self, now: Instant, queue: Duration) {
+        let Mode::Competing(until) = self.mode else { return };
+        let part = self.draining_part(queue).max(KEEP.0);
+        if part * 100 < Cubic::KEEP * DEEP {
+            let heedless = self.cubic.clone();
+            self.mode = Mode::Draining(Box::new(Draining { heedless, start: now, repaying: false, until }));
+            self.step_back(now, part * 100 / Cubic::KEEP);
         }
     }
 
     /// Cubic takes each loss for the one packet too many. When much of a window is lost, the path is worse than that.
-    fn weigh(&mut self, before: u64, lost: Lost, first: bool) {
-        if first {
-            self.lossy = (before, 0);
+    fn weigh(&mut self, lost: Lost) {
+        self.lossy.1 = self.lossy.1.saturating_add(u64::try_from(lost.bytes).unwrap_or(u64::MAX));
+        // Who drains has met a full one.
+        let standing =
+            matches!(self.mode, Mode::Draining(_)) || self.delay.queue().is_some_and(|queue| queue > self.target());
+        let heavy = if standing { HEAVY_IN_QUEUE } else { HEAVY };
+        if self.lossy.1 >= heavy.least.max(self.lossy.0 / heavy.divisor) {
+            self.cubic.limit(scale(self.lossy.0, heavy.keep, 100));
         }
-        let bytes = u64::try_from(lost.bytes).unwrap_or(u64::MAX);
-        self.lossy.1 = self.lossy.1.saturating_add(bytes);
-        if self.lossy.1 >= HEAVY_LEAST.max(self.lossy.0 / HEAVY_DIVISOR) {
-            self.cubic.limit(self.lossy.0 / 2);
-        }
+    }
+
+    /// The window, as far as losses can be compared with it: slow start loses much when it overshoots, and has halved the rate then.
+    fn telling_window(&self) -> u64 {
+        if self.cubic.in_slow_start() { u64::MAX } else { self.cubic.bytes() }
     }
 
     fn heedless(&mut self) -> Option<&mut Cubic> {
         match &mut self.mode {
             Mode::Yielding(yielding) => Some(&mut yielding.heedless),
+            Mode::Draining(draining) => Some(&mut draining.heedless),
             Mode::Clear | Mode::Competing(_) => None,
         }
     }
@@ -231,12 +334,16 @@ impl Congestion for Adaptive {
 
     fn on_lost(&mut self, now: Instant, lost: Lost) {
         let first = !self.cubic.predates_recovery(lost.sent_at);
-        // Slow start loses as much when it overshoots, and has halved the rate then.
-        let before = if self.cubic.in_slow_start() { u64::MAX } else { self.cubic.bytes() };
+        if first {
+            self.lossy = (self.telling_window(), 0);
+        }
         self.cubic.on_lost(now, lost);
-        self.weigh(before, lost, first);
+        self.weigh(lost);
         if let Some(heedless) = self.heedless() {
             heedless.on_lost(now, lost);
+        }
+        if let Some(queue) = self.delay.queue().filter(|_| first) {
+            self.drain(now, queue);
         }
     }
 

@@ -13,9 +13,6 @@ use super::{
 };
 use crate::time::Instant;
 
-/// What the window keeps at a loss, percent: RFC 9438's beta.
-const KEEP: u64 = 70;
-
 /// `C`, bytes per cubic second: 0.4 datagrams.
 const STEEPNESS: u128 = DATAGRAM as u128 * 2 / 5;
 
@@ -74,6 +71,9 @@ impl Default for Cubic {
 }
 
 impl Cubic {
+    /// What the window keeps at a loss, percent: RFC 9438's beta.
+    pub(super) const KEEP: u64 = 70;
+
     /// A controller in slow start, with a window of ten datagrams.
     #[must_use]
     pub const fn new() -> Self {
@@ -99,11 +99,11 @@ impl Cubic {
         self.window >> POINT
     }
 
-    /// Goes back to the window of `before`, quickly but not at once, and grows on from there as it would have.
-    pub(super) fn resume(&mut self, before: &Self) {
+    /// Goes back to the window of `before` and `more` bytes, quickly but not at once, and grows on from there as it would have.
+    pub(super) fn resume(&mut self, before: &Self, more: u64) {
         self.hystart.end();
         (self.prior, self.top, self.epoch) = (before.prior, before.top, None);
-        self.threshold = self.window.max(before.window);
+        self.threshold = self.window.max(before.window.saturating_add(more << POINT));
     }
 
     /// Whether a packet left before the window last shrank.
@@ -116,7 +116,7 @@ impl Cubic {
         self.hystart.end();
         self.prior = self.window;
         // Fast convergence: who shrinks twice in a row without having regained anything makes room for others.
-        self.top = if self.window < self.top { scale(self.window, 100 + KEEP, 200) } else { self.window };
+        self.top = if self.window < self.top { scale(self.window, 100 + Self::KEEP, 200) } else { self.window };
         self.window = scale(self.window, percent, 100).max(LEAST_WINDOW << POINT);
         self.threshold = self.window;
         self.epoch = None;
@@ -191,7 +191,7 @@ impl Congestion for Cubic {
 
     fn on_lost(&mut self, now: Instant, lost: Lost) {
         if !self.predates_recovery(lost.sent_at) {
-            self.shrink(now, KEEP);
+            self.shrink(now, Self::KEEP);
         }
         if lost.persistent {
             self.window = LEAST_WINDOW << POINT;
@@ -202,7 +202,7 @@ impl Congestion for Cubic {
 
     fn on_marked(&mut self, now: Instant, sent_at: Instant) {
         if !self.predates_recovery(sent_at) {
-            self.shrink(now, KEEP);
+            self.shrink(now, Self::KEEP);
         }
     }
 

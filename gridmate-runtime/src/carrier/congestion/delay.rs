@@ -2,7 +2,9 @@
 //!
 //! The base is the shortest round trip of the last minute, taken for that of an empty queue (compare LEDBAT, RFC 6817). The
 //! standing round trip is the shortest of the last half to whole round trip (compare Copa, section 2.1 of the NSDI 2018
-//! paper): a minimum, because jitter and the ticks of both programs only ever add. The queue is the difference.
+//! paper): a minimum, because jitter and the ticks of both programs only ever add. The queue is the difference. Between
+//! two acknowledgements nothing is known: a program that ticks hears of them once a tick, a peer that sends few of them lets a part of a
+//! window go at once, and what leaves together waits for each other. So the time between two is the grain of all that is measured.
 
 use core::time::Duration;
 
@@ -15,6 +17,9 @@ const SPANS: usize = 6;
 /// little, since a queue that nothing drains is ignored.
 const SPAN: Duration = Duration::from_secs(10);
 
+/// No program that is played ticks more slowly.
+const LONGEST_TICK: Duration = Duration::from_millis(50);
+
 /// The queue seen by one connection.
 #[derive(Clone, Debug)]
 pub(super) struct Delay {
@@ -24,6 +29,9 @@ pub(super) struct Delay {
     /// Minimum of this half round trip and of the one before.
     halves: [Duration; 2],
     half_end: Instant,
+    /// When the last round trip was measured, and the time between two, smoothed.
+    last: Instant,
+    gap: Duration,
 }
 
 impl Delay {
@@ -33,6 +41,8 @@ impl Delay {
             span_end: Instant::ZERO,
             halves: [Duration::MAX; 2],
             half_end: Instant::ZERO,
+            last: Instant::ZERO,
+            gap: Duration::ZERO,
         }
     }
 
@@ -44,6 +54,10 @@ impl Delay {
             self.spans.rotate_right(shift % SPANS);
             self.spans[..shift].fill(Duration::MAX);
             self.span_end = now + SPAN;
+        }
+        if now > self.last {
+            self.gap = (self.gap * 15 + (now - self.last).min(LONGEST_TICK)) / 16;
+            self.last = now;
         }
         self.spans[0] = self.spans[0].min(latest);
         if old {
@@ -65,6 +79,11 @@ impl Delay {
     /// The round trip without a queue.
     pub(super) fn base(&self) -> Duration {
         self.spans.iter().copied().min().unwrap_or(Duration::MAX)
+    }
+
+    /// Differences smaller than this cannot be told.
+    pub(super) const fn grain(&self) -> Duration {
+        self.gap
     }
 
     /// How much longer it takes now; `None` until half a round trip was watched.

@@ -32,16 +32,20 @@ struct Figures {
     queue_ms: f64,
 }
 
-/// The flows begin a tenth of a second apart and send for a minute as much as they may.
-fn minute(path: Path, kinds: &[&CongestionConfig], tick: Duration, seed: u64) -> Figures {
+/// The flows begin a tenth of a second apart and send as much as they may. What they get in the second and third minute is
+/// counted: in the first, Cubic does not become fair to itself where windows are large.
+fn settled(path: Path, kinds: &[&CongestionConfig], tick: Duration, seed: u64) -> Figures {
     let flow = |(i, kind)| Flow::new(kind, Instant::from_millis(i as u64 * 100)).ticking(tick);
     let flows = kinds.iter().copied().enumerate().map(flow).collect();
     let mut network = Network::new(path, flows, seed);
     network.run(Instant::from_millis(60_000));
-    let capacity = path.rate as f64 * 60.0;
+    let before: Vec<_> = network.flows.iter().map(|flow| flow.delivered).collect();
+    network.run(Instant::from_millis(180_000));
+    let capacity = path.rate as f64 * 120.0;
     let (sent, lost) = network.flows.iter().fold((0, 0), |(s, l), flow| (s + flow.sent, l + flow.lost));
+    let delivered = network.flows.iter().zip(before).map(|(flow, before)| flow.delivered - before);
     Figures {
-        share: network.flows.iter().map(|flow| flow.delivered as f64 / capacity).collect(),
+        share: delivered.map(|bytes| bytes as f64 / capacity).collect(),
         loss: lost as f64 / sent as f64,
         queue_ms: network.watched.mean_ms(),
     }
@@ -51,7 +55,7 @@ fn minute(path: Path, kinds: &[&CongestionConfig], tick: Duration, seed: u64) ->
 fn alone_it_fills_the_link_and_not_the_queue() {
     for (rate, rtt, queue) in grid() {
         let path = Path::new(rate, rtt, queue);
-        let got = minute(path, &[&ADAPTIVE], Duration::ZERO, 1);
+        let got = settled(path, &[&ADAPTIVE], Duration::ZERO, 1);
         let line = format!(
             "{rate:2} Mbit/s {rtt:3} ms, queue {queue:3} %: {:5.1} % used, {:.2} % lost, queue {:4.1} ms",
             got.share[0] * 100.0,
@@ -67,25 +71,35 @@ fn alone_it_fills_the_link_and_not_the_queue() {
     }
 }
 
-/// How much more the larger of two flows gets, on each link of the grid and for several seeds.
-fn imbalance(kinds: [&CongestionConfig; 2]) -> Vec<f64> {
+/// What the first of two flows gets beside the second, on each link of the grid and for several seeds.
+fn ratios(kinds: [&CongestionConfig; 2]) -> Vec<f64> {
     let mut all = Vec::new();
     for (rate, rtt, queue) in grid() {
         let mut line = format!("{rate:2} Mbit/s {rtt:3} ms, queue {queue:3} %:");
         for seed in 1..=3 {
-            let got = minute(Path::new(rate, rtt, queue), &kinds, Duration::ZERO, seed);
+            let got = settled(Path::new(rate, rtt, queue), &kinds, Duration::ZERO, seed);
             let ratio = got.share[0] / got.share[1];
             line += &format!(" {ratio:.2} (queue {:.0} ms)", got.queue_ms);
-            all.push(ratio.max(1.0 / ratio));
+            all.push(ratio);
             assert!(got.share[0] + got.share[1] > 0.95, "{line}");
         }
         report(&line);
     }
-    all.sort_by(f64::total_cmp);
-    let mean = all.iter().sum::<f64>() / all.len() as f64;
-    let (worst, within) = (all[all.len() - 1], all.iter().filter(|ratio| **ratio <= 1.5).count());
-    report(&format!("{kinds:?}: mean {mean:.2}, worst {worst:.2}, {within} of {} within 1.5", all.len()));
+    let uneven = imbalance(&all);
+    let bias = (all.iter().map(|ratio| ratio.ln()).sum::<f64>() / all.len() as f64).exp();
+    report(&format!(
+        "{kinds:?}: mean {:.2}, worst {:.2}, {} of {} within 1.5; geometric mean of the ratios {bias:.2}",
+        mean(&uneven),
+        uneven.iter().copied().fold(1.0, f64::max),
+        uneven.iter().filter(|ratio| **ratio <= 1.5).count(),
+        all.len()
+    ));
     all
+}
+
+/// How much more the larger flow gets.
+fn imbalance(ratios: &[f64]) -> Vec<f64> {
+    ratios.iter().map(|ratio| ratio.max(ratio.recip())).collect()
 }
 
 fn mean(all: &[f64]) -> f64 {
@@ -98,26 +112,27 @@ fn within(all: &[f64], bound: f64) -> f64 {
 
 #[test]
 fn two_share_alike() {
-    let all = imbalance([&ADAPTIVE, &ADAPTIVE]);
-    assert!(within(&all, 1.5) > 0.9 && mean(&all) < 1.25);
+    let all = imbalance(&ratios([&ADAPTIVE, &ADAPTIVE]));
+    assert!(within(&all, 1.5) == 1.0 && mean(&all) < 1.15);
 }
 
-/// Cubic takes longer than a minute to be fair to itself where windows are large. It is to fare no worse beside Adaptive.
+/// Which of two flows loses a packet when a queue is full is chance, and where queues are large it decides for seconds. So Cubic
+/// is not always fair to itself; beside Adaptive it is to be as fair.
 #[test]
 fn beside_cubic_it_shares_as_cubic_does() {
-    let among = imbalance([&CUBIC, &CUBIC]);
+    let among = imbalance(&ratios([&CUBIC, &CUBIC]));
     for kinds in [[&ADAPTIVE, &CUBIC], [&CUBIC, &ADAPTIVE]] {
-        let all = imbalance(kinds);
-        assert!(mean(&all) < mean(&among) * 1.1 && mean(&all) < 1.4);
-        assert!(within(&all, 1.5) > within(&among, 1.5) - 0.1);
-        assert!(within(&all, 2.5) > 0.98);
+        let all = imbalance(&ratios(kinds));
+        assert!(mean(&all) < mean(&among) * 1.05 && mean(&all) < 1.2);
+        assert!(within(&all, 1.5) >= within(&among, 1.5));
+        assert!(within(&all, 2.0) == 1.0);
     }
 }
 
 #[test]
 fn ticks_do_not_hold_it_back() {
     for (rate, rtt, tick_us) in [(2, 50, 16_667), (10, 20, 16_667), (10, 50, 33_333), (20, 100, 50_000)] {
-        let got = minute(Path::new(rate, rtt, 200), &[&ADAPTIVE], Duration::from_micros(tick_us), 3);
+        let got = settled(Path::new(rate, rtt, 200), &[&ADAPTIVE], Duration::from_micros(tick_us), 3);
         let line =
             format!("{rate} Mbit/s {rtt} ms, ticks of {tick_us} us: {:.3}, queue {:.1} ms", got.share[0], got.queue_ms);
         report(&line);
@@ -130,32 +145,38 @@ fn a_fixed_rate_survives_loss() {
     let fixed = CongestionConfig::Fixed { bytes_per_second: 250_000 };
     for tick_us in [0, 16_667, 50_000] {
         let path = Path { loss: 0.05, ..Path::new(10, 50, 100) };
-        let got = minute(path, &[&fixed], Duration::from_micros(tick_us), 4);
+        let got = settled(path, &[&fixed], Duration::from_micros(tick_us), 4);
         let part = got.share[0] * path.rate as f64 / 250_000.0;
         report(&format!("fixed rate, 5 % loss, ticks of {tick_us} us: {part:.3} of it arrives"));
         assert!(part > 0.9);
     }
 }
 
+/// Two round trips after the onset, of which one passes before anything is known of it. A window has to hold enough packets that a
+/// sixteenth of it is no accident.
 #[test]
 fn heavy_loss_halves_the_rate_in_two_round_trips() {
-    for seed in 0..20 {
-        let path = Path::new(10, 50, 100);
-        let mut network = Network::new(path, vec![Flow::new(&ADAPTIVE, Instant::ZERO)], seed);
-        let onset = Instant::from_millis(20_000 + seed * 77);
-        network.run(onset);
-        let before = network.flows[0].control.rate();
-        network.flows[0].first_loss = None;
-        network.path.loss = 0.2;
-        while network.flows[0].control.rate() > before / 2 {
-            network.run(network.now + Duration::from_millis(1));
-        }
-        let took = network.now - network.flows[0].first_loss.unwrap();
-        if seed < 3 {
-            report(&format!("20 % loss: halved {took:?} after the first, {:?} after the onset", network.now - onset));
-        }
-        assert!(took <= path.round_trip * 2, "{took:?}, seed {seed}");
-        assert!(network.now - onset <= path.round_trip * 4, "seed {seed}");
+    for (rate, rtt) in [(10, 50), (10, 150), (50, 50), (50, 100)] {
+        let path = Path::new(rate, rtt, 100);
+        let mut took: Vec<_> = (0..40)
+            .map(|seed| {
+                let mut network = Network::new(path, vec![Flow::new(&ADAPTIVE, Instant::ZERO)], seed);
+                let onset = Instant::from_millis(20_000 + seed * 77);
+                network.run(onset);
+                let before = network.flows[0].control.rate();
+                network.path.loss = 0.2;
+                while network.flows[0].control.rate() > before / 2 {
+                    network.run(network.now + Duration::from_millis(1));
+                }
+                (network.now - onset).as_secs_f64() / path.round_trip.as_secs_f64()
+            })
+            .collect();
+        took.sort_by(f64::total_cmp);
+        let [median, most, worst] = [20, 36, 39].map(|at| took[at]);
+        let line =
+            format!("{rate} Mbit/s {rtt} ms, 20 % loss: halved after {median:.2} round trips, {most:.2}, {worst:.2}");
+        report(&line);
+        assert!(median < 1.75 && most <= 2.0 && worst < 3.5, "{line}");
     }
 }
 

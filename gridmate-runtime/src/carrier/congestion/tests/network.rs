@@ -63,7 +63,6 @@ pub(super) struct Flow {
     pub(super) sent: u64,
     pub(super) lost: u64,
     pub(super) delivered: u64,
-    pub(super) first_loss: Option<Instant>,
     pub(super) widest: usize,
 }
 
@@ -86,7 +85,6 @@ impl Flow {
             sent: 0,
             lost: 0,
             delivered: 0,
-            first_loss: None,
             widest: 0,
         }
     }
@@ -180,7 +178,6 @@ impl Flow {
     fn lose(&mut self, now: Instant, packet: &Packet) {
         self.in_flight -= PACKET;
         self.lost += 1;
-        self.first_loss.get_or_insert(now);
         let lost = Lost { bytes: PACKET, sent_at: packet.sent_at, in_flight: self.in_flight, persistent: false };
         self.control.on_lost(now, lost);
     }
