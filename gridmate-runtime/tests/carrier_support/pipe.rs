@@ -344,7 +344,7 @@ impl Flow {
                 self.next += every;
             }
             Load::State { every } => {
-                for _ in 0..self.ends[0].state_budget(id) / 1_000 {
+                for _ in 0..self.ends[0].state_budget(id, UNRELIABLE) / 1_000 {
                     self.ends[0].send(id, UNRELIABLE, &[7; 1_000], None).unwrap();
                 }
                 self.next += every;

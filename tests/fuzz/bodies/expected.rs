@@ -230,6 +230,10 @@ impl Expected {
 
     /// What a packet brings, and whether all of it is well-formed. `None` when not even its channel is one.
     fn items<'a>(&self, data: &Data<'a>, context: Context) -> Option<(Vec<Item<'a>>, bool)> {
+        if data.content == 6 {
+            // The two have agreed on no compressor.
+            return None;
+        }
         let Some(channel @ 0..5) = data.content.checked_sub(1) else { return Some(frames(data.rest, &self.kinds)) };
         let kind = self.kinds.get(usize::from(channel))?;
         let item = if kind.is_reliable() {

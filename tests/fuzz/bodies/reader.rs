@@ -81,7 +81,7 @@ impl<'a> Data<'a> {
             }
         };
         let says_something = !rest.is_empty() || ack.is_some() || content != 0;
-        (content != 6 && says_something).then_some(Self { wide, number, ack, content, rest })
+        says_something.then_some(Self { wide, number, ack, content, rest })
     }
 }
 
