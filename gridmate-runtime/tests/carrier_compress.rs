@@ -227,6 +227,29 @@ fn a_sole_message_and_the_packet_of_a_handshake_are_compressed_too() {
 }
 
 #[test]
+fn what_is_saved_is_counted() {
+    let bytes = |compression| {
+        let mut pair = connected(8, [with(compression), with(compression)]);
+        for number in 0..100 {
+            for channel in [RELIABLE, SEQUENCED, UNRELIABLE] {
+                if (number + u64::from(channel.0)) % 3 > 0 {
+                    pair.send(0, channel, &plain(number, 250), None);
+                }
+            }
+            pair.step();
+        }
+        pair.steps(10);
+        let stats = pair.ends[0].stats(pair.id(0)).unwrap();
+        (stats.bytes_sent, stats.bytes_saved)
+    };
+    let (plain, _) = bytes(&CompressionConfig::None);
+    for compression in all() {
+        let (sent, saved) = bytes(&compression);
+        assert_eq!(sent + saved, plain, "{compression:?}");
+    }
+}
+
+#[test]
 fn a_channel_says_by_default_that_it_is_worth_it() {
     assert!(gridmate_runtime::carrier::ChannelConfig::from(ChannelKind::Unreliable).compress);
 }

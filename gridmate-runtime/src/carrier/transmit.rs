@@ -90,6 +90,7 @@ impl Connection {
         start_data(out, self.names.theirs, number, wide);
         let acked = if self.acks.news { self.received.write(now, number, wide, out) } else { None };
         let header = out.len();
+        let compression = compression.filter(|_| frames && self.is_compressible(config));
         let mut writer = FrameWriter::new(out, &mut self.sent, self.mtu.current());
         if let Some(token) = self.path.take_response() {
             writer.control(Control::PathResponse(token));
@@ -100,7 +101,6 @@ impl Connection {
         if core::mem::take(&mut self.marks_news) {
             writer.control(Control::Marks(self.marks));
         }
-        let (compresses, mut worth_trying) = (self.names.compressed, false);
         if frames {
             let mut common = Common {
                 groups: &mut self.groups,
@@ -113,13 +113,10 @@ impl Connection {
             schedule.fill(
                 &mut self.turns,
                 |channel| channels.borrow()[usize::from(channel)].has_more(),
-                |channel, share| {
-                    worth_trying |= compresses && config.channels[usize::from(channel)].compress;
-                    match &mut channels.borrow_mut()[usize::from(channel)] {
-                        Channel::Reliable(reliable) => reliable.0.pack(channel, &mut writer, share),
-                        Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
-                            queue.pack(channel, &mut common, &mut writer, share)
-                        }
+                |channel, share| match &mut channels.borrow_mut()[usize::from(channel)] {
+                    Channel::Reliable(reliable) => reliable.0.pack(channel, &mut writer, share),
+                    Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
+                        queue.pack(channel, &mut common, &mut writer, share)
                     }
                 },
             );
@@ -133,7 +130,6 @@ impl Connection {
         let urgent = self.ping || (self.since_urgent + out.len()) * PARTS >= window;
         let sole = sole.filter(|sole| !urgent && self.may_be_alone(*sole, wide));
         let mut context = Context { number, acked: acked.unwrap_or(0), sequence: 0 };
-        let compression = compression.filter(|_| worth_trying);
         let compressed = compression.is_some_and(|it| self.compress(header, sole, wide, urgent, out, it));
         match sole {
             _ if compressed => {}
@@ -152,6 +148,12 @@ impl Connection {
         }
         self.acks.done();
         true
+    }
+
+    /// Whether anything that waits is worth compressing, and the peer reads it.
+    fn is_compressible(&self, config: &CarrierConfig) -> bool {
+        let mut channels = self.channels.iter().zip(&config.channels);
+        self.names.compressed && channels.any(|(channel, settings)| settings.compress && channel.has_more())
     }
 
     /// Sends the frames compressed if that is shorter than what they are without it, alone or not.
