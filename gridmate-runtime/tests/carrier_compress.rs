@@ -228,7 +228,7 @@ fn a_sole_message_and_the_packet_of_a_handshake_are_compressed_too() {
 
 #[test]
 fn what_is_saved_is_counted() {
-    let bytes = |compression| {
+    let bytes = |compression: &CompressionConfig| {
         let mut pair = connected(8, [with(compression), with(compression)]);
         for number in 0..100 {
             for channel in [RELIABLE, SEQUENCED, UNRELIABLE] {
