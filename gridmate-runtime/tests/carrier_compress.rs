@@ -57,8 +57,11 @@ fn contents(pair: &Pair) -> Vec<u8> {
     trace.iter().filter(|(_, packet)| packet[0] >= 128).map(|(_, packet)| packet[0] >> 3 & 7).collect()
 }
 
+/// What one end heard on one channel: numbers and messages.
+type Arrived = Vec<(u64, Vec<u8>)>;
+
 /// Sends messages of every kind both ways over a foul link; returns what arrived, and bytes sent by both ends, and saved.
-fn storm(seed: u64, compression: &CompressionConfig) -> (Vec<Vec<(u64, Vec<u8>)>>, u64, u64) {
+fn storm(seed: u64, compression: &CompressionConfig) -> (Vec<Arrived>, u64, u64) {
     let mut pair = Pair::with(seed, Link::PERFECT, [with(compression), with(compression)]);
     pair.connect();
     pair.link = Link { corrupt: 0.0, ..Link::AWFUL };
