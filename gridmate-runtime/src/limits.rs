@@ -124,9 +124,9 @@ pub const CONNECTIONS: usize = 16_384;
 /// What a joining program may say of itself (a name, and perhaps a claim), bytes. A hello is as long in any case.
 pub const HELLO_BYTES: usize = 1_024;
 
-/// What a joiner claims to have in common with the host, bytes: one for each chunk type, with few datasets, and some. With more
-/// types programs have to be equal.
-pub const CLAIM_BYTES: usize = HELLO_BYTES - NAME_BYTES - 1 - CREDENTIALS_BYTES - 2;
+/// What a joiner claims to have in common with the host, bytes, if it has the longest name and nothing to show: one for each chunk type,
+/// with few datasets, and some. With more types programs have to be equal.
+pub const CLAIM_BYTES: usize = HELLO_BYTES - NAME_BYTES - 2;
 
 /// Events waiting for `poll_event`, count. Beyond it datagrams are dropped unacknowledged until the program polls; what
 /// they held is sent again if it was reliable.
