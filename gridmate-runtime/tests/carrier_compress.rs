@@ -57,8 +57,11 @@ fn contents(pair: &Pair) -> Vec<u8> {
     trace.iter().filter(|(_, packet)| packet[0] >= 128).map(|(_, packet)| packet[0] >> 3 & 7).collect()
 }
 
+/// What one end heard on one channel: numbers and messages.
+type Arrived = Vec<(u64, Vec<u8>)>;
+
 /// Sends messages of every kind both ways over a foul link; returns what arrived, and bytes sent by both ends, and saved.
-fn storm(seed: u64, compression: &CompressionConfig) -> (Vec<Vec<(u64, Vec<u8>)>>, u64, u64) {
+fn storm(seed: u64, compression: &CompressionConfig) -> (Vec<Arrived>, u64, u64) {
     let mut pair = Pair::with(seed, Link::PERFECT, [with(compression), with(compression)]);
     pair.connect();
     pair.link = Link { corrupt: 0.0, ..Link::AWFUL };
@@ -224,6 +227,29 @@ fn a_sole_message_and_the_packet_of_a_handshake_are_compressed_too() {
     }
     assert_eq!(contents(&pair).iter().filter(|content| **content == 6).count(), 4);
     assert!(pair.trace.as_ref().unwrap().iter().all(|(_, packet)| packet[0] < 128 || packet.len() < 100));
+}
+
+#[test]
+fn what_is_saved_is_counted() {
+    let bytes = |compression: &CompressionConfig| {
+        let mut pair = connected(8, [with(compression), with(compression)]);
+        for number in 0..100 {
+            for channel in [RELIABLE, SEQUENCED, UNRELIABLE] {
+                if (number + u64::from(channel.0)) % 3 > 0 {
+                    pair.send(0, channel, &plain(number, 250), None);
+                }
+            }
+            pair.step();
+        }
+        pair.steps(10);
+        let stats = pair.ends[0].stats(pair.id(0)).unwrap();
+        (stats.bytes_sent, stats.bytes_saved)
+    };
+    let (plain, _) = bytes(&CompressionConfig::None);
+    for compression in all() {
+        let (sent, saved) = bytes(&compression);
+        assert_eq!(sent + saved, plain, "{compression:?}");
+    }
 }
 
 #[test]

@@ -441,7 +441,7 @@ fn misuse_is_an_error() {
     let mut pair = Pair::connected(1, Link::PERFECT);
     let id = pair.id(1);
     let end = &mut pair.ends[1];
-    assert_eq!(end.connect(pair.now, address(5), &[0; 1_141]), Err(ConnectError::HelloTooLong { len: 1_141 }));
+    assert_eq!(end.connect(pair.now, address(5), &[0; 1_025]), Err(ConnectError::HelloTooLong { len: 1_025 }));
     assert_eq!(end.send(id, gridmate_runtime::carrier::ChannelId(5), b"", None), Err(SendError::UnknownChannel));
     for (channel, limit) in [(RELIABLE, 1 << 20), (SEQUENCED, end.max_unfragmented()), (UNRELIABLE, 16 * 1_170)] {
         let mut bytes = vec![7; limit + 1];

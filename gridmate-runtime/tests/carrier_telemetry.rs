@@ -186,12 +186,16 @@ fn a_trace_has_a_line_for_everything() {
     }
 }
 
-/// Takes so many bytes.
-struct Short(usize);
+/// Takes so many bytes, and counts how often it had to say no.
+struct Short(usize, usize);
 
 impl std::io::Write for Short {
     fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-        self.0 = self.0.checked_sub(bytes.len()).ok_or(std::io::ErrorKind::StorageFull)?;
+        if bytes.len() > self.0 {
+            self.1 += 1;
+            return Err(std::io::ErrorKind::StorageFull.into());
+        }
+        self.0 -= bytes.len();
         Ok(bytes.len())
     }
 
@@ -202,8 +206,9 @@ impl std::io::Write for Short {
 
 #[test]
 fn a_trace_that_cannot_be_written_stops_and_says_so() {
-    let trace = Arc::new(Mutex::new(Trace::new(Short(5_000))));
+    let trace = Arc::new(Mutex::new(Trace::new(Short(5_000, 0))));
     life(4, |end| if end == 0 { Some(Box::new(trace.clone())) } else { None }, |_| {});
-    let trace = trace.lock().unwrap();
+    let mut trace = trace.lock().unwrap();
+    assert_eq!(trace.get_mut().1, 1, "it is not tried again");
     assert_eq!(trace.error().map(std::io::Error::kind), Some(std::io::ErrorKind::StorageFull));
 }

@@ -123,3 +123,43 @@ fn credentials_are_cut_and_taken_whole() {
     table.ticks(30);
     assert_eq!(table.events(mallory), refused("go away, mallory"), "the hello was read");
 }
+
+mod released {
+    use gridmate_runtime::prelude::*;
+
+    #[derive(Default, ReplicaChunk)]
+    #[chunk(name = "ship")]
+    pub(super) struct Ship {
+        pub(super) hull: u8,
+    }
+}
+
+#[derive(Default, ReplicaChunk)]
+#[chunk(name = "ship")]
+struct Ship {
+    hull: u8,
+    shield: u8,
+}
+
+#[test]
+fn a_joiner_of_another_age_shows_what_it_has_with_its_second_hello() {
+    let network = MemoryNetwork::new();
+    let old = NodeConfig::new(Registry::builder().chunk::<released::Ship>().build().unwrap()).tolerant();
+    let new = NodeConfig::new(Registry::builder().chunk::<Ship>().build().unwrap()).tolerant();
+    let policy = |joiner: &JoinRequest<'_>| match joiner.credentials {
+        b"xyzzy" => JoinDecision::Accept,
+        _ => JoinDecision::Refuse("no".to_owned()),
+    };
+    let mut host = Node::host(network.bind_any().unwrap(), old.admission(policy)).unwrap();
+    let address = host.local_addr();
+    for (name, credentials) in [("ada", &b"xyzzy"[..]), ("eve", b"")] {
+        let config = new.clone().name(name).credentials(credentials);
+        let mut client = Node::join(network.bind_any().unwrap(), address, config).unwrap();
+        for frame in 0..40 {
+            host.tick(Instant::from_millis(frame * 16)).unwrap();
+            client.tick(Instant::from_millis(frame * 16)).unwrap();
+        }
+        let joined = client.local_member() != MemberId::NONE;
+        assert_eq!(joined, !credentials.is_empty(), "{name}");
+    }
+}

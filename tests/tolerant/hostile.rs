@@ -81,6 +81,7 @@ fn is_denied(event: &CarrierEvent) -> bool {
 fn claim(datasets: &[u64], hash: u64) -> Vec<u8> {
     let mut w = BitWriter::new();
     w.varint(0);
+    w.varint(0);
     w.varint(datasets.len() as u64);
     datasets.iter().for_each(|count| w.varint(*count));
     w.bits(hash, 64);
@@ -115,9 +116,11 @@ fn a_claim_is_what_the_document_says_and_nothing_else_is_believed() {
         claim(&[1 << 32 | 1, 2, 2, 3], hash),
         claim(&vec![1; 900], hash),
         [&claim(&OLD, hash)[..], &[0]].concat(),
-        claim(&OLD, hash)[..12].to_vec(),
-        vec![0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01],
-        vec![0, 0],
+        claim(&OLD, hash)[..13].to_vec(),
+        vec![0, 0, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0x01],
+        vec![0, 0, 0],
+        vec![0, 0, 4],
+        vec![0],
         vec![0, 4],
     ];
     for lie in lies {
@@ -136,7 +139,7 @@ fn a_strict_host_believes_nothing() {
         Node::host(door.network.bind_any().unwrap(), strict).unwrap()
     };
     assert!(is_denied(&door.knock(&claim(&OLD, old_hash()))));
-    assert!(matches!(door.knock(&[0]), CarrierEvent::Connected { .. }), "who claims nothing has everything");
+    assert!(matches!(door.knock(&[0, 0]), CarrierEvent::Connected { .. }), "who claims nothing has everything");
 }
 
 proptest! {
@@ -153,8 +156,9 @@ proptest! {
             bytes.insert(0, 0);
         }
         let answer = door.knock(&bytes);
-        // A name of no bytes and nothing behind it is an honest hello.
-        prop_assert_eq!(is_denied(&answer), bytes != [0], "{:?}", answer);
+        // A name of no bytes, something to show or not, and nothing behind it is an honest hello.
+        let honest = matches!(bytes[..], [0, len, ref shown @ ..] if shown.len() == usize::from(len));
+        prop_assert_eq!(is_denied(&answer), !honest, "{:?}", answer);
     }
 }
 

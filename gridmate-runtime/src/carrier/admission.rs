@@ -54,7 +54,17 @@ impl<F: FnMut(&Joiner<'_>) -> Decision + Send> Admission for F {
     }
 }
 
-/// Somebody who wants to come in; see [`Admission`] for an example.
+/// Somebody who wants to come in.
+///
+/// ```
+/// use gridmate_runtime::carrier::{Decision, Joiner, Refusal};
+///
+/// /// Only from this machine.
+/// fn at_home(joiner: &Joiner<'_>) -> Decision {
+///     if joiner.address.ip().is_loopback() { Decision::Ask } else { Decision::Refuse(Refusal::denied(1, "nobody is home")) }
+/// }
+/// # gridmate_runtime::carrier::Endpoint::new(Default::default(), 1).set_admission(at_home);
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Joiner<'a> {
@@ -66,7 +76,23 @@ pub struct Joiner<'a> {
     pub hello: &'a [u8],
 }
 
-/// What is to become of a joiner; see [`Admission`] for an example.
+/// What is to become of a joiner.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use gridmate_runtime::carrier::{Decision, Refusal};
+///
+/// /// What the list says of a name; who is not on it has to wait for a person to look.
+/// fn look_up(list: &BTreeMap<&[u8], bool>, name: &[u8]) -> Decision {
+///     match list.get(name) {
+///         Some(true) => Decision::Accept(b"welcome back".to_vec()),
+///         Some(false) => Decision::Refuse(Refusal::denied(3, "banned")),
+///         None => Decision::Pending,
+///     }
+/// }
+///
+/// assert_eq!(look_up(&BTreeMap::new(), b"Ada"), Decision::Pending);
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Decision {
     /// The program says, when it finds [`Incoming`](super::CarrierEvent::Incoming).

@@ -78,7 +78,21 @@ pub trait Telemetry: Send {
     }
 }
 
-/// A packet that was written; see [`Telemetry`] for an example.
+/// A packet that was written.
+///
+/// ```
+/// use gridmate_runtime::Instant;
+/// use gridmate_runtime::carrier::{ConnectionId, PacketSent, Telemetry};
+///
+/// /// Bytes that say nothing but what has arrived.
+/// struct Reports(usize);
+///
+/// impl Telemetry for Reports {
+///     fn packet_sent(&mut self, _: Instant, _: ConnectionId, packet: PacketSent) {
+///         self.0 += if packet.ack_eliciting { 0 } else { packet.bytes };
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct PacketSent {

@@ -107,6 +107,7 @@ impl Connection {
         start_data(out, self.names.theirs, number, wide);
         let acked = if self.acks.news { self.received.write(now, number, wide, out) } else { None };
         let header = out.len();
+        let compression = compression.filter(|_| frames && self.is_compressible(config));
         let mut writer = FrameWriter::new(out, &mut self.sent, self.mtu.current());
         writer.lossy = lossy;
         if let Some(token) = self.path.take_response() {
@@ -118,7 +119,6 @@ impl Connection {
         if core::mem::take(&mut self.marks_news) {
             writer.control(Control::Marks(self.marks));
         }
-        let (compresses, mut worth_trying) = (self.names.compressed, false);
         if frames {
             let mut common = Common {
                 groups: &mut self.groups,
@@ -132,7 +132,6 @@ impl Connection {
                 &mut self.turns,
                 |channel| channels.borrow().waits(channel),
                 |channel, share| {
-                    worth_trying |= compresses && config.channels[usize::from(channel)].compress;
                     let mut channels = channels.borrow_mut();
                     let packed = match channels.get_mut(channel) {
                         Some(Channel::Reliable(reliable)) => reliable.0.pack(channel, &mut writer, share),
@@ -166,7 +165,6 @@ impl Connection {
         let urgent = self.ping || (self.since_urgent + out.len()) * PARTS >= window;
         let sole = sole.filter(|sole| !urgent && self.may_be_alone(*sole, wide));
         let mut context = Context { number, acked: acked.unwrap_or(0), sequence: 0 };
-        let compression = compression.filter(|_| worth_trying);
         let compressed = compression.is_some_and(|it| self.compress(header, sole, wide, urgent, out, it));
         match sole {
             _ if compressed => {}
@@ -185,6 +183,12 @@ impl Connection {
         }
         self.acks.done();
         true
+    }
+
+    /// Whether anything that waits is worth compressing, and the peer reads it.
+    fn is_compressible(&self, config: &CarrierConfig) -> bool {
+        let mut channels = (0..=u8::MAX).zip(&config.channels);
+        self.names.compressed && channels.any(|(number, settings)| settings.compress && self.channels.waits(number))
     }
 
     /// Sends the frames compressed if that is shorter than what they are without it, alone or not.

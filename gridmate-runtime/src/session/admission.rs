@@ -6,7 +6,19 @@ use std::sync::Arc;
 
 use crate::ids::MemberId;
 
-/// Somebody who asks to join, as the host's program sees it; see [`NodeConfig::admission`](crate::NodeConfig::admission).
+/// Somebody who asks to join, as the host's program sees it; [`NodeConfig::admission`](crate::NodeConfig::admission) shows it in use.
+///
+/// ```
+/// use gridmate_runtime::{JoinDecision, JoinRequest, NodeConfig, Registry};
+///
+/// fn has_the_word(joiner: &JoinRequest<'_>) -> JoinDecision {
+///     let known = joiner.credentials == b"xyzzy";
+///     if known { JoinDecision::Accept } else { JoinDecision::Refuse(format!("{}, you do not know the word", joiner.name)) }
+/// }
+///
+/// let config = NodeConfig::new(Registry::builder().build()?).admission(has_the_word);
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct JoinRequest<'a> {
@@ -20,7 +32,15 @@ pub struct JoinRequest<'a> {
     pub address: SocketAddr,
 }
 
-/// What is to become of a joiner; see [`NodeConfig::admission`](crate::NodeConfig::admission).
+/// What is to become of a joiner; [`NodeConfig::admission`](crate::NodeConfig::admission) shows all three.
+///
+/// ```
+/// use gridmate_runtime::{JoinDecision, NodeConfig, Registry};
+///
+/// let registry = Registry::builder().build()?;
+/// let closed = NodeConfig::new(registry).admission(|_| JoinDecision::Refuse("the game has begun".to_owned()));
+/// # Ok::<(), gridmate_runtime::RegistryError>(())
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JoinDecision {
     /// It comes in.

@@ -365,9 +365,10 @@ impl Session {
         if !matches!(self.role, Role::Client { host, .. } if host == Some(connection)) {
             return;
         }
+        let room = limits::HELLO_BYTES.saturating_sub(self.say_hello(&[]).len());
         let error = match (reason, &mut self.tolerance) {
             (Refusal::Schema { ours, theirs, details }, Some(tolerance)) => {
-                match tolerance.claim(ours, theirs, &details, self.credentials.len()) {
+                match tolerance.claim(ours, theirs, &details, room) {
                     Ok(claim) => {
                         let hello = self.say_hello(&claim);
                         self.role = Role::Client { host: None, joined: false };

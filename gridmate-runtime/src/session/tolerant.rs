@@ -10,7 +10,6 @@
 //! The host keeps nothing of the first hello. It looks at the claim as if there had been none before; a joiner claims once.
 
 use super::{JoinError, Refusal, refusal};
-use crate::limits;
 use crate::schema::{Profile, SchemaDifference, Snapshot};
 
 /// What a tolerant node knows of the schemas.
@@ -26,13 +25,13 @@ impl Tolerance {
         Self { schema, claimed: None }
     }
 
-    /// What a hello to a host that refused ends with, if that can do any good. `credentials` bytes of its room are taken.
+    /// What follows name and credentials in a hello to a host that refused, at most `room` bytes, if that can do any good.
     pub(super) fn claim(
         &mut self,
         ours: u64,
         theirs: u64,
         details: &[u8],
-        credentials: usize,
+        room: usize,
     ) -> Result<Vec<u8>, Option<SchemaDifference>> {
         if self.claimed.is_some() {
             return Err(self.schema.first_difference(details));
@@ -40,7 +39,7 @@ impl Tolerance {
         let profile = self.schema.answer(details)?;
         let claim = self.schema.claim(&profile);
         let difference = self.schema.first_difference(details);
-        if claim.len() + credentials > limits::CLAIM_BYTES {
+        if claim.len() > room {
             return Err(difference);
         }
         self.claimed = Some((profile, JoinError::Schema { ours, theirs, difference }));

@@ -9,7 +9,7 @@ use super::{Compressor, fingerprint};
 
 /// Compresses each packet as one block of LZ4, without a frame around it.
 ///
-/// A dictionary is looked through for each packet, which costs about as much again for every kilobyte of it.
+/// A dictionary is looked through for each packet: four kilobytes of it double the time. What is beyond twelve hardly helps.
 ///
 /// ```
 /// use gridmate_runtime::carrier::{Compressor, Lz4};

@@ -32,7 +32,7 @@ const LEAST_SAVED: usize = 4;
 /// Content that is too short to be made shorter is not tried, bytes.
 const LEAST_CONTENT: usize = 32;
 
-/// Packets in a row that could not be made shorter, count, after which some are not tried.
+/// Packets that could not be made shorter, count, after which some are not tried. One that could makes up for two.
 const FAILURES: u8 = 3;
 
 /// Two to the power of the failures are not tried then; to the power of this, at most.
@@ -278,7 +278,7 @@ impl Compression {
 /// Whether compressing a connection's packets has been worth while lately.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) struct Trial {
-    /// Packets in a row that could not be made shorter.
+    /// Packets that could not be made shorter, less those that could.
     failures: u8,
     /// Packets that go by untried.
     pause: u8,
@@ -293,7 +293,12 @@ impl Trial {
     }
 
     fn end(&mut self, shorter: bool) {
-        self.failures = if shorter { 0 } else { (self.failures + 1).min(PAUSE) };
-        self.pause = if self.failures >= FAILURES { 1 << self.failures } else { 0 };
+        if shorter {
+            // One lucky packet among many is not worth beginning anew for.
+            self.failures = self.failures.saturating_sub(2);
+        } else {
+            self.failures = (self.failures + 1).min(PAUSE);
+            self.pause = if self.failures >= FAILURES { 1 << self.failures } else { 0 };
+        }
     }
 }

@@ -212,7 +212,9 @@ fn who_has_agreed_on_nothing_may_not_compress() {
         assert!(!victim.press(0, &short), "{ours:?}, {theirs:?}");
         assert_eq!(victim.endpoint.endpoint_stats().dropped.malformed, 1);
     }
-    assert!(Victim::with(6, runs, offer).press(0, &short));
+    let mut victim = Victim::with(6, runs, offer);
+    assert!(victim.press(0, &short));
+    assert!(!victim.press(1, &[0, 7]), "no frames at all");
 }
 
 #[test]
@@ -239,5 +241,13 @@ fn what_fails_is_tried_less_and_less_until_it_works() {
     assert_eq!(tried, [0, 1, 2, 11, 28, 61, 126, 255, 384, 513, 642]);
     while !trial.begin() {}
     trial.end(true);
+    assert!(trial.begin(), "the next is tried");
+    trial.end(false);
+    assert!(!trial.begin(), "but one that works is not enough");
+    for _ in 0..100 {
+        if trial.begin() {
+            trial.end(true);
+        }
+    }
     assert_eq!(trial, Trial::default());
 }
