@@ -193,7 +193,7 @@ pub const EVENT_BYTES: usize = 64 << 20;
 pub const HALF_OPEN: usize = 1_024;
 
 /// Those of them from one place, an IPv4 address or an IPv6 network of 64 bits, count: nobody can take all of them alone. Players
-/// behind one address occupy a place each for a round trip or so: several hundred of them can join in a second.
+/// behind one address occupy a place each for a round trip or so, and the others wait: two hundred of them can join in a second.
 pub const HALF_OPEN_PER_ADDRESS: usize = HALF_OPEN / 16;
 
 /// Refusals and challenges waiting to be sent, per endpoint, count. Beyond it hellos that would be answered are ignored.

@@ -310,7 +310,7 @@ fn one_address_cannot_take_all_places() {
     let at = |ip: &str, port| std::net::SocketAddr::new(ip.parse().unwrap(), port);
     for (many, another) in [("203.0.113.9", "203.0.113.10"), ("2001:db8:7:7::9", "2001:db8:7:8::9")] {
         let (mut host, now) = (Endpoint::new(config(), 1), gridmate_runtime::Instant::from_millis(1_000));
-        let (mut refused, mut waiting, mut out) = (0, Vec::new(), Vec::new());
+        let (mut waiting, mut out) = (Vec::new(), Vec::new());
         for n in 0..200_u16 {
             // Of IPv6 an attacker has as many addresses as it likes.
             let ip = if many.contains(':') { format!("{many}:{n:x}").replace("::9:", "::9:1:") } else { many.into() };
@@ -318,16 +318,13 @@ fn one_address_cannot_take_all_places() {
             while host.poll_transmit(now, &mut out).is_some() {
                 joiner.handle_datagram(now, address(0), &out);
             }
-            if let Some(event) = joiner.poll_event() {
-                assert!(matches!(event, CarrierEvent::Refused { reason: Refusal::Busy, .. }), "{event:?}");
-                refused += 1;
-            }
+            assert_eq!(joiner.poll_event(), None, "it is not sent away: it asks again, and may find room");
             while let Some(CarrierEvent::Incoming { connection, .. }) = host.poll_event() {
                 waiting.push(connection);
             }
         }
         assert_eq!(waiting.len(), limits::HALF_OPEN_PER_ADDRESS, "{many}");
-        assert_eq!(refused, 200 - limits::HALF_OPEN_PER_ADDRESS);
+        assert_eq!(host.endpoint_stats().dropped.busy, 200 - limits::HALF_OPEN_PER_ADDRESS as u64);
         come(&mut host, now, at(another, 1), 7);
         assert!(matches!(host.poll_event(), Some(CarrierEvent::Incoming { .. })), "others still get in");
         // A place is free again when its handshake is over, whichever way.
@@ -349,16 +346,12 @@ fn two_hundred_behind_one_address_join_at_once() {
         joiner.connect(now, address(0), b"").unwrap();
         joiners.push((std::net::SocketAddr::from(([10, 1, 1, 1], 1 + n)), joiner, false));
     }
-    // Those who are told to come back later do.
     for tick in 0..40 {
         now += Duration::from_millis(25);
         for (from, joiner, joined) in &mut joiners {
             joiner.handle_timeout(now);
             while let Some(event) = joiner.poll_event() {
                 match event {
-                    CarrierEvent::Refused { reason: Refusal::Busy, .. } => {
-                        joiner.connect(now, address(0), b"").unwrap();
-                    }
                     CarrierEvent::Connected { .. } => *joined = true,
                     other => panic!("{other:?}"),
                 }
@@ -378,7 +371,7 @@ fn two_hundred_behind_one_address_join_at_once() {
             joiner.handle_datagram(now, address(0), &out);
         }
         if joiners.iter().all(|(.., joined)| *joined) {
-            assert!(tick < 20, "half a second is enough, not {tick} ticks");
+            assert!(tick > 3, "some have to wait");
             return;
         }
     }

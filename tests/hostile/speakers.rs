@@ -48,7 +48,7 @@ impl Raw {
 
     fn join(network: &MemoryNetwork, now: Instant, host: SocketAddr) -> Self {
         let mut raw = Self::new(network);
-        raw.endpoint.connect(now, host, b"\x03raw").unwrap();
+        raw.endpoint.connect(now, host, b"\x03raw\0").unwrap();
         raw
     }
 

@@ -89,7 +89,7 @@ impl Endpoint {
         if let Some(word) = outcome.clock {
             self.hear_clock(now, index, word);
         }
-        self.touch(index);
+        self.queue(index);
         if outcome.due {
             self.timers.set(index, Some(now));
         }
@@ -154,8 +154,12 @@ impl Endpoint {
         if hello.cookie == NO_COOKIE || !self.secret.accepts(now, from, hello.nonce, hello.id, &hello.cookie) {
             return self.answer(from, hello.nonce, Answer::Challenge { id: hello.id });
         }
-        if self.half_open.is_full(from) {
+        if self.half_open.is_full() {
             return self.answer(from, hello.nonce, Answer::Refused(Refusal::Busy));
+        }
+        if self.half_open.is_crowded(from) {
+            // Its next hello may find room.
+            return Err(Cause::Busy);
         }
         if self.shared.events.is_full() {
             return Err(Cause::Backlog);

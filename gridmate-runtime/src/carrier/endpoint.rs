@@ -247,7 +247,7 @@ impl Endpoint {
             }
             // What is due now goes out with the next flush, which sets the deadline again.
             let deadline = peer.deadline(now, &self.config);
-            self.touch(index);
+            self.queue(index);
             self.timers.set(index, (deadline > now).then_some(deadline));
         }
         if timed_out && self.config.evaluation < 1.0 {
@@ -333,7 +333,7 @@ impl Endpoint {
             Phase::Refused { .. } | Phase::Closing { .. } => return Err(UnknownConnection.into()),
             _ => return Err(SendError::NotConnected),
         }
-        self.touch(id.index);
+        self.queue(id.index);
         Ok(())
     }
 
@@ -529,8 +529,15 @@ impl Endpoint {
         }
     }
 
-    /// A slot changed: the next flush looks whether it has something to send, and sets its deadline.
+    /// A slot changed: look at its deadline, and at the next flush whether it has something to send.
     pub(super) fn touch(&mut self, index: u32) {
+        let deadline = self.peer(index).map(|peer| peer.deadline(self.now, &self.config));
+        self.timers.set(index, deadline);
+        self.queue(index);
+    }
+
+    /// The same where a flush follows for certain, which sets the deadline: after each packet and each message.
+    pub(super) fn queue(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];
         if !core::mem::replace(&mut slot.queued, true) {
             self.ready.push_back(index);

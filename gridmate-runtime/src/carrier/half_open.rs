@@ -21,10 +21,15 @@ impl HalfOpen {
         Self { total: 0, places: HashMap::with_hasher(SeededState::new(key)) }
     }
 
-    /// Whether nobody at this address may begin another one now.
-    pub(super) fn is_full(&self, address: SocketAddr) -> bool {
+    /// Whether nobody may begin another one now.
+    pub(super) const fn is_full(&self) -> bool {
         self.total >= limits::HALF_OPEN
-            || self.places.get(&place(address)).is_some_and(|count| *count >= limits::HALF_OPEN_PER_ADDRESS)
+    }
+
+    /// Whether there are as many from this place as may be. Those who come now are to wait, not to be sent away: it takes each of
+    /// the others a round trip.
+    pub(super) fn is_crowded(&self, address: SocketAddr) -> bool {
+        self.places.get(&place(address)).is_some_and(|count| *count >= limits::HALF_OPEN_PER_ADDRESS)
     }
 
     /// Somebody at this address has begun.
@@ -75,12 +80,12 @@ mod tests {
     fn nothing_is_remembered_of_what_is_over() {
         let mut half_open = HalfOpen::new(7);
         for n in 0..limits::HALF_OPEN_PER_ADDRESS {
-            assert!(!half_open.is_full(at("10.0.0.1:1")), "{n}");
+            assert!(!half_open.is_crowded(at("10.0.0.1:1")), "{n}");
             half_open.begin(at("10.0.0.1:1"));
         }
-        assert!(half_open.is_full(at("10.0.0.1:2")) && !half_open.is_full(at("10.0.0.2:1")));
+        assert!(half_open.is_crowded(at("10.0.0.1:2")) && !half_open.is_crowded(at("10.0.0.2:1")));
         half_open.end(at("10.0.0.1:5"));
-        assert!(!half_open.is_full(at("10.0.0.1:2")));
+        assert!(!half_open.is_crowded(at("10.0.0.1:2")));
         (1..limits::HALF_OPEN_PER_ADDRESS).for_each(|_| half_open.end(at("10.0.0.1:1")));
         assert!(half_open.places.is_empty() && half_open.total == 0);
     }
