@@ -68,9 +68,10 @@ struct Line {
     offset: i128,
     /// Billionths.
     drift: i128,
-    /// The offset is right to within this at `as_of`, and by [`WANDER`] less at any other time, microseconds.
+    /// The offset is right to within this at `as_of`, microseconds, and by `wander` less at any other time, billionths.
     error: i128,
     as_of: i128,
+    wander: i128,
 }
 
 /// The time that is shown, from a moment on.
@@ -227,6 +228,8 @@ impl ClockFilter {
             drift,
             error: i128::MAX / 4,
             as_of: origin.at,
+            // Three standard errors of the drift: much while there is little to know it from.
+            wander: WANDER + 3 * (BILLION * BILLION * WEIGHT / xx).isqrt(),
         };
         line.error = self.samples.iter().map(|sample| line.error_by(sample)).min().unwrap_or(line.error);
         if self.samples.len() == SAMPLES {
@@ -260,12 +263,12 @@ impl Line {
 
     /// How wrong the line may be at the newest sample, by what another one says.
     fn error_by(&self, sample: &Sample) -> i128 {
-        let wander = (self.as_of - sample.at).abs() * WANDER / BILLION;
+        let wander = (self.as_of - sample.at).abs() * self.wander / BILLION;
         sample.delay / 2 + (self.offset_at(sample.at) - sample.offset).abs() + wander
     }
 
     fn error_at(&self, local: i128) -> i128 {
-        self.error + (local - self.as_of).abs() * WANDER / BILLION
+        self.error + (local - self.as_of).abs() * self.wander / BILLION
     }
 
     fn agrees(&self, sample: &Sample) -> bool {
@@ -355,6 +358,7 @@ mod tests {
         loss: f64,
         ask_at: u64,
         shown: Instant,
+        off: u64,
         worst: u64,
     }
 
@@ -374,6 +378,7 @@ mod tests {
                 loss: 0.0,
                 ask_at: 0,
                 shown: Instant::ZERO,
+                off: 0,
                 worst: 0,
             }
         }
@@ -405,8 +410,9 @@ mod tests {
             let shown = self.clock.now(self.local(time));
             assert!(shown >= self.shown, "time went back from {:?} to {shown:?}", self.shown);
             self.shown = shown;
+            self.off = shown.as_micros().abs_diff(time + REMOTE_START);
             if self.clock.synchronised() {
-                self.worst = self.worst.max(shown.as_micros().abs_diff(time + REMOTE_START));
+                self.worst = self.worst.max(self.off);
             }
         }
 
@@ -445,6 +451,32 @@ mod tests {
                 report(&format!("drift {drift} ppm, {way} us each way, jitter {jitter:?} us, 30 % loss"), worst);
             }
         }
+    }
+
+    #[test]
+    fn it_is_never_off_by_more_than_it_admits() {
+        let mut looks = 0;
+        for seed in 0..200 {
+            let mut rng = Rng::new(seed);
+            let drift = [-1_000, -500, 500, 1_000][usize::try_from(rng.below(4)).unwrap()];
+            let mut world = World { drift, way: 500, jitter: [200, 200], ..World::new(seed) };
+            // The way is never again what it was when nothing was known of the drift.
+            for _ in 0..1 + rng.below(12) {
+                world.exchange();
+                world.time = world.ask_at;
+            }
+            (world.way, world.jitter) = (5_000 + rng.below(20_000), [rng.below(50_000), rng.below(50_000)]);
+            for _ in 0..60 {
+                world.exchange();
+                if world.clock.synchronised() {
+                    looks += 1;
+                    let admitted = u64::try_from(world.clock.error_bound().as_micros()).unwrap();
+                    assert!(world.off <= admitted + 100, "seed {seed}: {}, not {admitted} us", world.off);
+                }
+                world.time = world.ask_at.max(world.time + 150_000);
+            }
+        }
+        assert!(looks > 5_000, "{looks}");
     }
 
     #[test]
