@@ -1,4 +1,5 @@
-//! One established connection: channels above, numbered packets below. What goes out is in [`transmit`](super::transmit).
+//! One established connection: channels above, numbered packets below. What goes out is in [`transmit`](super::transmit),
+//! and what becomes of it in [`recovery`](super::recovery).
 //!
 //! A received packet is first checked completely (number, tag, acknowledgement, every frame, every window) and only then acted
 //! on, so a packet either has its whole effect and is acknowledged, or has none. Acting goes in a fixed order:
@@ -15,7 +16,7 @@ use super::channel::{Channel, Channels};
 use super::channel_stats::Counters;
 use super::compress::Trial;
 use super::config::{CarrierConfig, ChannelId, ConnectionId};
-use super::congestion::{Acked, Bandwidth, Congestion, Lost, Pacer};
+use super::congestion::{Bandwidth, Congestion, Lost, Pacer};
 use super::error::{DisconnectReason, SendError};
 use super::events::{CarrierEvent, Shared};
 use super::follow::Questions;
@@ -28,9 +29,9 @@ use super::quality::Quality;
 use super::received::Received;
 use super::rtt::Rtt;
 use super::schedule::Turns;
-use super::sent::{Packet, Purpose, Record, Sent};
+use super::sent::Sent;
 use super::stats::{Cause, ConnectionStats, Totals};
-use super::telemetry::{PacketReceived, PacketSettled, PathMetrics};
+use super::telemetry::PacketReceived;
 use crate::limits;
 use crate::time::Instant;
 
@@ -64,12 +65,12 @@ pub(super) struct Connection {
     pub(super) marks: u16,
     marks_heard: u16,
     /// Resend timeouts in a row.
-    backoff: u32,
+    pub(super) backoff: u32,
     pub(super) acks: Acks,
     pub(super) last_received: Instant,
     pub(super) last_sent: Instant,
     /// When packets that later ones overtook count as lost.
-    loss_at: Option<Instant>,
+    pub(super) loss_at: Option<Instant>,
     pub(super) unreliable_queued: usize,
     pub(super) path: Path,
     pub(super) mtu: Mtu,
@@ -89,7 +90,7 @@ pub(super) struct Connection {
     /// When what was sent once is to be repeated at the latest.
     pub(super) repeat_at: Option<Instant>,
     pub(super) reassembly: Reassembly,
-    bandwidth: Bandwidth,
+    pub(super) bandwidth: Bandwidth,
     /// The group the next fragmented message gets.
     pub(super) groups: u64,
     pub(super) tokens: Tokens,
@@ -468,130 +469,5 @@ impl Connection {
             Item::Control(_) => {}
         }
         None
-    }
-
-    fn process_ack(
-        &mut self,
-        now: Instant,
-        newest: u64,
-        held: Duration,
-        ranges: impl Iterator<Item = Option<(u64, u64)>>,
-        shared: &mut Shared,
-    ) {
-        let mut progress = false;
-        self.sent.heard(newest);
-        for (index, (low, high)) in ranges.flatten().enumerate() {
-            if index == 0 {
-                self.received.confirm(low, high);
-            }
-            for number in self.sent.clamp(low, high) {
-                let Some(packet) = self.sent.acked(number) else { continue };
-                if number == newest {
-                    self.rtt.sample(now.saturating_since(packet.at), held);
-                }
-                progress = true;
-                let acked = Acked {
-                    bytes: packet.weight(),
-                    sent_at: packet.at,
-                    in_flight: self.sent.bytes(),
-                    app_limited: packet.app_limited,
-                    latest: self.rtt.latest(),
-                    smoothed: self.rtt.estimate(),
-                    least: self.rtt.least(),
-                };
-                self.congestion.on_acked(now, acked);
-                self.bandwidth.on_acked(now, acked);
-                self.settle(now, number, packet, true, shared);
-            }
-        }
-        if progress {
-            self.backoff = 0;
-            self.declare_lost(now, shared);
-            self.measured_path(now, shared);
-        }
-    }
-
-    /// Tells telemetry what is known of the path.
-    fn measured_path(&self, now: Instant, shared: &mut Shared) {
-        shared.watch.tell(|telemetry| {
-            let smoothed_rtt = self.rtt.smoothed();
-            let path = PathMetrics {
-                window: self.congestion.window(),
-                in_flight: self.sent.bytes(),
-                rate: self.congestion.rate(),
-                latest_rtt: smoothed_rtt.map(|_| self.rtt.latest()),
-                smoothed_rtt,
-                datagram: self.mtu.current(),
-            };
-            telemetry.path_measured(now, self.id, path);
-        });
-    }
-
-    fn declare_lost(&mut self, now: Instant, shared: &mut Shared) {
-        let (mut bytes, mut sent_at) = (0, None);
-        self.loss_at = loop {
-            match self.sent.lost(now, self.rtt.loss_delay()) {
-                Ok((number, packet)) => {
-                    if packet.purpose == Purpose::Data {
-                        bytes += packet.weight();
-                        sent_at = sent_at.max(Some(packet.at));
-                    }
-                    self.settle(now, number, packet, false, shared);
-                }
-                Err(next) => break next,
-            }
-        };
-        self.sent.trim();
-        if let Some(sent_at) = sent_at {
-            let in_flight = self.sent.bytes();
-            self.congestion.on_lost(now, Lost { bytes, sent_at, in_flight, persistent: false });
-            self.pacer.set_rate(now, self.congestion.rate());
-        }
-    }
-
-    /// Tells everything that was in a packet about its fate.
-    pub(super) fn settle(&mut self, now: Instant, number: u64, packet: Packet, arrived: bool, shared: &mut Shared) {
-        let Shared { pool, events, watch, .. } = shared;
-        let connection = self.id;
-        watch.tell(|telemetry| {
-            let settled = PacketSettled { number, bytes: usize::from(packet.size), sent_at: packet.at };
-            if arrived {
-                telemetry.packet_acked(now, connection, settled);
-            } else {
-                telemetry.packet_lost(now, connection, settled);
-            }
-        });
-        let (size, probe) = (usize::from(packet.size), packet.purpose == Purpose::Probe);
-        if arrived {
-            self.totals.packets_acked += 1;
-            self.mtu.on_acked(now, size, probe);
-        } else {
-            self.totals.packets_lost += u64::from(!probe);
-            self.mtu.on_lost(now, size, probe);
-        }
-        if !probe {
-            self.quality.settled(arrived);
-        }
-        for place in packet.first_record..packet.first_record + u64::from(packet.records) {
-            let (channel, first, count, halves) = match self.sent.record(place) {
-                Some(Record::Segments { channel, count, first }) => (channel, first, count, 0b11),
-                Some(Record::Half { channel, half, sequence }) => (channel, sequence, 1, 1 << half),
-                Some(Record::Token { place }) => {
-                    if let Some((token, delivered)) = self.tokens.settle(place, arrived) {
-                        events.push(CarrierEvent::Receipt { connection, token, delivered });
-                    }
-                    continue;
-                }
-                None => continue,
-            };
-            let Some(Channel::Reliable(reliable)) = self.channels.get_mut(channel) else { continue };
-            if arrived {
-                let receipt = |token| events.push(CarrierEvent::Receipt { connection, token, delivered: true });
-                reliable.0.acked(first, count, halves, pool, receipt);
-            } else {
-                reliable.0.lost(first, count, halves);
-            }
-            self.channels.update(channel);
-        }
     }
 }

@@ -88,6 +88,7 @@ mod peer;
 mod pool;
 mod quality;
 mod received;
+mod recovery;
 mod rtt;
 mod schedule;
 mod secret;
