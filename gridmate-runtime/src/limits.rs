@@ -169,7 +169,7 @@ pub const CHANNELS: usize = 256;
 /// Connections per endpoint, established or being established, count.
 pub const CONNECTIONS: usize = 16_384;
 
-/// What a joining program may say of itself (a name, and perhaps a claim), bytes. A hello is as long in any case.
+/// What a joining program may say of itself (a name, what it has to show, and perhaps a claim), bytes. A hello is as long in any case.
 pub const HELLO_BYTES: usize = 1_024;
 
 /// What a joiner claims to have in common with the host, bytes, if it has the longest name and nothing to show: one for each chunk type,

@@ -165,8 +165,8 @@ impl Endpoint {
     }
 
     /// Asks a joiner that [`Incoming`](super::CarrierEvent::Incoming) announced for patience: the program needs longer to decide, up to
-    /// [`CarrierConfig::pending_timeout`](super::CarrierConfig::pending_timeout) from now. The joiner's own timeout starts anew with each word it hears. Does nothing when
-    /// it is not waiting any more.
+    /// [`CarrierConfig::pending_timeout`](super::CarrierConfig::pending_timeout) from now. The joiner's own timeout starts anew with
+    /// each word it hears. Does nothing when it is not waiting any more.
     pub fn defer(&mut self, now: Instant, id: ConnectionId) {
         let now = self.advance(now);
         let until = now + self.config.pending_timeout;

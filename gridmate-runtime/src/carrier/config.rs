@@ -33,7 +33,8 @@ pub struct CarrierConfig {
     /// A ping is sent when nothing else was for this long. Keep it well below the peer's `timeout`.
     pub keep_alive: Duration,
     /// How long a packet may go without being acknowledged when nothing goes the other way. More than
-    /// [`limits::ACK_DELAY_MILLIS`] counts as that: the peer's resend timer allows for no more. The acknowledgement comes sooner after a gap, after [`limits::ACK_EVERY`] packets, and when the sender asks for it.
+    /// [`limits::ACK_DELAY_MILLIS`] counts as that: the peer's resend timer allows for no more. The acknowledgement comes sooner
+    /// after a gap, after [`limits::ACK_EVERY`] packets, and when the sender asks for it.
     pub ack_delay: Duration,
     /// How long an unreliable message may wait for the network to take it. One that is older is dropped, and its receipt says so:
     /// what a congested link needs is less, not later.

@@ -1,8 +1,9 @@
 //! What goes out: one packet at a time, of whatever is most urgent.
 //!
-//! A challenge to an address that may be the peer's or the answer to one from there, a probe for larger datagrams, or a packet of frames. Frames go when the
-//! congestion window and the pacer let them; acknowledgements, pings and the carrier's own words always may. A packet that turns
-//! out to hold a single message is written without the frame around it, and one that gets shorter by it is compressed, frames and all.
+//! A challenge to an address that may be the peer's or the answer to one from there, a probe for larger datagrams, or a packet of
+//! frames. Frames go when the congestion window and the pacer let them; acknowledgements, pings and the carrier's own words always
+//! may. A packet that turns out to hold a single message is written without the frame around it, and one that gets shorter by it
+//! is compressed, frames and all.
 //!
 //! On a link that has lost packets lately, what is short, reliable and new is sent once more without waiting for news of it: with
 //! the next packet that has room for it, or alone after half a round trip. That takes a part of the window that nothing else
