@@ -10,6 +10,8 @@ use crate::gridmate::{Exact, Gridmate, Quantised};
 use crate::measure::{self, Effort, Entrant, Size};
 use crate::memory;
 use crate::model::{Body, Motion};
+use crate::naia::Naia;
+use crate::replicon::Replicon;
 use crate::rig::Rig;
 
 /// Of one case, what it does.
@@ -58,6 +60,14 @@ fn gridmate_quantised(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
     Box::new(Gridmate::<Quantised>::in_memory(bodies, clients, CongestionConfig::Unlimited))
 }
 
+fn replicon(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
+    Box::new(Replicon::new(bodies, clients))
+}
+
+fn naia(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
+    Box::new(Naia::new(bodies, clients))
+}
+
 fn floor(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
     Box::new(Floor::new(bodies, clients))
 }
@@ -90,24 +100,46 @@ pub fn run(effort: Effort, wanted: impl Fn(&str) -> bool, lib: impl Fn(&str) -> 
     }
 }
 
+/// Entities up to which naia takes part: its time grows faster than their number, and ten times as many are minutes.
+const NAIA: usize = 100;
+
 fn entrants(kind: &Kind) -> Vec<Entrant> {
     use Motion::{OneOfThree, Random, Smooth};
-    match kind {
+    let mut entrants = match kind {
         Kind::Active(_) => vec![
             entrant("gridmate", Smooth, gridmate),
             entrant("gridmate", Random, gridmate),
             entrant("gridmate_udp", Smooth, gridmate_udp),
+            entrant("bevy_replicon", Smooth, replicon),
             entrant("floor", Smooth, floor),
             entrant("floor", Random, floor),
         ],
         Kind::OneOfThree(_) => {
-            vec![entrant("gridmate", OneOfThree, gridmate), entrant("floor", OneOfThree, floor)]
+            vec![
+                entrant("gridmate", OneOfThree, gridmate),
+                entrant("bevy_replicon", OneOfThree, replicon),
+                entrant("floor", OneOfThree, floor),
+            ]
         }
         Kind::Quantised(_) => {
             vec![entrant("gridmate", Smooth, gridmate_quantised), entrant("gridmate", Random, gridmate_quantised)]
         }
-        Kind::Idle(_) => vec![entrant("gridmate", Smooth, gridmate), entrant("gridmate_udp", Smooth, gridmate_udp)],
-        Kind::Join(_) => vec![entrant("gridmate", Smooth, gridmate), entrant("gridmate_paced", Smooth, gridmate_paced)],
+        Kind::Idle(_) => vec![
+            entrant("gridmate", Smooth, gridmate),
+            entrant("gridmate_udp", Smooth, gridmate_udp),
+            entrant("bevy_replicon", Smooth, replicon),
+        ],
+        Kind::Join(_) => vec![
+            entrant("gridmate", Smooth, gridmate),
+            entrant("gridmate_paced", Smooth, gridmate_paced),
+            entrant("bevy_replicon", Smooth, replicon),
+        ],
         Kind::Memory(_) => Vec::new(),
+    };
+    if let Kind::Active(size) | Kind::Idle(size) = kind
+        && size.entities <= NAIA
+    {
+        entrants.push(entrant("naia", Smooth, naia));
     }
+    entrants
 }

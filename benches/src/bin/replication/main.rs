@@ -15,7 +15,9 @@ mod gridmate;
 mod measure;
 mod memory;
 mod model;
+mod naia;
 mod relay;
+mod replicon;
 mod rig;
 
 use std::process::ExitCode;

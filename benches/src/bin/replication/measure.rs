@@ -76,10 +76,12 @@ impl Cost {
         (0..count).for_each(|_| rig.serve());
         self.server += start.elapsed();
         self.server_allocations += allocations() - allocated;
+        rig.carry();
         let (allocated, start) = (allocations(), ThreadTime::now());
         (0..count).for_each(|_| (0..rig.clients()).for_each(|client| rig.follow(client)));
         self.clients += start.elapsed();
         self.client_allocations += allocations() - allocated;
+        rig.carry();
     }
 }
 

@@ -12,6 +12,8 @@ pub trait Rig {
     fn serve(&mut self);
     /// One tick of a client.
     fn follow(&mut self, client: usize);
+    /// Takes messages to the other side, of libraries that leave that to others. Nobody's time.
+    fn carry(&mut self) {}
     /// How many clients there are.
     fn clients(&self) -> usize;
     /// One more client. It is there when it says so, some ticks later.
