@@ -228,7 +228,7 @@ pub const UNACKED_SPAN: u64 = 16_384;
 pub const MESSAGE_OVERHEAD: usize = 64;
 
 /// Unreliable bytes worth queueing per flush while the link keeps up, per connection, bytes.
-pub const STATE_BYTES: usize = 64 << 10;
+pub const STATE_BYTES: usize = 256 << 10;
 
 /// Unacknowledged packets above which no more state is worth queueing, per connection, count.
 pub const STATE_IN_FLIGHT: usize = 1_024;

@@ -34,6 +34,9 @@ const AT_MOST: [(&str, &str, f64); 20] = [
     ("memory_R100000_N100", "most_mib", 1_024.0),
 ];
 
+/// Of what is written in a tick, everyone has everything at its end: else the figures of that tick are of less.
+const CURRENT: [&str; 2] = ["current", "current_random"];
+
 /// Metric of one case beside the same of another, and the most of it.
 const GROWTH: [(&str, &str, &str, f64); 3] = [
     // Linear, with an eighth for caches.
@@ -57,6 +60,13 @@ pub fn print(cases: &[Case]) {
             && let Some(ratio) = large.ratio(small, metric)
         {
             bar(&format!("{many}_{metric}_beside_{few}"), ratio, most, ratio <= most);
+        }
+    }
+    for case in cases {
+        for metric in CURRENT {
+            if let Some(value) = case.row("gridmate").and_then(|ours| ours.median(metric)) {
+                bar(&format!("{}_{metric}", case.name), value, 1.0, value >= 1.0);
+            }
         }
     }
     for (name, metric, most) in AT_MOST {
