@@ -7,6 +7,7 @@ use smallvec::SmallVec;
 
 use super::entry::{ChunkRef, Entry};
 use super::in_flight::{InFlight, Sent};
+use super::lanes::{Lanes, Usual};
 use super::message::{Message, Modelled, Packed};
 use super::owed::{Owed, Target};
 use super::profile::{PeerProfile, share};
@@ -60,6 +61,8 @@ pub(super) struct Encoder {
     pub(super) recorder: Recorder,
     modelled: bool,
     by_place: Vec<Encodings>,
+    /// Of those that are bits, where what most peers are sent is.
+    lanes: Lanes,
     /// Encodings made and not yet counted; places and sizes of those that are too large.
     made: u64,
     oversized: Vec<(usize, usize)>,
@@ -112,6 +115,7 @@ impl Encoder {
         self.generation += 1;
         self.arena.clear();
         self.recorder.clear();
+        self.lanes.start_tick();
         if self.by_place.len() < places {
             self.by_place.resize(places, Encodings::default());
         }
@@ -136,12 +140,22 @@ impl Encoder {
         };
         encodings.list.push(body);
         self.made += 1;
+        if !self.modelled && hands_out(asked, &body) {
+            self.arena.finish();
+            self.lanes.note(asked.basis, place, tick, body.start, body.length);
+        }
         if body.oversized {
             self.oversized.push((place, body.length / 8));
             return None;
         }
         Some(body)
     }
+}
+
+/// Whether a body is what any peer on that basis gets, against what it asked for.
+fn hands_out(asked: Asked, body: &Encoding) -> bool {
+    let Asked { basis, hidden, profile } = asked;
+    hidden == 0 && profile == 0 && !body.oversized && basis.base != 0 && basis == body.basis
 }
 
 /// All chunks there are, and what is shared of them with those that an encoding is for.
@@ -261,7 +275,8 @@ impl ReplicaManager {
         let several = levels.len() > 1;
         let profile = peer.profile.clone();
         let stores = Stores { all: stores, profile: profile.as_deref() };
-        let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, records: 0 };
+        let usual = if profile.is_none() { encoder.lanes.usual(header) } else { Usual::default() };
+        let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, usual, records: 0 };
         out.clear();
         if let Some(mut writer) = pass.encoder.writer.take() {
             let Peer { owed, in_flight, company, .. } = &mut *peer;
@@ -329,6 +344,7 @@ struct Pass<'a> {
     entries: &'a [Entry],
     stores: Stores<'a>,
     encoder: &'a mut Encoder,
+    usual: Usual,
     records: u64,
 }
 
@@ -430,6 +446,12 @@ impl Pass<'_> {
                 if level.is_some_and(|level| level != self.entries[place].priority) {
                     continue;
                 }
+                if let Some(fits) = self.copy(message, place, owed, in_flight) {
+                    if fits {
+                        continue;
+                    }
+                    return Err(place);
+                }
                 match self.state(message, place, owed) {
                     State::Record(kind, body, sent) => {
                         message.record(self.entries[place].id, kind, &body, self.encoder);
@@ -442,6 +464,29 @@ impl Pass<'_> {
             }
         }
         Ok(())
+    }
+
+    /// The usual record, if it is one and the bits are there; and whether there was room for it.
+    #[inline]
+    fn copy(
+        &mut self,
+        message: &mut impl Message,
+        place: usize,
+        owed: &mut Owed,
+        in_flight: &mut InFlight,
+    ) -> Option<bool> {
+        let (header, entry, target) = (message.header(), &self.entries[place], &mut owed.targets[place]);
+        let body = self.encoder.lanes.find(self.usual, header, place, entry, target)?;
+        if !message.copy(entry.id, body, self.encoder) {
+            return Some(false);
+        }
+        let Basis { base, past, .. } = header.common;
+        target.kept = target.kept.max(if past == 0 { base } else { past });
+        target.sent = header.tick;
+        #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
+        let sent = Sent::State { place: place as u32, version: header.tick, again: false };
+        self.wrote(place, sent, owed, in_flight);
+        Some(true)
     }
 
     /// What to say of a place that is pending.

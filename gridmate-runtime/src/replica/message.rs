@@ -4,6 +4,7 @@
 //! goes in; how it is said is here.
 
 use super::expected::Expected;
+use super::lanes::Copied;
 use super::marshal::{Encoder, Encoding};
 use super::record::{Cursor, Header, Kind};
 use crate::ids::{MemberId, ReplicaId};
@@ -22,6 +23,10 @@ pub(super) trait Message {
     fn fits(&self, body: &Encoding, encoder: &Encoder) -> bool;
     fn destroy(&mut self, id: ReplicaId, after_rpcs: Option<u32>);
     fn record(&mut self, id: ReplicaId, kind: Kind, body: &Encoding, encoder: &mut Encoder);
+    /// Adds a record against the common basis whose bits are at hand, if it fits. Only bits are: under models it never does.
+    fn copy(&mut self, _id: ReplicaId, _body: Copied, _encoder: &Encoder) -> bool {
+        false
+    }
 }
 
 /// Bits, appended to bits.
@@ -68,6 +73,24 @@ impl Message for Packed<'_> {
         kind.write(self.header, self.w);
         self.w.append(&encoder.arena.finish()[body.start..], body.length);
         self.any = true;
+    }
+
+    #[inline]
+    fn copy(&mut self, id: ReplicaId, body: Copied, encoder: &Encoder) -> bool {
+        let length = body.length as usize;
+        if self.any && self.w.len() + RECORD_HEAD_BITS + length > self.max_bits {
+            return false;
+        }
+        self.any = true;
+        // "The next serial" and "the common basis" are a one each.
+        let head = if self.cursor.advance(id) {
+            (0b11, 2)
+        } else {
+            self.cursor.write(id, self.w);
+            (0b1, 1)
+        };
+        self.w.append_behind(head, &encoder.arena.finished()[body.start as usize..], length);
+        true
     }
 }
 

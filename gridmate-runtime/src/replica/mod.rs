@@ -33,6 +33,7 @@ mod guard;
 mod hold;
 mod in_flight;
 mod index;
+mod lanes;
 mod marshal;
 mod message;
 mod owed;

@@ -93,6 +93,16 @@ impl Header {
 impl Cursor {
     pub(super) const START: Self = Self(ReplicaId { creator: MemberId::NONE, serial: 0 });
 
+    /// Goes on to `id` if that is what a single one says.
+    #[inline]
+    pub(super) fn advance(&mut self, id: ReplicaId) -> bool {
+        let next = id.creator == self.0.creator && id.serial == self.0.serial.wrapping_add(1);
+        if next {
+            self.0 = id;
+        }
+        next
+    }
+
     #[inline]
     pub(super) fn write(&mut self, id: ReplicaId, w: &mut BitWriter) {
         if id.creator == self.0.creator {

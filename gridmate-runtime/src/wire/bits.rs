@@ -116,21 +116,47 @@ impl BitWriter {
     /// When `source` holds fewer than `count` bits.
     #[inline(always)]
     pub fn append(&mut self, source: &[u8], count: usize) {
-        let (words, rest) = source[..count.div_ceil(8)].as_chunks::<8>();
+        let (words, rest) = source.as_chunks::<8>();
         let mut left = count;
         for word in words {
+            if left == 0 {
+                return;
+            }
             let take = left.min(64);
-            let value = u64::from_le_bytes(*word);
             #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
-            self.bits(if take == 64 { value } else { value & ((1 << take) - 1) }, take as u32);
+            self.bits(u64::from_le_bytes(*word) & low_mask(take as u32), take as u32);
             left -= take;
         }
         if left > 0 {
             let mut word = [0; 8];
+            let rest = &rest[..left.div_ceil(8)];
             word[..rest.len()].copy_from_slice(rest);
             #[expect(clippy::cast_possible_truncation, reason = "fewer than 64")]
-            self.bits(u64::from_le_bytes(word) & ((1 << left) - 1), left as u32);
+            self.bits(u64::from_le_bytes(word) & low_mask(left as u32), left as u32);
         }
+    }
+
+    /// As [`append`](Self::append), behind a head of a few bits: both at once, where that is possible.
+    #[inline(always)]
+    pub(crate) fn append_behind(&mut self, head: (u64, u32), source: &[u8], count: usize) {
+        let (value, bits) = head;
+        if let Some(word) = source.first_chunk::<8>()
+            && count + bits as usize <= 64
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
+            let count = count as u32;
+            self.bits(value | (u64::from_le_bytes(*word) & low_mask(count)) << bits, count + bits);
+        } else {
+            self.bits(value, bits);
+            self.append(source, count);
+        }
+    }
+
+    /// The bytes written so far, of what ends at one: see [`finish`](Self::finish).
+    #[inline(always)]
+    pub(crate) fn finished(&self) -> &[u8] {
+        debug_assert!(self.filled == 0, "there are bits behind the last byte");
+        &self.bytes
     }
 
     /// Bits written so far.
