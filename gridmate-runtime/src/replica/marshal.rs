@@ -140,9 +140,11 @@ impl Encoder {
         };
         encodings.list.push(body);
         self.made += 1;
-        if !self.modelled && hands_out(asked, &body) {
-            self.arena.finish();
-            self.lanes.note(asked.basis, place, tick, body.start, body.length);
+        if !self.modelled {
+            self.arena.finish(); // As lanes want it.
+            if hands_out(asked, &body) {
+                self.lanes.note(asked.basis, place, tick, body.start, body.length);
+            }
         }
         if body.oversized {
             self.oversized.push((place, body.length / 8));
@@ -193,6 +195,7 @@ pub(super) fn trial(
     } else {
         let body = encode(arena, asked, entry, tick, stores);
         arena.rewind(body.start);
+        arena.finish();
         body.length
     }
 }
@@ -439,6 +442,7 @@ impl Pass<'_> {
             if i == places.end / BITS {
                 left &= !(usize::MAX << (places.end % BITS));
             }
+            let mut said = 0;
             while left != 0 {
                 let bit = left & left.wrapping_neg();
                 left ^= bit;
@@ -446,27 +450,39 @@ impl Pass<'_> {
                 if level.is_some_and(|level| level != self.entries[place].priority) {
                     continue;
                 }
-                if let Some(fits) = self.copy(message, place, owed, in_flight) {
-                    if fits {
-                        continue;
+                let fits = match self.copy(message, place, owed, in_flight) {
+                    Some(true) => {
+                        said |= bit;
+                        true
                     }
+                    Some(false) => false,
+                    None => match self.state(message, place, owed) {
+                        State::Record(kind, body, sent) => {
+                            message.record(self.entries[place].id, kind, &body, self.encoder);
+                            self.wrote(place, sent, owed, in_flight);
+                            true
+                        }
+                        State::Nothing => {
+                            owed.pending.as_raw_mut_slice()[i] ^= bit;
+                            true
+                        }
+                        State::Later => true,
+                        State::Full => false,
+                    },
+                };
+                if !fits {
+                    owed.pending.as_raw_mut_slice()[i] &= !said;
                     return Err(place);
                 }
-                match self.state(message, place, owed) {
-                    State::Record(kind, body, sent) => {
-                        message.record(self.entries[place].id, kind, &body, self.encoder);
-                        self.wrote(place, sent, owed, in_flight);
-                    }
-                    State::Nothing => owed.pending.as_raw_mut_slice()[i] ^= bit,
-                    State::Later => {}
-                    State::Full => return Err(place),
-                }
+            }
+            if said != 0 {
+                owed.pending.as_raw_mut_slice()[i] &= !said;
             }
         }
         Ok(())
     }
 
-    /// The usual record, if it is one and the bits are there; and whether there was room for it.
+    /// Writes the usual record, if it is one and the bits are there. Whether there was room for it; if so, it is not pending any more.
     #[inline]
     fn copy(
         &mut self,
@@ -484,8 +500,8 @@ impl Pass<'_> {
         target.kept = target.kept.max(if past == 0 { base } else { past });
         target.sent = header.tick;
         #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
-        let sent = Sent::State { place: place as u32, version: header.tick, again: false };
-        self.wrote(place, sent, owed, in_flight);
+        in_flight.record(Sent::State { place: place as u32, version: header.tick, again: false });
+        self.records += 1;
         Some(true)
     }
 

@@ -123,6 +123,8 @@ pub struct ReplicaManager {
     reading: Option<Reading>,
     /// Places whose version is the current tick.
     changed: Vec<u32>,
+    /// The same, a bit for each place.
+    marks: Vec<usize>,
     /// Places that changed by what a peer sent, to be passed on in this tick.
     relayed: Vec<u32>,
     /// Counts passes over the calls of a peer.
@@ -204,6 +206,7 @@ impl ReplicaManager {
             reach: Reach::default(),
             reading: modelled.then(Reading::default),
             changed: Vec::new(),
+            marks: Vec::new(),
             relayed: Vec::new(),
             pass: 0,
             hopeless: Vec::new(),

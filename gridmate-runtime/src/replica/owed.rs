@@ -116,6 +116,14 @@ impl Owed {
         self.has_pending = true;
     }
 
+    /// The same of all places with a bit in `marks`.
+    pub(super) fn set_all_pending(&mut self, marks: &[usize]) {
+        for (pending, marks) in self.pending.as_raw_mut_slice().iter_mut().zip(marks) {
+            *pending |= marks;
+        }
+        self.has_pending |= marks.iter().any(|marks| *marks != 0);
+    }
+
     pub(super) fn has_tombs(&self) -> bool {
         !self.tomb_queue.is_empty()
     }

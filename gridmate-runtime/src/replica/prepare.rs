@@ -55,14 +55,27 @@ impl ReplicaManager {
     }
 
     fn mark_pending(&mut self) {
+        const BITS: usize = usize::BITS as usize;
         if self.changed.is_empty() {
             return;
         }
+        let Self { entries, changed, marks, .. } = self;
+        let goes_out = |place: &u32| entries[*place as usize].live && !entries[*place as usize].dying;
+        marks.clear();
+        marks.resize(entries.len().div_ceil(BITS), 0);
+        // Of few changes among many replicas most words would be empty.
+        let few = changed.len() < marks.len();
+        for &place in changed.iter().filter(|place| goes_out(place)) {
+            marks[place as usize / BITS] |= 1 << (place as usize % BITS);
+        }
         for (peer_id, peer) in (0..).zip(&mut self.peers) {
             let Some(peer) = peer else { continue };
-            for &place in &self.changed {
-                let entry = &self.entries[place as usize];
-                if entry.live && !entry.dying && entry.upstream != Some(PeerId(peer_id)) {
+            if peer.proxies == 0 && !few {
+                peer.owed.set_all_pending(marks);
+                continue;
+            }
+            for &place in changed.iter().filter(|place| goes_out(place)) {
+                if entries[place as usize].upstream != Some(PeerId(peer_id)) {
                     peer.owed.set_pending(place);
                 }
             }

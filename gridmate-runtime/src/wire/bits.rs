@@ -117,22 +117,15 @@ impl BitWriter {
     #[inline(always)]
     pub fn append(&mut self, source: &[u8], count: usize) {
         let (words, rest) = source.as_chunks::<8>();
-        let mut left = count;
-        for word in words {
-            if left == 0 {
-                return;
-            }
-            let take = left.min(64);
-            #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
-            self.bits(u64::from_le_bytes(*word) & low_mask(take as u32), take as u32);
-            left -= take;
+        let (whole, left) = (count / 64, count % 64);
+        for word in &words[..whole] {
+            self.bits(u64::from_le_bytes(*word), 64);
         }
         if left > 0 {
-            let mut word = [0; 8];
-            let rest = &rest[..left.div_ceil(8)];
-            word[..rest.len()].copy_from_slice(rest);
+            let word =
+                words.get(whole).map_or_else(|| tail(&rest[..left.div_ceil(8)]), |word| u64::from_le_bytes(*word));
             #[expect(clippy::cast_possible_truncation, reason = "fewer than 64")]
-            self.bits(u64::from_le_bytes(word) & low_mask(left as u32), left as u32);
+            self.bits(word & lowest(left as u32), left as u32);
         }
     }
 
@@ -141,11 +134,11 @@ impl BitWriter {
     pub(crate) fn append_behind(&mut self, head: (u64, u32), source: &[u8], count: usize) {
         let (value, bits) = head;
         if let Some(word) = source.first_chunk::<8>()
-            && count + bits as usize <= 64
+            && count + bits as usize <= 63
         {
-            #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
+            #[expect(clippy::cast_possible_truncation, reason = "fewer than 64")]
             let count = count as u32;
-            self.bits(value | (u64::from_le_bytes(*word) & low_mask(count)) << bits, count + bits);
+            self.bits(value | (u64::from_le_bytes(*word) & lowest(count)) << bits, count + bits);
         } else {
             self.bits(value, bits);
             self.append(source, count);
@@ -249,6 +242,12 @@ impl BitWriter {
 #[inline(always)]
 pub(super) const fn behind(value: u64, count: u32) -> u64 {
     value >> 1 >> (count - 1)
+}
+
+/// A mask of the lowest `count` bits, fewer than 64.
+#[inline(always)]
+const fn lowest(count: u32) -> u64 {
+    u64::MAX >> 1 >> (63 - count)
 }
 
 /// The bytes that are left when all whole words of `bytes` are gone, at least one; the first is the lowest.
