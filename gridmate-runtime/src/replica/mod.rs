@@ -17,7 +17,7 @@
 //! next. `timeline` knows which tick of a peer that moment was.
 //!
 //! State is repeated from its newest values until a message that carried it is acknowledged; the acknowledged version is the
-//! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding. `record` has the
+//! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding; `lanes` has the usual ones at hand. `record` has the
 //! bits, `target` the bookkeeping per peer; `audience` and `profile` say what a peer may have of a replica, and what its program
 //! knows of it.
 
