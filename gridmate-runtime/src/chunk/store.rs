@@ -15,7 +15,7 @@ use super::history::{History, Spare};
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
-use crate::wire::{Ahead, BitReader, Change, Past, WireError};
+use crate::wire::{Ahead, BitReader, BitWriter, Change, Past, WireError};
 
 /// A [`TypedStore`] with its type forgotten: one dynamic call per chunk and phase, none per dataset.
 pub(crate) trait ChunkStore: Send + Sync {
@@ -42,6 +42,11 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn encode_hidden(&self, basis: Basis, version: u32, share: Share, out: Out<'_>);
     /// Whether the current snapshot differs from the one in force at version `base`.
     fn differs(&self, slot: u32, base: u32) -> bool;
+
+    /// Writes what the value is now, against the defaults, whether captured yet or not.
+    fn save(&self, slot: u32, w: &mut BitWriter);
+    /// Makes a chunk of what [`save`](Self::save) wrote, touched, for the replica at index `replica`.
+    fn restore(&mut self, replica: u32, r: &mut BitReader<'_>) -> Result<u32, WireError>;
 
     /// Whether some peers may not have every chunk of the type.
     fn selective(&self) -> bool;
@@ -449,6 +454,19 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             Some(base) => *base != s.current,
             None => true,
         }
+    }
+
+    fn save(&self, slot: u32, w: &mut BitWriter) {
+        let now = self.slots[slot as usize].value.snapshot();
+        T::encode(Change::new(&now, &self.defaults), w);
+    }
+
+    fn restore(&mut self, replica: u32, r: &mut BitReader<'_>) -> Result<u32, WireError> {
+        self.scratch.clone_from(&self.defaults);
+        T::decode(&mut self.scratch, Past::UNKNOWN, r)?;
+        let mut value = T::default();
+        value.apply(&self.scratch, &self.defaults);
+        Ok(self.insert(value, replica))
     }
 
     fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError> {

@@ -19,6 +19,7 @@ mod event;
 mod inbox;
 mod message;
 mod relay;
+mod saved;
 mod stats;
 
 use core::time::Duration;
