@@ -31,7 +31,8 @@ fn session(seed: u64) -> Mesh {
     for node in 0..3 {
         for _ in 0..rng.below(5) + 1 {
             let position = (rng.below(10_000) as f32 - 5_000.0) / 100.0;
-            let mover = Mover { position, energy: rng.below(9) as u32, label: "m".repeat(rng.below(4) as usize), local: 1 };
+            let mover =
+                Mover { position, energy: rng.below(9) as u32, label: "m".repeat(rng.below(4) as usize), local: 1 };
             let replicas = &mut mesh.managers[node];
             let id = replicas.add(mover.clone()).unwrap();
             let guard = Guard { x: position, posts: vec![1, 2], watches: id.into(), asleep: true };
@@ -168,8 +169,7 @@ fn only_a_host_who_is_alone_restores() {
     let node = |registry| Node::host(network.bind_any().unwrap(), NodeConfig::new(registry)).unwrap();
     let saved = session(5).managers[0].save();
     let mut host = node(registry());
-    let mut client =
-        Node::join(network.bind_any().unwrap(), host.local_addr(), NodeConfig::new(registry())).unwrap();
+    let mut client = Node::join(network.bind_any().unwrap(), host.local_addr(), NodeConfig::new(registry())).unwrap();
     assert_eq!(client.restore(&saved), Err(RestoreError::NotAlone));
     host.restore(&saved).unwrap();
     for frame in 0..20 {

@@ -67,7 +67,9 @@ fn tape(seed: u64, coder: Coder, node: usize, ticks: u32, key_every: Duration) -
                     mover.position += (rng.below(200) as f32 - 100.0) / 100.0;
                     mover.energy = tick / 16;
                 }
-                if rng.below(8) == 0 && let Ok(mut journal) = replicas.primary_mut::<Journal>(*id) {
+                if rng.below(8) == 0
+                    && let Ok(mut journal) = replicas.primary_mut::<Journal>(*id)
+                {
                     journal.version += 1;
                     journal.rpcs().note(tick).unwrap();
                 }

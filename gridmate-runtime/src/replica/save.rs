@@ -185,7 +185,8 @@ impl ReplicaManager {
         }
         let rest = &rest[..rest.len() - crc.len()];
         let (len, rest) = rest.split_first_chunk::<4>().ok_or(WireError::UnexpectedEnd)?;
-        let (schema, body) = rest.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or(WireError::UnexpectedEnd)?;
+        let (schema, body) =
+            rest.split_at_checked(u32::from_le_bytes(*len) as usize).ok_or(WireError::UnexpectedEnd)?;
         let schema = core::str::from_utf8(schema).map_err(|_| WireError::Invalid)?;
         let there = Snapshot::from_json(schema).map_err(|_| WireError::Invalid)?;
         let here = self.registry.snapshot();

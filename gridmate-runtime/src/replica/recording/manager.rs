@@ -1,8 +1,8 @@
 //! What a manager does for recorders and players, and for nobody else.
 
+use crate::replica::ReplicaManager;
 use crate::replica::owed::Owed;
 use crate::replica::target::{Peer, PeerId};
-use crate::replica::ReplicaManager;
 use crate::time::Instant;
 
 impl ReplicaManager {
