@@ -31,8 +31,12 @@ fn session(seed: u64) -> Mesh {
     for node in 0..3 {
         for _ in 0..rng.below(5) + 1 {
             let position = (rng.below(10_000) as f32 - 5_000.0) / 100.0;
-            let mover =
-                Mover { position, energy: rng.below(9) as u32, label: "m".repeat(rng.below(4) as usize), local: 1 };
+            let mover = Mover {
+                position,
+                energy: u32::try_from(rng.below(9)).unwrap(),
+                label: "m".repeat([0, 1, 3][node]),
+                local: 1,
+            };
             let replicas = &mut mesh.managers[node];
             let id = replicas.add(mover.clone()).unwrap();
             let guard = Guard { x: position, posts: vec![1, 2], watches: id.into(), asleep: true };

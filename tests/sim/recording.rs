@@ -50,11 +50,11 @@ fn tape(seed: u64, coder: Coder, node: usize, ticks: u32, key_every: Duration) -
             match rng.below(8) {
                 0 if mine.len() < 12 => mine.push(replicas.add(Journal::default()).unwrap()),
                 1 if mine.len() < 12 => {
-                    let secret = Secret { word: rng.below(100) as u32 };
+                    let secret = Secret { word: tick + 1 };
                     mine.push(replicas.spawn().with(secret).with(Mover::default()).add().unwrap());
                 }
                 2 if mine.len() > 4 => {
-                    let id = mine.swap_remove(rng.below(mine.len() as u64) as usize);
+                    let id = mine.swap_remove(below(&mut rng, mine.len()));
                     if let Ok(mut journal) = replicas.primary_mut::<Journal>(id) {
                         journal.rpcs().note(777).unwrap();
                     }
@@ -86,6 +86,10 @@ fn tape(seed: u64, coder: Coder, node: usize, ticks: u32, key_every: Duration) -
     taped
 }
 
+fn below(rng: &mut Rng, count: usize) -> usize {
+    usize::try_from(rng.below(count as u64)).unwrap()
+}
+
 #[test]
 fn every_tick_is_shown_as_it_was() {
     for (seed, coder) in (0..12).flat_map(|seed| [(seed, Coder::Packed), (seed, Coder::Entropy)]) {
@@ -111,11 +115,11 @@ fn any_moment_can_be_gone_to() {
         let mut player = Player::open(registry(coder), taped.recording).unwrap();
         let mut rng = Rng::new(seed);
         for _ in 0..40 {
-            let tick = rng.below(300) as usize;
+            let tick = below(&mut rng, 300);
             player.seek(TICK * u32::try_from(tick).unwrap()).unwrap();
             assert_eq!(player.replicas_ref().digest(), taped.digests[tick], "seed {seed}, tick {tick}");
             // On from there, at some speed.
-            let ahead = (rng.below(30) as usize).min(299 - tick);
+            let ahead = below(&mut rng, 30).min(299 - tick);
             player.advance(TICK * u32::try_from(ahead).unwrap()).unwrap();
             assert_eq!(player.replicas_ref().digest(), taped.digests[tick + ahead], "seed {seed}, tick {tick}");
         }
@@ -148,7 +152,7 @@ fn damage_is_found() {
     let mut rng = Rng::new(1);
     for _ in 0..300 {
         let mut damaged = taped.recording.clone();
-        let at = rng.below(damaged.len() as u64) as usize;
+        let at = below(&mut rng, damaged.len());
         damaged[at] ^= 1 << rng.below(8);
         match Player::open(registry(Coder::Packed), damaged) {
             Err(_) => {}

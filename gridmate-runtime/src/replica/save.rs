@@ -76,6 +76,21 @@ impl From<WireError> for RestoreError {
 }
 
 /// A replica that was restored: its primary is here now.
+///
+/// ```
+/// use std::collections::BTreeMap;
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::Restored;
+///
+/// /// Gives those who are here again what they had: `now` says of a member of then who that is today.
+/// fn give_back(replicas: &mut ReplicaManager, restored: &[Restored], now: &BTreeMap<MemberId, MemberId>) {
+///     for replica in restored {
+///         if let Some(member) = now.get(&replica.assigned) {
+///             let _ = replicas.assign(replica.id, *member);
+///         }
+///     }
+/// }
+/// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Restored {

@@ -55,6 +55,22 @@ pub enum PlaybackError {
 ///
 /// Its replicas are proxies, with events, change handlers, calls that were echoed to proxies, and interpolation as in a live session,
 /// in which time is what [`position`](Self::position) says. Nothing can be added to them, and calls made on them go nowhere.
+///
+/// ```
+/// use core::time::Duration;
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::{PlaybackError, Player};
+///
+/// /// Half as fast, from the tenth second on.
+/// fn watch(mut player: Player, mut draw: impl FnMut(&ReplicaManager)) -> Result<(), PlaybackError> {
+///     player.seek(Duration::from_secs(10))?;
+///     while !player.is_at_end() {
+///         player.advance(Duration::from_millis(8))?; // for a frame of 16 ms
+///         draw(player.replicas_ref());
+///     }
+///     Ok(())
+/// }
+/// ```
 pub struct Player {
     replicas: ReplicaManager,
     peer: PeerId,
