@@ -61,6 +61,13 @@ pub const REPLICAS: usize = 4 << 20;
 /// they were that long ago.
 pub const HISTORY: usize = 32;
 
+/// Reports to a newcomer of how much has come, besides the first and the last, count.
+pub const SYNC_REPORTS: u32 = 64;
+
+/// State of the class [`REALTIME`](crate::Priority::REALTIME) that goes to one peer in one tick when there is no room for it, bytes; one
+/// replica may be larger.
+pub const REALTIME_BYTES: usize = 4 << 10;
+
 /// Replicas of one tick's messages that later ones may count on by order instead of naming them, under the entropy coder. Twelve
 /// bytes each, for as many ticks as there is history.
 pub const EXPECTED: usize = 1_024;

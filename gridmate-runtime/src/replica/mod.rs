@@ -16,6 +16,9 @@
 //! Between ticks, **display** answers what there is to see: proxies as they were a moment ago, on the way from one value to the
 //! next. `timeline` knows which tick of a peer that moment was.
 //!
+//! When bytes are short, `ranking` says what goes first (`relevance` asks the program), and `rate` how many there are at most; `sync` tells a
+//! newcomer how much of what there was has come.
+//!
 //! State is repeated from its newest values until a message that carried it is acknowledged; the acknowledged version is the
 //! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding. `record` has the
 //! bits, `target` the bookkeeping per peer; `audience` and `profile` say what a peer may have of a replica, and what its program
@@ -36,13 +39,19 @@ mod index;
 mod marshal;
 mod message;
 mod owed;
+mod pair;
 mod peers;
 mod prepare;
+mod pressure;
 mod profile;
+mod ranking;
+mod rate;
 mod reach;
 mod record;
 mod records;
+mod relevance;
 mod spawn;
+mod sync;
 mod target;
 mod timeline;
 mod unmarshal;
@@ -56,7 +65,10 @@ pub use error::{AddError, PeerFault, ReplicaError};
 pub use event::ReplicaEvent;
 pub use guard::{PrimaryMut, Proxy};
 pub use marshal::StateMessage;
+pub use rate::StateRate;
+pub use relevance::{Relevance, ReplicaView};
 pub use spawn::ReplicaBuilder;
+pub use sync::SyncProgress;
 pub use target::PeerId;
 pub use unmarshal::Verdict;
 
@@ -65,6 +77,7 @@ pub use crate::chunk::PeerRole;
 use self::entry::{ChunkRef, Entry};
 use self::index::{IdHash, Index};
 use self::marshal::Encoder;
+use self::ranking::Ranking;
 use self::reach::Reach;
 use self::records::Reading;
 use self::target::Peer;
@@ -114,6 +127,11 @@ pub struct ReplicaManager {
     /// Numbers that replicas with a `send_to` had, to be given out again, and the highest ever given.
     audiences: (Vec<u32>, u32),
     encoder: Encoder,
+    /// What is pending of the peer that is written to, when it cannot all go; and what the program says of it.
+    ranking: Ranking,
+    relevance: Option<Box<dyn Relevance>>,
+    /// Of peers to come.
+    state_rate: StateRate,
     /// Profiles that peers have ever had, but for the one of those who have everything.
     profiles: u32,
     /// How far back guesses look.
@@ -199,6 +217,9 @@ impl ReplicaManager {
             outbox: RpcOutbox::default(),
             audiences: (Vec::new(), 0),
             encoder: Encoder::new(modelled),
+            ranking: Ranking::default(),
+            relevance: None,
+            state_rate: StateRate::UNLIMITED,
             profiles: 0,
             reach: Reach::default(),
             reading: modelled.then(Reading::default),
@@ -254,14 +275,7 @@ impl ReplicaManager {
 
     /// Who a replica belongs to; `None` when there is no such replica.
     pub fn info(&self, id: ReplicaId) -> Option<ReplicaInfo> {
-        let entry = self.entry(id).ok()?;
-        Some(ReplicaInfo {
-            id,
-            owner: entry.owner,
-            assigned: entry.assigned,
-            is_primary: entry.is_primary(),
-            migratable: entry.migratable,
-        })
+        self.view().info(id)
     }
 
     /// A replica's chunk of type `T`, primary or proxy.
@@ -269,18 +283,17 @@ impl ReplicaManager {
     /// # Errors
     /// [`ReplicaError::Unknown`], [`ReplicaError::NoSuchChunk`].
     pub fn get<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<&T, ReplicaError> {
-        let (_, chunk) = self.locate::<T>(id)?;
-        Ok(self.store::<T>(chunk.class).value(chunk.slot))
+        self.view().get(id)
     }
 
     /// Every chunk of type `T` with the replica it belongs to, primaries and proxies.
     pub fn iter<T: ReplicaChunk>(&self) -> impl Iterator<Item = (ReplicaId, &T)> {
-        self.class_of::<T>().into_iter().flat_map(move |class| {
-            self.store::<T>(class).iter().filter_map(move |(place, value)| {
-                let entry = &self.entries[place as usize];
-                (!entry.dying).then_some((entry.id, value))
-            })
-        })
+        self.view().iter()
+    }
+
+    fn view(&self) -> ReplicaView<'_> {
+        let Self { registry, stores, entries, index, .. } = self;
+        ReplicaView { registry, stores, entries, index }
     }
 
     /// Says that the program has made what a replica stands for, so that its change handlers may run, from the next tick on:

@@ -1,5 +1,6 @@
 //! Peers come and go.
 
+use super::rate::Bucket;
 use super::target::{Peer, PeerId};
 use super::{PeerRole, ReplicaEvent, ReplicaManager};
 use crate::ids::MemberId;
@@ -22,11 +23,19 @@ impl ReplicaManager {
         peer.owed.resize(self.entries.len());
         peer.timeline = self.new_timeline();
         for (place, entry) in (0..).zip(&self.entries) {
+            if !entry.live || entry.dying {
+                continue;
+            }
+            peer.owed.mark_first(place);
             // What was never captured becomes pending when it is.
-            if entry.live && !entry.dying && entry.version != 0 {
+            if entry.version != 0 {
                 peer.owed.set_pending(place);
             }
         }
+        peer.sync.total = peer.owed.left;
+        // The nearest and the most important first, from the first message on.
+        peer.owed.stopped = true;
+        peer.bucket = Bucket::new(self.state_rate, self.now);
         let place = self.peers.iter().position(Option::is_none).unwrap_or_else(|| {
             self.peers.push(None);
             self.peers.len() - 1

@@ -26,6 +26,7 @@ impl ReplicaManager {
         self.repeat_overdue();
         self.address_calls();
         self.bury_the_dying();
+        self.report_sync();
         self.encoder.start_tick(self.entries.len());
         self.try_reach();
     }
@@ -74,6 +75,7 @@ impl ReplicaManager {
         for (id, peer) in (0..).zip(peers) {
             let Some(peer) = peer else { continue };
             let (owed, patience) = (&mut peer.owed, peer.patience);
+            owed.pressed = owed.stopped;
             peer.in_flight.overdue(*tick, patience, |sent| owed.again(sent, entries));
             if owed.tombs() > limits::TOMBS {
                 hopeless.push(PeerId(id));
@@ -148,7 +150,7 @@ impl ReplicaManager {
         for (peer_id, peer) in (0..).zip(peers) {
             let Some(peer) = peer else { continue };
             let target = peer.owed.targets[place as usize];
-            if entry.upstream == Some(PeerId(peer_id)) || entry.dying && target.sent == 0 && !target.told {
+            if entry.upstream == Some(PeerId(peer_id)) || entry.dying && !target.knows() {
                 continue;
             }
             let mut after = waits_for;
@@ -162,7 +164,7 @@ impl ReplicaManager {
                     continue;
                 }
                 // What it had of the version may have been less than it is to have now.
-                after = after.map(|version| version.max(peer.owed.targets[place as usize].kept));
+                after = after.map(|version| version.max(peer.owed.targets[place as usize].kept()));
             }
             if written != Some(after) {
                 written = Some(after);
@@ -170,7 +172,7 @@ impl ReplicaManager {
                 Call { replica: entry.id, chunk, rpc, route: Route::Echo { source, after } }.write(w);
                 w.append_from(&mut args.clone(), bits);
             }
-            peer.owed.targets[place as usize].told = true;
+            peer.owed.targets[place as usize].tell();
             peer.queue_call(w.finish(), flags.reliable);
         }
     }
