@@ -45,6 +45,7 @@ use proc_macro::TokenStream;
 /// | `migratable` | off | another node may take over when the owner is lost |
 /// | `priority = EXPR` | `Priority::NORMAL` | how much it matters when bytes are short; a constant `Priority` |
 /// | `coder = Packed`, `coder = Entropy` | `Packed` | how values become bits: fixed codes, or codes by what is likely; see `Coder` |
+/// | `rate = n` | every tick | changes go out `n` times a second at most, 1 to 1,000; what they came to goes out in the end |
 /// | `send_to = path` | every peer | `fn(&Self, &TargetPeer) -> bool`: which peers may have the chunk; see [below](#who-gets-a-chunk) |
 /// | `crate = path` | `::gridmate_runtime` | where the runtime is |
 ///

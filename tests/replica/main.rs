@@ -5,5 +5,7 @@ mod calls;
 mod golden;
 mod life;
 mod limits;
+mod newcomers;
+mod pressure;
 mod storm;
 mod values;

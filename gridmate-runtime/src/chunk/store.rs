@@ -15,6 +15,7 @@ use super::history::{History, Spare};
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
+use crate::time::Instant;
 use crate::wire::{Ahead, BitReader, Change, Past, WireError};
 
 /// A [`TypedStore`] with its type forgotten: one dynamic call per chunk and phase, none per dataset.
@@ -27,9 +28,9 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn insert_default(&mut self, replica: u32) -> u32;
     fn remove(&mut self, slot: u32);
 
-    /// Turns every touched value into its snapshot; the replicas of those that differ are added to `changed`. Runs the change
+    /// Turns every touched value into its snapshot, `at` a version and a time; the replicas of those that differ are added to `changed`. Runs the change
     /// handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed.
-    fn capture(&mut self, version: u32, changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>);
+    fn capture(&mut self, at: (u32, Instant), changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>);
 
     /// Whether encodings look at more than their base; see [`Basis::past`].
     fn predicts(&self) -> bool;
@@ -366,7 +367,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.free.push(slot);
     }
 
-    fn capture(&mut self, version: u32, changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>) {
+    fn capture(&mut self, at: (u32, Instant), changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>) {
+        let (version, _) = at;
         let mut touched = core::mem::take(&mut self.touched);
         for slot in touched.drain(..) {
             let s = &mut self.slots[slot as usize];
@@ -376,7 +378,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             s.value.capture(&mut self.scratch);
             let first = s.version == 0;
             let sent = if first { None } else { Some(&s.current) };
-            if self.throttles.hold(slot, &mut self.scratch, sent, version) {
+            if self.throttles.hold(slot, &mut self.scratch, sent, at) {
                 self.again.push(slot);
             }
             if first || self.scratch != s.current {

@@ -9,7 +9,6 @@ use super::entry::{ChunkRef, Entry};
 use super::in_flight::{InFlight, Sent};
 use super::message::{Message, Modelled, Packed};
 use super::owed::Owed;
-use super::pair::Target;
 use super::profile::{PeerProfile, share};
 use super::ranking::{QUICK_LEVELS, Ranking};
 use super::record::{Header, Kind};
@@ -573,42 +572,4 @@ enum State {
     Later,
     /// There is no room.
     Full,
-}
-
-impl Target {
-    /// What to encode `entry` against for this peer, and how a record names that.
-    ///
-    /// Most of what moves was acknowledged in the same two messages, so that most records say no more than "the common basis".
-    /// Whatever else has been in force since then goes by that name too.
-    fn basis(self, header: Header, entry: &Entry, stores: &[Box<dyn ChunkStore>]) -> (Basis, Basis) {
-        if self.acked() == 0 {
-            return (Basis::DEFAULTS, Basis::DEFAULTS);
-        }
-        let common = header.common;
-        let in_force = |version: u32, at: u32| {
-            version == at
-                || version < at
-                    && entry.chunks.iter().all(|chunk| {
-                        stores[usize::from(chunk.class)].in_force(chunk.slot, at).is_some_and(|v| v <= version)
-                    })
-        };
-        let base_is_common = common.base != 0 && in_force(self.acked(), common.base);
-        if !entry.predicts {
-            let own = Basis { base: self.acked(), ..Basis::DEFAULTS };
-            return (own, if base_is_common { common } else { own });
-        }
-        if base_is_common && common.past != 0 && common.past >= self.kept() {
-            let known = self.ticks().up_to(common.past);
-            let past_is_common = common.past >= self.acked() || known.is_some_and(|known| in_force(known, common.past));
-            if past_is_common {
-                return (common, common);
-            }
-        }
-        // As near to the common past as this peer may still know it, so that the two meet again.
-        let ticks = self.ticks();
-        let near = [common.past.max(self.kept()).min(self.acked() - 1), self.acked() - 1].map(|tick| ticks.up_to(tick));
-        let past = near.into_iter().flatten().find(|past| *past >= self.kept()).unwrap_or(0);
-        let own = Basis { base: self.acked(), past, calm: if past == 0 { 0 } else { header.common.calm } };
-        (own, own)
-    }
 }

@@ -8,7 +8,10 @@
 //!
 //! With the bit that says whether the replica is pending, that is less than sixteen bytes a pair, and nothing else is kept of pairs.
 
+use super::entry::Entry;
 use super::owed::AckedTicks;
+use super::record::Header;
+use crate::chunk::{Basis, ChunkStore};
 
 /// Ticks up to the newest acknowledged of which it is known whether they were.
 const SPAN: u32 = 32;
@@ -138,6 +141,42 @@ impl Target {
         let waited = self.waited;
         self.waited = waited.saturating_add(1);
         waited
+    }
+
+    /// What to encode `entry` against for this peer, and how a record names that.
+    ///
+    /// Most of what moves was acknowledged in the same two messages, so that most records say no more than "the common basis".
+    /// Whatever else has been in force since then goes by that name too.
+    pub(super) fn basis(self, header: Header, entry: &Entry, stores: &[Box<dyn ChunkStore>]) -> (Basis, Basis) {
+        if self.acked() == 0 {
+            return (Basis::DEFAULTS, Basis::DEFAULTS);
+        }
+        let common = header.common;
+        let in_force = |version: u32, at: u32| {
+            version == at
+                || version < at
+                    && entry.chunks.iter().all(|chunk| {
+                        stores[usize::from(chunk.class)].in_force(chunk.slot, at).is_some_and(|v| v <= version)
+                    })
+        };
+        let base_is_common = common.base != 0 && in_force(self.acked(), common.base);
+        if !entry.predicts {
+            let own = Basis { base: self.acked(), ..Basis::DEFAULTS };
+            return (own, if base_is_common { common } else { own });
+        }
+        if base_is_common && common.past != 0 && common.past >= self.kept() {
+            let known = self.ticks().up_to(common.past);
+            let past_is_common = common.past >= self.acked() || known.is_some_and(|known| in_force(known, common.past));
+            if past_is_common {
+                return (common, common);
+            }
+        }
+        // As near to the common past as this peer may still know it, so that the two meet again.
+        let ticks = self.ticks();
+        let near = [common.past.max(self.kept()).min(self.acked() - 1), self.acked() - 1].map(|tick| ticks.up_to(tick));
+        let past = near.into_iter().flatten().find(|past| *past >= self.kept()).unwrap_or(0);
+        let own = Basis { base: self.acked(), past, calm: if past == 0 { 0 } else { header.common.calm } };
+        (own, own)
     }
 }
 

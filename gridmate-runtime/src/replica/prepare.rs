@@ -35,7 +35,7 @@ impl ReplicaManager {
         self.changed.clear();
         let (now, tick, entries) = (self.now, self.tick, &self.entries);
         for store in &mut self.stores {
-            store.capture(tick, &mut self.changed, &|place| {
+            store.capture((tick, now), &mut self.changed, &|place| {
                 let entry = &entries[place as usize];
                 (!entry.dying).then(|| TimeContext::new(now, entry.id, entry.owner, tick).on_primary())
             });
