@@ -7,5 +7,6 @@ mod life;
 mod limits;
 mod newcomers;
 mod pressure;
+mod saved;
 mod storm;
 mod values;

@@ -305,7 +305,10 @@ fn within_any_second_no_more_goes_than_a_second_holds_and_a_burst() {
                 assert!(sum <= most, "seed {seed}, {coder:?}: {sum} bytes in a second, {most} are allowed");
             }
             let busiest = bytes.windows(WINDOW).map(|window| window.iter().sum::<u64>()).max().unwrap();
-            assert!(busiest * 10 > rate.bytes_per_second() * 8, "seed {seed}, {coder:?}: {busiest} of {most} were used");
+            assert!(
+                busiest * 10 > rate.bytes_per_second() * 8,
+                "seed {seed}, {coder:?}: {busiest} of {most} were used"
+            );
         }
     }
 }

@@ -2,10 +2,10 @@
 
 use core::time::Duration;
 
+use gridmate_runtime::Rng;
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::StateRate;
 use gridmate_runtime::schema::Coder;
-use gridmate_runtime::Rng;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
 use gridmate_tests::chunks::{Mover, registry_with};
 use gridmate_tests::links::foul;
@@ -126,7 +126,10 @@ fn state_goes_out_as_often_as_it_should_and_calls_in_every_tick() {
         calls += u32::from(count != heard);
         (last, heard) = (energy, count);
     }
-    assert!((99..=101).contains(&with_state) && (98..=101).contains(&changes), "{with_state}, {changes} in ten seconds");
+    assert!(
+        (99..=101).contains(&with_state) && (98..=101).contains(&changes),
+        "{with_state}, {changes} in ten seconds"
+    );
     assert!(calls > 590, "calls came in {calls} ticks");
     world.run_for(Duration::from_secs(1));
     assert!(world.agree());

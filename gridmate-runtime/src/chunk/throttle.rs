@@ -357,7 +357,13 @@ struct Throttled<S> {
 
 impl<T: ReplicaChunk> Throttles<T> {
     pub(crate) fn new() -> Self {
-        Self { slots: if const { T::THROTTLES > 0 || T::DESCRIPTOR.rate.is_some() } { Some(Box::new(Slots::<T>(Vec::new()))) } else { None } }
+        Self {
+            slots: if const { T::THROTTLES > 0 || T::DESCRIPTOR.rate.is_some() } {
+                Some(Box::new(Slots::<T>(Vec::new())))
+            } else {
+                None
+            },
+        }
     }
 
     /// A slot that is new, next to the last, or starts again: it holds `snapshot`, and so do all proxies.

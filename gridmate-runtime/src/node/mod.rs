@@ -19,7 +19,9 @@ mod event;
 mod inbox;
 mod message;
 mod pace;
+mod recording;
 mod relay;
+mod saved;
 mod stats;
 
 use core::time::Duration;
@@ -37,6 +39,7 @@ use self::clock::Leader;
 use self::inbox::Inbox;
 use self::message::Messages;
 use self::pace::Pace;
+use self::recording::Recording;
 use self::relay::Allowance;
 use crate::carrier::{CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint, SendError};
 use crate::driver::{Driver, DriverError, Ecn};
@@ -92,6 +95,7 @@ pub struct Node {
     buffer: Vec<u8>,
     /// Connections to be ended at the end of a step.
     faulty: Vec<(ConnectionId, DisconnectReason)>,
+    recording: Recording,
 }
 
 #[derive(Debug)]
@@ -167,6 +171,7 @@ impl Node {
         self.measure(now);
         self.replicas.prepare();
         self.marshal(now);
+        self.record(now);
         self.flush(now)
     }
 
@@ -266,6 +271,7 @@ impl Node {
             interval: Duration::ZERO,
             buffer: Vec::new(),
             faulty: Vec::new(),
+            recording: Recording::default(),
         }
     }
 

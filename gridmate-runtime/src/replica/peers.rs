@@ -1,5 +1,6 @@
 //! Peers come and go.
 
+use super::owed::Owed;
 use super::rate::Bucket;
 use super::target::{Peer, PeerId};
 use super::{PeerRole, ReplicaEvent, ReplicaManager};
@@ -20,18 +21,9 @@ impl ReplicaManager {
     }
 
     fn add_new_peer(&mut self, mut peer: Peer) -> PeerId {
-        peer.owed.resize(self.entries.len());
+        peer.owed = Owed::anew(Owed::default(), &self.entries);
         peer.timeline = self.new_timeline();
-        for (place, entry) in (0..).zip(&self.entries) {
-            if !entry.live || entry.dying {
-                continue;
-            }
-            peer.owed.mark_first(place);
-            // What was never captured becomes pending when it is.
-            if entry.version != 0 {
-                peer.owed.set_pending(place);
-            }
-        }
+        peer.owed.mark_first(&self.entries);
         peer.sync.total = peer.owed.left;
         // The nearest and the most important first, from the first message on.
         peer.owed.stopped = true;

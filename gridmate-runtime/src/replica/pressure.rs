@@ -1,10 +1,10 @@
 //! How much may go to a peer in a message, and what of it first: where budget, order and the program's opinion meet.
 
+use super::ReplicaManager;
 use super::message::Room;
 use super::ranking::{Ranking, score};
 use super::relevance::{self, Relevance, ReplicaView};
 use super::target::Peer;
-use super::ReplicaManager;
 use crate::chunk::TargetPeer;
 use crate::limits;
 use crate::time::Instant;
@@ -25,7 +25,12 @@ impl ReplicaManager {
 impl Peer {
     /// Room for the next message of at most `max_bytes`, and whether it is beyond the budget, for what is `realtime`. None when
     /// nothing may go.
-    pub(super) fn room(&mut self, max_bytes: usize, realtime: bool, (now, tick): (Instant, u32)) -> Option<(Room, bool)> {
+    pub(super) fn room(
+        &mut self,
+        max_bytes: usize,
+        realtime: bool,
+        (now, tick): (Instant, u32),
+    ) -> Option<(Room, bool)> {
         let (allowed, full) = self.bucket.room(now);
         if max_bytes > 0 && allowed > 0 {
             // The carrier cuts a replica into fragments when it must.

@@ -13,6 +13,7 @@
 
 use super::target::{Peer, PeerId};
 use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
+use crate::ids::MemberId;
 use crate::limits;
 use crate::wire::{BitReader, BitWriter, WireError};
 
@@ -121,7 +122,12 @@ impl ReplicaManager {
         for place in 0..self.peers.len() {
             let Some(peer) = &mut self.peers[place] else { continue };
             let left = peer.owed.left;
-            if peer.role != PeerRole::Client || peer.sync.is_over() || !peer.sync.is_news(left) {
+            // A recorder is nobody.
+            if peer.role != PeerRole::Client
+                || peer.member == MemberId::NONE
+                || peer.sync.is_over()
+                || !peer.sync.is_news(left)
+            {
                 continue;
             }
             peer.sync.left = left;
@@ -166,7 +172,6 @@ pub(super) fn is_report(message: &[u8]) -> bool {
 mod tests {
     use super::*;
     use crate::chunk::Registry;
-    use crate::ids::MemberId;
 
     fn report(total: u32, left: u32) -> Vec<u8> {
         let mut w = BitWriter::new();
@@ -196,7 +201,10 @@ mod tests {
             let (mut client, host) = client();
             client.handle_call(host, true, &report(3, 2)).unwrap();
             assert_eq!(client.handle_call(host, true, &report(second.0, second.1)), Err(invalid.clone()), "{second:?}");
-            assert_eq!(client.poll_event(), Some(ReplicaEvent::SyncProgress { from: MemberId::HOST, arrived: 1, total: 3 }));
+            assert_eq!(
+                client.poll_event(),
+                Some(ReplicaEvent::SyncProgress { from: MemberId::HOST, arrived: 1, total: 3 })
+            );
             assert_eq!(client.poll_event(), None);
         }
         let (mut client, host) = client();

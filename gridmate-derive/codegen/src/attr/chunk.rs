@@ -7,7 +7,8 @@ use syn::{Attribute, Expr, LitStr, Path, Token};
 use super::{Given, Keys, set, set_constant, set_count, set_flag, set_value};
 use crate::errors::Errors;
 
-const KEYS: Keys = Keys { attr: "chunk", known: &["coder", "crate", "migratable", "name", "priority", "rate", "send_to"] };
+const KEYS: Keys =
+    Keys { attr: "chunk", known: &["coder", "crate", "migratable", "name", "priority", "rate", "send_to"] };
 
 /// What `send_to` looks like.
 const SEND_TO: &str = "`send_to = path`, the path of a `fn(&Self, &TargetPeer) -> bool`";
