@@ -30,6 +30,8 @@
 //! request = 0 source                                source = 0 (the sender) | 1 member:gamma
 //! echo    = 1 member:gamma after                    after = 0 | 1 version:32
 //! ```
+//!
+//! One that begins with 32 zeros is a report to a newcomer: `sync`.
 
 use crate::chunk::Basis;
 use crate::ids::{MemberId, ReplicaId};
