@@ -14,9 +14,9 @@ use gridmate_tests::mesh::{Mesh, Weather};
 
 /// Chunk types alike but for their priority.
 macro_rules! classes {
-    ($($name:ident $wire:literal $priority:ident)*) => {$(
+    ($($name:ident $wire:literal $priority:expr;)*) => {$(
         #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
-        #[chunk(name = $wire, priority = Priority::$priority)]
+        #[chunk(name = $wire, priority = $priority)]
         struct $name {
             /// The tick it is of, and some bulk.
             tick: u32,
@@ -25,24 +25,24 @@ macro_rules! classes {
     )*
 
         /// One type after the other, the least important first.
-        fn registry(coder: Coder) -> Registry {
+        pub(super) fn registry(coder: Coder) -> Registry {
             Registry::builder()$(.chunk::<$name>())*.coder(coder).build().unwrap()
         }
 
         /// A replica of each class, the least important first.
-        fn add_all(host: &mut ReplicaManager) -> Vec<ReplicaId> {
+        pub(super) fn add_all(host: &mut ReplicaManager) -> Vec<ReplicaId> {
             vec![$(host.add($name { tick: 1, bulk: u64::MAX }).unwrap()),*]
         }
     };
 }
 
 classes! {
-    Lowest "lowest" LOWEST
-    Low "low" LOW
-    Normal "normal" NORMAL
-    High "high" HIGH
-    Highest "highest" HIGHEST
-    Realtime "realtime" REALTIME
+    Lowest "lowest" Priority::LOWEST;
+    Low "low" Priority::LOW;
+    Normal "normal" Priority::NORMAL;
+    High "high" Priority::HIGH;
+    Highest "highest" Priority::HIGHEST;
+    Realtime "realtime" Priority::REALTIME;
 }
 
 /// One message of so many bytes a tick.
@@ -331,9 +331,7 @@ fn what_is_larger_than_a_burst_waits_for_a_full_bucket_and_is_paid_for() {
 }
 
 #[test]
-fn many_classes_are_put_in_order_at_once() {
-    // More classes than are walked one by one cannot be declared here with six types; replicas of several chunks have the highest
-    // of theirs, so this is about the order alone.
+fn a_replica_has_the_class_of_its_highest_chunk() {
     let mut mesh = Mesh::new(&registry(Coder::Packed), 1, 1, Weather::FAIR);
     mesh.settle();
     let host = &mut mesh.managers[0];
@@ -341,4 +339,38 @@ fn many_classes_are_put_in_order_at_once() {
     let lifted = host.spawn().with(Low { tick: 1, bulk: 1 }).with(High { tick: 1, bulk: 1 }).add().unwrap();
     mesh.settle();
     assert_eq!(added(&mut mesh, 1), [lifted, plain]);
+}
+
+/// More classes than are walked one by one, next to each other.
+mod many {
+    use gridmate_runtime::prelude::*;
+    use gridmate_runtime::schema::Coder;
+
+    classes! {
+        A "a" Priority::new(500);
+        B "b" Priority::new(501);
+        C "c" Priority::new(502);
+        D "d" Priority::new(503);
+        E "e" Priority::new(504);
+        F "f" Priority::new(505);
+        G "g" Priority::new(506);
+        H "h" Priority::new(507);
+        I "i" Priority::new(508);
+        J "j" Priority::new(509);
+        K "k" Priority::new(510);
+    }
+}
+
+#[test]
+fn many_classes_are_put_in_order_at_once() {
+    for coder in [Coder::Packed, Coder::Entropy] {
+        for bytes in [1_100, 30] {
+            let mut mesh = Mesh::new(&many::registry(coder), 1, 1, narrow(bytes));
+            mesh.settle();
+            let mut ids = many::add_all(&mut mesh.managers[0]);
+            mesh.settle();
+            ids.reverse();
+            assert_eq!(added(&mut mesh, 1), ids, "{coder:?}, {bytes} bytes a tick");
+        }
+    }
 }
