@@ -198,7 +198,8 @@ fn a_newcomer_gets_the_nearest_first() {
             })
             .collect();
         mesh.managers[0].set_relevance(|peer: &TargetPeer, view: &ReplicaView<'_>| {
-            100.0 / view.get::<Mover>(peer.replica).map_or(100.0, |mover| f64::from(mover.energy) as f32)
+            100.0
+                / view.get::<Mover>(peer.replica).map_or(100.0, |mover| f32::from(u16::try_from(mover.energy).unwrap()))
         });
         mesh.run(3);
         let newcomer = mesh.join();

@@ -178,9 +178,7 @@ impl Owed {
                 // Not of a replica that is gone, of one that had this place before, or of one that was renewed since.
                 let entry = &entries[place as usize];
                 if entry.live && entry.floor != 0 && version >= entry.floor {
-                    if self.targets[place as usize].delivered(version) {
-                        self.left -= 1;
-                    }
+                    self.left -= u32::from(self.targets[place as usize].delivered(version));
                 }
             }
             Sent::Destroy { id, .. } => {

@@ -23,7 +23,7 @@ const FIRST: u8 = 1 << 7;
 
 /// What a peer has of a replica; see the module.
 #[derive(Clone, Copy, Debug, Default)]
-#[repr(packed)]
+#[repr(C, packed)]
 pub(super) struct Target {
     acked: u32,
     seen: u32,

@@ -51,6 +51,7 @@ impl StateRate {
             return self;
         }
         let bytes = (self.bytes_per_second as u128).saturating_mul(span.as_micros()) / 1_000_000;
+        #[expect(clippy::cast_possible_truncation, reason = "it is less than the largest")]
         let burst = if bytes > u32::MAX as u128 { u32::MAX as u64 } else { bytes as u64 };
         Self { burst, ..self }
     }
