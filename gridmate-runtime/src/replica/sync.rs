@@ -195,12 +195,12 @@ mod tests {
         let most = u32::try_from(limits::REPLICAS).unwrap();
         for (total, left) in [(3, 4), (most + 1, 1), (u32::MAX - 1, 0)] {
             let (mut client, host) = client();
-            assert_eq!(client.handle_call(host, true, &report(total, left)), Err(invalid.clone()), "{left} of {total}");
+            assert_eq!(client.handle_call(host, true, &report(total, left)), Err(invalid), "{left} of {total}");
         }
         for second in [(4, 2), (2, 2), (3, 3), (3, 2)] {
             let (mut client, host) = client();
             client.handle_call(host, true, &report(3, 2)).unwrap();
-            assert_eq!(client.handle_call(host, true, &report(second.0, second.1)), Err(invalid.clone()), "{second:?}");
+            assert_eq!(client.handle_call(host, true, &report(second.0, second.1)), Err(invalid), "{second:?}");
             assert_eq!(
                 client.poll_event(),
                 Some(ReplicaEvent::SyncProgress { from: MemberId::HOST, arrived: 1, total: 3 })
@@ -210,7 +210,7 @@ mod tests {
         let (mut client, host) = client();
         assert_eq!(client.handle_call(host, false, &report(3, 3)), Err(PeerFault::NotOwner));
         let long = [report(3, 3), vec![0; 8]].concat();
-        assert_eq!(client.handle_call(host, true, &long), Err(invalid.clone()));
+        assert_eq!(client.handle_call(host, true, &long), Err(invalid));
         for cut in 4..report(1_000, 900).len() {
             let fault = client.handle_call(host, true, &report(1_000, 900)[..cut]);
             assert!(matches!(fault, Err(PeerFault::Malformed(_))), "{cut} bytes");
