@@ -77,6 +77,11 @@ impl Owed {
     /// Makes room for a table of `places` replicas.
     pub(super) fn resize(&mut self, places: usize) {
         if self.targets.len() < places {
+            if self.targets.capacity() < places {
+                // Not twice as many: this is most of what a large world costs.
+                let spare = (places / 32).max(16);
+                self.targets.reserve_exact(places + spare - self.targets.len());
+            }
             self.targets.resize(places, Target::default());
             self.pending.resize(places, false);
         }
@@ -204,6 +209,22 @@ impl Owed {
                     self.tomb_queue.push_back(id);
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_costs_less_than_sixteen_bytes_however_the_table_grew() {
+        for step in [1, 7, 1_000, 100_000] {
+            let mut owed = Owed::default();
+            (step..=100_000).step_by(step).for_each(|places| owed.resize(places));
+            let places = owed.targets.len();
+            let bytes = owed.targets.capacity() * size_of::<Target>() + owed.pending.capacity() / 8;
+            assert!(bytes < 16 * places, "{bytes} bytes for {places} replicas, {step} at a time");
         }
     }
 }

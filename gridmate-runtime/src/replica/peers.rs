@@ -25,8 +25,8 @@ impl ReplicaManager {
         peer.timeline = self.new_timeline();
         peer.owed.mark_first(&self.entries);
         peer.sync.total = peer.owed.left;
-        // The nearest and the most important first, from the first message on.
-        peer.owed.stopped = true;
+        // The nearest and the most important first, from the first message on. Without an opinion that is class by class.
+        peer.owed.stopped = self.relevance.is_some();
         peer.bucket = Bucket::new(self.state_rate, self.now);
         let place = self.peers.iter().position(Option::is_none).unwrap_or_else(|| {
             self.peers.push(None);
