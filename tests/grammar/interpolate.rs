@@ -289,6 +289,7 @@ fn transforms_and_colours_are_shown_on_their_way() {
 }
 
 #[test]
+#[expect(clippy::cast_possible_truncation, reason = "near enough")]
 fn curves_leaps_and_guesses_are_declared_like_lines() {
     #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
     struct Wisp {

@@ -40,6 +40,21 @@ pub struct Snap<I>(
 );
 
 /// What has a distance, for [`Snap`].
+///
+/// ```
+/// use gridmate_runtime::chunk::Apart;
+///
+/// struct Floor(f32);
+///
+/// impl Apart for Floor {
+///     fn apart(&self, other: &Self) -> f64 {
+///         self.0.apart(&other.0)
+///     }
+/// }
+///
+/// assert_eq!(Floor(1.0).apart(&Floor(3.5)), 2.5);
+/// assert_eq!([0.0_f32, 0.0].apart(&[3.0, 4.0]), 5.0);
+/// ```
 #[diagnostic::on_unimplemented(
     message = "`Snap` knows no distance between two `{Self}`",
     note = "there is one between floats, arrays of them, vectors and transforms; implement `Apart` for `{Self}`"

@@ -3,6 +3,17 @@
 use super::{Interpolator, Moment};
 
 /// A value of a dataset and the sender's tick that it came with.
+///
+/// ```
+/// use gridmate_runtime::chunk::{Beside, History, Moment};
+///
+/// let mut received = History::new();
+/// for (tick, height) in [(10, 1.0), (12, 2.0), (16, 4.0)] {
+///     received.push(tick, &height);
+/// }
+/// let way = Moment::new(&received, 13.0, 8.0).expect("something was received").way(|height| height);
+/// assert_eq!((way.from.tick, *way.from.value), (12.0, 2.0));
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 #[non_exhaustive]
 pub struct Sample<T> {
@@ -13,6 +24,18 @@ pub struct Sample<T> {
 }
 
 /// What is beside a way, before it or after it.
+///
+/// ```
+/// use gridmate_runtime::chunk::{Beside, History, Moment};
+///
+/// let mut received = History::new();
+/// for (tick, height) in [(10, 1.0), (12, 2.0), (16, 4.0)] {
+///     received.push(tick, &height);
+/// }
+/// let way = Moment::new(&received, 13.0, 8.0).expect("something was received").way(|height| height);
+/// assert!(matches!(way.before, Beside::Change(sample) if *sample.value == 1.0));
+/// assert_eq!(way.after, Beside::Unknown); // not here yet
+/// ```
 #[derive(Clone, Debug, PartialEq)]
 pub enum Beside<T> {
     /// Nothing that is known: forgotten, or not here yet.
@@ -26,6 +49,17 @@ pub enum Beside<T> {
 /// The way that a dataset is on at the moment shown: from its last change to its next, with what is beside it.
 ///
 /// What the interpolators that look around are asked about; see [`Interpolator::along`].
+///
+/// ```
+/// use gridmate_runtime::chunk::{Beside, History, Moment};
+///
+/// let mut received = History::new();
+/// for (tick, height) in [(10, 1.0), (12, 2.0), (16, 4.0)] {
+///     received.push(tick, &height);
+/// }
+/// let way = Moment::new(&received, 13.0, 8.0).expect("something was received").way(|height| height);
+/// assert_eq!((way.start(), way.t()), (12.0, 0.25));
+/// ```
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Way<T> {
