@@ -10,7 +10,7 @@ use super::{Beside, Interpolator, Lerp, Linear, Way};
 /// At a change between two ways of `h₀` and `h₁` ticks, with paces `d₀` and `d₁`, the pace is `(d₀ h₁ + d₁ h₀) / (h₀ + h₁)`, that of
 /// the parabola through the three values. Where the dataset rests before or after a way, it sets out or arrives with none; where
 /// nothing is known yet, the pace is that of the way itself. The curve is then the one of Bézier with its inner points a third of the way
-/// from the ends, drawn with straight lines only, so that it needs no more of a type than [`Lerp`] (or, for rotations, [`Slerp`]).
+/// from the ends, drawn with straight lines only, so that it needs no more of a type than [`Lerp`] (or, for rotations, `Slerp`).
 /// What a way before or after it adds is held to a third of that way, so the curve leaves the range of its ends by at most 4/27 of
 /// the longer one of the ways beside it at each end.
 ///
