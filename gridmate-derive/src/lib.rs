@@ -139,6 +139,9 @@ use proc_macro::TokenStream;
 /// | `Slerp` | glam's quaternions (feature `glam`) | the shorter turn |
 /// | `Angle::DEGREES`, `Angle::RADIANS`, `Angle::per_turn(x)` | floats | the shorter way round |
 /// | `Point` | what is `Clone` | the value before |
+/// | `Hermite` | what `Linear` is for, glam's quaternions | a smooth curve |
+/// | `Extrapolate(x, 6)` | what `x` is for | as `x`, and goes on past the newest value for so many ticks |
+/// | `Snap(x, 5.0)` | what `x` is for and is `Apart` | as `x`, but no way between values further apart than so much |
 /// | any other | | what its `Interpolator<FieldType>` says |
 ///
 /// These are values in scope, from the prelude or the program. At rest the exact value is shown. Chunks without interpolators keep

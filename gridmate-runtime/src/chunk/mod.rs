@@ -30,7 +30,9 @@ pub use field::Field;
 pub use history::History;
 #[cfg(feature = "glam")]
 pub use interpolate::Slerp;
-pub use interpolate::{Angle, Between, Interpolator, Lerp, Linear, Moment, Point};
+pub use interpolate::{
+    Angle, Apart, Beside, Between, Extrapolate, Hermite, Interpolator, Lerp, Linear, Moment, Point, Sample, Snap, Way,
+};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use rpc::{
     ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
@@ -116,7 +118,7 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
 
     /// Stores in `self` what every dataset with an interpolator shows at a `moment`; the others stay as they are.
     ///
-    /// A line for each: `Field::interpolate`, between what [`Moment::between`] finds.
+    /// A line for each: `Field::interpolate`, which looks for the changes around the moment.
     fn interpolate(&mut self, moment: &Moment<'_, Self::Snapshot>) {
         let _ = moment;
     }
