@@ -2,9 +2,13 @@
 
 mod audience;
 mod calls;
+mod composition;
 mod golden;
 mod life;
 mod limits;
+mod offline;
 mod saved;
 mod storm;
+mod suspended;
+mod throttles;
 mod values;

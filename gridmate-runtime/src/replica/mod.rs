@@ -45,6 +45,7 @@ mod recording;
 mod records;
 mod save;
 mod spawn;
+mod suspend;
 mod target;
 mod timeline;
 mod unmarshal;
@@ -134,6 +135,8 @@ pub struct ReplicaManager {
     hopeless: Vec<PeerId>,
     /// Places destroyed by the program, in order.
     dying: Vec<u32>,
+    /// Places of proxies whose handlers do not run for now.
+    suspended: Vec<u32>,
     events: VecDeque<ReplicaEvent>,
     stats: ReplicaStats,
 }
@@ -211,6 +214,7 @@ impl ReplicaManager {
             pass: 0,
             hopeless: Vec::new(),
             dying: Vec::new(),
+            suspended: Vec::new(),
             events: VecDeque::new(),
             stats: ReplicaStats::default(),
         }
