@@ -148,3 +148,21 @@ fn primaries_are_not_suspended() {
     assert!(mesh.managers[0].info(theirs).unwrap().is_primary);
     assert_eq!(lines(&mesh, 0, theirs), [Line::Page(8)], "it is ours, and we hear what we had not");
 }
+
+#[test]
+fn what_takes_the_place_of_a_lost_owners_replica_is_not_suspended() {
+    let (mut mesh, _) = session(2, 1, Weather::FAIR);
+    let lost = mesh.managers[1].add(Diary::default()).unwrap();
+    mesh.settle();
+    mesh.managers[0].suspend(lost).unwrap();
+    let gone = mesh.peer(0, 1);
+    mesh.managers[0].remove_peer(gone, false);
+    mesh.leave(1);
+    let next = mesh.managers[2].add(Diary { page: 3, ..Diary::default() }).unwrap();
+    mesh.settle();
+    assert_eq!(mesh.managers[0].resume(lost), Err(ReplicaError::Unknown(lost)));
+    assert_eq!(lines(&mesh, 0, next), [Line::Page(3)]);
+    mesh.managers[2].primary_mut::<Diary>(next).unwrap().rpcs().say(1).unwrap();
+    mesh.settle();
+    assert_eq!(lines(&mesh, 0, next), [Line::Page(3), Line::Said(1)]);
+}
