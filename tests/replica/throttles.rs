@@ -10,7 +10,7 @@ struct Even;
 
 impl Throttle<u32> for Even {
     fn passes(&self, now: &u32, _sent: &u32, pace: Pace) -> bool {
-        now % 2 == 0 || pace.still >= 7
+        now.is_multiple_of(2) || pace.still >= 7
     }
 }
 
