@@ -44,6 +44,12 @@ pub const HELD_RPC_BYTES: usize = 16 << 20;
 /// sent (see [`RECORD_BYTES`]): the call runs without it, or is dropped when there is no replica to run it on.
 pub const HELD_RPC_MILLIS: u64 = 10_000;
 
+/// RPCs that wait for suspended replicas, per peer, count. When there are more the replicas resume by themselves.
+pub const SUSPENDED_RPCS: usize = 4_096;
+
+/// RPCs that wait for suspended replicas, per peer, bytes. When there are more the replicas resume by themselves.
+pub const SUSPENDED_RPC_BYTES: usize = 1 << 20;
+
 /// RPCs per chunk type: an index is eight bits on the wire.
 pub const RPCS_PER_CHUNK: usize = 256;
 

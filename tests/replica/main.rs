@@ -2,11 +2,15 @@
 
 mod audience;
 mod calls;
+mod composition;
 mod golden;
 mod life;
 mod limits;
 mod newcomers;
 mod pressure;
+mod offline;
 mod saved;
 mod storm;
+mod suspended;
+mod throttles;
 mod values;

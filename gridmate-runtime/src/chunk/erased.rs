@@ -55,6 +55,8 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>);
     /// From now on the change handlers of this one run; see [`TypedStore::waiting`](super::TypedStore::waiting).
     fn mark_bound(&mut self, slot: u32);
+    /// Whether the change handlers of this one wait.
+    fn set_suspended(&mut self, slot: u32, suspended: bool);
     /// Forgets what only a proxy needs: the owner is here now.
     fn promote(&mut self, slot: u32);
 

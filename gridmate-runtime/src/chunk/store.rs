@@ -60,6 +60,8 @@ struct Slot<T: ReplicaChunk> {
     before: Option<T::Snapshot>,
     /// Nobody is to be notified yet.
     waits: bool,
+    /// Its change handlers wait until the program resumes it.
+    suspended: bool,
     live: bool,
 }
 
@@ -216,6 +218,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             updated: false,
             before: None,
             waits: false,
+            suspended: false,
             live: true,
         };
         if let Some(index) = self.free.pop() {
@@ -253,7 +256,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
 
     fn remove(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
-        if s.waits && s.before.is_some() {
+        if (s.waits || s.suspended) && s.before.is_some() {
             // Only those that wait stay listed for longer than a tick.
             forget(&mut self.changed, slot);
         }
@@ -410,7 +413,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         for at in 0..self.changed.len() {
             let slot = self.changed[at];
             let s = &mut self.slots[slot as usize];
-            if s.waits && s.before.is_some() {
+            if (s.waits || s.suspended) && s.before.is_some() {
                 self.changed[waiting] = slot;
                 waiting += 1;
             } else if let Some(before) = s.before.take()
@@ -428,6 +431,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
 
     fn mark_bound(&mut self, slot: u32) {
         self.slots[slot as usize].waits = false;
+    }
+
+    fn set_suspended(&mut self, slot: u32, suspended: bool) {
+        self.slots[slot as usize].suspended = suspended;
     }
 
     fn promote(&mut self, slot: u32) {

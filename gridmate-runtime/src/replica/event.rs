@@ -73,6 +73,11 @@ pub enum ReplicaEvent {
         /// Replicas that were there.
         total: u32,
     },
+    /// A suspended proxy resumes by itself: more calls waited for it than may.
+    Resumed {
+        /// The replica.
+        id: ReplicaId,
+    },
     /// A replica's state is too large to be sent, or breaks a length limit: proxies keep the last values that could be sent
     /// until it is smaller again.
     TooLarge {

@@ -55,6 +55,7 @@ mod relevance;
 mod save;
 mod spawn;
 mod sync;
+mod suspend;
 mod target;
 mod timeline;
 mod unmarshal;
@@ -154,6 +155,8 @@ pub struct ReplicaManager {
     hopeless: Vec<PeerId>,
     /// Places destroyed by the program, in order.
     dying: Vec<u32>,
+    /// Places of proxies whose handlers do not run for now.
+    suspended: Vec<u32>,
     events: VecDeque<ReplicaEvent>,
     stats: ReplicaStats,
 }
@@ -234,6 +237,7 @@ impl ReplicaManager {
             pass: 0,
             hopeless: Vec::new(),
             dying: Vec::new(),
+            suspended: Vec::new(),
             events: VecDeque::new(),
             stats: ReplicaStats::default(),
         }

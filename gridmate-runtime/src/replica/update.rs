@@ -22,6 +22,7 @@ impl ReplicaManager {
         for peer in self.hopeless.drain(..) {
             faults(peer, PeerFault::Limit("unacknowledged destructions"));
         }
+        self.lift_overtaken();
         for place in 0..self.peers.len() {
             let Some(peer) = &self.peers[place] else { continue };
             if peer.held.calls.is_empty() && peer.doomed.is_empty() {
@@ -43,8 +44,13 @@ impl ReplicaManager {
         self.pass += 1;
         let Some(known) = self.peer_mut(peer) else { return Ok(()) };
         known.forwarded = 0;
+        known.held.unpark();
         for _ in 0..known.held.calls.len() {
             let Some(held) = self.peer_mut(peer).and_then(|p| p.held.calls.pop_front()) else { break };
+            if self.is_parked(&held.call) {
+                self.park(peer, held);
+                continue;
+            }
             if !self.is_ready(peer, &held.call) && !held.is_overdue(self.now) {
                 self.note_waiting(held.call.replica);
                 let now = self.now;
@@ -59,6 +65,7 @@ impl ReplicaManager {
             }
             result?;
         }
+        self.lift_overfull(peer);
         self.peer(peer).map_or(Ok(()), |p| p.held.check())
     }
 
