@@ -2,6 +2,10 @@
 
 mod audience;
 mod calls;
+mod calls_arguments;
+mod calls_asked;
+mod calls_directed;
+mod calls_storm;
 mod golden;
 mod life;
 mod limits;

@@ -20,11 +20,13 @@ pub(crate) mod fit;
 mod history;
 mod interpolate;
 mod registry;
+pub(crate) mod reply;
 mod rpc;
 mod store;
 mod target;
 mod throttle;
 
+pub(crate) use crate::replica::call_rate::CallRates;
 pub(crate) use erased::{Arrival, Basis, ChunkStore, ReceiveError};
 pub use field::Field;
 pub use history::History;
@@ -32,11 +34,12 @@ pub use history::History;
 pub use interpolate::Slerp;
 pub use interpolate::{Angle, Between, Interpolator, Lerp, Linear, Moment, Point};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
+pub use reply::{Reply, Request, RequestError};
 pub use rpc::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
-    RpcPort,
+    ArgDescriptor, CallRate, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError,
+    RpcFlags, RpcPort,
 };
-pub(crate) use rpc::{OutboxCall, RpcOutbox};
+pub(crate) use rpc::{OutboxCall, Recipients, RpcOutbox};
 pub(crate) use store::TypedStore;
 pub use target::{PeerRole, TargetPeer};
 pub use throttle::{AtMost, Distance, Epsilon, Exact, Pace, SettledEpsilon, Throttle, ThrottleMark};

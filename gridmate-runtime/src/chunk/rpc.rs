@@ -4,14 +4,16 @@
 //! The handler's answer decides whether the call is *echoed*: [`Propagate::ToProxies`] runs it on every proxy too. Arguments
 //! are marshaled before the first handler sees them, so every node works with the same, quantised values.
 
-use core::cell::Cell;
+use core::cell::{Cell, RefCell};
+use core::time::Duration;
 use std::collections::BTreeMap;
 
-use crate::chunk::ReplicaChunk;
+use crate::chunk::{ReplicaChunk, RequestError};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
+use crate::replica::requests::{Accounts, Asked};
 use crate::time::Instant;
-use crate::wire::{BitReader, BitWriter, Shape, WireError};
+use crate::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
 
 /// One RPC of a chunk type.
 ///
@@ -51,6 +53,8 @@ pub struct RpcDescriptor<T> {
     pub flags: RpcFlags,
     /// Its arguments, in wire order.
     pub args: &'static [ArgDescriptor],
+    /// What its handler answers, of a handler that returns [`Reply`](crate::Reply).
+    pub reply: Option<fn() -> Shape>,
     /// Reads the arguments and runs the handler.
     pub invoke: fn(&mut T, &RpcContext, &mut BitReader<'_>) -> Result<Propagate, WireError>,
 }
@@ -114,11 +118,47 @@ pub struct RpcFlags {
     pub post_attached: bool,
     /// Who may call.
     pub may_call: MayCall,
+    /// A host passes a request on to the client that holds the primary (`true`), or drops it (`false`).
+    pub relayed: bool,
+    /// How often each member may call.
+    pub rate: Option<CallRate>,
+}
+
+/// How often each member may call an RPC, counted over all replicas with the chunk type. Checked where a call is made on a proxy,
+/// and again where the primary is, with a second's worth of patience for what the network bunches together. Calls made at the
+/// primary are not counted.
+///
+/// ```
+/// use gridmate_runtime::chunk::CallRate;
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Horn {
+///     blown: u32,
+/// }
+///
+/// #[rpcs]
+/// impl Horn {
+///     #[rpc(rate = 2, burst = 5)]
+///     fn blow(&mut self, _ctx: &RpcContext) {
+///         self.blown += 1;
+///     }
+/// }
+///
+/// assert_eq!(Horn::RPCS[0].flags.rate, Some(CallRate { per_second: 2, burst: 5 }));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallRate {
+    /// Calls a second, in the long run.
+    pub per_second: u16,
+    /// Calls at once.
+    pub burst: u16,
 }
 
 impl RpcFlags {
-    /// Reliable, post-attached, anyone may call.
-    pub const DEFAULT: Self = Self { reliable: true, post_attached: true, may_call: MayCall::Anyone };
+    /// Reliable, post-attached, anyone may call, from everywhere and as often as they like.
+    pub const DEFAULT: Self =
+        Self { reliable: true, post_attached: true, may_call: MayCall::Anyone, relayed: true, rate: None };
 }
 
 /// Who may call an RPC. Checked where the call is made, and again where it arrives.
@@ -192,41 +232,63 @@ pub enum Propagate {
     Stop,
     /// Every proxy, but those from whom the chunk is hidden (`send_to`).
     ToProxies,
+    /// One member's proxy: how a handler on the primary lets a proxy's call through to another. Nobody else, when that is this
+    /// member, or one that the replica is hidden from.
+    To(MemberId),
 }
 
-/// What a handler may return: a [`Propagate`], or nothing, which means [`Propagate::Stop`].
+/// What a handler may return: a [`Propagate`]; nothing, which means [`Propagate::Stop`]; or a [`Reply`](crate::Reply) to its caller.
 ///
 /// ```
-/// use gridmate_runtime::Propagate;
 /// use gridmate_runtime::chunk::IntoPropagate;
+/// use gridmate_runtime::{Instant, MemberId, Propagate, ReplicaId, RpcContext};
 ///
 /// fn quiet() {}
 /// fn loud() -> Propagate {
 ///     Propagate::ToProxies
 /// }
 ///
-/// assert_eq!(quiet().into_propagate(), Propagate::Stop);
-/// assert_eq!(loud().into_propagate(), Propagate::ToProxies);
+/// let replica = ReplicaId { creator: MemberId::HOST, serial: 1 };
+/// let ctx = RpcContext::new(MemberId(2), MemberId::HOST, replica, true, Instant::ZERO);
+/// assert_eq!(quiet().into_propagate(&ctx), Propagate::Stop);
+/// assert_eq!(loud().into_propagate(&ctx), Propagate::ToProxies);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "an RPC handler returns `Propagate` or nothing, not `{Self}`",
-    label = "expected `Propagate` or `()`"
+    message = "an RPC handler returns `Propagate`, `Reply<…>` or nothing, not `{Self}`",
+    label = "expected `Propagate`, `Reply<…>` or `()`"
 )]
 pub trait IntoPropagate {
-    /// The answer.
-    fn into_propagate(self) -> Propagate;
+    /// What a caller gets: nothing, or a ticket for the answer.
+    type Ticket;
+
+    /// The layout of the answer to the caller, if there is one.
+    const REPLY: Option<fn() -> Shape> = None;
+
+    /// Who else runs the call; what the caller is answered goes into the context.
+    fn into_propagate(self, ctx: &RpcContext) -> Propagate;
+
+    /// The ticket with this number; 0 if there is no answer to wait for.
+    fn ticket(number: u32) -> Self::Ticket;
 }
 
 impl IntoPropagate for Propagate {
-    fn into_propagate(self) -> Propagate {
+    type Ticket = ();
+
+    fn into_propagate(self, _: &RpcContext) -> Propagate {
         self
     }
+
+    fn ticket(_: u32) {}
 }
 
 impl IntoPropagate for () {
-    fn into_propagate(self) -> Propagate {
+    type Ticket = ();
+
+    fn into_propagate(self, _: &RpcContext) -> Propagate {
         Propagate::Stop
     }
+
+    fn ticket(_: u32) {}
 }
 
 /// What an RPC handler knows besides its arguments.
@@ -254,12 +316,27 @@ pub struct RpcContext {
     /// The time of this node's tick.
     pub now: Instant,
     destroy: Cell<bool>,
+    answer: RefCell<Option<Vec<u8>>>,
 }
 
 impl RpcContext {
     /// For tests and hand-written callers.
     pub const fn new(source: MemberId, local: MemberId, replica: ReplicaId, primary: bool, now: Instant) -> Self {
-        Self { source, local, replica, primary, now, destroy: Cell::new(false) }
+        Self { source, local, replica, primary, now, destroy: Cell::new(false), answer: RefCell::new(None) }
+    }
+
+    /// Answers the caller, as returning a [`Reply`](crate::Reply) does. Without effect on a proxy; the last one counts. An answer
+    /// that breaks a length limit is none.
+    pub fn answer<T: Marshal>(&self, answer: &T) {
+        let mut w = BitWriter::new();
+        answer.marshal(&mut w);
+        let fits = self.primary && w.error().is_none();
+        *self.answer.borrow_mut() = fits.then(|| w.finish().to_vec());
+    }
+
+    /// What the handler answered, if that is no more than `limit` bytes with the bits that say that it is an answer.
+    pub(crate) fn take_answer(&self, limit: usize) -> Option<Vec<u8>> {
+        self.answer.take().filter(|answer| answer.len() < limit)
     }
 
     /// Destroys the replica once the handler has returned; without effect on a proxy. A call that is propagated as well still
@@ -310,6 +387,18 @@ pub enum RpcError {
     /// The RPC is `owner_only`, this node does not hold the primary and the replica is not assigned to it.
     #[error("only the replica's owner or the member it is assigned to may call this RPC")]
     OwnerOnly,
+    /// The RPC is `no_relay`, and the primary is reached by way of the host.
+    #[error("this RPC is not passed on by a host, and its primary is on another client")]
+    NotRelayed,
+    /// The RPC has a rate, and this member has called it too often of late.
+    #[error("this RPC may not be called so often")]
+    TooOften,
+    /// As many questions as may are open: [`limits::OPEN_REQUESTS`].
+    #[error("{} questions are open; wait for answers before asking more", limits::OPEN_REQUESTS)]
+    TooManyRequests,
+    /// A question is for the primary; it cannot be addressed to a proxy.
+    #[error("an RPC that answers runs on the primary; it cannot be sent to a proxy")]
+    QuestionToProxy,
     /// Too many calls wait to be sent; tick the node before calling again.
     #[error("{} calls wait to be sent; tick the node before calling again", limits::OUTBOX_CALLS)]
     QueueFull,
@@ -397,6 +486,7 @@ impl<T: ReplicaChunk> NoRpcs for T {}
 ///         name: "ring",
 ///         flags: RpcFlags::DEFAULT,
 ///         args: &[ArgDescriptor { name: "times", shape: u8::shape }],
+///         reply: None,
 ///         invoke: |bell, _ctx, r| {
 ///             bell.rung += u32::from(u8::unmarshal(r)?);
 ///             Ok(Propagate::ToProxies)
@@ -438,10 +528,28 @@ pub struct RpcPort<'a, T> {
     /// The chunk itself, on the primary.
     pub(crate) value: Option<&'a mut T>,
     pub(crate) context: RpcContext,
-    /// Position of the chunk in its replica.
+    /// Position of the chunk in its replica, and its class.
     pub(crate) chunk: u8,
+    pub(crate) class: u16,
     /// Whether the replica is assigned to this node.
     pub(crate) assigned: bool,
+    /// Whether no other node is between this one and the primary.
+    pub(crate) direct: bool,
+    pub(crate) accounts: &'a mut Accounts,
+    pub(crate) recipients: Recipients,
+    /// How long a question waits for its answer, unless as long as usual.
+    pub(crate) timeout: Option<Duration>,
+}
+
+/// Whom a call is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Recipients {
+    /// The primary, and then whom the handler says.
+    Primary,
+    /// All proxies, but not the primary.
+    Proxies,
+    /// One member.
+    Member(MemberId),
 }
 
 impl<T: ReplicaChunk> RpcPort<'_, T> {
@@ -453,20 +561,75 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
     /// # Panics
     /// When the type has no RPC of that number.
     pub fn call(&mut self, index: u8, write: impl FnOnce(&mut BitWriter)) -> Result<(), RpcError> {
+        self.call_for::<()>(index, write)
+    }
+
+    /// The same for an RPC whose handler returns `R`: a [`Reply`](crate::Reply) gives a ticket.
+    ///
+    /// # Errors
+    /// See [`RpcError`]; nothing has happened then.
+    ///
+    /// # Panics
+    /// When the type has no RPC of that number.
+    pub fn call_for<R: IntoPropagate>(
+        &mut self,
+        index: u8,
+        write: impl FnOnce(&mut BitWriter),
+    ) -> Result<R::Ticket, RpcError> {
         let rpc = &T::RPCS[usize::from(index)];
-        match rpc.flags.may_call {
+        let result = self.admit(rpc).and_then(|()| {
+            let asked = Asked { replica: self.context.replica, chunk: self.chunk, rpc: index };
+            let ticket = if rpc.reply.is_some() {
+                self.accounts.requests.open(asked, self.context.now, self.timeout)
+            } else {
+                0
+            };
+            self.make(rpc, asked, ticket, write).inspect_err(|_| self.accounts.requests.cancel(ticket)).map(|()| ticket)
+        });
+        self.accounts.refused += u64::from(result.is_err());
+        result.map(R::ticket)
+    }
+
+    /// Whether the call may be made at all.
+    fn admit(&self, rpc: &RpcDescriptor<T>) -> Result<(), RpcError> {
+        let flags = rpc.flags;
+        match flags.may_call {
             MayCall::Authority if self.value.is_none() => return Err(RpcError::AuthorityOnly),
             MayCall::Owner if self.value.is_none() && !self.assigned => return Err(RpcError::OwnerOnly),
             _ => {}
         }
+        if !flags.relayed && !self.direct {
+            return Err(RpcError::NotRelayed);
+        }
+        if rpc.reply.is_some() && self.recipients != Recipients::Primary {
+            return Err(RpcError::QuestionToProxy);
+        }
+        if rpc.reply.is_some() && self.accounts.requests.is_full() {
+            return Err(RpcError::TooManyRequests);
+        }
         if self.outbox.calls.len() >= limits::OUTBOX_CALLS {
             return Err(RpcError::QueueFull);
         }
+        Ok(())
+    }
+
+    /// Marshals the arguments, runs the handler if it is to run here, and notes down what is to be sent.
+    fn make(
+        &mut self,
+        rpc: &RpcDescriptor<T>,
+        asked: Asked,
+        ticket: u32,
+        write: impl FnOnce(&mut BitWriter),
+    ) -> Result<(), RpcError> {
+        let remote = self.value.is_none();
         let start = self.outbox.arena.len();
         let mut w = core::mem::take(&mut self.outbox.scratch);
         w.clear();
+        if remote && ticket != 0 {
+            w.gamma(ticket);
+        }
         write(&mut w);
-        let limit = if rpc.flags.reliable { limits::RPC_BYTES } else { limits::UNRELIABLE_RPC_BYTES };
+        let limit = rpc.flags.bytes();
         let bits = w.len();
         let fits = w.error().is_none() && w.finish().len() <= limit;
         if fits {
@@ -476,32 +639,66 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
         if !fits {
             return Err(RpcError::TooLarge { limit });
         }
-        let mut echo = false;
-        if let Some(value) = &mut self.value {
+        if remote
+            && let Some(rate) = rpc.flags.rate
+            && !self.accounts.rates.take(
+                rate,
+                (self.context.source, self.class, asked.rpc),
+                self.context.now,
+                Duration::ZERO,
+            )
+        {
+            self.outbox.arena.truncate(start);
+            return Err(RpcError::TooOften);
+        }
+        let to = match self.recipients {
+            Recipients::Member(member) => Some(member),
+            _ => None,
+        };
+        let here = self.recipients == Recipients::Primary || to == Some(self.context.local);
+        let mut echo = (!remote).then_some(to);
+        if let Some(value) = self.value.as_deref_mut().filter(|_| here) {
             let mut r = BitReader::new(&self.outbox.arena[start..]);
             let answer = (rpc.invoke)(value, &self.context, &mut r);
-            echo = answer == Ok(Propagate::ToProxies);
+            echo = match answer {
+                Ok(Propagate::ToProxies) if to.is_none() => Some(None),
+                Ok(Propagate::To(member)) if to.is_none() && member != self.context.local => Some(Some(member)),
+                _ => None,
+            };
             if self.context.wants_destroy() {
                 // This call still goes out when it is propagated, later ones do not.
-                let last = self.outbox.calls.len() + usize::from(echo);
+                let last = self.outbox.calls.len() + usize::from(echo.is_some());
                 self.outbox.destroys.entry(self.context.replica).or_insert(last);
             }
-            if !echo {
+            if ticket != 0 && answer.is_ok() {
+                let answer = self.context.take_answer(limit).ok_or(RequestError::Unreadable);
+                self.accounts.requests.answer(ticket, asked, answer);
+            }
+            if echo.is_none() {
                 self.outbox.arena.truncate(start);
                 return answer.map(drop).map_err(RpcError::Unreadable);
             }
         }
         self.outbox.calls.push(OutboxCall {
-            replica: self.context.replica,
-            chunk: self.chunk,
-            rpc: index,
+            replica: asked.replica,
+            chunk: asked.chunk,
+            rpc: asked.rpc,
             flags: rpc.flags,
-            echo,
+            echo: echo.is_some(),
+            to: echo.flatten(),
+            ticket: 0,
             source: self.context.source,
             args: start,
             bits,
         });
         Ok(())
+    }
+}
+
+impl RpcFlags {
+    /// What all arguments of a call, or an answer, may take.
+    pub(crate) const fn bytes(self) -> usize {
+        if self.reliable { limits::RPC_BYTES } else { limits::UNRELIABLE_RPC_BYTES }
     }
 }
 
@@ -523,6 +720,10 @@ pub(crate) struct OutboxCall {
     pub(crate) flags: RpcFlags,
     /// The handler ran here and asked for all proxies to run it; else the call is a request to the primary.
     pub(crate) echo: bool,
+    /// The only member to run it, of an echo.
+    pub(crate) to: Option<MemberId>,
+    /// The question that this is the answer to; else 0.
+    pub(crate) ticket: u32,
     /// Who made it.
     pub(crate) source: MemberId,
     /// Where in the arena the arguments start, and how long they are.

@@ -388,13 +388,19 @@ impl Node {
     fn marshal(&mut self) {
         for (connection, link) in &self.links {
             let (endpoint, faulty) = (&mut self.endpoint, &mut self.faulty);
+            let mut crowded_out = 0;
             self.replicas.drain_calls(link.peer, |reliable, message| {
                 let channel = if reliable { RPC_RELIABLE } else { RPC_UNRELIABLE };
                 // An unreliable call that finds no room is lost, as it may be. A reliable one must not be.
-                if endpoint.send(*connection, channel, message, None) == Err(SendError::QueueFull) && reliable {
-                    faulty.push((*connection, DisconnectReason::Overflow));
+                if endpoint.send(*connection, channel, message, None) == Err(SendError::QueueFull) {
+                    if reliable {
+                        faulty.push((*connection, DisconnectReason::Overflow));
+                    } else {
+                        crowded_out += 1;
+                    }
                 }
             });
+            self.replicas.call_crowded_out(crowded_out);
             let mut budget = self.endpoint.state_budget(*connection, STATE);
             while budget > 0 && self.replicas.has_state_for(link.peer) {
                 let max = self.endpoint.max_unfragmented().min(budget.max(256));

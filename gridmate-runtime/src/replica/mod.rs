@@ -22,6 +22,7 @@
 //! knows of it.
 
 mod audience;
+pub(crate) mod call_rate;
 mod digest;
 mod display;
 mod entry;
@@ -43,6 +44,7 @@ mod reach;
 mod record;
 mod recording;
 mod records;
+pub(crate) mod requests;
 mod save;
 mod spawn;
 mod target;
@@ -71,6 +73,7 @@ use self::index::{IdHash, Index};
 use self::marshal::Encoder;
 use self::reach::Reach;
 use self::records::Reading;
+use self::requests::Accounts;
 use self::target::Peer;
 use crate::chunk::{ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
@@ -115,6 +118,7 @@ pub struct ReplicaManager {
     tick: u32,
     now: Instant,
     outbox: RpcOutbox,
+    accounts: Accounts,
     /// Numbers that replicas with a `send_to` had, to be given out again, and the highest ever given.
     audiences: (Vec<u32>, u32),
     encoder: Encoder,
@@ -175,8 +179,16 @@ pub struct ReplicaStats {
     pub rpcs_run: u64,
     /// Calls passed on between other nodes.
     pub rpcs_forwarded: u64,
-    /// Calls dropped: not permitted, or on a replica that is gone.
+    /// Calls dropped: not permitted or not to be passed on, on a replica that is gone, to a member or by way of a peer that is gone.
     pub rpcs_dropped: u64,
+    /// Unreliable calls that found no room to be sent.
+    pub rpcs_crowded_out: u64,
+    /// Calls dropped because their caller made more of them than the RPC's rate allows.
+    pub rpcs_limited: u64,
+    /// Calls that were an error where they were made: see [`RpcError`](crate::RpcError).
+    pub rpcs_refused: u64,
+    /// Answers that no question was open for: late, twice, or to what was never asked.
+    pub replies_ignored: u64,
     /// Events dropped because the program does not poll for them.
     pub events_dropped: u64,
 }
@@ -201,6 +213,7 @@ impl ReplicaManager {
             tick: 0,
             now: Instant::ZERO,
             outbox: RpcOutbox::default(),
+            accounts: Accounts::default(),
             audiences: (Vec::new(), 0),
             encoder: Encoder::new(modelled),
             profiles: 0,
@@ -238,7 +251,11 @@ impl ReplicaManager {
 
     /// Counts since the manager was made.
     pub const fn stats(&self) -> ReplicaStats {
-        self.stats
+        ReplicaStats {
+            rpcs_refused: self.accounts.refused,
+            replies_ignored: self.accounts.requests.ignored(),
+            ..self.stats
+        }
     }
 
     /// How many replicas there are, primaries and proxies.
