@@ -393,10 +393,9 @@ impl Node {
                 let channel = if reliable { RPC_RELIABLE } else { RPC_UNRELIABLE };
                 // An unreliable call that finds no room is lost, as it may be. A reliable one must not be.
                 if endpoint.send(*connection, channel, message, None) == Err(SendError::QueueFull) {
+                    crowded_out += 1;
                     if reliable {
                         faulty.push((*connection, DisconnectReason::Overflow));
-                    } else {
-                        crowded_out += 1;
                     }
                 }
             });

@@ -181,7 +181,8 @@ pub struct ReplicaStats {
     pub rpcs_forwarded: u64,
     /// Calls dropped: not permitted or not to be passed on, on a replica that is gone, to a member or by way of a peer that is gone.
     pub rpcs_dropped: u64,
-    /// Unreliable calls that found no room to be sent.
+    /// Calls that found no room in a connection's queue: unreliable ones are lost, a reliable one ends the connection, with
+    /// [`LeaveReason::Overflow`](crate::LeaveReason::Overflow).
     pub rpcs_crowded_out: u64,
     /// Calls dropped because their caller made more of them than the RPC's rate allows.
     pub rpcs_limited: u64,

@@ -76,7 +76,7 @@ impl ReplicaManager {
         peer.calls.arena.clear();
     }
 
-    /// Notes that an unreliable call found no room.
+    /// Notes that calls found no room.
     pub(crate) const fn call_crowded_out(&mut self, calls: u64) {
         self.stats.rpcs_crowded_out += calls;
     }
