@@ -113,7 +113,7 @@ fn questions_and_directed_calls_work_over_udp() {
         nodes.push(Node::join(UdpDriver::bind(loopback).unwrap(), at, NodeConfig::new(registry())).unwrap());
     }
     let clock = Clock::start();
-    let mut until = |nodes: &mut Vec<Node>, what: &str, done: &mut dyn FnMut(&mut [Node]) -> bool| {
+    let until = |nodes: &mut Vec<Node>, what: &str, done: &mut dyn FnMut(&mut [Node]) -> bool| {
         let deadline = clock.now() + Duration::from_secs(20);
         while !done(nodes) {
             let now = clock.now();
