@@ -66,9 +66,9 @@ fn calls_run_at_most_once_and_in_order_and_reliable_ones_exactly_once() {
         let mut maybe: BTreeSet<(usize, MemberId, u32)> = BTreeSet::new();
         let mut requests = Vec::new();
         for number in 0..150 {
-            let (log, caller, kind) = (rng.below(3) as usize, rng.below(4) as usize, rng.below(5));
+            let mut pick = |of: usize| usize::try_from(rng.below(of as u64)).unwrap();
+            let (log, caller, kind, target) = (pick(3), pick(4), pick(5), pick(4));
             let (id, owner, source) = (ids[log], owners[log], mesh.managers[caller].local_member());
-            let target = rng.below(4) as usize;
             let member = mesh.managers[target].local_member().0;
             let manager = &mut mesh.managers[caller];
             let mut primary = manager.primary_mut::<Log>(id).ok();
