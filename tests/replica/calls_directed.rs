@@ -81,6 +81,8 @@ fn a_call_to_one_member_runs_there_and_nowhere_else() {
                 let expected = if node == to { vec![(source, 7)] } else { vec![] };
                 let heard = &mesh.managers[node].get::<Post>(id).unwrap().heard;
                 assert_eq!(*heard, expected, "owner {owner}, to {to}, at {node}");
+                // Nobody else was even sent it.
+                assert_eq!(mesh.managers[node].stats().rpcs_dropped, 0, "owner {owner}, to {to}, at {node}");
             }
         }
     }

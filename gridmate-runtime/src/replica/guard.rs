@@ -4,9 +4,8 @@ use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use super::entry::ChunkRef;
-use super::requests::Accounts;
 use super::{ReplicaError, ReplicaManager};
-use crate::chunk::{HasRpcs, Recipients, ReplicaChunk, RpcContext, RpcOutbox, RpcPort, TypedStore};
+use crate::chunk::{Accounts, HasRpcs, Recipients, ReplicaChunk, RpcContext, RpcOutbox, RpcPort, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::time::Instant;
 

@@ -22,7 +22,6 @@
 //! knows of it.
 
 mod audience;
-pub(crate) mod call_rate;
 mod digest;
 mod display;
 mod entry;
@@ -44,7 +43,7 @@ mod reach;
 mod record;
 mod recording;
 mod records;
-pub(crate) mod requests;
+mod requests;
 mod save;
 mod spawn;
 mod target;
@@ -73,9 +72,8 @@ use self::index::{IdHash, Index};
 use self::marshal::Encoder;
 use self::reach::Reach;
 use self::records::Reading;
-use self::requests::Accounts;
 use self::target::Peer;
-use crate::chunk::{ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
+use crate::chunk::{Accounts, ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::schema::Priority;
