@@ -158,6 +158,7 @@ impl<T: ReplicaChunk> PrimaryMut<'_, T> {
     /// # let mut world = World::new(7, 30, LinkConfig::perfect())?;
     /// # let host = world.host(NodeConfig::new(registry.clone()))?;
     /// # let client = world.join(host, NodeConfig::new(registry))?;
+    /// # world.run_for(Duration::from_secs(1));
     /// let id = world.replicas(host).add(Player::default())?;
     /// let member = world.replicas(client).local_member();
     /// world.replicas(host).primary_mut::<Player>(id)?.rpcs_to(member).whisper()?;

@@ -183,17 +183,21 @@ fn caller_method(index: usize, rpc: &Rpc) -> TokenStream {
         .args
         .iter()
         .map(|Field { handle, member, span, .. }| quote_spanned!(*span=> #handle.marshal(&#member, __w);));
-    let (ticket, call) = match &rpc.returns {
-        Some(ty) => (
-            quote_spanned!(rpc.output=> <#ty as __gm::IntoPropagate>::Ticket),
-            quote_spanned!(rpc.output=> call_for::<#ty>),
-        ),
-        None => (gen_tokens!(()), gen_tokens!(call)),
-    };
-    gen_tokens! {
-        #(#docs)*
-        #vis fn #ident(&mut self, #(#args),*) -> __gm::Result<#ticket, __gm::RpcError> {
-            self.0.#call(#index, |__w| { #(#writes)* })
-        }
+    match &rpc.returns {
+        // Errors about the type go to where it stands.
+        Some(ty) => quote_spanned! {rpc.output=>
+            #(#docs)*
+            #vis fn #ident(
+                &mut self, #(#args),*
+            ) -> __gm::Result<<#ty as __gm::IntoPropagate>::Ticket, __gm::RpcError> {
+                self.0.call_for::<#ty>(#index, |__w| { #(#writes)* })
+            }
+        },
+        None => gen_tokens! {
+            #(#docs)*
+            #vis fn #ident(&mut self, #(#args),*) -> __gm::Result<(), __gm::RpcError> {
+                self.0.call(#index, |__w| { #(#writes)* })
+            }
+        },
     }
 }
