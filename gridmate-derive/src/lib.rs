@@ -191,7 +191,8 @@ pub fn marshal(input: TokenStream) -> TokenStream {
 /// Makes methods of a replica chunk callable from every node that has a replica of it.
 ///
 /// A handler takes `&mut self`, `ctx: &RpcContext` and its arguments as `name: Type`, and returns `Propagate` or nothing. It
-/// runs where the primary lives, and on every proxy if it says `Propagate::ToProxies`. Callers get a method of the same name,
+/// runs where the primary lives, and on every proxy if it says `Propagate::ToProxies`, or on one with `Propagate::To(member)`. A handler
+/// that returns `Reply<T>` answers its caller, who gets a ticket for `ReplicaManager::poll_reply`. Callers get a method of the same name,
 /// visibility and documentation, without the context. Other items of the block are left as they are.
 ///
 /// ```
@@ -219,6 +220,8 @@ pub fn marshal(input: TokenStream) -> TokenStream {
 /// | `post_attached = bool` | `true` | runs on a proxy only after the values it was sent with are there |
 /// | `owner_only` | anyone may call | only the primary's member and the member the replica is assigned to |
 /// | `authority_only` | anyone may call | only the member that holds the primary |
+/// | `no_relay` | passed on | a host drops a request that it would pass on to the client that owns the replica |
+/// | `rate = n`, `burst = n` | any number | calls a second of each member, and calls at once (as many as `rate` unless given) |
 ///
 /// | `#[marshal(…)]` on an argument | meaning |
 /// |---|---|

@@ -25,11 +25,24 @@ pub const RPC_BYTES: usize = 8 * 1_024;
 /// Largest marshaled argument list of one unreliable RPC, bytes: with its head it has to fit one datagram.
 pub const UNRELIABLE_RPC_BYTES: usize = 1_024;
 
-/// Head of an RPC message, bytes: five gamma codes of 63 bits, an index, a version, flags.
-pub const RPC_HEAD_BYTES: usize = 56;
+/// Head of an RPC message, bytes: seven gamma codes of 63 bits, an index, a version, flags.
+pub const RPC_HEAD_BYTES: usize = 64;
 
 /// Calls waiting for the next tick, count. A program that reaches it calls without ever ticking.
 pub const OUTBOX_CALLS: usize = 65_536;
+
+/// Questions that a node has asked and that are not answered, count; and as many answers that its program has not taken.
+pub const OPEN_REQUESTS: usize = 4_096;
+
+/// How long a question waits for its answer, unless the caller says otherwise, milliseconds.
+pub const REQUEST_MILLIS: u64 = 5_000;
+
+/// Callers and RPCs with a rate that a node counts for at one time, count: those that called within a burst's time. More calls than
+/// that are beyond the rate.
+pub const CALL_RATES: usize = 65_536;
+
+/// What the network may bunch together of calls that were made within their rate, milliseconds of that rate.
+pub const CALL_RATE_SLACK_MILLIS: u64 = 1_000;
 
 /// RPC messages that arrived since the last update, per peer, bytes. More than a tick can bring over one connection.
 pub const ARRIVED_RPC_BYTES: usize = 64 << 20;

@@ -2,13 +2,17 @@
 
 mod audience;
 mod calls;
+mod calls_arguments;
+mod calls_asked;
+mod calls_directed;
+mod calls_storm;
 mod composition;
 mod golden;
 mod life;
 mod limits;
 mod newcomers;
-mod pressure;
 mod offline;
+mod pressure;
 mod saved;
 mod storm;
 mod suspended;

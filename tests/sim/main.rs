@@ -2,6 +2,7 @@
 #![expect(clippy::print_stderr, reason = "figures that hold only on the machine at hand are printed, not asserted")]
 
 mod budget;
+mod calls;
 mod convergence;
 mod display;
 mod idle;

@@ -63,7 +63,8 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Whether what it has received is ever shown between what arrived.
     fn interpolates(&self) -> bool;
 
-    fn rpc(&self, index: u8) -> Option<RpcFlags>;
+    /// How an RPC travels, and whether it is a question.
+    fn rpc(&self, index: u8) -> Option<(RpcFlags, bool)>;
     /// Runs a handler. A primary it ran on counts as touched.
     fn invoke(
         &mut self,

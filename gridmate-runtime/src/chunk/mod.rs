@@ -12,6 +12,7 @@
 //!
 //! A **snapshot** is the struct as reprs, one per dataset. It is what is compared, kept as a baseline and agreed upon.
 
+mod call_rate;
 pub(crate) mod coder;
 mod cut;
 mod erased;
@@ -19,7 +20,10 @@ pub(crate) mod field;
 pub(crate) mod fit;
 mod history;
 mod interpolate;
+mod port;
 mod registry;
+pub(crate) mod reply;
+mod requests;
 mod rpc;
 mod store;
 mod target;
@@ -33,12 +37,15 @@ pub use interpolate::Slerp;
 pub use interpolate::{
     Angle, Apart, Beside, Between, Extrapolate, Hermite, Interpolator, Lerp, Linear, Moment, Point, Sample, Snap, Way,
 };
+pub use port::RpcPort;
+pub(crate) use port::{OutboxCall, Recipients, RpcOutbox};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
+pub use reply::{Reply, Request, RequestError};
+pub(crate) use requests::{Accounts, Asked};
 pub use rpc::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
-    RpcPort,
+    ArgDescriptor, CallRate, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError,
+    RpcFlags,
 };
-pub(crate) use rpc::{OutboxCall, RpcOutbox};
 pub(crate) use store::TypedStore;
 pub use target::{PeerRole, TargetPeer};
 pub use throttle::{AtMost, Distance, Epsilon, Exact, Pace, SettledEpsilon, Throttle, ThrottleMark};

@@ -448,12 +448,12 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         T::INTERPOLATES > 0
     }
 
-    fn rpc(&self, index: u8) -> Option<RpcFlags> {
+    fn rpc(&self, index: u8) -> Option<(RpcFlags, bool)> {
         if const { T::RPCS.is_empty() } {
             return None;
         }
         let rpc = T::RPCS.get(usize::from(index))?;
-        Some(rpc.flags)
+        Some((rpc.flags, rpc.reply.is_some()))
     }
 
     fn invoke(

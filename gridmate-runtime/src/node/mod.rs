@@ -396,13 +396,18 @@ impl Node {
         let state_is_due = self.pace.is_due(now);
         for (connection, link) in &self.links {
             let (endpoint, faulty) = (&mut self.endpoint, &mut self.faulty);
+            let mut crowded_out = 0;
             self.replicas.drain_calls(link.peer, |reliable, message| {
                 let channel = if reliable { RPC_RELIABLE } else { RPC_UNRELIABLE };
                 // An unreliable call that finds no room is lost, as it may be. A reliable one must not be.
-                if endpoint.send(*connection, channel, message, None) == Err(SendError::QueueFull) && reliable {
-                    faulty.push((*connection, DisconnectReason::Overflow));
+                if endpoint.send(*connection, channel, message, None) == Err(SendError::QueueFull) {
+                    crowded_out += 1;
+                    if reliable {
+                        faulty.push((*connection, DisconnectReason::Overflow));
+                    }
                 }
             });
+            self.replicas.call_crowded_out(crowded_out);
             let mut budget = self.endpoint.state_budget(*connection, STATE);
             while state_is_due && self.replicas.has_state_for(link.peer) {
                 // Without budget there may be what does not wait for any.

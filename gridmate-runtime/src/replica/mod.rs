@@ -52,10 +52,11 @@ mod record;
 mod recording;
 mod records;
 mod relevance;
+mod requests;
 mod save;
 mod spawn;
-mod sync;
 mod suspend;
+mod sync;
 mod target;
 mod timeline;
 mod unmarshal;
@@ -88,7 +89,7 @@ use self::ranking::Ranking;
 use self::reach::Reach;
 use self::records::Reading;
 use self::target::Peer;
-use crate::chunk::{ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
+use crate::chunk::{Accounts, ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::schema::Priority;
@@ -131,6 +132,7 @@ pub struct ReplicaManager {
     tick: u32,
     now: Instant,
     outbox: RpcOutbox,
+    accounts: Accounts,
     /// Numbers that replicas with a `send_to` had, to be given out again, and the highest ever given.
     audiences: (Vec<u32>, u32),
     encoder: Encoder,
@@ -198,8 +200,17 @@ pub struct ReplicaStats {
     pub rpcs_run: u64,
     /// Calls passed on between other nodes.
     pub rpcs_forwarded: u64,
-    /// Calls dropped: not permitted, or on a replica that is gone.
+    /// Calls dropped: not permitted or not to be passed on, on a replica that is gone, to a member or by way of a peer that is gone.
     pub rpcs_dropped: u64,
+    /// Calls that found no room in a connection's queue: unreliable ones are lost, a reliable one ends the connection, with
+    /// [`LeaveReason::Overflow`](crate::LeaveReason::Overflow).
+    pub rpcs_crowded_out: u64,
+    /// Calls dropped because their caller made more of them than the RPC's rate allows.
+    pub rpcs_limited: u64,
+    /// Calls that were an error where they were made: see [`RpcError`](crate::RpcError).
+    pub rpcs_refused: u64,
+    /// Answers that no question was open for: late, twice, or to what was never asked.
+    pub replies_ignored: u64,
     /// Events dropped because the program does not poll for them.
     pub events_dropped: u64,
 }
@@ -224,6 +235,7 @@ impl ReplicaManager {
             tick: 0,
             now: Instant::ZERO,
             outbox: RpcOutbox::default(),
+            accounts: Accounts::default(),
             audiences: (Vec::new(), 0),
             encoder: Encoder::new(modelled),
             ranking: Ranking::default(),
@@ -265,7 +277,11 @@ impl ReplicaManager {
 
     /// Counts since the manager was made.
     pub const fn stats(&self) -> ReplicaStats {
-        self.stats
+        ReplicaStats {
+            rpcs_refused: self.accounts.refused,
+            replies_ignored: self.accounts.requests.ignored(),
+            ..self.stats
+        }
     }
 
     /// How many replicas there are, primaries and proxies.

@@ -39,9 +39,10 @@ impl ReplicaManager {
     /// Stops replicating with a peer. Of the replicas reached through it, those that can migrate are taken over when
     /// `adopt` is set; all others are gone.
     pub fn remove_peer(&mut self, id: PeerId, adopt: bool) {
-        if self.peer(id).is_none() {
-            return;
-        }
+        let Some(peer) = self.peer(id) else { return };
+        // What it sent and has not run, and what is not on its way yet, goes with it.
+        self.stats.rpcs_dropped += (peer.held.calls.len() + peer.calls.queue.len()) as u64;
+        self.end_requests_through(id);
         for place in 0..self.entries.len() {
             let entry = &mut self.entries[place];
             if !entry.live || entry.upstream != Some(id) {
@@ -79,6 +80,11 @@ impl ReplicaManager {
             send(call.reliable, &peer.calls.arena[call.range]);
         }
         peer.calls.arena.clear();
+    }
+
+    /// Notes that calls found no room.
+    pub(crate) const fn call_crowded_out(&mut self, calls: u64) {
+        self.stats.rpcs_crowded_out += calls;
     }
 
     /// Who a peer is.

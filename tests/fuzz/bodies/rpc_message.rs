@@ -64,6 +64,16 @@ fn forged(id: ReplicaId, script: &mut Script<'_>) -> Message {
         if after {
             w.bits(u64::from(script.byte()), 32);
         }
+        let directed = script.byte().is_multiple_of(4);
+        w.bool(directed);
+        if directed {
+            w.gamma(u32::from(script.byte() % 4) + 1);
+            let answer = script.byte().is_multiple_of(2);
+            w.bool(answer);
+            if answer {
+                w.gamma(u32::from(script.byte() % 4) + 1);
+            }
+        }
     } else {
         let source = script.byte().is_multiple_of(2);
         w.bool(source);
