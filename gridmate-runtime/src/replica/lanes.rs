@@ -5,7 +5,7 @@
 //! comparisons and a copy. Everything else goes the long way in `marshal`, which answers the same: this only saves the questions.
 
 use super::entry::Entry;
-use super::owed::Target;
+use super::pair::Target;
 use super::record::Header;
 use crate::chunk::Basis;
 
@@ -90,16 +90,16 @@ impl Lanes {
         header: Header,
         place: usize,
         entry: &Entry,
-        target: &Target,
+        target: Target,
     ) -> Option<Copied> {
         let Basis { base, past, .. } = header.common;
         // Something to say that is ready, said for the first time, and nothing of it hidden.
-        let news = target.acked == base && entry.version > base && entry.version <= header.tick;
-        if !news || target.again || entry.audience != 0 {
+        let news = target.acked() == base && entry.version > base && entry.version <= header.tick;
+        if !news || target.is_again() || entry.audience != 0 {
             return None;
         }
         let lane = if entry.predicts {
-            let knows = past >= target.kept && target.seen.checked_shr(base - past).is_some_and(|seen| seen & 1 == 1);
+            let knows = past >= target.kept() && target.ticks().has(past);
             usual.moving.filter(|_| knows)?
         } else {
             usual.plain?

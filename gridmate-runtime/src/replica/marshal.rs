@@ -9,11 +9,12 @@ use super::entry::{ChunkRef, Entry};
 use super::in_flight::{InFlight, Sent};
 use super::lanes::{Lanes, Usual};
 use super::message::{Message, Modelled, Packed};
-use super::owed::{Owed, Target};
+use super::owed::Owed;
 use super::profile::{PeerProfile, share};
+use super::ranking::{QUICK_LEVELS, Ranking};
 use super::record::{Header, Kind};
 use super::target::Peer;
-use super::{PeerId, PeerRole, ReplicaEvent, ReplicaManager};
+use super::{PeerId, PeerRole, ReplicaEvent, ReplicaManager, ReplicaView};
 use crate::chunk::coder::{Collect, Share};
 use crate::chunk::{Basis, ChunkStore};
 use crate::ids::MemberId;
@@ -265,39 +266,61 @@ impl ReplicaManager {
     }
 
     /// Writes the next state message for `peer` into `out` (cleared first), of at most `max_bytes` unless a single replica
-    /// needs more. `None` when it lacks nothing. Call after [`prepare`](Self::prepare), until `None` or out of budget: what is
-    /// left goes out in a later tick, with the values of then.
+    /// needs more. `None` when it lacks nothing, or has had all its [rate](Self::set_state_rate) allows. Call after
+    /// [`prepare`](Self::prepare), until `None` or out of budget: what is left goes out in a later tick, with the values of then.
+    ///
+    /// With 0 for `max_bytes` there is no room: then, as when the rate allows no more, only the class
+    /// [`REALTIME`](Priority::REALTIME) goes out, and of it only [`limits::REALTIME_BYTES`] in a tick.
     pub fn marshal(&mut self, peer: PeerId, max_bytes: usize, out: &mut Vec<u8>) -> Option<StateMessage> {
-        let Self { entries, stores, peers, encoder, stats, tick, levels, reach, .. } = self;
-        let peer = peers.get_mut(peer.0 as usize)?.as_mut()?;
+        out.clear();
+        let to = peer;
+        let Self { entries, stores, peers, encoder, stats, tick, levels, reach, now, .. } = self;
+        let peer = peers.get_mut(to.0 as usize)?.as_mut()?;
         if !peer.owed.has_pending && !peer.owed.has_tombs() {
             return None;
         }
+        let realtime = levels.contains_key(&Priority::REALTIME);
+        let Some((room, beyond)) = peer.room(max_bytes, realtime, (*now, *tick)) else {
+            peer.owed.stopped = true;
+            return None;
+        };
+        let ranked = !beyond && (peer.owed.pressed || levels.len() > QUICK_LEVELS);
+        if ranked && self.ranking.start(to.0, *tick) {
+            let view = ReplicaView { registry: &self.registry, stores, entries, index: &self.index };
+            peer.rank(&mut self.ranking, view, self.relevance.as_deref());
+        }
+        let order = match (ranked, levels.len()) {
+            _ if beyond => Order::Realtime,
+            (true, _) => Order::Ranked(&mut self.ranking),
+            // Nearly always there is one class, and one walk.
+            (false, 0..=1) => Order::Places,
+            (false, _) => Order::Classes(levels),
+        };
         let header = Header { tick: *tick, common: peer.owed.common_basis(*reach) };
-        // The most important first. Nearly always there is one level, and one walk.
-        let several = levels.len() > 1;
         let profile = peer.profile.clone();
         let stores = Stores { all: stores, profile: profile.as_deref() };
         let usual = if profile.is_none() { encoder.lanes.usual(header) } else { Usual::default() };
-        let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, usual, records: 0 };
-        out.clear();
+        let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, usual, records: 0, realtime };
         if let Some(mut writer) = pass.encoder.writer.take() {
             let Peer { owed, in_flight, company, .. } = &mut *peer;
-            let list = if several { None } else { company.delivered(header.common.base) };
-            let mut message = Modelled::new(&mut writer, header, list, max_bytes);
+            let list = if matches!(order, Order::Places) { company.delivered(header.common.base) } else { None };
+            let mut message = Modelled::new(&mut writer, header, list, room);
             pass.expected(&mut message, owed, in_flight);
-            pass.fill(&mut message, owed, in_flight, levels);
+            pass.fill(&mut message, owed, in_flight, order);
             out.extend_from_slice(message.finish());
             pass.encoder.writer = Some(writer);
         } else {
             let mut bits = core::mem::take(&mut pass.encoder.message);
-            let mut message = Packed::new(&mut bits, header, max_bytes);
-            pass.fill(&mut message, &mut peer.owed, &mut peer.in_flight, levels);
+            let mut message = Packed::new(&mut bits, header, room);
+            pass.fill(&mut message, &mut peer.owed, &mut peer.in_flight, order);
             out.extend_from_slice(bits.finish());
             pass.encoder.message = bits;
         }
         let records = pass.records;
         stats.records_sent += records;
+        if records > 0 {
+            peer.spend(out.len(), beyond, *tick);
+        }
         let message = (records > 0).then(|| {
             let Peer { in_flight, company, .. } = &mut *peer;
             if encoder.modelled {
@@ -349,25 +372,49 @@ struct Pass<'a> {
     encoder: &'a mut Encoder,
     usual: Usual,
     records: u64,
+    /// There are replicas of the most urgent class.
+    realtime: bool,
+}
+
+/// In which order what is pending goes into a message.
+enum Order<'a> {
+    /// As it comes.
+    Places,
+    /// Class by class.
+    Classes(&'a BTreeMap<Priority, usize>),
+    /// By score.
+    Ranked(&'a mut Ranking),
+    /// The most urgent class and nothing else.
+    Realtime,
 }
 
 impl Pass<'_> {
-    /// Destructions, then what is pending, by priority, until the message is full.
-    fn fill(
-        &mut self,
-        message: &mut impl Message,
-        owed: &mut Owed,
-        in_flight: &mut InFlight,
-        levels: &BTreeMap<Priority, usize>,
-    ) {
+    /// What is urgent, destructions, then what is pending, until the message is full.
+    fn fill(&mut self, message: &mut impl Message, owed: &mut Owed, in_flight: &mut InFlight, order: Order<'_>) {
+        let tick = message.header().tick;
+        if self.realtime && owed.urgent_until != tick {
+            if !self.states(message, owed, in_flight, Some(Priority::REALTIME)) {
+                owed.stopped = true;
+                return;
+            }
+            owed.urgent_until = tick;
+        }
+        if matches!(order, Order::Realtime) {
+            owed.stopped = true;
+            return;
+        }
         self.destroys(message, owed, in_flight);
-        if !owed.has_tombs() && owed.has_pending {
-            let several = levels.len() > 1;
-            let done = levels.keys().rev().all(|level| {
-                let level = several.then_some(*level);
-                self.states(message, owed, in_flight, level)
-            });
-            owed.has_pending = !done;
+        owed.stopped = owed.has_tombs();
+        if !owed.stopped && owed.has_pending {
+            let done = match order {
+                Order::Places => self.states(message, owed, in_flight, None),
+                Order::Classes(levels) => {
+                    levels.keys().rev().all(|level| self.states(message, owed, in_flight, Some(*level)))
+                }
+                Order::Ranked(ranking) => self.ranked(message, owed, in_flight, ranking),
+                Order::Realtime => unreachable!("it is done with above"),
+            };
+            (owed.has_pending, owed.stopped) = (!done, !done);
         }
     }
 
@@ -492,17 +539,45 @@ impl Pass<'_> {
         in_flight: &mut InFlight,
     ) -> Option<bool> {
         let (header, entry, target) = (message.header(), &self.entries[place], &mut owed.targets[place]);
-        let body = self.encoder.lanes.find(self.usual, header, place, entry, target)?;
+        let body = self.encoder.lanes.find(self.usual, header, place, entry, *target)?;
         if !message.copy(entry.id, body, self.encoder) {
             return Some(false);
         }
         let Basis { base, past, .. } = header.common;
-        target.kept = target.kept.max(if past == 0 { base } else { past });
-        target.sent = header.tick;
+        target.keep(if past == 0 { base } else { past });
+        let again = target.send(header.tick);
         #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
-        in_flight.record(Sent::State { place: place as u32, version: header.tick, again: false });
+        in_flight.record(Sent::State { place: place as u32, version: header.tick, again });
         self.records += 1;
         Some(true)
+    }
+
+    /// Writes what is pending in the order of a ranking, until there is no room for what comes next. Returns whether that was all.
+    fn ranked(
+        &mut self,
+        message: &mut impl Message,
+        owed: &mut Owed,
+        in_flight: &mut InFlight,
+        ranking: &mut Ranking,
+    ) -> bool {
+        while let Some(place) = ranking.pop() {
+            if !owed.pending[place] {
+                continue;
+            }
+            match self.state(message, place, owed) {
+                State::Record(kind, body, sent) => {
+                    message.record(self.entries[place].id, kind, &body, self.encoder);
+                    self.wrote(place, sent, owed, in_flight);
+                }
+                State::Nothing => owed.pending.set(place, false),
+                State::Later => {}
+                State::Full => {
+                    ranking.put_back();
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// What to say of a place that is pending.
@@ -517,8 +592,8 @@ impl Pass<'_> {
         let hidden =
             if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores.all).0 };
         let target = &mut owed.targets[place];
-        if target.acked >= entry.version {
-            target.again = false;
+        if target.acked() >= entry.version {
+            target.settle();
             return State::Nothing; // The receipt came while it waited for its turn.
         }
         let (basis, named) = target.basis(header, entry, self.stores.all);
@@ -526,7 +601,8 @@ impl Pass<'_> {
         let asked = Asked { basis, hidden, profile: profile.map_or(0, |profile| profile.number) };
         let stores = Stores { profile, ..self.stores };
         let Some(body) = self.encoder.body(place, asked, entry, header.tick, stores) else {
-            target.again = false;
+            target.settle();
+            owed.skip_first(place);
             return State::Nothing;
         };
         if !message.fits(&body, self.encoder) {
@@ -535,9 +611,8 @@ impl Pass<'_> {
         // What names the common basis may still have to do without its past.
         let basis = if body.basis == basis { named } else { body.basis };
         let kind = if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } };
-        let again = core::mem::take(&mut target.again);
-        target.kept = target.kept.max(if basis.past == 0 { basis.base } else { basis.past });
-        target.sent = header.tick;
+        target.keep(if basis.past == 0 { basis.base } else { basis.past });
+        let again = target.send(header.tick);
         #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
         State::Record(kind, body, Sent::State { place: place as u32, version: header.tick, again })
     }
@@ -558,42 +633,4 @@ enum State {
     Later,
     /// There is no room.
     Full,
-}
-
-impl Target {
-    /// What to encode `entry` against for this peer, and how a record names that.
-    ///
-    /// Most of what moves was acknowledged in the same two messages, so that most records say no more than "the common basis".
-    /// Whatever else has been in force since then goes by that name too.
-    fn basis(&self, header: Header, entry: &Entry, stores: &[Box<dyn ChunkStore>]) -> (Basis, Basis) {
-        if self.acked == 0 {
-            return (Basis::DEFAULTS, Basis::DEFAULTS);
-        }
-        let common = header.common;
-        let in_force = |version: u32, at: u32| {
-            version == at
-                || version < at
-                    && entry.chunks.iter().all(|chunk| {
-                        stores[usize::from(chunk.class)].in_force(chunk.slot, at).is_some_and(|v| v <= version)
-                    })
-        };
-        let base_is_common = common.base != 0 && in_force(self.acked, common.base);
-        if !entry.predicts {
-            let own = Basis { base: self.acked, ..Basis::DEFAULTS };
-            return (own, if base_is_common { common } else { own });
-        }
-        if base_is_common && common.past != 0 && common.past >= self.kept {
-            let known = self.ticks().up_to(common.past);
-            let past_is_common = common.past >= self.acked || known.is_some_and(|known| in_force(known, common.past));
-            if past_is_common {
-                return (common, common);
-            }
-        }
-        // As near to the common past as this peer may still know it, so that the two meet again.
-        let ticks = self.ticks();
-        let near = [common.past.max(self.kept).min(self.acked - 1), self.acked - 1].map(|tick| ticks.up_to(tick));
-        let past = near.into_iter().flatten().find(|past| *past >= self.kept).unwrap_or(0);
-        let own = Basis { base: self.acked, past, calm: if past == 0 { 0 } else { header.common.calm } };
-        (own, own)
-    }
 }

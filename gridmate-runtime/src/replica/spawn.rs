@@ -161,6 +161,7 @@ impl ReplicaManager {
 
     /// Takes a replica out of the table and tells every peer that may know of it, but the one we had it from.
     pub(super) fn vacate(&mut self, place: u32) {
+        self.lift(place);
         let entry = &mut self.entries[place as usize];
         debug_assert!(entry.live, "a place is vacated once");
         entry.live = false;
