@@ -3,9 +3,9 @@
 //! There are two kinds, and the registry decides which: bits that are copied, or symbols under models. `marshal` decides what
 //! goes in; how it is said is here.
 
+use super::encoder::{Encoder, Encoding};
 use super::expected::Expected;
 use super::lanes::Copied;
-use super::marshal::{Encoder, Encoding};
 use super::record::{Cursor, Header, Kind};
 use crate::ids::{MemberId, ReplicaId};
 use crate::wire::entropy::{Recorder, Symbols, Writer};

@@ -27,6 +27,7 @@
 mod audience;
 mod digest;
 mod display;
+mod encoder;
 mod entry;
 mod error;
 mod event;
@@ -83,9 +84,9 @@ pub use unmarshal::Verdict;
 
 pub use crate::chunk::PeerRole;
 
+use self::encoder::Encoder;
 use self::entry::{ChunkRef, Entry};
 use self::index::{IdHash, Index};
-use self::marshal::Encoder;
 use self::ranking::Ranking;
 use self::reach::Reach;
 use self::records::Reading;
