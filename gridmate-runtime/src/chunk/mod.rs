@@ -41,7 +41,7 @@ pub use port::RpcPort;
 pub(crate) use port::{OutboxCall, Recipients, RpcOutbox};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use reply::{Reply, Request, RequestError};
-pub(crate) use requests::{Accounts, Asked};
+pub(crate) use requests::{Accounts, Question};
 pub use rpc::{
     ArgDescriptor, CallRate, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError,
     RpcFlags,

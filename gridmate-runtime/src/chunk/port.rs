@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use crate::chunk::rpc::{IntoPropagate, MayCall, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags};
-use crate::chunk::{Accounts, Asked, ReplicaChunk, RequestError};
+use crate::chunk::{Accounts, Question, ReplicaChunk, RequestError};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::wire::{BitReader, BitWriter};
@@ -119,7 +119,7 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
     ) -> Result<R::Ticket, RpcError> {
         let rpc = &T::RPCS[usize::from(index)];
         let result = self.admit(rpc).and_then(|()| {
-            let asked = Asked { replica: self.context.replica, chunk: self.chunk, rpc: index };
+            let asked = Question { replica: self.context.replica, chunk: self.chunk, rpc: index };
             let ticket = if rpc.reply.is_some() {
                 self.accounts.requests.open(asked, self.context.now, self.timeout)
             } else {
@@ -158,7 +158,7 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
     fn make(
         &mut self,
         rpc: &RpcDescriptor<T>,
-        asked: Asked,
+        asked: Question,
         ticket: u32,
         write: impl FnOnce(&mut BitWriter),
     ) -> Result<(), RpcError> {

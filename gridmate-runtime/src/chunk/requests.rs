@@ -23,7 +23,7 @@ pub(crate) struct Accounts {
 
 /// Which RPC of which chunk a question is to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Asked {
+pub(crate) struct Question {
     pub(crate) replica: ReplicaId,
     pub(crate) chunk: u8,
     pub(crate) rpc: u8,
@@ -40,7 +40,7 @@ pub(crate) struct Requests {
 
 #[derive(Debug)]
 struct Open {
-    asked: Asked,
+    asked: Question,
     until: Instant,
 }
 
@@ -51,7 +51,7 @@ impl Requests {
     }
 
     /// Opens a question.
-    pub(crate) fn open(&mut self, asked: Asked, now: Instant, timeout: Option<Duration>) -> u32 {
+    pub(crate) fn open(&mut self, asked: Question, now: Instant, timeout: Option<Duration>) -> u32 {
         let timeout = timeout.unwrap_or(Duration::from_millis(limits::REQUEST_MILLIS));
         loop {
             self.last = self.last.wrapping_add(1);
@@ -69,7 +69,7 @@ impl Requests {
     }
 
     /// Takes an answer in, if it is to an open question.
-    pub(crate) fn answer(&mut self, ticket: u32, asked: Asked, answer: Result<Vec<u8>, RequestError>) {
+    pub(crate) fn answer(&mut self, ticket: u32, asked: Question, answer: Result<Vec<u8>, RequestError>) {
         if self.open.get(&ticket).is_some_and(|open| open.asked == asked) {
             self.close(ticket, answer);
         } else {

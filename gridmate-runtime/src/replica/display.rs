@@ -14,7 +14,8 @@ impl ReplicaManager {
     ///
     /// The delay buys smoothness: what arrives within it arrives in time. It should be at least the time between two changes of what is
     /// shown, and as much again as datagrams differ in how long they travel; with one more time between two changes, each loss goes
-    /// unnoticed. [`Delay::Adaptive`] measures it. Where values are missing, the newest there is stays until another comes. A delay of zero shows what is there.
+    /// unnoticed. [`Delay::Adaptive`] measures it. Where values are missing, the newest there is stays until another comes. A delay
+    /// of zero shows what is there.
     ///
     /// ```
     /// use core::time::Duration;

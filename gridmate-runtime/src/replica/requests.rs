@@ -10,7 +10,7 @@ use super::record::{Call, To};
 use super::update::read_of;
 use super::{PeerFault, PeerId, PeerRole, ReplicaManager};
 use crate::chunk::reply::read_answer;
-use crate::chunk::{Asked, OutboxCall, Request, RequestError, RpcContext, RpcFlags};
+use crate::chunk::{OutboxCall, Question, Request, RequestError, RpcContext, RpcFlags};
 use crate::ids::MemberId;
 use crate::limits;
 use crate::wire::{BitReader, BitWriter, Marshal};
@@ -65,7 +65,7 @@ impl ReplicaManager {
     ) {
         let &Call { replica, chunk, rpc, .. } = call;
         if to == self.local {
-            return self.accounts.requests.answer(ticket, Asked { replica, chunk, rpc }, answer);
+            return self.accounts.requests.answer(ticket, Question { replica, chunk, rpc }, answer);
         }
         let mut w = core::mem::take(&mut self.encoder.scratch);
         w.clear();
@@ -157,7 +157,7 @@ impl ReplicaManager {
             Ok(2) => Err(RequestError::TooOften),
             _ => Err(RequestError::Unreadable),
         };
-        let asked = Asked { replica: call.replica, chunk: call.chunk, rpc: call.rpc };
+        let asked = Question { replica: call.replica, chunk: call.chunk, rpc: call.rpc };
         self.accounts.requests.answer(ticket, asked, answer);
     }
 }

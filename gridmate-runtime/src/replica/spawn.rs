@@ -125,6 +125,7 @@ impl ReplicaManager {
             echoed: false,
             doomed: false,
             waits_in: 0,
+            suspended: false,
             dying: false,
             live: true,
         };

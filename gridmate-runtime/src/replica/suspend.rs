@@ -70,7 +70,8 @@ impl ReplicaManager {
         }
         let place = self.index[&id];
         // Its end has been announced and comes with the next tick.
-        if !self.entries[place as usize].doomed && !self.suspended.contains(&place) {
+        let entry = &self.entries[place as usize];
+        if !entry.doomed && !entry.suspended {
             self.suspended.push(place);
             self.set_suspended(place, true);
         }
@@ -91,7 +92,7 @@ impl ReplicaManager {
     pub(super) fn is_parked(&self, call: &Call) -> bool {
         !self.suspended.is_empty()
             && matches!(call.route, Route::Echo { .. })
-            && self.index.get(&call.replica).is_some_and(|place| self.suspended.contains(place))
+            && self.index.get(&call.replica).is_some_and(|place| self.entries[*place as usize].suspended)
     }
 
     /// Ends the suspensions of replicas that have ended or are primaries by now.
@@ -129,14 +130,16 @@ impl ReplicaManager {
     }
 
     pub(super) fn lift(&mut self, place: u32) {
-        if let Some(at) = self.suspended.iter().position(|other| *other == place) {
-            self.suspended.swap_remove(at);
+        if self.entries[place as usize].suspended {
+            self.suspended.retain(|other| *other != place);
             self.set_suspended(place, false);
         }
     }
 
     fn set_suspended(&mut self, place: u32, suspended: bool) {
-        for chunk in &self.entries[place as usize].chunks {
+        let entry = &mut self.entries[place as usize];
+        entry.suspended = suspended;
+        for chunk in &entry.chunks {
             self.stores[usize::from(chunk.class)].set_suspended(chunk.slot, suspended);
         }
     }

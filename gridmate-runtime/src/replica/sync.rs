@@ -73,14 +73,14 @@ impl SyncProgress {
 
 /// What one end knows of it: of a client what it has, of a host what it says.
 #[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Sync {
+pub(super) struct SyncState {
     pub(super) total: u32,
     /// Of the last report.
     left: u32,
     reports: u32,
 }
 
-impl Sync {
+impl SyncState {
     const fn is_over(self) -> bool {
         self.reports > 0 && self.left == 0
     }
@@ -152,7 +152,7 @@ impl ReplicaManager {
         if known.reports > limits::SYNC_REPORTS + 1 {
             return Err(PeerFault::Limit("reports of progress"));
         }
-        peer.sync = Sync { total, left, reports: known.reports + 1 };
+        peer.sync = SyncState { total, left, reports: known.reports + 1 };
         let from = peer.member;
         self.push_event(if left == 0 {
             ReplicaEvent::Synced { from, total }
@@ -223,7 +223,7 @@ mod tests {
     #[test]
     fn so_many_reports_are_sent_and_no_more_are_taken() {
         for total in [0, 1, 2, 63, 64, 65, 1_000, 1 << 22] {
-            let mut sync = Sync { total, ..Sync::default() };
+            let mut sync = SyncState { total, ..SyncState::default() };
             let mut left = total;
             while !sync.is_over() {
                 if sync.is_news(left) {

@@ -9,7 +9,7 @@ use super::in_flight::InFlight;
 use super::owed::Owed;
 use super::profile::PeerProfile;
 use super::rate::Bucket;
-use super::sync::Sync;
+use super::sync::SyncState;
 use super::timeline::Timeline;
 use crate::chunk::PeerRole;
 use crate::ids::{MemberId, ReplicaId};
@@ -54,7 +54,7 @@ pub(super) struct Peer {
     pub(super) rpcs_sent: u32,
 
     /// What it has of what there was when it came; of a host, what it says of that.
-    pub(super) sync: Sync,
+    pub(super) sync: SyncState,
 
     // What comes from it.
     /// Who was in messages from it; only under models.
@@ -105,7 +105,7 @@ impl Peer {
             owed: Owed::default(),
             bucket: Bucket::default(),
             urgent: (0, 0),
-            sync: Sync::default(),
+            sync: SyncState::default(),
             in_flight: InFlight::default(),
             company: Company::default(),
             heard: Company::default(),

@@ -1,7 +1,7 @@
 //! The RPC table of a chunk type, and the type whose methods call its RPCs.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
 
 use super::{block, gen_tokens};
 use crate::model::{Field, MayCall, Rpc, Rpcs};
@@ -78,7 +78,10 @@ fn row(index: usize, rpc: &Rpc) -> TokenStream {
     let Rpc { ident, name, .. } = rpc;
     let flags = flags(rpc);
     let reply = match &rpc.returns {
-        Some(ty) => quote_spanned!(rpc.output=> <#ty as __gm::IntoPropagate>::REPLY),
+        Some(ty) => {
+            let ty = at(ty, rpc.output);
+            quote_spanned!(rpc.output=> <#ty as __gm::IntoPropagate>::REPLY)
+        }
         None => gen_tokens!(__gm::None),
     };
     let args = if rpc.args.is_empty() {
@@ -183,8 +186,9 @@ fn caller_method(index: usize, rpc: &Rpc) -> TokenStream {
         .args
         .iter()
         .map(|Field { handle, member, span, .. }| quote_spanned!(*span=> #handle.marshal(&#member, __w);));
-    match &rpc.returns {
-        // Errors about the type go to where it stands.
+    let returns = rpc.returns.as_ref().map(|ty| at(ty, rpc.output));
+    match &returns {
+        // Errors about the type go to where it stands, all to the same place, which makes one of them.
         Some(ty) => quote_spanned! {rpc.output=>
             #(#docs)*
             #vis fn #ident(
@@ -200,4 +204,16 @@ fn caller_method(index: usize, rpc: &Rpc) -> TokenStream {
             }
         },
     }
+}
+
+/// A type's tokens, each in one place.
+fn at(ty: &impl ToTokens, span: Span) -> TokenStream {
+    let place = |mut token: TokenTree| {
+        if let TokenTree::Group(group) = &token {
+            token = Group::new(group.delimiter(), at(&group.stream(), span)).into();
+        }
+        token.set_span(span);
+        token
+    };
+    ty.to_token_stream().into_iter().map(place).collect()
 }
