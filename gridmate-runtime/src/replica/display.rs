@@ -132,11 +132,11 @@ impl Display<'_> {
 
     fn moment<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<Option<Moment<'_, T::Snapshot>>, ReplicaError> {
         let Self { replicas, now, delay } = *self;
-        let (_, chunk) = replicas.locate::<T>(id)?;
+        let (entry, _, chunk) = replicas.locate::<T>(id)?;
         if T::INTERPOLATES == 0 {
             return Ok(None);
         }
-        let peer = replicas.entry(id)?.upstream.and_then(|peer| replicas.peer(peer));
+        let peer = entry.upstream.and_then(|peer| replicas.peer(peer));
         let moments = peer.and_then(|peer| {
             let timeline = peer.timeline.as_ref()?;
             let delay = match delay {

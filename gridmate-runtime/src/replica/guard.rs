@@ -28,11 +28,11 @@ impl ReplicaManager {
     /// # Errors
     /// [`ReplicaError::Unknown`], [`ReplicaError::NoSuchChunk`], [`ReplicaError::NotPrimary`].
     pub fn primary_mut<T: ReplicaChunk>(&mut self, id: ReplicaId) -> Result<PrimaryMut<'_, T>, ReplicaError> {
-        let (position, chunk) = self.locate::<T>(id)?;
-        if !self.entry(id)?.is_primary() {
+        let (entry, position, chunk) = self.locate::<T>(id)?;
+        if !entry.is_primary() {
             return Err(ReplicaError::NotPrimary(id));
         }
-        let (local, now, assigned) = (self.local, self.now, self.entry(id)?.assigned);
+        let (local, now, assigned) = (self.local, self.now, entry.assigned);
         let Self { stores, outbox, accounts, .. } = self;
         let store = stores[usize::from(chunk.class)].as_any_mut().downcast_mut().expect("a class is one type");
         Ok(PrimaryMut { store, chunk, outbox, accounts, id, local, now, position, assigned })
@@ -43,8 +43,7 @@ impl ReplicaManager {
     /// # Errors
     /// [`ReplicaError::Unknown`], [`ReplicaError::NoSuchChunk`], [`ReplicaError::NotProxy`].
     pub fn proxy<T: ReplicaChunk>(&mut self, id: ReplicaId) -> Result<Proxy<'_, T>, ReplicaError> {
-        let (position, chunk) = self.locate::<T>(id)?;
-        let entry = self.entry(id)?;
+        let (entry, position, chunk) = self.locate::<T>(id)?;
         if entry.is_primary() {
             return Err(ReplicaError::NotProxy(id));
         }

@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 
 use super::encoder::{Asked, Encoder, Encoding, Stores};
 use super::entry::Entry;
-use super::in_flight::{InFlight, Sent};
+use super::in_flight::InFlight;
 use super::lanes::Usual;
 use super::message::{Message, Modelled, Packed};
 use super::owed::Owed;
@@ -212,7 +212,7 @@ impl Pass<'_> {
         while message.has_room() {
             let Some((id, tomb, again)) = owed.next_tomb() else { break };
             message.destroy(id, tomb.after_rpcs);
-            in_flight.record(Sent::Destroy { id, again });
+            in_flight.record_destroy(id, again);
             self.records += 1;
         }
     }
@@ -225,9 +225,9 @@ impl Pass<'_> {
                 && owed.pending[place];
             let written = pending
                 && match self.state(message, place, owed) {
-                    State::Record(kind, body, sent) => {
+                    State::Record(kind, body, again) => {
                         message.record_expected(kind, &body, &self.encoder.recorder);
-                        self.wrote(place, sent, owed, in_flight);
+                        self.wrote(place, again, owed, in_flight);
                         true
                     }
                     State::Nothing => {
@@ -294,9 +294,9 @@ impl Pass<'_> {
                     }
                     Some(false) => false,
                     None => match self.state(message, place, owed) {
-                        State::Record(kind, body, sent) => {
+                        State::Record(kind, body, again) => {
                             message.record(self.entries[place].id, kind, &body, self.encoder);
-                            self.wrote(place, sent, owed, in_flight);
+                            self.wrote(place, again, owed, in_flight);
                             true
                         }
                         State::Nothing => {
@@ -337,7 +337,7 @@ impl Pass<'_> {
         target.keep(if past == 0 { base } else { past });
         let again = target.send(header.tick);
         #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
-        in_flight.record(Sent::State { place: place as u32, version: header.tick, again });
+        in_flight.record_state(place as u32, again);
         self.records += 1;
         Some(true)
     }
@@ -355,9 +355,9 @@ impl Pass<'_> {
                 continue;
             }
             match self.state(message, place, owed) {
-                State::Record(kind, body, sent) => {
+                State::Record(kind, body, again) => {
                     message.record(self.entries[place].id, kind, &body, self.encoder);
-                    self.wrote(place, sent, owed, in_flight);
+                    self.wrote(place, again, owed, in_flight);
                 }
                 State::Nothing => owed.pending.set(place, false),
                 State::Later => {}
@@ -403,20 +403,21 @@ impl Pass<'_> {
         let kind = if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } };
         target.keep(if basis.past == 0 { basis.base } else { basis.past });
         let again = target.send(header.tick);
-        #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
-        State::Record(kind, body, Sent::State { place: place as u32, version: header.tick, again })
+        State::Record(kind, body, again)
     }
 
     #[inline]
-    fn wrote(&mut self, place: usize, sent: Sent, owed: &mut Owed, in_flight: &mut InFlight) {
-        in_flight.record(sent);
+    fn wrote(&mut self, place: usize, again: bool, owed: &mut Owed, in_flight: &mut InFlight) {
+        #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
+        in_flight.record_state(place as u32, again);
         owed.pending.set(place, false);
         self.records += 1;
     }
 }
 
 enum State {
-    Record(Kind, Encoding, Sent),
+    /// And whether it is said again.
+    Record(Kind, Encoding, bool),
     /// It is not to be sent: it is there, or too large.
     Nothing,
     /// Not in this message.

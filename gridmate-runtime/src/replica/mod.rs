@@ -380,11 +380,12 @@ impl ReplicaManager {
     }
 
     /// The entry of `id` and the position of its chunk of type `T`, with where that lives.
-    fn locate<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<(u8, ChunkRef), ReplicaError> {
+    fn locate<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<(&Entry, u8, ChunkRef), ReplicaError> {
         let entry = self.entry(id)?;
-        let class = self.class_of::<T>().ok_or(ReplicaError::NoSuchChunk(id))?;
-        let position = entry.chunks.iter().position(|c| c.class == class).ok_or(ReplicaError::NoSuchChunk(id))?;
-        Ok((u8::try_from(position).expect("at most 64 chunks"), entry.chunks[position]))
+        // Asking each store for its type is less than looking for the type among all there are.
+        let of_type = |chunk: &ChunkRef| self.stores[usize::from(chunk.class)].as_any().is::<TypedStore<T>>();
+        let position = entry.chunks.iter().position(of_type).ok_or(ReplicaError::NoSuchChunk(id))?;
+        Ok((entry, u8::try_from(position).expect("at most 64 chunks"), entry.chunks[position]))
     }
 
     fn class_of<T: ReplicaChunk>(&self) -> Option<u16> {
