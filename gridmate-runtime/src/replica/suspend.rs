@@ -144,3 +144,34 @@ impl ReplicaManager {
         }
     }
 }
+
+#[cfg(all(test, feature = "derive"))]
+mod tests {
+    use crate::chunk::PeerRole;
+    use crate::prelude::*;
+
+    #[derive(Default, ReplicaChunk)]
+    #[chunk(crate = crate)]
+    struct Door {
+        open: bool,
+    }
+
+    #[test]
+    fn what_is_gone_is_not_suspended() {
+        let registry = Registry::builder().chunk::<Door>().build().unwrap();
+        let (mut host, mut client) = (ReplicaManager::new(registry.clone(), 1), ReplicaManager::new(registry, 2));
+        client.set_local_member(MemberId(2));
+        let there = host.add_peer(MemberId(2), PeerRole::Client);
+        let back = client.add_peer(MemberId::HOST, PeerRole::Host);
+        let door = host.add(Door { open: true }).unwrap();
+        host.prepare();
+        let mut message = Vec::new();
+        assert!(host.marshal(there, 1_200, &mut message).is_some());
+        let _verdict = client.handle_state(back, 1, &message).unwrap();
+        client.suspend(door).unwrap();
+        client.suspend(door).unwrap();
+        assert_eq!(client.suspended.len(), 1);
+        client.remove_peer(back, false);
+        assert!(client.suspended.is_empty());
+    }
+}
