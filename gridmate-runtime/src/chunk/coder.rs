@@ -40,22 +40,22 @@ pub(crate) trait Supply<'b>: Source {
     fn input(&mut self) -> In<'_, 'b>;
 }
 
-/// Encodings start at bytes; a mark is a byte, a length is bits.
+/// Marks and lengths are bits.
 impl Collect for BitWriter {
     fn out(&mut self) -> Out<'_> {
         Out::Packed(self)
     }
 
     fn mark(&mut self) -> usize {
-        self.finish().len()
+        self.len()
     }
 
     fn rewind(&mut self, mark: usize) {
-        self.truncate(mark * 8);
+        self.truncate(mark);
     }
 
     fn length(&self, mark: usize) -> usize {
-        self.len() - mark * 8
+        self.len() - mark
     }
 
     fn size(&self, mark: usize) -> usize {

@@ -79,15 +79,17 @@ impl Owed {
         stores: &[Box<dyn ChunkStore>],
     ) -> (u64, bool) {
         let before = self.hidden(entry);
-        let target = &mut self.targets[place];
+        let target = self.targets.get(place);
         if target.sent() == tick {
             return (before, false); // Versions are ticks: there is no second one in this.
         }
         let hidden = hidden_from(to, entry, stores);
         if hidden != before {
             if target.sent() != 0 {
-                target.renew();
-                target.keep(tick);
+                self.targets.edit(place, |target| {
+                    target.renew();
+                    target.keep(tick);
+                });
             }
             let at = entry.audience as usize;
             if self.hidden.len() <= at {

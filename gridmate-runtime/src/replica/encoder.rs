@@ -2,8 +2,9 @@
 
 use smallvec::SmallVec;
 
+use super::blocks::Blocks;
 use super::entry::{ChunkRef, Entry};
-use super::lanes::Lanes;
+use super::lanes::{Copied, Lanes, Listed};
 use super::profile::{PeerProfile, share};
 use crate::chunk::coder::{Collect, Share};
 use crate::chunk::{Basis, ChunkStore};
@@ -14,13 +15,15 @@ use crate::wire::entropy::{Recorder, Symbols, Writer};
 /// Encodings of the current tick, shared by all peers on the same baseline.
 #[derive(Debug, Default)]
 pub(super) struct Encoder {
-    /// All of them, each starting at a byte; of a registry with models, as symbols.
+    /// All of them; of a registry with models, as symbols.
     pub(super) arena: BitWriter,
     pub(super) recorder: Recorder,
     pub(super) modelled: bool,
     by_place: Vec<Encodings>,
     /// Of those that are bits, where what most peers are sent is.
     pub(super) lanes: Lanes,
+    /// Of those that are said of a whole block, the records.
+    pub(super) blocks: Blocks,
     /// Encodings made and not yet counted; places and sizes of those that are too large.
     pub(super) made: u64,
     pub(super) oversized: Vec<(usize, usize)>,
@@ -57,7 +60,7 @@ pub(super) struct Encoding {
     asked: Asked,
     /// What it came out as: without a past that has been forgotten, or whole.
     pub(super) basis: Basis,
-    /// Bytes and bits, or symbols.
+    /// Bits, or symbols.
     pub(super) start: usize,
     pub(super) length: usize,
     /// Too large to be sent.
@@ -74,6 +77,7 @@ impl Encoder {
         self.arena.clear();
         self.recorder.clear();
         self.lanes.start_tick();
+        self.blocks.start_tick();
         if self.by_place.len() < places {
             self.by_place.resize(places, Encodings::default());
         }
@@ -90,26 +94,40 @@ impl Encoder {
         stores: Stores<'_>,
     ) -> Option<Encoding> {
         debug_assert!(place < self.by_place.len(), "messages are written after `prepare`");
-        let encodings = &mut self.by_place[place];
-        if encodings.generation != self.generation {
-            encodings.generation = self.generation;
-            encodings.list.clear();
-        }
-        if let Some(known) = encodings.list.iter().find(|e| e.asked == asked) {
-            return (!known.oversized).then_some(*known);
+        let is_usual = !self.modelled && asked.hidden == 0 && asked.profile == 0 && asked.basis.base != 0;
+        let listed = if is_usual { self.lanes.look_up(asked.basis, place, tick) } else { Listed::Elsewhere };
+        match listed {
+            Listed::At(Copied { start, length, .. }) => {
+                let (start, length) = (start as usize, length as usize);
+                return Some(Encoding { asked, basis: asked.basis, start, length, oversized: false });
+            }
+            Listed::NotYet => {}
+            Listed::Elsewhere => {
+                let encodings = &mut self.by_place[place];
+                if encodings.generation != self.generation {
+                    encodings.generation = self.generation;
+                    encodings.list.clear();
+                }
+                if let Some(known) = encodings.list.iter().find(|e| e.asked == asked) {
+                    return (!known.oversized).then_some(*known);
+                }
+            }
         }
         let body = if self.modelled {
             encode(&mut self.recorder, asked, entry, tick, stores)
         } else {
-            encode(&mut self.arena, asked, entry, tick, stores)
+            let body = encode(&mut self.arena, asked, entry, tick, stores);
+            self.arena.finish(); // To be copied from.
+            body
         };
-        encodings.list.push(body);
         self.made += 1;
-        if !self.modelled {
-            self.arena.finish(); // As lanes want it.
-            if hands_out(asked, &body) {
-                self.lanes.note(asked.basis, place, tick, body.start, body.length);
+        if !(is_usual && self.note(place, tick, &body)) {
+            let encodings = &mut self.by_place[place];
+            if encodings.generation != self.generation {
+                encodings.generation = self.generation;
+                encodings.list.clear();
             }
+            encodings.list.push(body);
         }
         if body.oversized {
             self.oversized.push((place, body.length / 8));
@@ -117,12 +135,45 @@ impl Encoder {
         }
         Some(body)
     }
-}
 
-/// Whether a body is what any peer on that basis gets, against what it asked for.
-fn hands_out(asked: Asked, body: &Encoding) -> bool {
-    let Asked { basis, hidden, profile } = asked;
-    hidden == 0 && profile == 0 && !body.oversized && basis.base != 0 && basis == body.basis
+    /// Lists a body that was asked for as any peer may. Returns whether it is listed; if not it is to be kept elsewhere.
+    fn note(&mut self, place: usize, tick: u32, body: &Encoding) -> bool {
+        let as_asked = !body.oversized && body.basis == body.asked.basis;
+        self.lanes.note(body.asked.basis, place, tick, as_asked.then_some((body.start, body.length)))
+    }
+
+    /// Adds the body of `entry` against `basis` to the arena, behind what is there, and lists it. Returns whether it is one that any
+    /// peer on that basis may get.
+    #[inline]
+    pub(super) fn add_usual(
+        &mut self,
+        place: usize,
+        basis: Basis,
+        entry: &Entry,
+        tick: u32,
+        stores: Stores<'_>,
+    ) -> bool {
+        match self.lanes.look_up(basis, place, tick) {
+            Listed::At(Copied { start, length, .. }) => {
+                self.arena.append_own(start as usize, length as usize);
+                return true;
+            }
+            Listed::NotYet => {}
+            Listed::Elsewhere => return false,
+        }
+        let asked = Asked { basis, hidden: 0, profile: 0 };
+        let start = self.arena.mark();
+        if !encode_delta(&mut self.arena, start, asked, entry, tick, stores) {
+            return false;
+        }
+        let length = self.arena.length(start);
+        if self.arena.error().is_some() || length > limits::RECORD_BYTES * 8 {
+            let _ = self.arena.take_fault();
+            return false;
+        }
+        self.made += 1;
+        self.lanes.note(basis, place, tick, Some((start, length)))
+    }
 }
 
 /// All chunks there are, and what is shared of them with those that an encoding is for.

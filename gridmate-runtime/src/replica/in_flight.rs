@@ -17,14 +17,28 @@ const USUAL: usize = 1_024;
 /// One thing that a state message said. `again`: it had been said before.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Sent {
-    State { place: u32, version: u32, again: bool },
-    Destroy { id: ReplicaId, again: bool },
+    State {
+        place: u32,
+        version: u32,
+        again: bool,
+    },
+    /// As many states, none of them said before, as there are bits in `places`, counted from the first place of a block.
+    Block {
+        block: u32,
+        places: u32,
+        version: u32,
+    },
+    Destroy {
+        id: ReplicaId,
+        again: bool,
+    },
 }
 
 impl Sent {
     const fn is_again(self) -> bool {
         match self {
             Self::State { again, .. } | Self::Destroy { again, .. } => again,
+            Self::Block { .. } => false,
         }
     }
 }
@@ -32,7 +46,8 @@ impl Sent {
 /// State messages without a receipt, in the order they were sent; what they said in one ring.
 ///
 /// Nearly all of it is state, and the version of that is the tick of its message. So a record is a word: its place, and whether it
-/// was said again. One with the place [`DESTROYED`] stands for the next of the destructions, which have a ring of their own.
+/// was said again. One with the place [`DESTROYED`] stands for the next of the destructions, which have a ring of their own; one with
+/// the place [`BLOCK`] is followed by two words, for many places at once.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     messages: VecDeque<Message>,
@@ -50,10 +65,11 @@ pub(super) struct InFlight {
     quiet: u32,
 }
 
-/// The place of what is no place.
+/// Places of what is no place.
 const DESTROYED: u32 = u32::MAX >> 1;
+const BLOCK: u32 = DESTROYED - 1;
 
-const _: () = assert!(limits::REPLICAS < DESTROYED as usize, "a place and a flag are a word");
+const _: () = assert!(limits::REPLICAS < BLOCK as usize, "a place and a flag are a word");
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mark {
@@ -80,12 +96,20 @@ impl InFlight {
         self.records.push_back(place << 1 | u32::from(again));
     }
 
+    /// The same for several places of a block, all for the first time.
+    #[inline]
+    pub(super) fn record_block(&mut self, block: u32, places: u32) {
+        self.records.extend([BLOCK << 1, block, places]);
+    }
+
     pub(super) fn record_destroy(&mut self, id: ReplicaId, again: bool) {
         self.destroyed.push_back(id);
         self.record_state(DESTROYED, again);
     }
 
     /// The replicas recorded since the last message was sealed, of those that are sent and not destroyed.
+    ///
+    /// To be asked only where nothing is recorded by blocks.
     pub(super) fn unsealed(&self, entries: &[Entry]) -> impl Iterator<Item = Expected> {
         let records = self.records.range(since(self.sealed.record, self.first.record)..);
         let places = records.map(|word| word >> 1).filter(|place| *place != DESTROYED);
@@ -166,13 +190,15 @@ impl Message {
     ) -> impl Iterator<Item = Sent> {
         let mut ids = destroyed.range(since(self.start.destroyed, first.destroyed)..);
         let version = self.tick;
-        let records = records.range(since(self.start.record, first.record)..since(self.end.record, first.record));
-        records.filter_map(move |word| {
+        let mut records = records.range(since(self.start.record, first.record)..since(self.end.record, first.record));
+        core::iter::from_fn(move || {
+            let word = records.next()?;
             let (place, again) = (word >> 1, word & 1 == 1);
-            if place == DESTROYED {
-                return ids.next().map(|id| Sent::Destroy { id: *id, again });
+            match place {
+                DESTROYED => ids.next().map(|id| Sent::Destroy { id: *id, again }),
+                BLOCK => Some(Sent::Block { block: *records.next()?, places: *records.next()?, version }),
+                _ => Some(Sent::State { place, version, again }),
             }
-            Some(Sent::State { place, version, again })
         })
     }
 }
@@ -204,8 +230,13 @@ mod tests {
                 if rng.chance(0.3) {
                     in_flight.record_destroy(gone(round * 8 + n + 1), again);
                     said.push(Sent::Destroy { id: gone(round * 8 + n + 1), again });
+                } else if rng.chance(0.3) {
+                    // Words that would mean something else in front.
+                    let (block, places) = (n, [u32::MAX, u32::MAX - 1, 1 << n][usize::try_from(rng.below(3)).unwrap()]);
+                    in_flight.record_block(block, places);
+                    said.push(Sent::Block { block, places, version: tick });
                 } else {
-                    let place = [n, DESTROYED - 1][usize::from(rng.chance(0.1))];
+                    let place = [n, BLOCK - 1][usize::from(rng.chance(0.1))];
                     in_flight.record_state(place, again);
                     said.push(Sent::State { place, version: tick, again });
                 }

@@ -17,10 +17,22 @@ const LANES: usize = 8;
 pub(super) struct Copied {
     /// In which tick; the bits of others are gone.
     tick: u32,
-    /// Byte.
+    /// Bit, or [`ELSEWHERE`].
     pub(super) start: u32,
     /// Bits.
     pub(super) length: u32,
+}
+
+/// The body is kept with those that are not usual.
+const ELSEWHERE: u32 = u32::MAX;
+
+/// What lists say of a body.
+pub(super) enum Listed {
+    At(Copied),
+    /// It was not made yet in this tick.
+    NotYet,
+    /// They do not know.
+    Elsewhere,
 }
 
 /// Bodies against one basis, with nothing hidden and nothing cut off.
@@ -59,9 +71,26 @@ impl Lanes {
         Usual { moving: find(common).filter(|_| common.past != 0), plain: find(common.without_past()) }
     }
 
-    /// Remembers a body, if there is room for one more basis.
-    pub(super) fn note(&mut self, basis: Basis, place: usize, tick: u32, start: usize, length: usize) {
-        let (Ok(start), Ok(length)) = (u32::try_from(start), u32::try_from(length)) else { return };
+    /// What is known of a body that any peer on that basis may get.
+    #[inline]
+    pub(super) fn look_up(&self, basis: Basis, place: usize, tick: u32) -> Listed {
+        let mut lanes = self.lanes[..self.open].iter();
+        let Some(lane) = lanes.find(|lane| lane.basis == basis) else {
+            return if self.open < LANES { Listed::NotYet } else { Listed::Elsewhere };
+        };
+        match lane.by_place.get(place) {
+            Some(listed) if listed.tick != tick => Listed::NotYet,
+            Some(listed) if listed.start == ELSEWHERE => Listed::Elsewhere,
+            Some(listed) => Listed::At(*listed),
+            None => Listed::NotYet,
+        }
+    }
+
+    /// Notes where a body is, if there is room for one more basis; without a place, that it is elsewhere. Returns whether it was noted
+    /// where.
+    pub(super) fn note(&mut self, basis: Basis, place: usize, tick: u32, body: Option<(usize, usize)>) -> bool {
+        let bits = body.and_then(|(start, length)| Some((u32::try_from(start).ok()?, u32::try_from(length).ok()?)));
+        let (start, length) = bits.unwrap_or((ELSEWHERE, 0));
         let at = self.lanes[..self.open].iter().position(|lane| lane.basis == basis);
         let at = at.or_else(|| {
             let at = self.open;
@@ -73,13 +102,13 @@ impl Lanes {
             self.open += 1;
             Some(at)
         });
-        if let Some(at) = at {
-            let by_place = &mut self.lanes[at].by_place;
-            if by_place.len() <= place {
-                by_place.resize(place + 1, Copied::default());
-            }
-            by_place[place] = Copied { tick, start, length };
+        let Some(at) = at else { return false };
+        let by_place = &mut self.lanes[at].by_place;
+        if by_place.len() <= place {
+            by_place.resize(place + 1, Copied::default());
         }
+        by_place[place] = Copied { tick, start, length };
+        start != ELSEWHERE
     }
 
     /// Where the bits are that a peer is to be sent of `entry`; `None` when it is to be asked at length.
@@ -105,7 +134,7 @@ impl Lanes {
             usual.plain?
         };
         let copied = *self.lanes[lane].by_place.get(place)?;
-        (copied.tick == header.tick).then_some(copied)
+        (copied.tick == header.tick && copied.start != ELSEWHERE).then_some(copied)
     }
 }
 
@@ -118,12 +147,12 @@ mod tests {
         let basis = Basis { base: 7, past: 5, calm: 2 };
         let header = |tick| Header { tick, common: basis };
         let mut lanes = Lanes::default();
-        lanes.note(basis, 3, 9, 16, 40);
+        assert!(lanes.note(basis, 3, 9, Some((16, 40))));
         assert_eq!(lanes.usual(header(9)).moving, Some(0));
         assert_eq!(lanes.usual(header(9)).plain, None);
         lanes.start_tick();
         assert_eq!(lanes.usual(header(10)).moving, None);
-        lanes.note(basis.without_past(), 4, 10, 0, 8);
+        assert!(lanes.note(basis.without_past(), 4, 10, Some((0, 8))));
         assert_eq!((lanes.usual(header(10)).moving, lanes.usual(header(10)).plain), (None, Some(0)));
     }
 
@@ -131,7 +160,7 @@ mod tests {
     fn more_bases_than_there_are_lists_for_go_the_long_way() {
         let mut lanes = Lanes::default();
         for base in 1..40 {
-            lanes.note(Basis { base, past: 0, calm: 0 }, 0, 50, 0, 8);
+            assert_eq!(lanes.note(Basis { base, past: 0, calm: 0 }, 0, 50, Some((0, 8))), base <= 8);
         }
         let plain = |base| lanes.usual(Header { tick: 50, common: Basis { base, past: 0, calm: 0 } }).plain;
         assert_eq!((plain(1), plain(8), plain(9)), (Some(0), Some(7), None));

@@ -7,11 +7,14 @@ use super::encoder::{Asked, Encoder, Encoding, Stores};
 use super::entry::Entry;
 use super::in_flight::InFlight;
 use super::lanes::Usual;
-use super::message::{Message, Modelled, Packed};
+use super::message::{Message, Modelled, NearlyFull, Packed};
+use super::neighbours::Neighbours;
 use super::owed::Owed;
+use super::pair::Target;
 use super::ranking::{QUICK_LEVELS, Ranking};
 use super::record::{Header, Kind};
 use super::target::Peer;
+use super::targets::BLOCK;
 use super::{PeerId, PeerRole, ReplicaEvent, ReplicaManager, ReplicaView};
 use crate::chunk::Basis;
 use crate::ids::MemberId;
@@ -63,9 +66,9 @@ impl ReplicaManager {
     /// [`REALTIME`](Priority::REALTIME) goes out, and of it only [`limits::REALTIME_BYTES`] in a tick.
     pub fn marshal(&mut self, peer: PeerId, max_bytes: usize, out: &mut Vec<u8>) -> Option<StateMessage> {
         out.clear();
-        let to = peer;
-        let Self { entries, stores, peers, encoder, stats, tick, levels, reach, now, .. } = self;
-        let peer = peers.get_mut(to.0 as usize)?.as_mut()?;
+        let id = peer;
+        let Self { entries, neighbours, stores, peers, encoder, stats, tick, levels, reach, now, .. } = self;
+        let peer = peers.get_mut(id.0 as usize)?.as_mut()?;
         if !peer.owed.has_pending && !peer.owed.has_tombs() {
             return None;
         }
@@ -75,7 +78,7 @@ impl ReplicaManager {
             return None;
         };
         let ranked = !beyond && (peer.owed.pressed || levels.len() > QUICK_LEVELS);
-        if ranked && self.ranking.start(to.0, *tick) {
+        if ranked && self.ranking.start(id.0, *tick) {
             let view = ReplicaView { registry: &self.registry, stores, entries, index: &self.index };
             peer.rank(&mut self.ranking, view, self.relevance.as_deref());
         }
@@ -90,7 +93,8 @@ impl ReplicaManager {
         let profile = peer.profile.clone();
         let stores = Stores { all: stores, profile: profile.as_deref() };
         let usual = if profile.is_none() { encoder.lanes.usual(header) } else { Usual::default() };
-        let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, usual, records: 0, realtime };
+        let to = (peer.member, peer.role);
+        let mut pass = Pass { to, entries, neighbours, stores, encoder, usual, records: 0, realtime };
         if let Some(mut writer) = pass.encoder.writer.take() {
             let Peer { owed, in_flight, company, .. } = &mut *peer;
             let list = if matches!(order, Order::Places) { company.delivered(header.common.base) } else { None };
@@ -138,9 +142,9 @@ impl ReplicaManager {
             let Peer { in_flight, owed, company, .. } = peer;
             let sent_in = in_flight.resolve(token, |sent| {
                 if delivered {
-                    owed.delivered(sent, &self.entries);
+                    owed.delivered(sent, &self.entries, &self.neighbours);
                 } else {
-                    owed.again(sent, &self.entries);
+                    owed.again(sent, &self.entries, &self.neighbours);
                 }
             });
             if let Some(tick) = sent_in {
@@ -158,6 +162,7 @@ struct Pass<'a> {
     /// Who the peer is.
     to: (MemberId, PeerRole),
     entries: &'a [Entry],
+    neighbours: &'a Neighbours,
     stores: Stores<'a>,
     encoder: &'a mut Encoder,
     usual: Usual,
@@ -279,44 +284,122 @@ impl Pass<'_> {
             if i == places.end / BITS {
                 left &= !(usize::MAX << (places.end % BITS));
             }
-            let mut said = 0;
             while left != 0 {
-                let bit = left & left.wrapping_neg();
-                left ^= bit;
-                let place = i * BITS + bit.trailing_zeros() as usize;
-                if level.is_some_and(|level| level != self.entries[place].priority) {
-                    continue;
-                }
-                let fits = match self.copy(message, place, owed, in_flight) {
-                    Some(true) => {
-                        said |= bit;
-                        true
-                    }
-                    Some(false) => false,
-                    None => match self.state(message, place, owed) {
-                        State::Record(kind, body, again) => {
-                            message.record(self.entries[place].id, kind, &body, self.encoder);
-                            self.wrote(place, again, owed, in_flight);
-                            true
-                        }
-                        State::Nothing => {
-                            owed.pending.as_raw_mut_slice()[i] ^= bit;
-                            true
-                        }
-                        State::Later => true,
-                        State::Full => false,
-                    },
+                // The next block of this word with something in it.
+                let shift = left.trailing_zeros() as usize / BLOCK * BLOCK;
+                #[expect(clippy::cast_possible_truncation, reason = "the places of one block")]
+                let places = (left >> shift) as u32;
+                left &= !((u32::MAX as usize) << shift);
+                let block = (i * BITS + shift) / BLOCK;
+                let said = match self.block(message, (block, places), owed, in_flight, level) {
+                    Whole::Said => Ok(places),
+                    Whole::Other => Ok(0),
+                    Whole::Full => Err((places.trailing_zeros(), 0)),
+                    Whole::Parts => self.parts(message, (block, places), owed, in_flight, level),
                 };
-                if !fits {
-                    owed.pending.as_raw_mut_slice()[i] &= !said;
-                    return Err(place);
+                let said_there = said.map_or_else(|(_, said)| said, |said| said);
+                owed.pending.as_raw_mut_slice()[i] &= !((said_there as usize) << shift);
+                if let Err((stopped, _)) = said {
+                    return Err(block * BLOCK + stopped as usize);
                 }
-            }
-            if said != 0 {
-                owed.pending.as_raw_mut_slice()[i] &= !said;
             }
         }
         Ok(())
+    }
+
+    /// Writes all that is pending of a block in one piece, if the peer has all of the block alike and lacks all of it.
+    #[inline]
+    fn block(
+        &mut self,
+        message: &mut impl Message,
+        (block, places): (usize, u32),
+        owed: &mut Owed,
+        in_flight: &mut InFlight,
+        level: Option<Priority>,
+    ) -> Whole {
+        let header = message.header();
+        let Basis { base, past, .. } = header.common;
+        // As a few want it, it is not worth being put together.
+        if base == 0 || self.stores.profile.is_some() || !message.takes_blocks() {
+            return Whole::Parts;
+        }
+        let live = self.neighbours.live(block);
+        if live & !places != 0 {
+            return Whole::Parts;
+        }
+        let Some(target) = owed.targets.join(block, live) else { return Whole::Parts };
+        if target.acked() != base || target.is_again() {
+            return Whole::Parts;
+        }
+        let Some(ready) = self.encoder.block(header, (block, places), self.entries, self.stores) else {
+            return Whole::Parts;
+        };
+        if ready.predicts && !(past >= target.kept() && target.ticks().has(past)) {
+            return Whole::Parts;
+        }
+        match (level, ready.priority) {
+            (Some(_), None) => return Whole::Parts,
+            (Some(level), Some(all)) if level != all => return Whole::Other,
+            _ => {}
+        }
+        let first = block * BLOCK + places.trailing_zeros() as usize;
+        let last = block * BLOCK + places.ilog2() as usize;
+        match message.block([self.entries[first].id, self.entries[last].id], &ready, self.encoder) {
+            Err(NearlyFull(true)) => return Whole::Full,
+            Err(NearlyFull(false)) => return Whole::Parts,
+            Ok(()) => {}
+        }
+        target.keep(if past == 0 { base } else { past });
+        target.send(header.tick);
+        #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
+        in_flight.record_block(block as u32, places);
+        self.records += u64::from(places.count_ones());
+        Whole::Said
+    }
+
+    /// Writes what is pending of a block, place by place. Returns the places of which all is said; the error is the one that found no
+    /// room, and those before it of which all is said.
+    fn parts(
+        &mut self,
+        message: &mut impl Message,
+        (block, places): (usize, u32),
+        owed: &mut Owed,
+        in_flight: &mut InFlight,
+        level: Option<Priority>,
+    ) -> Result<u32, (u32, u32)> {
+        let (mut said, mut left) = (0, places);
+        while left != 0 {
+            let bit = left & left.wrapping_neg();
+            left ^= bit;
+            let place = block * BLOCK + bit.trailing_zeros() as usize;
+            if level.is_some_and(|level| level != self.entries[place].priority) {
+                continue;
+            }
+            let fits = match self.copy(message, place, owed, in_flight) {
+                Some(true) => {
+                    said |= bit;
+                    true
+                }
+                Some(false) => false,
+                None => match self.state(message, place, owed) {
+                    State::Record(kind, body, again) => {
+                        message.record(self.entries[place].id, kind, &body, self.encoder);
+                        self.wrote(place, again, owed, in_flight);
+                        true
+                    }
+                    State::Nothing => {
+                        said |= bit;
+                        true
+                    }
+                    State::Later => true,
+                    State::Full => false,
+                },
+            };
+            if !fits {
+                return Err((bit.trailing_zeros(), said));
+            }
+        }
+        Ok(said)
     }
 
     /// Writes the usual record, if it is one and the bits are there. Whether there was room for it; if so, it is not pending any more.
@@ -328,14 +411,15 @@ impl Pass<'_> {
         owed: &mut Owed,
         in_flight: &mut InFlight,
     ) -> Option<bool> {
-        let (header, entry, target) = (message.header(), &self.entries[place], &mut owed.targets[place]);
-        let body = self.encoder.lanes.find(self.usual, header, place, entry, *target)?;
+        let (header, entry, mut target) = (message.header(), &self.entries[place], owed.targets.get(place));
+        let body = self.encoder.lanes.find(self.usual, header, place, entry, target)?;
         if !message.copy(entry.id, body, self.encoder) {
             return Some(false);
         }
         let Basis { base, past, .. } = header.common;
         target.keep(if past == 0 { base } else { past });
         let again = target.send(header.tick);
+        owed.targets.put(place, target);
         #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
         in_flight.record_state(place as u32, again);
         self.records += 1;
@@ -381,9 +465,9 @@ impl Pass<'_> {
         }
         let hidden =
             if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores.all).0 };
-        let target = &mut owed.targets[place];
+        let mut target = owed.targets.get(place);
         if target.acked() >= entry.version {
-            target.settle();
+            owed.targets.edit(place, Target::settle);
             return State::Nothing; // The receipt came while it waited for its turn.
         }
         let (basis, named) = target.basis(header, entry, self.stores.all);
@@ -391,7 +475,7 @@ impl Pass<'_> {
         let asked = Asked { basis, hidden, profile: profile.map_or(0, |profile| profile.number) };
         let stores = Stores { profile, ..self.stores };
         let Some(body) = self.encoder.body(place, asked, entry, header.tick, stores) else {
-            target.settle();
+            owed.targets.edit(place, Target::settle);
             owed.skip_first(place);
             return State::Nothing;
         };
@@ -403,6 +487,7 @@ impl Pass<'_> {
         let kind = if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } };
         target.keep(if basis.past == 0 { basis.base } else { basis.past });
         let again = target.send(header.tick);
+        owed.targets.put(place, target);
         State::Record(kind, body, again)
     }
 
@@ -413,6 +498,17 @@ impl Pass<'_> {
         owed.pending.set(place, false);
         self.records += 1;
     }
+}
+
+/// What became of a block.
+enum Whole {
+    Said,
+    /// It is of another class.
+    Other,
+    /// There is no room, and what there is is not worth being filled.
+    Full,
+    /// It is to be told place by place.
+    Parts,
 }
 
 enum State {

@@ -3,6 +3,7 @@
 //! There are two kinds, and the registry decides which: bits that are copied, or symbols under models. `marshal` decides what
 //! goes in; how it is said is here.
 
+use super::blocks::Ready;
 use super::encoder::{Encoder, Encoding};
 use super::expected::Expected;
 use super::lanes::Copied;
@@ -32,7 +33,16 @@ impl Room {
     const fn holds(self, bits: usize, any: bool) -> bool {
         bits <= if any { self.bits } else { self.first }
     }
+
+    /// Three quarters are taken.
+    #[inline]
+    const fn is_nearly_full(self, bits: usize) -> bool {
+        bits >= self.bits / 4 * 3
+    }
 }
+
+/// There was no room for a block: true if what is left is not worth filling with parts of it.
+pub(super) struct NearlyFull(pub(super) bool);
 
 /// A message that is being written.
 pub(super) trait Message {
@@ -46,6 +56,14 @@ pub(super) trait Message {
     /// Adds a record against the common basis whose bits are at hand, if it fits. Only bits are: under models it never does.
     fn copy(&mut self, _id: ReplicaId, _body: Copied, _encoder: &Encoder) -> bool {
         false
+    }
+    /// Whether whole blocks can be copied.
+    fn takes_blocks(&self) -> bool {
+        false
+    }
+    /// Adds a block that is ready, between its first id and its last, if it fits. If not: whether the message is nearly full.
+    fn block(&mut self, _ids: [ReplicaId; 2], _ready: &Ready, _encoder: &Encoder) -> Result<(), NearlyFull> {
+        Err(NearlyFull(false))
     }
 }
 
@@ -90,7 +108,7 @@ impl Message for Packed<'_> {
     fn record(&mut self, id: ReplicaId, kind: Kind, body: &Encoding, encoder: &mut Encoder) {
         self.cursor.write(id, self.w);
         kind.write(self.header, self.w);
-        self.w.append(&encoder.arena.finish()[body.start..], body.length);
+        self.w.append_at(encoder.arena.finished(), body.start, body.length);
         self.any = true;
     }
 
@@ -108,8 +126,25 @@ impl Message for Packed<'_> {
             self.cursor.write(id, self.w);
             (0b1, 1)
         };
-        self.w.append_behind(head, &encoder.arena.finished()[body.start as usize..], length);
+        self.w.append_behind(head, encoder.arena.finished(), body.start as usize, length);
         true
+    }
+
+    fn takes_blocks(&self) -> bool {
+        true
+    }
+
+    #[inline]
+    fn block(&mut self, [first, last]: [ReplicaId; 2], ready: &Ready, encoder: &Encoder) -> Result<(), NearlyFull> {
+        let (bits, length) = encoder.bits(ready);
+        if !self.room.holds(self.w.len() + RECORD_HEAD_BITS + length, self.any) {
+            return Err(NearlyFull(self.room.is_nearly_full(self.w.len())));
+        }
+        self.any = true;
+        self.cursor.write(first, self.w);
+        self.w.append_long(bits, length);
+        self.cursor.go_to(last);
+        Ok(())
     }
 }
 

@@ -25,6 +25,7 @@
 //! knows of it.
 
 mod audience;
+mod blocks;
 mod digest;
 mod display;
 mod encoder;
@@ -40,6 +41,7 @@ mod index;
 mod lanes;
 mod marshal;
 mod message;
+mod neighbours;
 mod owed;
 mod pair;
 mod peers;
@@ -60,6 +62,7 @@ mod spawn;
 mod suspend;
 mod sync;
 mod target;
+mod targets;
 mod timeline;
 mod unmarshal;
 mod update;
@@ -87,6 +90,7 @@ pub use crate::chunk::PeerRole;
 use self::encoder::Encoder;
 use self::entry::{ChunkRef, Entry};
 use self::index::{IdHash, Index};
+use self::neighbours::Neighbours;
 use self::ranking::Ranking;
 use self::reach::Reach;
 use self::records::Reading;
@@ -153,6 +157,8 @@ pub struct ReplicaManager {
     changed: Vec<u32>,
     /// The same, a bit for each place.
     marks: Vec<usize>,
+    /// The same table by blocks.
+    neighbours: Neighbours,
     /// Places that changed by what a peer sent, to be passed on in this tick.
     relayed: Vec<u32>,
     /// Counts passes over the calls of a peer.
@@ -250,6 +256,7 @@ impl ReplicaManager {
             reading: modelled.then(Reading::default),
             changed: Vec::new(),
             marks: Vec::new(),
+            neighbours: Neighbours::default(),
             relayed: Vec::new(),
             pass: 0,
             hopeless: Vec::new(),

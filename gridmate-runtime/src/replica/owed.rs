@@ -6,8 +6,10 @@ use bitvec::vec::BitVec;
 
 use super::entry::Entry;
 use super::in_flight::Sent;
+use super::neighbours::Neighbours;
 use super::pair::Target;
 use super::reach::Reach;
+use super::targets::Targets;
 use crate::chunk::Basis;
 use crate::ids::ReplicaId;
 
@@ -15,7 +17,7 @@ use crate::ids::ReplicaId;
 #[derive(Debug, Default)]
 pub(super) struct Owed {
     /// By place in the replica table.
-    pub(super) targets: Vec<Target>,
+    pub(super) targets: Targets,
     /// By audience number: a bit for each chunk of the replica that is hidden from the peer. As long as it has to be.
     pub(super) hidden: Vec<u64>,
     /// Places whose newest version is neither sent nor on its way.
@@ -82,13 +84,8 @@ impl AckedTicks {
 impl Owed {
     /// Makes room for a table of `places` replicas.
     pub(super) fn resize(&mut self, places: usize) {
-        if self.targets.len() < places {
-            if self.targets.capacity() < places {
-                // Not twice as many: this is most of what a large world costs.
-                let spare = (places / 32).max(16);
-                self.targets.reserve_exact(places + spare - self.targets.len());
-            }
-            self.targets.resize(places, Target::default());
+        self.targets.resize(places);
+        if self.pending.len() < places {
             self.pending.resize(places, false);
         }
     }
@@ -125,16 +122,18 @@ impl Owed {
     }
 
     /// The peer comes, and these are there.
-    pub(super) fn mark_first(&mut self, entries: &[Entry]) {
-        for (target, _) in self.targets.iter_mut().zip(entries).filter(|(_, entry)| entry.live && !entry.dying) {
-            target.mark_first();
+    pub(super) fn mark_first(&mut self, entries: &[Entry], neighbours: &Neighbours) {
+        let there = entries.iter().enumerate().filter(|(_, entry)| entry.live && !entry.dying);
+        for (place, _) in there {
+            self.targets.edit(place, Target::mark_first);
             self.left += 1;
         }
+        self.targets.join_all(neighbours);
     }
 
     /// If the replica at `place` was there when the peer came, that is not waited for any more.
     pub(super) fn skip_first(&mut self, place: usize) {
-        self.left -= u32::from(self.targets[place].arrive());
+        self.left -= u32::from(self.targets.edit(place, Target::arrive));
     }
 
     pub(super) fn has_tombs(&self) -> bool {
@@ -146,16 +145,20 @@ impl Owed {
         self.tombs.len()
     }
 
+    /// A replica comes to `place`.
+    pub(super) fn begin(&mut self, place: u32) {
+        self.targets.edit(place as usize, |target| *target = Target::default());
+    }
+
     /// The replica at `place` is gone and was the peer's own.
     pub(super) fn forget(&mut self, place: u32) {
         self.skip_first(place as usize);
-        self.targets[place as usize] = Target::default();
         self.pending.set(place as usize, false);
     }
 
     /// The replica at `place` is gone: its end is announced, if the peer ever heard of it.
     pub(super) fn bury(&mut self, place: u32, entry: &Entry, rpcs_sent: u32) {
-        let target = self.targets[place as usize];
+        let target = self.targets.get(place as usize);
         self.forget(place);
         if target.knows() {
             let after_rpcs = entry.echoed.then_some(rpcs_sent);
@@ -191,13 +194,17 @@ impl Owed {
     }
 
     /// Something was acknowledged.
-    pub(super) fn delivered(&mut self, sent: Sent, entries: &[Entry]) {
+    pub(super) fn delivered(&mut self, sent: Sent, entries: &[Entry], neighbours: &Neighbours) {
         match sent {
-            Sent::State { place, version, .. } => {
-                // Not of a replica that is gone, of one that had this place before, or of one that was renewed since.
-                let entry = &entries[place as usize];
-                if entry.live && entry.floor != 0 && version >= entry.floor {
-                    self.left -= u32::from(self.targets[place as usize].delivered(version));
+            Sent::State { place, version, .. } => self.state_delivered(place, version, entries),
+            Sent::Block { block, places, version } => {
+                if neighbours.are(block as usize, places, version)
+                    && let Some(target) = self.targets.alike(block as usize)
+                {
+                    let all = neighbours.live(block as usize).count_ones();
+                    self.left -= if target.delivered(version) { all } else { 0 };
+                } else {
+                    each(block, places).for_each(|place| self.state_delivered(place, version, entries));
                 }
             }
             Sent::Destroy { id, .. } => {
@@ -206,14 +213,29 @@ impl Owed {
         }
     }
 
+    fn state_delivered(&mut self, place: u32, version: u32, entries: &[Entry]) {
+        // Not of a replica that is gone, of one that had this place before, or of one that was renewed since.
+        let entry = &entries[place as usize];
+        if entry.live && entry.floor != 0 && version >= entry.floor {
+            self.left -= u32::from(self.targets.edit(place as usize, |target| target.delivered(version)));
+        }
+    }
+
     /// Something was lost, or nothing was heard of it: it is to be sent again, unless something newer was sent since.
-    pub(super) fn again(&mut self, sent: Sent, entries: &[Entry]) {
+    pub(super) fn again(&mut self, sent: Sent, entries: &[Entry], neighbours: &Neighbours) {
         match sent {
-            Sent::State { place, version, .. } => {
-                let (entry, target) = (&entries[place as usize], &mut self.targets[place as usize]);
-                if entry.live && version >= entry.floor && target.sent() == version && target.acked() < version {
-                    target.repeat();
-                    self.set_pending(place);
+            Sent::State { place, version, .. } => self.state_again(place, version, entries),
+            Sent::Block { block, places, version } => {
+                if neighbours.are(block as usize, places, version)
+                    && let Some(target) = self.targets.alike(block as usize)
+                {
+                    if target.lacks(version) {
+                        target.repeat();
+                        let live = each(block, neighbours.live(block as usize));
+                        live.for_each(|place| self.set_pending(place));
+                    }
+                } else {
+                    each(block, places).for_each(|place| self.state_again(place, version, entries));
                 }
             }
             Sent::Destroy { id, .. } => {
@@ -225,6 +247,19 @@ impl Owed {
             }
         }
     }
+
+    fn state_again(&mut self, place: u32, version: u32, entries: &[Entry]) {
+        let entry = &entries[place as usize];
+        if entry.live && version >= entry.floor && self.targets.get(place as usize).lacks(version) {
+            self.targets.edit(place as usize, Target::repeat);
+            self.set_pending(place);
+        }
+    }
+}
+
+/// The places of a block that have a bit.
+fn each(block: u32, places: u32) -> impl Iterator<Item = u32> {
+    (0..u32::BITS).filter(move |n| places >> n & 1 == 1).map(move |n| block * u32::BITS + n)
 }
 
 #[cfg(test)]
@@ -236,8 +271,13 @@ mod tests {
         for step in [1, 7, 1_000, 100_000] {
             let mut owed = Owed::default();
             (step..=100_000).step_by(step).for_each(|places| owed.resize(places));
-            let places = owed.targets.len();
-            let bytes = owed.targets.capacity() * size_of::<Target>() + owed.pending.capacity() / 8;
+            let places = owed.pending.len();
+            let alike = owed.targets.bytes() + owed.pending.capacity() / 8;
+            assert!(alike <= places, "{alike} bytes for {places} replicas that are alike, {step} at a time");
+            for place in 0..places {
+                owed.targets.edit(place, |target| target.send(1 + u32::from(place % 2 == 0)));
+            }
+            let bytes = owed.targets.bytes() + owed.pending.capacity() / 8;
             assert!(bytes < 16 * places, "{bytes} bytes for {places} replicas, {step} at a time");
         }
     }

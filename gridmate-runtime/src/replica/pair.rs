@@ -22,7 +22,7 @@ const AGAIN: u8 = 1 << 6;
 const FIRST: u8 = 1 << 7;
 
 /// What a peer has of a replica; see the module.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[repr(C, packed)]
 pub(super) struct Target {
     acked: u32,
@@ -69,6 +69,12 @@ impl Target {
     #[inline]
     pub(super) const fn sent(self) -> u32 {
         self.sent
+    }
+
+    /// Whether that version was the last to be sent, and has not arrived.
+    #[inline]
+    pub(super) const fn lacks(self, version: u32) -> bool {
+        self.sent == version && self.acked < version
     }
 
     /// A version goes out: whatever waited has waited enough. Returns whether it is said again.

@@ -23,7 +23,7 @@ impl ReplicaManager {
     fn add_new_peer(&mut self, mut peer: Peer) -> PeerId {
         peer.owed = Owed::anew(Owed::default(), &self.entries);
         peer.timeline = self.new_timeline();
-        peer.owed.mark_first(&self.entries);
+        peer.owed.mark_first(&self.entries, &self.neighbours);
         peer.sync.total = peer.owed.left;
         // The nearest and the most important first, from the first message on. Without an opinion that is class by class.
         peer.owed.stopped = self.relevance.is_some();

@@ -1,5 +1,6 @@
 //! Before anything is sent: what has changed, who lacks it, and where calls go.
 
+use super::pair::Target;
 use super::record::{Call, Route, To};
 use super::target::{Peer, PeerId};
 use super::{PeerRole, ReplicaEvent, ReplicaManager};
@@ -55,6 +56,7 @@ impl ReplicaManager {
             let entry = &mut self.entries[place as usize];
             if entry.floor == 0 {
                 entry.floor = entry.version;
+                self.neighbours.raise(place, entry.floor);
             }
         }
     }
@@ -88,12 +90,12 @@ impl ReplicaManager {
     }
 
     fn repeat_overdue(&mut self) {
-        let Self { peers, entries, tick, hopeless, .. } = self;
+        let Self { peers, entries, neighbours, tick, hopeless, .. } = self;
         for (id, peer) in (0..).zip(peers) {
             let Some(peer) = peer else { continue };
             let (owed, patience) = (&mut peer.owed, peer.patience);
             owed.pressed = owed.stopped;
-            peer.in_flight.overdue(*tick, patience, |sent| owed.again(sent, entries));
+            peer.in_flight.overdue(*tick, patience, |sent| owed.again(sent, entries, neighbours));
             if owed.tombs() > limits::TOMBS {
                 hopeless.push(PeerId(id));
             }
@@ -180,7 +182,7 @@ impl ReplicaManager {
             if only.is_some_and(|only| only != PeerId(peer_id)) {
                 continue;
             }
-            let target = peer.owed.targets[place as usize];
+            let target = peer.owed.targets.get(place as usize);
             if entry.upstream == Some(PeerId(peer_id)) || entry.dying && !target.knows() {
                 continue;
             }
@@ -195,7 +197,7 @@ impl ReplicaManager {
                     continue;
                 }
                 // What it had of the version may have been less than it is to have now.
-                after = after.map(|version| version.max(peer.owed.targets[place as usize].kept()));
+                after = after.map(|version| version.max(peer.owed.targets.get(place as usize).kept()));
             }
             if written != Some(after) {
                 written = Some(after);
@@ -203,7 +205,7 @@ impl ReplicaManager {
                 Call { replica: entry.id, chunk, rpc, route: Route::Echo { source, after, to } }.write(w);
                 w.append_from(&mut args.clone(), bits);
             }
-            peer.owed.targets[place as usize].tell();
+            peer.owed.targets.edit(place as usize, Target::tell);
             peer.queue_call(w.finish(), flags.reliable);
         }
     }

@@ -2,6 +2,7 @@
 
 use super::ReplicaManager;
 use super::message::Room;
+use super::pair::Target;
 use super::ranking::{Ranking, score};
 use super::relevance::{self, Relevance, ReplicaView};
 use super::target::Peer;
@@ -61,7 +62,7 @@ impl Peer {
                 let peer = TargetPeer::new(entry.id, *member, *role).of(entry.owner, entry.assigned);
                 relevance::clamp(relevance.relevance(&peer, &view))
             });
-            let waited = owed.targets[place].wait();
+            let waited = owed.targets.edit(place, Target::wait);
             #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
             ranking.add(place as u32, score(entry.priority, relevance, waited));
         }

@@ -109,6 +109,12 @@ impl Cursor {
         next
     }
 
+    /// Goes on from `id`, which was written before.
+    #[inline]
+    pub(super) const fn go_to(&mut self, id: ReplicaId) {
+        self.0 = id;
+    }
+
     #[inline]
     pub(super) fn write(&mut self, id: ReplicaId, w: &mut BitWriter) {
         if id.creator == self.0.creator {

@@ -1,6 +1,7 @@
 //! Replicas come and go: adding, assigning, destroying.
 
 use super::entry::{ChunkRef, Chunks, Entry};
+use super::pair::Target;
 use super::target::PeerId;
 use super::{AddError, ReplicaError, ReplicaManager};
 use crate::chunk::{ChunkStore, ReplicaChunk, TypedStore};
@@ -139,6 +140,10 @@ impl ReplicaManager {
             }
             u32::try_from(self.entries.len() - 1).expect("fewer than 2^32 replicas fit in memory")
         };
+        for peer in self.peers.iter_mut().flatten() {
+            peer.owed.begin(place);
+        }
+        self.neighbours.come(place);
         self.index.insert(id, place);
         self.primaries += usize::from(upstream.is_none());
         *self.levels.entry(priority).or_default() += 1;
@@ -193,6 +198,7 @@ impl ReplicaManager {
             self.audiences.0.push(entry.audience);
         }
         self.index.remove(&entry.id);
+        self.neighbours.go(place);
         self.free.push(place);
     }
 
@@ -205,8 +211,9 @@ impl ReplicaManager {
         }
         entry.version = version;
         entry.floor = version;
+        self.neighbours.raise(place, version);
         for peer in self.peers.iter_mut().flatten() {
-            peer.owed.targets[place as usize].renew();
+            peer.owed.targets.edit(place as usize, Target::renew);
         }
         self.relayed.push(place);
     }

@@ -129,19 +129,68 @@ impl BitWriter {
         }
     }
 
+    /// The same as [`append`](Self::append), for many: room is made for all of them once.
+    pub(crate) fn append_long(&mut self, source: &[u8], count: usize) {
+        let (words, _) = source.as_chunks::<8>();
+        let whole = count / 64;
+        if whole < 4 {
+            return self.append(source, count);
+        }
+        let at = self.bytes.len();
+        self.bytes.resize(at + whole * 8, 0);
+        let (room, _) = self.bytes[at..].as_chunks_mut::<8>();
+        let (before, mut carried) = (self.filled, self.word);
+        for (to, word) in room.iter_mut().zip(words) {
+            let word = u64::from_le_bytes(*word);
+            *to = (carried | word << before).to_le_bytes();
+            carried = behind(word, 64 - before);
+        }
+        self.word = carried;
+        self.append(&source[whole * 8..], count % 64);
+    }
+
+    /// The same from the bit `start` of `source` on.
+    #[inline(always)]
+    pub(crate) fn append_at(&mut self, source: &[u8], start: usize, count: usize) {
+        let source = &source[start / 8..];
+        if start % 8 == 0 {
+            self.append(source, count);
+        } else {
+            self.append_shifted(source, start % 8, count);
+        }
+    }
+
+    fn append_shifted(&mut self, source: &[u8], skip: usize, count: usize) {
+        let mut source = BitReader::new(source);
+        source.skip(skip);
+        self.append_from(&mut source, count);
+    }
+
+    /// The same from what is written here already, before the last [`finish`](Self::finish).
+    pub(crate) fn append_own(&mut self, start: usize, count: usize) {
+        for at in (start..start + count).step_by(32) {
+            let bytes = self.bytes[at / 8..].iter().take(5);
+            let word = bytes.rev().fold(0, |word, byte| word << 8 | u64::from(*byte)) >> (at % 8);
+            #[expect(clippy::cast_possible_truncation, reason = "at most 32")]
+            let take = (start + count - at).min(32) as u32;
+            self.bits(word & lowest(take), take);
+        }
+    }
+
     /// As [`append`](Self::append), behind a head of a few bits: both at once, where that is possible.
     #[inline(always)]
-    pub(crate) fn append_behind(&mut self, head: (u64, u32), source: &[u8], count: usize) {
+    pub(crate) fn append_behind(&mut self, head: (u64, u32), source: &[u8], start: usize, count: usize) {
         let (value, bits) = head;
-        if let Some(word) = source.first_chunk::<8>()
-            && count + bits as usize <= 63
+        if let Some(word) = source[start / 8..].first_chunk::<8>()
+            && count + start % 8 + bits as usize <= 63
         {
             #[expect(clippy::cast_possible_truncation, reason = "fewer than 64")]
             let count = count as u32;
-            self.bits(value | (u64::from_le_bytes(*word) & lowest(count)) << bits, count + bits);
+            let word = u64::from_le_bytes(*word) >> (start % 8);
+            self.bits(value | (word & lowest(count)) << bits, count + bits);
         } else {
             self.bits(value, bits);
-            self.append(source, count);
+            self.append_at(source, start, count);
         }
     }
 

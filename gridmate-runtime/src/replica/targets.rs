@@ -1,0 +1,135 @@
+//! What one peer has of every replica: one [`Target`] for each, or for as many as are alike.
+//!
+//! What moves together is sent together and acknowledged together, so that neighbours in the table mostly have the same to say of
+//! themselves. A **block** of [`BLOCK`] places keeps one pair as long as that is so, and what happens to all of a block costs no more
+//! than what happens to one place. As soon as one differs each has its own, until they are found alike again.
+//!
+//! A place where no replica is may be part of any block, and has whatever that says: a replica that comes there starts afresh.
+
+use super::neighbours::Neighbours;
+use super::pair::Target;
+
+/// Places that may share a pair. Messages end between two blocks as a rule, so it is a good deal less than what a datagram holds.
+pub(super) const BLOCK: usize = 32;
+
+/// Pairs by place.
+#[derive(Debug, Default)]
+pub(super) struct Targets {
+    /// By block: of all its places, unless they are apart.
+    alike: Vec<Target>,
+    /// By block: where in `apart` the pairs are that differ, or [`ALIKE`].
+    at: Vec<u32>,
+    apart: Vec<[Target; BLOCK]>,
+    /// Of `apart`, those that no block has.
+    free: Vec<u32>,
+}
+
+const ALIKE: u32 = u32::MAX;
+
+impl Targets {
+    /// Makes room for a table of `places` replicas.
+    pub(super) fn resize(&mut self, places: usize) {
+        let blocks = places.div_ceil(BLOCK);
+        if self.at.len() < blocks {
+            grow(&mut self.alike, blocks);
+            grow(&mut self.at, blocks);
+            self.alike.resize(blocks, Target::default());
+            self.at.resize(blocks, ALIKE);
+        }
+    }
+
+    #[inline]
+    pub(super) fn get(&self, place: usize) -> Target {
+        match self.at[place / BLOCK] {
+            ALIKE => self.alike[place / BLOCK],
+            apart => self.apart[apart as usize][place % BLOCK],
+        }
+    }
+
+    #[inline]
+    pub(super) fn put(&mut self, place: usize, target: Target) {
+        match self.at[place / BLOCK] {
+            ALIKE if target == self.alike[place / BLOCK] => {}
+            ALIKE => self.part(place / BLOCK)[place % BLOCK] = target,
+            apart => self.apart[apart as usize][place % BLOCK] = target,
+        }
+    }
+
+    /// Changes one pair.
+    #[inline]
+    pub(super) fn edit<R>(&mut self, place: usize, change: impl FnOnce(&mut Target) -> R) -> R {
+        let mut target = self.get(place);
+        let answer = change(&mut target);
+        self.put(place, target);
+        answer
+    }
+
+    /// The pair of all places of a block, if they share one. What is changed is changed for all of them.
+    #[inline]
+    pub(super) fn alike(&mut self, block: usize) -> Option<&mut Target> {
+        if *self.at.get(block)? == ALIKE { self.alike.get_mut(block) } else { None }
+    }
+
+    /// Lets a block share one pair if the places in `live`, one at least, have the same. Returns it then, as [`alike`](Self::alike).
+    #[inline]
+    pub(super) fn join(&mut self, block: usize, live: u32) -> Option<&mut Target> {
+        let apart = self.at[block];
+        if apart == ALIKE {
+            return self.alike.get_mut(block);
+        }
+        let pairs = &self.apart[apart as usize];
+        let first = pairs[live.trailing_zeros() as usize];
+        let mut left = live & (live - 1);
+        while left != 0 {
+            if pairs[left.trailing_zeros() as usize] != first {
+                return None;
+            }
+            left &= left - 1;
+        }
+        (self.alike[block], self.at[block]) = (first, ALIKE);
+        self.free.push(apart);
+        self.alike.get_mut(block)
+    }
+
+    /// The same for all blocks.
+    pub(super) fn join_all(&mut self, neighbours: &Neighbours) {
+        for block in 0..self.at.len() {
+            let live = neighbours.live(block);
+            if live != 0 {
+                self.join(block, live);
+            }
+        }
+    }
+
+    #[cold]
+    fn part(&mut self, block: usize) -> &mut [Target; BLOCK] {
+        let pairs = [self.alike[block]; BLOCK];
+        let at = if let Some(at) = self.free.pop() {
+            self.apart[at as usize] = pairs;
+            at
+        } else {
+            let at = self.apart.len();
+            grow(&mut self.apart, at + 1);
+            self.apart.push(pairs);
+            u32::try_from(at).expect("no more than there are blocks")
+        };
+        self.at[block] = at;
+        &mut self.apart[at as usize]
+    }
+
+    /// Bytes taken.
+    #[cfg(test)]
+    pub(super) const fn bytes(&self) -> usize {
+        self.alike.capacity() * size_of::<Target>()
+            + self.at.capacity() * size_of::<u32>()
+            + self.apart.capacity() * size_of::<[Target; BLOCK]>()
+            + self.free.capacity() * size_of::<u32>()
+    }
+}
+
+/// Makes room for `len`, and not for twice as many: this is most of what a large world costs.
+fn grow<T>(list: &mut Vec<T>, len: usize) {
+    if list.capacity() < len {
+        list.reserve_exact(len + len / 64 - list.len());
+    }
+}
