@@ -106,6 +106,8 @@ impl Encoder {
         let not_at_once = Ready { tick, ..Ready::default() };
         let first = block * BLOCK + places.trailing_zeros() as usize;
         let mut ready = Ready { places, priority: Some(entries[first].priority), ..not_at_once };
+        let moving = (common.past != 0).then(|| self.lanes.open(common)).flatten();
+        let mut plain = None;
         let mut cursor = Cursor::START;
         let mut left = places;
         while left != 0 {
@@ -113,9 +115,9 @@ impl Encoder {
             left &= left - 1;
             let entry = &entries[place];
             let has_news = entry.version > common.base && entry.version <= tick && entry.audience == 0;
-            if !has_news || entry.predicts && common.past == 0 {
-                return not_at_once;
-            }
+            let basis = if entry.predicts { common } else { common.without_past() };
+            let lane = if entry.predicts { moving } else { *plain.get_or_insert_with(|| self.lanes.open(basis)) };
+            let Some(lane) = lane.filter(|_| has_news) else { return not_at_once };
             ready.predicts |= entry.predicts;
             ready.priority = ready.priority.filter(|priority| *priority == entry.priority);
             // "The next serial" and "the common basis" are a one each.
@@ -128,8 +130,7 @@ impl Encoder {
                 cursor.write(entry.id, &mut self.arena);
                 self.arena.bits(0b1, 1);
             }
-            let basis = if entry.predicts { common } else { common.without_past() };
-            if !self.add_usual(place, basis, entry, tick, stores) {
+            if !self.add_usual((lane, basis), place, entry, tick, stores) {
                 return not_at_once;
             }
         }

@@ -95,8 +95,8 @@ impl Encoder {
     ) -> Option<Encoding> {
         debug_assert!(place < self.by_place.len(), "messages are written after `prepare`");
         let is_usual = !self.modelled && asked.hidden == 0 && asked.profile == 0 && asked.basis.base != 0;
-        let listed = if is_usual { self.lanes.look_up(asked.basis, place, tick) } else { Listed::Elsewhere };
-        match listed {
+        let lane = if is_usual { self.lanes.open(asked.basis) } else { None };
+        match lane.map_or(Listed::Elsewhere, |lane| self.lanes.look_up(lane, place, tick)) {
             Listed::At(Copied { start, length, .. }) => {
                 let (start, length) = (start as usize, length as usize);
                 return Some(Encoding { asked, basis: asked.basis, start, length, oversized: false });
@@ -121,7 +121,7 @@ impl Encoder {
             body
         };
         self.made += 1;
-        if !(is_usual && self.note(place, tick, &body)) {
+        if !lane.is_some_and(|lane| self.lanes.note(lane, place, tick, body.if_as_asked())) {
             let encodings = &mut self.by_place[place];
             if encodings.generation != self.generation {
                 encodings.generation = self.generation;
@@ -136,24 +136,18 @@ impl Encoder {
         Some(body)
     }
 
-    /// Lists a body that was asked for as any peer may. Returns whether it is listed; if not it is to be kept elsewhere.
-    fn note(&mut self, place: usize, tick: u32, body: &Encoding) -> bool {
-        let as_asked = !body.oversized && body.basis == body.asked.basis;
-        self.lanes.note(body.asked.basis, place, tick, as_asked.then_some((body.start, body.length)))
-    }
-
     /// Adds the body of `entry` against `basis` to the arena, behind what is there, and lists it. Returns whether it is one that any
     /// peer on that basis may get.
     #[inline]
     pub(super) fn add_usual(
         &mut self,
+        (lane, basis): (usize, Basis),
         place: usize,
-        basis: Basis,
         entry: &Entry,
         tick: u32,
         stores: Stores<'_>,
     ) -> bool {
-        match self.lanes.look_up(basis, place, tick) {
+        match self.lanes.look_up(lane, place, tick) {
             Listed::At(Copied { start, length, .. }) => {
                 self.arena.append_own(start as usize, length as usize);
                 return true;
@@ -172,7 +166,14 @@ impl Encoder {
             return false;
         }
         self.made += 1;
-        self.lanes.note(basis, place, tick, Some((start, length)))
+        self.lanes.note(lane, place, tick, Some((start, length)))
+    }
+}
+
+impl Encoding {
+    /// Where it is, if it is what was asked for.
+    fn if_as_asked(&self) -> Option<(usize, usize)> {
+        (!self.oversized && self.basis == self.asked.basis).then_some((self.start, self.length))
     }
 }
 

@@ -31,7 +31,7 @@ pub(super) enum Listed {
     At(Copied),
     /// It was not made yet in this tick.
     NotYet,
-    /// They do not know.
+    /// It may have been, and is not usual.
     Elsewhere,
 }
 
@@ -71,14 +71,25 @@ impl Lanes {
         Usual { moving: find(common).filter(|_| common.past != 0), plain: find(common.without_past()) }
     }
 
-    /// What is known of a body that any peer on that basis may get.
+    /// The list for a basis; none if there are too many others.
     #[inline]
-    pub(super) fn look_up(&self, basis: Basis, place: usize, tick: u32) -> Listed {
-        let mut lanes = self.lanes[..self.open].iter();
-        let Some(lane) = lanes.find(|lane| lane.basis == basis) else {
-            return if self.open < LANES { Listed::NotYet } else { Listed::Elsewhere };
-        };
-        match lane.by_place.get(place) {
+    pub(super) fn open(&mut self, basis: Basis) -> Option<usize> {
+        if let Some(at) = self.lanes[..self.open].iter().position(|lane| lane.basis == basis) {
+            return Some(at);
+        }
+        match self.lanes.get_mut(self.open) {
+            Some(lane) => lane.basis = basis,
+            None if self.open < LANES => self.lanes.push(Lane { basis, by_place: Vec::new() }),
+            None => return None,
+        }
+        self.open += 1;
+        Some(self.open - 1)
+    }
+
+    /// What a list knows of a body.
+    #[inline]
+    pub(super) fn look_up(&self, lane: usize, place: usize, tick: u32) -> Listed {
+        match self.lanes[lane].by_place.get(place) {
             Some(listed) if listed.tick != tick => Listed::NotYet,
             Some(listed) if listed.start == ELSEWHERE => Listed::Elsewhere,
             Some(listed) => Listed::At(*listed),
@@ -86,24 +97,12 @@ impl Lanes {
         }
     }
 
-    /// Notes where a body is, if there is room for one more basis; without a place, that it is elsewhere. Returns whether it was noted
-    /// where.
-    pub(super) fn note(&mut self, basis: Basis, place: usize, tick: u32, body: Option<(usize, usize)>) -> bool {
-        let bits = body.and_then(|(start, length)| Some((u32::try_from(start).ok()?, u32::try_from(length).ok()?)));
+    /// Notes where a body is; without bits, that it is elsewhere. Returns whether it was noted where.
+    #[inline]
+    pub(super) fn note(&mut self, lane: usize, place: usize, tick: u32, bits: Option<(usize, usize)>) -> bool {
+        let bits = bits.and_then(|(start, length)| Some((u32::try_from(start).ok()?, u32::try_from(length).ok()?)));
         let (start, length) = bits.unwrap_or((ELSEWHERE, 0));
-        let at = self.lanes[..self.open].iter().position(|lane| lane.basis == basis);
-        let at = at.or_else(|| {
-            let at = self.open;
-            match self.lanes.get_mut(at) {
-                Some(lane) => lane.basis = basis,
-                None if at < LANES => self.lanes.push(Lane { basis, by_place: Vec::new() }),
-                None => return None,
-            }
-            self.open += 1;
-            Some(at)
-        });
-        let Some(at) = at else { return false };
-        let by_place = &mut self.lanes[at].by_place;
+        let by_place = &mut self.lanes[lane].by_place;
         if by_place.len() <= place {
             by_place.resize(place + 1, Copied::default());
         }
@@ -147,12 +146,14 @@ mod tests {
         let basis = Basis { base: 7, past: 5, calm: 2 };
         let header = |tick| Header { tick, common: basis };
         let mut lanes = Lanes::default();
-        assert!(lanes.note(basis, 3, 9, Some((16, 40))));
+        let lane = lanes.open(basis).unwrap();
+        assert!(lanes.note(lane, 3, 9, Some((16, 40))));
         assert_eq!(lanes.usual(header(9)).moving, Some(0));
         assert_eq!(lanes.usual(header(9)).plain, None);
         lanes.start_tick();
         assert_eq!(lanes.usual(header(10)).moving, None);
-        assert!(lanes.note(basis.without_past(), 4, 10, Some((0, 8))));
+        let lane = lanes.open(basis.without_past()).unwrap();
+        assert!(lanes.note(lane, 4, 10, Some((0, 8))));
         assert_eq!((lanes.usual(header(10)).moving, lanes.usual(header(10)).plain), (None, Some(0)));
     }
 
@@ -160,7 +161,7 @@ mod tests {
     fn more_bases_than_there_are_lists_for_go_the_long_way() {
         let mut lanes = Lanes::default();
         for base in 1..40 {
-            assert_eq!(lanes.note(Basis { base, past: 0, calm: 0 }, 0, 50, Some((0, 8))), base <= 8);
+            assert_eq!(lanes.open(Basis { base, past: 0, calm: 0 }).is_some(), base <= 8);
         }
         let plain = |base| lanes.usual(Header { tick: 50, common: Basis { base, past: 0, calm: 0 } }).plain;
         assert_eq!((plain(1), plain(8), plain(9)), (Some(0), Some(7), None));

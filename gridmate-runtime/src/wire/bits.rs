@@ -131,21 +131,22 @@ impl BitWriter {
 
     /// The same as [`append`](Self::append), for many: room is made for all of them once.
     pub(crate) fn append_long(&mut self, source: &[u8], count: usize) {
-        let (words, _) = source.as_chunks::<8>();
         let whole = count / 64;
-        if whole < 4 {
-            return self.append(source, count);
-        }
+        let (words, _) = source[..whole * 8].as_chunks::<8>();
+        let [first, .., last] = words else { return self.append(source, count) };
         let at = self.bytes.len();
-        self.bytes.resize(at + whole * 8, 0);
-        let (room, _) = self.bytes[at..].as_chunks_mut::<8>();
-        let (before, mut carried) = (self.filled, self.word);
-        for (to, word) in room.iter_mut().zip(words) {
-            let word = u64::from_le_bytes(*word);
-            *to = (carried | word << before).to_le_bytes();
-            carried = behind(word, 64 - before);
+        self.bytes.extend_from_slice(words.as_flattened());
+        let before = self.filled & 63;
+        if before != 0 {
+            let (room, _) = self.bytes[at..].as_chunks_mut::<8>();
+            // Each with what the one before it has too much; without a dependence from one to the next.
+            for (to, pair) in room[1..].iter_mut().zip(words.windows(2)) {
+                let [low, high] = [u64::from_le_bytes(pair[0]), u64::from_le_bytes(pair[1])];
+                *to = (high << before | low >> (64 - before)).to_le_bytes();
+            }
+            room[0] = (self.word | u64::from_le_bytes(*first) << before).to_le_bytes();
+            self.word = behind(u64::from_le_bytes(*last), 64 - before);
         }
-        self.word = carried;
         self.append(&source[whole * 8..], count % 64);
     }
 
