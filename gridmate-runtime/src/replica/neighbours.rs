@@ -59,3 +59,26 @@ const fn locate(place: u32) -> (usize, u32) {
     let place = place as usize;
     (place / BLOCK, 1 << (place % BLOCK))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_block_is_meant_when_all_who_live_there_are_and_were_there_in_time() {
+        let mut neighbours = Neighbours::default();
+        (32..35).for_each(|place| neighbours.come(place));
+        assert!(!neighbours.are(1, 0b111, 9), "nothing was captured");
+        (32..35).for_each(|place| neighbours.raise(place, 4));
+        assert!(neighbours.are(1, 0b111, 4) && neighbours.are(1, 0b1111, 9));
+        assert!(!neighbours.are(1, 0b101, 9), "one is left out");
+        assert!(!neighbours.are(1, 0b111, 3), "from before they were there");
+        neighbours.go(33);
+        assert!(neighbours.are(1, 0b101, 9) && neighbours.live(1) == 0b101);
+        neighbours.come(33);
+        assert!(!neighbours.are(1, 0b111, 9), "one is new in its place");
+        neighbours.raise(33, 10);
+        assert!(!neighbours.are(1, 0b111, 9) && neighbours.are(1, 0b111, 10));
+        assert!(neighbours.live(7) == 0 && !neighbours.are(7, u32::MAX, 9));
+    }
+}

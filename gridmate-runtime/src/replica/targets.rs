@@ -133,3 +133,80 @@ fn grow<T>(list: &mut Vec<T>, len: usize) {
         list.reserve_exact(len + len / 64 - list.len());
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Whatever is changed and joined, each place that is live says what it would say by itself.
+    #[test]
+    fn places_say_what_they_would_say_by_themselves() {
+        let mut rng = crate::Rng::new(11);
+        let places = 3 * BLOCK;
+        let (mut targets, mut model) = (Targets::default(), vec![Target::default(); places]);
+        let mut live = [u32::MAX; 3];
+        let (mut joined, mut alike) = (0, 0);
+        targets.resize(places);
+        for tick in 1..20_000_u32 {
+            let block = usize::try_from(rng.below(3)).unwrap();
+            let of_block = block * BLOCK..(block + 1) * BLOCK;
+            match rng.below(6) {
+                // One is changed, or begins, or is gone.
+                0 => {
+                    let place = of_block.start + usize::try_from(rng.below(BLOCK as u64)).unwrap();
+                    targets.edit(place, |target| target.send(tick));
+                    model[place].send(tick);
+                }
+                1 => {
+                    let place = of_block.start + usize::try_from(rng.below(BLOCK as u64)).unwrap();
+                    targets.put(place, Target::default());
+                    model[place] = Target::default();
+                    live[block] ^= 1 << (place % BLOCK);
+                }
+                // All are, each by itself or at once.
+                2 | 3 => {
+                    for place in of_block.clone() {
+                        targets.edit(place, |target| target.send(tick));
+                        model[place].send(tick);
+                    }
+                }
+                4 => {
+                    if let Some(target) = targets.alike(block) {
+                        alike += 1;
+                        let _ = target.delivered(tick);
+                        model[of_block.clone()].iter_mut().for_each(|target| {
+                            let _ = target.delivered(tick);
+                        });
+                    }
+                }
+                _ => {
+                    if live[block] != 0 && targets.join(block, live[block]).is_some() {
+                        joined += 1;
+                    }
+                }
+            }
+            for place in of_block.filter(|place| live[block] >> (place % BLOCK) & 1 == 1) {
+                assert_eq!(targets.get(place), model[place], "place {place} after {tick}");
+            }
+        }
+        assert!(joined > 20 && alike > 20, "{joined} {alike}");
+    }
+
+    #[test]
+    fn what_is_apart_takes_memory_only_as_long() {
+        let mut targets = Targets::default();
+        targets.resize(64 * BLOCK);
+        let before = targets.bytes();
+        for round in 1..50 {
+            for block in 0..64 {
+                targets.edit(block * BLOCK, |target| target.send(round));
+                assert!(targets.alike(block).is_none());
+                (1..BLOCK).for_each(|place| {
+                    targets.edit(block * BLOCK + place, |target| target.send(round));
+                });
+                assert!(targets.join(block, u32::MAX).is_some());
+            }
+        }
+        assert!(targets.bytes() <= before + 2 * size_of::<[Target; BLOCK]>(), "{} {before}", targets.bytes());
+    }
+}

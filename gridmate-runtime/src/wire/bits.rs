@@ -512,6 +512,53 @@ mod tests {
             prop_assert_eq!(r.bits(8), Err(WireError::UnexpectedEnd));
         }
 
+        /// Every way to copy bits copies the same, from any bit to any bit.
+        #[test]
+        fn all_ways_to_copy_agree(
+            source in prop::collection::vec(any::<u8>(), 1..200),
+            (before, start, count) in (0u32..64, 0usize..300, 0usize..1_600),
+        ) {
+            let start = start % (source.len() * 8);
+            let count = count.min(source.len() * 8 - start);
+            let begin = || {
+                let mut w = BitWriter::new();
+                w.bits(low_mask(before) & 0x9E37_79B9_7F4A_7C15, before);
+                w
+            };
+            let mut plain = begin();
+            let mut r = BitReader::new(&source);
+            r.skip(start);
+            plain.append_from(&mut r, count);
+            plain.bits(0b101, 3);
+            let ended = |mut w: BitWriter| {
+                w.bits(0b101, 3);
+                w.finish().to_vec()
+            };
+            let expected = plain.finish().to_vec();
+            let mut at = begin();
+            at.append_at(&source, start, count);
+            prop_assert_eq!(&ended(at), &expected);
+            let mut behind = BitWriter::new();
+            behind.append_behind((low_mask(before) & 0x9E37_79B9_7F4A_7C15, before), &source, start, count);
+            prop_assert_eq!(&ended(behind), &expected);
+            if start == 0 {
+                let mut long = begin();
+                long.append_long(&source, count);
+                prop_assert_eq!(&ended(long), &expected);
+            }
+            let mut own = BitWriter::new();
+            own.bytes(&source);
+            own.finish();
+            let held = own.len();
+            own.append_own(start, count);
+            own.bits(0b101, 3);
+            let mut copied = BitReader::new(own.finish());
+            copied.skip(held);
+            let mut again = begin();
+            again.append_from(&mut copied, count + 3);
+            prop_assert_eq!(again.finish(), &expected[..]);
+        }
+
         #[test]
         fn append_and_truncate_agree_with_plain_writing(
             lead in 0u32..64, source in prop::collection::vec(any::<u8>(), 0..40), drop in 0usize..80,
