@@ -4,7 +4,8 @@
 //! component with a code for its size. How large it will be is guessed as well: a fast mover strays farther than a slow one,
 //! and when one component has just gone astray, the others will have too.
 
-use super::ladder::{low_mask, signed};
+use super::ladder::{low_mask, signed, unzigzag, zigzag};
+use super::stream::golomb_parameter;
 use super::{Ahead, Sink, Source, WireError};
 
 /// Writes integers of `width` bits, at most 32, by their distance from where the lines from `past` through `base` lead.
@@ -36,7 +37,13 @@ pub(super) fn read_lines<I: Integer, const N: usize>(
     Ok(())
 }
 
-/// Writes the patterns of floats, guessed as numbers.
+/// From how many bits of an expected error on a float is told as near or anywhere, and for how many near is at most. A float has 23
+/// bits of fraction, so that is where one no longer has much to do with the other, and mostly not even the sign.
+const JUMPY: u32 = 22;
+const NEAR: u32 = 26;
+
+/// Writes the patterns of floats, guessed as numbers. Where errors are expected that leave nothing of a guess, a bit says whether the
+/// float is near, or it is written as it is: new values cost one bit more than themselves.
 #[inline]
 pub(super) fn write_floats<const N: usize>(
     values: &[u32; N],
@@ -45,7 +52,27 @@ pub(super) fn write_floats<const N: usize>(
     ahead: Ahead,
     w: &mut impl Sink,
 ) {
-    write(values.map(|bits| u64::from(ordered(bits))), float_lines(base, past, ahead), 32, 0, w);
+    let guesses = float_lines(base, past, ahead);
+    if w.is_modelled() {
+        return write(values.map(|bits| u64::from(ordered(bits))), guesses, 32, 0, w);
+    }
+    let mut expectation = Expectation::of(&guesses, 0);
+    for (value, guess) in values.iter().zip(guesses) {
+        let residual = signed(u64::from(ordered(*value)).wrapping_sub(guess.value), 32);
+        let expected = expectation.size(guess);
+        let low = golomb_parameter(expected);
+        if low < JUMPY {
+            w.residual(guess.along(residual), expected);
+        } else {
+            let (low, folded) = (low.min(NEAR), zigzag(guess.along(residual)));
+            if folded >> low == 0 {
+                w.bits(1 | folded << 1, 1 + low);
+            } else {
+                w.bits(u64::from(*value) << 1, 33);
+            }
+        }
+        expectation.learn(residual);
+    }
 }
 
 /// Reads what [`write_floats`] wrote; `values` holds the base before and the values after.
@@ -56,9 +83,27 @@ pub(super) fn read_floats<const N: usize>(
     ahead: Ahead,
     r: &mut impl Source,
 ) -> Result<(), WireError> {
-    let read = read(float_lines(values, past, ahead), 32, 0, r)?;
-    for (value, order) in values.iter_mut().zip(read) {
+    let guesses = float_lines(values, past, ahead);
+    if r.is_modelled() {
+        let read = read(guesses, 32, 0, r)?;
+        for (value, order) in values.iter_mut().zip(read) {
+            *value = disordered(u32::try_from(order).map_err(|_| WireError::Invalid)?);
+        }
+        return Ok(());
+    }
+    let mut expectation = Expectation::of(&guesses, 0);
+    for (value, guess) in values.iter_mut().zip(guesses) {
+        let expected = expectation.size(guess);
+        let low = golomb_parameter(expected);
+        let order = if low < JUMPY {
+            stepped(guess, r.residual(expected)?, 32)?
+        } else if r.bits(1)? != 0 {
+            stepped(guess, unzigzag(r.bits(low.min(NEAR))?).cast_signed(), 32)?
+        } else {
+            u64::from(ordered(u32::try_from(r.bits(32)?).map_err(|_| WireError::Invalid)?))
+        };
         *value = disordered(u32::try_from(order).map_err(|_| WireError::Invalid)?);
+        expectation.learn(signed(order.wrapping_sub(guess.value), 32));
     }
     Ok(())
 }
@@ -104,14 +149,20 @@ pub(super) fn read<const N: usize>(
     let mut expectation = Expectation::of(&guesses, floor);
     let mut values = [0; N];
     for (value, guess) in values.iter_mut().zip(guesses) {
-        let residual = guess.along(r.residual(expectation.size(guess))?);
-        if signed(residual.cast_unsigned(), width) != residual {
-            return Err(WireError::Invalid);
-        }
-        *value = guess.value.wrapping_add(residual.cast_unsigned()) & low_mask(width);
-        expectation.learn(residual);
+        *value = stepped(guess, r.residual(expectation.size(guess))?, width)?;
+        expectation.learn(signed(value.wrapping_sub(guess.value), width));
     }
     Ok(values)
+}
+
+/// What lies a residual from its guess, as that was written.
+#[inline]
+fn stepped(guess: Guess, residual: i64, width: u32) -> Result<u64, WireError> {
+    let residual = guess.along(residual);
+    if signed(residual.cast_unsigned(), width) != residual {
+        return Err(WireError::Invalid);
+    }
+    Ok(guess.value.wrapping_add(residual.cast_unsigned()) & low_mask(width))
 }
 
 #[inline]

@@ -264,7 +264,7 @@ fn golomb_value(rest: u64, tail: u32, low: u32) -> Result<i64, WireError> {
 
 /// How many low bits of a residual are written as they are.
 #[inline]
-const fn golomb_parameter(expected: u64) -> u32 {
+pub(super) const fn golomb_parameter(expected: u64) -> u32 {
     let bits = u64::BITS - expected.leading_zeros();
     if bits > 31 { 31 } else { bits }
 }
