@@ -4,6 +4,7 @@ use core::any::Any;
 
 use super::coder::{In, Out, Share};
 use crate::chunk::{Propagate, RpcContext, RpcFlags, TargetPeer, TimeContext};
+use crate::ids::ReplicaId;
 use crate::schema::ChunkDescriptor;
 use crate::time::Instant;
 use crate::wire::{Ahead, BitReader, BitWriter, WireError};
@@ -17,6 +18,8 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Makes a chunk with default values for the replica at index `replica`.
     fn insert_default(&mut self, replica: u32) -> u32;
     fn remove(&mut self, slot: u32);
+    /// Says whose it is, as soon as its primary is here, and when that is no longer so.
+    fn set_owned(&mut self, slot: u32, replica: Option<ReplicaId>);
 
     /// Turns every touched value into its snapshot, `at` a version and a time; the replicas of those that differ are added to `changed`.
     /// Runs the change
