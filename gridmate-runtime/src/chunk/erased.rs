@@ -48,10 +48,17 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Whether a peer may have this one.
     fn sends_to(&self, slot: u32, peer: &TargetPeer) -> bool;
 
-    /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`].
-    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError>;
+    /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`]. Of the datasets those that are shared
+    /// come from this peer; the others are what they are in the base.
+    fn receive(
+        &mut self,
+        slot: u32,
+        arrival: &Arrival,
+        share: Share,
+        r: Option<In<'_, '_>>,
+    ) -> Result<bool, ReceiveError>;
     /// Reads past an encoding of something that is here already.
-    fn skip(&mut self, slot: u32, arrival: Arrival, r: In<'_, '_>) -> Result<(), ReceiveError>;
+    fn skip(&mut self, slot: u32, arrival: &Arrival, share: Share, r: In<'_, '_>) -> Result<(), ReceiveError>;
     /// Runs the change handlers for everything received since the last call.
     ///
     /// `context` says of a replica when and whose it is, and whether its primary is here.
@@ -97,19 +104,19 @@ impl Basis {
         Self { base: self.base, past: 0, calm: 0 }
     }
 
-    pub(super) const fn ahead(self, version: u32) -> Ahead {
+    pub(crate) const fn ahead(self, version: u32) -> Ahead {
         Ahead::new(version.saturating_sub(self.base), self.base.saturating_sub(self.past)).with_calm(self.calm)
     }
 }
 
-/// How a received snapshot relates to those before it.
+/// How received snapshots relate to those before them: the same for most of a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) basis: Basis,
-    /// The sender's version of the new snapshot.
+    /// How far ahead of its base the new snapshot is.
+    pub(crate) ahead: Ahead,
+    /// The sender's version of it.
     pub(crate) version: u32,
-    /// Which datasets come from this peer; the others are what they are in the base.
-    pub(crate) share: Share,
     /// This node's version to pass it on with, when there are others to pass it on to.
     pub(crate) relay_as: Option<u32>,
 }

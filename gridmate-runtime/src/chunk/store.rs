@@ -18,7 +18,7 @@ use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, Target
 use crate::ids::ReplicaId;
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
 use crate::time::Instant;
-use crate::wire::{BitReader, BitWriter, Change, Past, WireError};
+use crate::wire::{BitReader, BitWriter, Change, Past, Window, WireError};
 
 pub(crate) struct TypedStore<T: ReplicaChunk> {
     /// By slot, apart from all else: who walks over them all touches nothing but these, and two small lists.
@@ -163,24 +163,34 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
     }
 
-    /// Leaves the snapshot that `r` encodes in `scratch`.
-    fn decode(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<(), ReceiveError> {
-        let (basis, received) = (arrival.basis, &self.slots[slot as usize].received);
-        let base = if basis.base == 0 { Some(&self.defaults) } else { received.at(basis.base) };
-        let Some(base) = base else { return Err(ReceiveError::MissingBaseline) };
-        self.scratch.clone_from(base);
+    /// Leaves the snapshot that `r` encodes in the draft of what is received.
+    #[inline]
+    fn decode(
+        &mut self,
+        slot: u32,
+        arrival: &Arrival,
+        share: Share,
+        r: Option<In<'_, '_>>,
+    ) -> Result<(), ReceiveError> {
+        let &Arrival { basis, ahead, .. } = arrival;
+        let asked = if r.is_some() && guesses(self.predicted, share) { basis.past } else { 0 };
+        let received = &mut self.slots[slot as usize].received;
+        let draft = received.draft(basis.base, asked, &self.defaults);
+        let Some((draft, before)) = draft else { return Err(ReceiveError::MissingBaseline) };
         let Some(mut r) = r else { return Ok(()) };
-        let mut past = Past::UNKNOWN;
-        if guesses(self.predicted, arrival.share) && basis.past != 0 {
-            let Some(before) = received.at(basis.past) else { return Err(ReceiveError::MissingBaseline) };
-            past = Past::new(before, basis.ahead(arrival.version));
-        }
+        let past = before.map_or(Past::UNKNOWN, |before| Past::new(before, ahead));
         if let In::Modelled(r) = &mut r {
             r.begin(self.class, self.modelled);
         }
-        let read = match (arrival.share, r) {
-            (None, In::Packed(r)) => T::decode(&mut self.scratch, past, r),
-            (share, r) => T::decode(&mut self.scratch, past, &mut Cut::new(r, share)),
+        let read = match (share, r) {
+            (None, In::Packed(r)) => {
+                // By value: so its parts can be in registers.
+                let mut window = r.clone();
+                let read = T::decode(draft, past, &mut window);
+                *r = window;
+                read
+            }
+            (share, r) => T::decode(draft, past, &mut Cut::new(r, share)),
         };
         read.map_err(ReceiveError::Wire)
     }
@@ -398,29 +408,34 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
 
     fn restore(&mut self, replica: u32, r: &mut BitReader<'_>) -> Result<u32, WireError> {
         self.scratch.clone_from(&self.defaults);
-        T::decode(&mut self.scratch, Past::UNKNOWN, r)?;
+        let mut window = Window::of(r);
+        T::decode(&mut self.scratch, Past::UNKNOWN, &mut window)?;
+        *r = window.reader();
         let mut value = T::default();
         value.apply(&self.scratch, &self.defaults);
         Ok(self.insert(value, replica))
     }
 
-    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError> {
-        self.decode(slot, arrival, r)?;
-        let s = &mut self.slots[slot as usize];
+    fn receive(
+        &mut self,
+        slot: u32,
+        arrival: &Arrival,
+        share: Share,
+        r: Option<In<'_, '_>>,
+    ) -> Result<bool, ReceiveError> {
         if const { T::INTERPOLATES == 0 } {
             // Whatever comes after this names nothing older.
             let Basis { base, past, .. } = arrival.basis;
-            s.received.forget_before(if past == 0 { base } else { past });
+            self.slots[slot as usize].received.forget_before(if past == 0 { base } else { past });
         }
-        let is_known = if let Some(newest) = s.received.newest() { *newest == self.scratch } else { false };
-        if !is_known {
-            s.received.push(arrival.version, &self.scratch);
-        }
+        self.decode(slot, arrival, share, r)?;
+        let s = &mut self.slots[slot as usize];
+        let now = s.received.keep_draft(arrival.version);
         let first = s.version == 0;
-        if !first && s.current == self.scratch {
+        if !first && s.current == *now {
             return Ok(false);
         }
-        self.values[slot as usize].apply(&self.scratch, &s.current);
+        self.values[slot as usize].apply(now, &s.current);
         if const { T::NOTIFIES } && s.before.is_none() {
             s.before = Some(self.spare.copy(&s.current));
             self.changed.push(slot);
@@ -431,13 +446,13 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             s.sent.push(s.version, &s.current);
         }
         s.version = version;
-        core::mem::swap(&mut s.current, &mut self.scratch);
+        s.current.clone_from(now);
         self.mark_updated(slot);
         Ok(true)
     }
 
-    fn skip(&mut self, slot: u32, arrival: Arrival, r: In<'_, '_>) -> Result<(), ReceiveError> {
-        self.decode(slot, arrival, Some(r))
+    fn skip(&mut self, slot: u32, arrival: &Arrival, share: Share, r: In<'_, '_>) -> Result<(), ReceiveError> {
+        self.decode(slot, arrival, share, Some(r))
     }
 
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {

@@ -99,6 +99,17 @@ impl Header {
 impl Cursor {
     pub(super) const START: Self = Self(ReplicaId { creator: MemberId::NONE, serial: 0 });
 
+    /// What a single one says; none before the first id.
+    #[inline]
+    pub(super) fn next(&mut self) -> Option<ReplicaId> {
+        let id = ReplicaId { serial: self.0.serial.wrapping_add(1), ..self.0 };
+        if id.creator == MemberId::NONE || id.serial == 0 {
+            return None;
+        }
+        self.0 = id;
+        Some(id)
+    }
+
     /// Goes on to `id` if that is what a single one says.
     #[inline]
     pub(super) fn advance(&mut self, id: ReplicaId) -> bool {
@@ -134,7 +145,7 @@ impl Cursor {
     }
 
     #[inline]
-    pub(super) fn read(&mut self, r: &mut BitReader<'_>) -> Result<ReplicaId, WireError> {
+    pub(super) fn read(&mut self, r: &mut impl Source) -> Result<ReplicaId, WireError> {
         let last = self.0;
         self.0 = if r.bool()? {
             ReplicaId { serial: last.serial.wrapping_add(1), ..last }
@@ -168,7 +179,7 @@ impl Kind {
     }
 
     #[inline]
-    pub(super) fn read(header: Header, r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    pub(super) fn read(header: Header, r: &mut impl Source) -> Result<Self, WireError> {
         Ok(if r.bool()? {
             if header.common.base == 0 {
                 return Err(WireError::Invalid);
@@ -212,7 +223,7 @@ pub(super) fn basis(tick: u32, back: u32, further: u32) -> Result<Basis, WireErr
 
 /// Whether nothing but padding is left of a message.
 #[inline]
-pub(super) fn at_end(r: &BitReader<'_>) -> bool {
+pub(super) fn at_end(r: &(impl Source + Clone)) -> bool {
     match r.remaining() {
         0 => true,
         #[expect(clippy::cast_possible_truncation, reason = "at most 7")]
@@ -336,11 +347,11 @@ fn optional32(value: Option<u32>, w: &mut BitWriter) {
     }
 }
 
-fn read_optional32(r: &mut BitReader<'_>) -> Result<Option<u32>, WireError> {
+fn read_optional32(r: &mut impl Source) -> Result<Option<u32>, WireError> {
     if r.bool()? { bits32(r).map(Some) } else { Ok(None) }
 }
 
-fn bits32(r: &mut BitReader<'_>) -> Result<u32, WireError> {
+fn bits32(r: &mut impl Source) -> Result<u32, WireError> {
     #[expect(clippy::cast_possible_truncation, reason = "32 bits are read")]
     r.bits(32).map(|bits| bits as u32)
 }

@@ -8,7 +8,7 @@ use crate::chunk::Basis;
 use crate::chunk::coder::Supply;
 use crate::ids::{MemberId, ReplicaId};
 use crate::wire::entropy::{Reader, ReaderModels};
-use crate::wire::{BitReader, Source as _, WireError};
+use crate::wire::{BitReader, Source as _, Window, WireError};
 
 /// A message that is being read.
 pub(super) trait Records<'b> {
@@ -23,7 +23,7 @@ pub(super) trait Records<'b> {
 }
 
 pub(super) struct PackedRecords<'b> {
-    r: BitReader<'b>,
+    r: Window<'b>,
     header: Header,
     cursor: Cursor,
 }
@@ -32,26 +32,44 @@ impl<'b> PackedRecords<'b> {
     pub(super) fn new(message: &'b [u8]) -> Result<Self, WireError> {
         let mut r = BitReader::new(message);
         let header = Header::read(&mut r)?;
-        Ok(Self { r, header, cursor: Cursor::START })
+        Ok(Self { r: Window::of(&r), header, cursor: Cursor::START })
     }
 }
 
-impl<'b> Records<'b> for PackedRecords<'b> {
-    type Body = BitReader<'b>;
-
-    fn tick(&self) -> u32 {
-        self.header.tick
-    }
-
-    fn next(&mut self) -> Result<Option<(ReplicaId, Kind)>, WireError> {
+impl PackedRecords<'_> {
+    /// The next record, whatever it is.
+    fn other(&mut self) -> Result<Option<(ReplicaId, Kind)>, WireError> {
         if at_end(&self.r) {
             return Ok(None);
         }
         let id = self.cursor.read(&mut self.r)?;
         Ok(Some((id, Kind::read(self.header, &mut self.r)?)))
     }
+}
 
-    fn body(&mut self) -> &mut BitReader<'b> {
+impl<'b> Records<'b> for PackedRecords<'b> {
+    type Body = Window<'b>;
+
+    fn tick(&self) -> u32 {
+        self.header.tick
+    }
+
+    #[inline]
+    fn next(&mut self) -> Result<Option<(ReplicaId, Kind)>, WireError> {
+        // Where there are eight bits and more it does not end. Two ones say the next serial, and what most are against.
+        let (left, bits) = self.r.ahead(8);
+        if left >= 8
+            && bits & 0b11 == 0b11
+            && self.header.common.base != 0
+            && let Some(id) = self.cursor.next()
+        {
+            self.r.pass(2);
+            return Ok(Some((id, Kind::Delta { basis: self.header.common })));
+        }
+        self.other()
+    }
+
+    fn body(&mut self) -> &mut Window<'b> {
         &mut self.r
     }
 }

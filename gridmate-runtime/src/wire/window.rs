@@ -1,0 +1,254 @@
+//! A reader for many small parts of which nobody knows beforehand how long they are: changes of state, one after the other.
+//!
+//! A [`BitReader`] loads a word for every part. Here what a load has brought stays in a register until it is used up: a part that is in it
+//! costs a comparison, a mask and a shift, and a load brings about as much as one replica's change.
+
+use super::bits::load_at;
+use super::forward::itself_as_stage;
+use super::ladder::unzigzag;
+use super::stream::{golomb_parameter, read_varint_rest};
+use super::{BitReader, Source, WireError};
+
+/// Reads what a [`BitWriter`](super::BitWriter) wrote. Never panics and never allocates, whatever the bytes.
+#[derive(Clone, Debug)]
+pub(crate) struct Window<'b> {
+    bytes: &'b [u8],
+    /// The next bits; those above `left` are anything.
+    word: u64,
+    /// How many of them are there: at most 63, so that no shift is of a whole word.
+    left: u32,
+    /// The bit behind them.
+    next: usize,
+}
+
+impl<'b> Window<'b> {
+    /// Starts where a reader stands.
+    pub(crate) const fn of(reader: &BitReader<'b>) -> Self {
+        Self { bytes: reader.source(), word: 0, left: 0, next: reader.position() }
+    }
+
+    /// A reader that stands here.
+    pub(crate) fn reader(&self) -> BitReader<'b> {
+        let mut reader = BitReader::new(self.bytes);
+        reader.skip(self.position());
+        reader
+    }
+
+    #[inline(always)]
+    const fn position(&self) -> usize {
+        self.next - self.left as usize
+    }
+
+    /// The next bits, at least as many as asked for (at most 56), unless fewer are left: how many there are, and they.
+    #[inline(always)]
+    pub(crate) fn ahead(&mut self, count: u32) -> (u32, u64) {
+        if self.left < count {
+            self.refill();
+        }
+        (self.left, self.word)
+    }
+
+    /// Goes past bits that were [ahead](Self::ahead).
+    #[inline(always)]
+    pub(crate) const fn pass(&mut self, count: u32) {
+        self.word >>= count & 63;
+        self.left -= count;
+    }
+
+    #[inline(always)]
+    fn refill(&mut self) {
+        let at = self.position();
+        (self.word, self.left) = load_at(self.bytes, at);
+        self.next = at + self.left as usize;
+    }
+
+    /// Goes on where a reader stands, which has read from here on.
+    fn resume(&mut self, reader: &BitReader<'b>) {
+        *self = Self::of(reader);
+    }
+
+    /// More than a window holds, or than there is.
+    #[cold]
+    fn wide(&mut self, count: u32) -> Result<u64, WireError> {
+        let mut reader = self.reader();
+        let bits = reader.bits(count)?;
+        self.resume(&reader);
+        Ok(bits)
+    }
+
+    #[cold]
+    fn wide_gamma(&mut self) -> Result<u32, WireError> {
+        let mut reader = self.reader();
+        let value = reader.gamma()?;
+        self.resume(&reader);
+        Ok(value)
+    }
+
+    #[cold]
+    fn wide_residual(&mut self, expected: u64) -> Result<i64, WireError> {
+        let mut reader = self.reader();
+        let value = reader.residual(expected)?;
+        self.resume(&reader);
+        Ok(value)
+    }
+}
+
+impl Source for Window<'_> {
+    itself_as_stage!();
+
+    #[inline(always)]
+    fn bits(&mut self, count: u32) -> Result<u64, WireError> {
+        debug_assert!(count <= 64, "{count} bits do not fit a word");
+        if self.left < count {
+            self.refill();
+            if self.left < count {
+                return self.wide(count);
+            }
+        }
+        let bits = self.word & lowest(count);
+        self.pass(count);
+        Ok(bits)
+    }
+
+    #[inline(always)]
+    fn gamma(&mut self) -> Result<u32, WireError> {
+        let mut tail = self.word.trailing_zeros();
+        if 2 * tail + 1 > self.left {
+            self.refill();
+            tail = self.word.trailing_zeros();
+            if 2 * tail + 1 > self.left {
+                return self.wide_gamma();
+            }
+        }
+        #[expect(clippy::cast_possible_truncation, reason = "at most 31 bits, as there are 63 at most")]
+        let low = (self.word >> tail >> 1 & lowest(tail)) as u32;
+        self.pass(2 * tail + 1);
+        Ok(1 << tail | low)
+    }
+
+    #[inline(always)]
+    fn varint(&mut self) -> Result<u64, WireError> {
+        let first = self.bits(8)?;
+        if first < 0x80 { Ok(first) } else { read_varint_rest(first, self) }
+    }
+
+    fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError> {
+        let mut reader = self.reader();
+        reader.bytes(out)?;
+        self.resume(&reader);
+        Ok(())
+    }
+
+    #[inline(always)]
+    fn remaining(&self) -> usize {
+        self.bytes.len() * 8 - self.position()
+    }
+
+    #[inline(always)]
+    fn residual(&mut self, expected: u64) -> Result<i64, WireError> {
+        let low = golomb_parameter(expected);
+        let mut tail = self.word.trailing_zeros();
+        if 2 * tail + 1 + low > self.left {
+            self.refill();
+            tail = self.word.trailing_zeros();
+            if 2 * tail + 1 + low > self.left {
+                return self.wide_residual(expected);
+            }
+        }
+        // As a gamma code has it, less the one that it is more.
+        let rest = self.word >> tail >> 1;
+        let high = (1 << tail | rest & lowest(tail)) - 1;
+        let folded = high << low | rest >> tail & lowest(low);
+        self.pass(2 * tail + 1 + low);
+        if folded > u32::MAX.into() { Err(WireError::Invalid) } else { Ok(unzigzag(folded).cast_signed()) }
+    }
+}
+
+/// A mask of the lowest `count` bits, fewer than 64.
+#[inline(always)]
+const fn lowest(count: u32) -> u64 {
+    (1 << (count & 63)) - 1
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+    use crate::wire::BitWriter;
+
+    /// What is read: bits, a gamma code, a residual and what is expected of it, a varint, or bytes.
+    #[derive(Clone, Debug)]
+    enum Part {
+        Bits(u64, u32),
+        Gamma(u32),
+        Residual(i64, u64),
+        Varint(u64),
+        Bytes(Vec<u8>),
+    }
+
+    fn part() -> impl Strategy<Value = Part> {
+        prop_oneof![
+            (any::<u64>(), 0u32..=64)
+                .prop_map(|(value, count)| Part::Bits(if count == 64 { value } else { value & lowest(count) }, count)),
+            (1u32.., 0u32..32).prop_map(|(value, shift)| Part::Gamma((value >> shift).max(1))),
+            (any::<i32>(), 0u32..32, any::<u64>(), 0u32..64)
+                .prop_map(|(value, shift, expected, less)| Part::Residual((value >> shift).into(), expected >> less)),
+            (any::<u64>(), 0u32..64).prop_map(|(value, shift)| Part::Varint(value >> shift)),
+            prop::collection::vec(any::<u8>(), 0..12).prop_map(Part::Bytes),
+        ]
+    }
+
+    fn write(part: &Part, w: &mut BitWriter) {
+        match part {
+            Part::Bits(value, count) => w.bits(*value, *count),
+            Part::Gamma(value) => w.gamma(*value),
+            Part::Residual(value, expected) => crate::wire::Sink::residual(w, *value, *expected),
+            Part::Varint(value) => w.varint(*value),
+            Part::Bytes(bytes) => w.bytes(bytes),
+        }
+    }
+
+    /// The same part, or what is read in its place.
+    fn read(part: &Part, r: &mut impl Source) -> Result<Part, WireError> {
+        Ok(match part {
+            Part::Bits(_, count) => Part::Bits(r.bits(*count)?, *count),
+            Part::Gamma(_) => Part::Gamma(r.gamma()?),
+            Part::Residual(_, expected) => Part::Residual(r.residual(*expected)?, *expected),
+            Part::Varint(_) => Part::Varint(r.varint()?),
+            Part::Bytes(bytes) => {
+                let mut read = vec![0; bytes.len()];
+                r.bytes(&mut read)?;
+                Part::Bytes(read)
+            }
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn a_window_reads_what_a_reader_does(
+            parts in prop::collection::vec(part(), 0..40), lead in 0u32..64, cut in 0usize..20, noise in prop::collection::vec(any::<u8>(), 0..60),
+        ) {
+            let mut w = BitWriter::new();
+            w.bits(0, lead);
+            parts.iter().for_each(|part| write(part, &mut w));
+            let bytes = w.finish().to_vec();
+            for bytes in [&bytes[..], &bytes[..bytes.len().saturating_sub(cut)], &noise] {
+                let mut direct = BitReader::new(bytes);
+                if direct.bits(lead).is_err() {
+                    continue;
+                }
+                let mut window = Window::of(&direct);
+                for part in &parts {
+                    let (one, other) = (read(part, &mut direct), read(part, &mut window));
+                    prop_assert_eq!(format!("{one:?}"), format!("{other:?}"));
+                    if one.is_err() {
+                        break;
+                    }
+                    prop_assert_eq!(direct.position(), window.position());
+                    prop_assert_eq!(direct.remaining(), window.remaining());
+                }
+            }
+        }
+    }
+}
