@@ -7,7 +7,7 @@ use crate::chunk::{Propagate, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::ids::ReplicaId;
 use crate::schema::ChunkDescriptor;
 use crate::time::Instant;
-use crate::wire::{Ahead, BitReader, BitWriter, WireError};
+use crate::wire::{Ahead, BitReader, BitWriter, Window, WireError};
 
 /// A [`TypedStore`](super::TypedStore) with its type forgotten: one dynamic call per chunk and phase, none per dataset.
 pub(crate) trait ChunkStore: Send + Sync {
@@ -57,6 +57,8 @@ pub(crate) trait ChunkStore: Send + Sync {
         share: Share,
         r: Option<In<'_, '_>>,
     ) -> Result<bool, ReceiveError>;
+    /// Takes new snapshots for these chunks from the owner, one after the other, for as long as each encoding has a `head` before it.
+    fn receive_run(&mut self, slots: &[u32], arrival: &Arrival, head: Head, r: &mut Window<'_>) -> Taken;
     /// Reads past an encoding of something that is here already.
     fn skip(&mut self, slot: u32, arrival: &Arrival, share: Share, r: In<'_, '_>) -> Result<(), ReceiveError>;
     /// Runs the change handlers for everything received since the last call.
@@ -119,6 +121,19 @@ pub(crate) struct Arrival {
     pub(crate) version: u32,
     /// This node's version to pass it on with, when there are others to pass it on to.
     pub(crate) relay_as: Option<u32>,
+}
+
+/// Bits, and how many.
+pub(crate) type Head = (u64, u32);
+
+/// How far a run of encodings was taken in.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) count: usize,
+    /// A bit for each that changed something, of at most 64.
+    pub(crate) changed: u64,
+    /// What the one behind them was.
+    pub(crate) fault: Option<ReceiveError>,
 }
 
 #[derive(Debug)]

@@ -60,7 +60,7 @@ impl<S: Clone> History<S> {
 
     /// A place for what is to be read: it holds a copy of what was in force at the version `base`, of `defaults` if that is 0. And what was
     /// in force at `past`, unless that is 0. None if one of them has been forgotten.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn draft(&mut self, base: u32, past: u32, defaults: &S) -> Option<(&mut S, Option<&S>)> {
         self.make_room(defaults);
         let next = self.place(self.len());
@@ -81,7 +81,7 @@ impl<S: Clone> History<S> {
 
     /// What was read into the draft came with `version`, later than all before: it is remembered, unless it is what the newest entry
     /// holds. The newest then, in any case.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn keep_draft(&mut self, version: u32) -> &S
     where
         S: PartialEq,
@@ -104,7 +104,7 @@ impl<S: Clone> History<S> {
     }
 
     /// Forgets what nobody who has `version` will ask for: all entries before the one in force then.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn forget_before(&mut self, version: u32) {
         while self.len > 1 && self.ring[self.place(1)].0 <= version {
             self.forget_oldest();

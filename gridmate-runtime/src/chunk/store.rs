@@ -11,7 +11,7 @@ use core::any::Any;
 
 use super::coder::{In, Out, Share};
 use super::cut::Cut;
-use super::erased::{Arrival, Basis, ChunkStore, ReceiveError};
+use super::erased::{Arrival, Basis, ChunkStore, Head, ReceiveError, Taken};
 use super::history::{History, Spare};
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
@@ -163,8 +163,25 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
     }
 
-    /// Leaves the snapshot that `r` encodes in the draft of what is received.
-    #[inline]
+    /// The draft of what is received, as it is before it is read, and its past if that is asked for.
+    #[inline(always)]
+    fn draft<'a>(
+        slots: &'a mut [Slot<T>],
+        defaults: &T::Snapshot,
+        slot: u32,
+        arrival: &Arrival,
+        asks: bool,
+    ) -> Result<(&'a mut T::Snapshot, Past<'a, T::Snapshot>), ReceiveError> {
+        let &Arrival { basis, ahead, .. } = arrival;
+        let received = &mut slots[slot as usize].received;
+        match received.draft(basis.base, if asks { basis.past } else { 0 }, defaults) {
+            Some((draft, None)) => Ok((draft, Past::UNKNOWN)),
+            Some((draft, Some(past))) => Ok((draft, Past::new(past, ahead))),
+            None => Err(ReceiveError::MissingBaseline),
+        }
+    }
+
+    /// Leaves the snapshot that `r` encodes in the draft: of what goes through models, or is cut off, or passed over.
     fn decode(
         &mut self,
         slot: u32,
@@ -172,27 +189,46 @@ impl<T: ReplicaChunk> TypedStore<T> {
         share: Share,
         r: Option<In<'_, '_>>,
     ) -> Result<(), ReceiveError> {
-        let &Arrival { basis, ahead, .. } = arrival;
-        let asked = if r.is_some() && guesses(self.predicted, share) { basis.past } else { 0 };
-        let received = &mut self.slots[slot as usize].received;
-        let draft = received.draft(basis.base, asked, &self.defaults);
-        let Some((draft, before)) = draft else { return Err(ReceiveError::MissingBaseline) };
+        let asks = r.is_some() && guesses(self.predicted, share);
+        let (draft, past) = Self::draft(&mut self.slots, &self.defaults, slot, arrival, asks)?;
         let Some(mut r) = r else { return Ok(()) };
-        let past = before.map_or(Past::UNKNOWN, |before| Past::new(before, ahead));
         if let In::Modelled(r) = &mut r {
             r.begin(self.class, self.modelled);
         }
-        let read = match (share, r) {
-            (None, In::Packed(r)) => {
-                // By value: so its parts can be in registers.
-                let mut window = r.clone();
-                let read = T::decode(draft, past, &mut window);
-                *r = window;
-                read
-            }
-            (share, r) => T::decode(draft, past, &mut Cut::new(r, share)),
-        };
-        read.map_err(ReceiveError::Wire)
+        T::decode(draft, past, &mut Cut::new(r, share)).map_err(ReceiveError::Wire)
+    }
+
+    /// Lets go of what nobody will name who names this basis.
+    #[inline(always)]
+    fn forget(&mut self, slot: u32, basis: Basis) {
+        if const { T::INTERPOLATES == 0 } {
+            self.slots[slot as usize].received.forget_before(if basis.past == 0 { basis.base } else { basis.past });
+        }
+    }
+
+    /// Makes what is in the draft the newest snapshot; true if it is another one.
+    #[inline(always)]
+    fn settle(&mut self, slot: u32, arrival: &Arrival) -> bool {
+        let s = &mut self.slots[slot as usize];
+        let now = s.received.keep_draft(arrival.version);
+        let first = s.version == 0;
+        if !first && s.current == *now {
+            return false;
+        }
+        self.values[slot as usize].apply(now, &s.current);
+        if const { T::NOTIFIES } && s.before.is_none() {
+            s.before = Some(self.spare.copy(&s.current));
+            self.changed.push(slot);
+        }
+        // Without anyone to pass it on to, any version but 0 will do: it is never sent.
+        let version = arrival.relay_as.unwrap_or(1);
+        if !first && arrival.relay_as.is_some() && s.version != version {
+            s.sent.push(s.version, &s.current);
+        }
+        s.version = version;
+        s.current.clone_from(now);
+        self.mark_updated(slot);
+        true
     }
 
     fn write(&self, change: Change<'_, T::Snapshot>, share: Share, mut out: Out<'_>) {
@@ -409,7 +445,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     fn restore(&mut self, replica: u32, r: &mut BitReader<'_>) -> Result<u32, WireError> {
         self.scratch.clone_from(&self.defaults);
         let mut window = Window::of(r);
-        T::decode(&mut self.scratch, Past::UNKNOWN, &mut window)?;
+        T::decode(&mut self.scratch, Past::UNKNOWN, &mut Cut::new(In::Packed(&mut window), None))?;
         *r = window.reader();
         let mut value = T::default();
         value.apply(&self.scratch, &self.defaults);
@@ -421,34 +457,38 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         slot: u32,
         arrival: &Arrival,
         share: Share,
-        r: Option<In<'_, '_>>,
+        mut r: Option<In<'_, '_>>,
     ) -> Result<bool, ReceiveError> {
-        if const { T::INTERPOLATES == 0 } {
-            // Whatever comes after this names nothing older.
-            let Basis { base, past, .. } = arrival.basis;
-            self.slots[slot as usize].received.forget_before(if past == 0 { base } else { past });
+        if let (None, Some(In::Packed(r))) = (share, &mut r) {
+            let Taken { changed, fault, .. } = self.receive_run(&[slot], arrival, (0, 0), r);
+            return fault.map_or(Ok(changed != 0), Err);
         }
+        self.forget(slot, arrival.basis);
         self.decode(slot, arrival, share, r)?;
-        let s = &mut self.slots[slot as usize];
-        let now = s.received.keep_draft(arrival.version);
-        let first = s.version == 0;
-        if !first && s.current == *now {
-            return Ok(false);
+        Ok(self.settle(slot, arrival))
+    }
+
+    /// The one place where a type's packed encodings are read: all of it is one function then, with the window in registers.
+    fn receive_run(&mut self, slots: &[u32], arrival: &Arrival, head: Head, r: &mut Window<'_>) -> Taken {
+        let asks = guesses(self.predicted, None);
+        let mut taken = Taken { count: 0, changed: 0, fault: None };
+        let mut window = r.clone();
+        for slot in slots {
+            if head.1 > 0 && !window.begins(head.0, head.1) {
+                break;
+            }
+            self.forget(*slot, arrival.basis);
+            let read = Self::draft(&mut self.slots, &self.defaults, *slot, arrival, asks)
+                .and_then(|(draft, past)| T::decode(draft, past, &mut window).map_err(ReceiveError::Wire));
+            if let Err(fault) = read {
+                taken.fault = Some(fault);
+                break;
+            }
+            taken.changed |= u64::from(self.settle(*slot, arrival)) << taken.count;
+            taken.count += 1;
         }
-        self.values[slot as usize].apply(now, &s.current);
-        if const { T::NOTIFIES } && s.before.is_none() {
-            s.before = Some(self.spare.copy(&s.current));
-            self.changed.push(slot);
-        }
-        // Without anyone to pass it on to, any version but 0 will do: it is never sent.
-        let version = arrival.relay_as.unwrap_or(1);
-        if !first && arrival.relay_as.is_some() && s.version != version {
-            s.sent.push(s.version, &s.current);
-        }
-        s.version = version;
-        s.current.clone_from(now);
-        self.mark_updated(slot);
-        Ok(true)
+        *r = window;
+        taken
     }
 
     fn skip(&mut self, slot: u32, arrival: &Arrival, share: Share, r: In<'_, '_>) -> Result<(), ReceiveError> {

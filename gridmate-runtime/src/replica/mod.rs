@@ -56,6 +56,7 @@ mod recording;
 mod records;
 mod relevance;
 mod requests;
+mod run;
 mod save;
 mod spawn;
 mod suspend;

@@ -37,7 +37,7 @@
 //! The arguments of a request that is a question follow its ticket:gamma. An answer has, in place of arguments, two bits and, if they
 //! are 0, the value: 1 not permitted, 2 too often, 3 no answer.
 
-use crate::chunk::Basis;
+use crate::chunk::{Basis, Head};
 use crate::ids::{MemberId, ReplicaId};
 use crate::wire::{BitReader, BitWriter, Sink, Source, WireError};
 
@@ -60,6 +60,9 @@ pub(super) enum Kind {
     /// The replica is gone, once so many reliable RPCs have been received (counted over the whole connection).
     Destroy { after_rpcs: Option<u32> },
 }
+
+/// What most records begin with: the next serial, against the message's common base and past.
+pub(super) const USUAL: Head = (0b11, 2);
 
 /// Where the id of the next record counts from.
 #[derive(Clone, Copy, Debug)]
@@ -99,15 +102,15 @@ impl Header {
 impl Cursor {
     pub(super) const START: Self = Self(ReplicaId { creator: MemberId::NONE, serial: 0 });
 
-    /// What a single one says; none before the first id.
+    /// What a single one says; the last is none that there is.
     #[inline]
-    pub(super) fn next(&mut self) -> Option<ReplicaId> {
-        let id = ReplicaId { serial: self.0.serial.wrapping_add(1), ..self.0 };
-        if id.creator == MemberId::NONE || id.serial == 0 {
-            return None;
-        }
-        self.0 = id;
-        Some(id)
+    pub(super) const fn next(self) -> ReplicaId {
+        ReplicaId { serial: self.0.serial.wrapping_add(1), ..self.0 }
+    }
+
+    /// Goes on to what so many ones say.
+    pub(super) const fn skip(&mut self, count: u32) {
+        self.0.serial = self.0.serial.wrapping_add(count);
     }
 
     /// Goes on to `id` if that is what a single one says.

@@ -2,7 +2,7 @@
 
 use super::expected::{Company, Expected};
 use super::message::flags;
-use super::record::{Cursor, Header, Kind, at_end, basis};
+use super::record::{Cursor, Header, Kind, USUAL, at_end, basis};
 use super::unmarshal::Stop;
 use crate::chunk::Basis;
 use crate::chunk::coder::Supply;
@@ -20,6 +20,16 @@ pub(super) trait Records<'b> {
     /// The next record; its body comes from [`body`](Self::body).
     fn next(&mut self) -> Result<Option<(ReplicaId, Kind)>, WireError>;
     fn body(&mut self) -> &mut Self::Body;
+
+    /// What records of the usual kind are against, if the next may be one, and the id that it then has.
+    fn usual(&mut self) -> Option<(Basis, ReplicaId)> {
+        None
+    }
+
+    /// Lets these be read, and goes on behind as many as it returns.
+    fn take_usual(&mut self, take: impl FnOnce(&mut Window<'b>) -> usize) {
+        let _ = take;
+    }
 }
 
 pub(super) struct PackedRecords<'b> {
@@ -36,17 +46,6 @@ impl<'b> PackedRecords<'b> {
     }
 }
 
-impl PackedRecords<'_> {
-    /// The next record, whatever it is.
-    fn other(&mut self) -> Result<Option<(ReplicaId, Kind)>, WireError> {
-        if at_end(&self.r) {
-            return Ok(None);
-        }
-        let id = self.cursor.read(&mut self.r)?;
-        Ok(Some((id, Kind::read(self.header, &mut self.r)?)))
-    }
-}
-
 impl<'b> Records<'b> for PackedRecords<'b> {
     type Body = Window<'b>;
 
@@ -56,21 +55,26 @@ impl<'b> Records<'b> for PackedRecords<'b> {
 
     #[inline]
     fn next(&mut self) -> Result<Option<(ReplicaId, Kind)>, WireError> {
-        // Where there are eight bits and more it does not end. Two ones say the next serial, and what most are against.
-        let (left, bits) = self.r.ahead(8);
-        if left >= 8
-            && bits & 0b11 == 0b11
-            && self.header.common.base != 0
-            && let Some(id) = self.cursor.next()
-        {
-            self.r.pass(2);
-            return Ok(Some((id, Kind::Delta { basis: self.header.common })));
+        if at_end(&self.r) {
+            return Ok(None);
         }
-        self.other()
+        let id = self.cursor.read(&mut self.r)?;
+        Ok(Some((id, Kind::read(self.header, &mut self.r)?)))
     }
 
     fn body(&mut self) -> &mut Window<'b> {
         &mut self.r
+    }
+
+    fn usual(&mut self) -> Option<(Basis, ReplicaId)> {
+        let (bits, left) = self.r.at_hand();
+        let may_be = left >= 8 && bits & 0b11 == USUAL.0 && self.header.common.base != 0;
+        may_be.then(|| (self.header.common, self.cursor.next()))
+    }
+
+    fn take_usual(&mut self, take: impl FnOnce(&mut Window<'b>) -> usize) {
+        let count = take(&mut self.r);
+        self.cursor.skip(u32::try_from(count).expect("a short run"));
     }
 }
 

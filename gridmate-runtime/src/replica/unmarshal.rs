@@ -6,6 +6,7 @@ use super::entry::ChunkRef;
 use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
 use super::records::{ModelledRecords, PackedRecords, Records};
+use super::run::Run;
 use super::sync::is_report;
 use super::target::{Doomed, Peer, PeerId};
 use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
@@ -137,7 +138,10 @@ impl ReplicaManager {
         // What holds for most records.
         let profile = self.peer(peer).and_then(|peer| peer.profile.clone());
         let mut arrival = self.arrival(Basis::DEFAULTS, tick);
-        while let Some((id, kind)) = records.next()? {
+        let mut run = Run::START;
+        loop {
+            self.read_run(peer, &mut run, &mut arrival, profile.as_deref(), records)?;
+            let Some((id, kind)) = records.next()? else { return Ok(()) };
             match kind {
                 Kind::Delta { basis } => {
                     if basis != arrival.basis {
@@ -149,7 +153,6 @@ impl ReplicaManager {
                 Kind::Destroy { after_rpcs } => self.read_destroy(peer, id, after_rpcs)?,
             }
         }
-        Ok(())
     }
 
     fn read_delta<'b>(
@@ -179,7 +182,7 @@ impl ReplicaManager {
     }
 
     /// How what comes against a basis relates to it.
-    fn arrival(&self, basis: Basis, version: u32) -> Arrival {
+    pub(super) fn arrival(&self, basis: Basis, version: u32) -> Arrival {
         // A node with one peer has nobody to pass anything on to.
         let relay_as = (self.peers.len() > 1).then_some(self.tick + 1);
         Arrival { basis, ahead: basis.ahead(version), version, relay_as }
@@ -345,10 +348,7 @@ impl ReplicaManager {
         for chunk in &entry.chunks {
             let differs = !several || r.bool()?;
             let (store, share) = (&mut stores[usize::from(chunk.class)], share(profile, chunk.class));
-            changed |= store.receive(chunk.slot, arrival, share, differs.then(|| r.input())).map_err(|e| match e {
-                ReceiveError::Wire(error) => Stop::from(error),
-                ReceiveError::MissingBaseline => PeerFault::UnknownBaseline.into(),
-            })?;
+            changed |= store.receive(chunk.slot, arrival, share, differs.then(|| r.input())).map_err(refused)?;
         }
         stats.records_received += 1;
         if changed {
@@ -393,6 +393,14 @@ impl ReplicaManager {
     /// Whether a peer may end a replica that we never heard of.
     fn may_bury(&self, peer: PeerId, id: ReplicaId) -> bool {
         self.peer(peer).is_some_and(|p: &Peer| p.role == PeerRole::Host || id.creator == p.member)
+    }
+}
+
+/// Why a new snapshot was not taken in.
+pub(super) fn refused(error: ReceiveError) -> Stop {
+    match error {
+        ReceiveError::Wire(error) => error.into(),
+        ReceiveError::MissingBaseline => PeerFault::UnknownBaseline.into(),
     }
 }
 

@@ -62,9 +62,9 @@ pub(super) fn write_floats<const N: usize>(
         let expected = expectation.size(guess);
         let low = golomb_parameter(expected);
         if low < JUMPY {
-            w.residual(guess.along(residual), expected);
+            w.residual(guess.along(residual, 32), expected);
         } else {
-            let (low, folded) = (low.min(NEAR), zigzag(guess.along(residual)));
+            let (low, folded) = (low.min(NEAR), zigzag(guess.along(residual, 32)));
             if folded >> low == 0 {
                 w.bits(1 | folded << 1, 1 + low);
             } else {
@@ -84,6 +84,49 @@ pub(super) fn read_floats<const N: usize>(
     r: &mut impl Source,
 ) -> Result<(), WireError> {
     let guesses = float_lines(values, past, ahead);
+    let (word, left) = r.at_hand();
+    if let Some((read, used)) = floats_in(word, left, &guesses) {
+        *values = read;
+        r.pass(used);
+        return Ok(());
+    }
+    r.rarely(|r| read_floats_one_by_one(values, guesses, r))
+}
+
+/// Reads floats that are told as residuals and lie within a word, and how many bits that takes. In as few steps as can be: what has to
+/// be known of one before the next can be begun is where it ends and how large it is.
+#[inline(always)]
+fn floats_in<const N: usize>(mut word: u64, left: u32, guesses: &[Guess; N]) -> Option<([u32; N], u32)> {
+    let mut expectation = Expectation::of(guesses, 0);
+    let (mut read, mut used) = ([0; N], 0);
+    for (value, guess) in read.iter_mut().zip(guesses) {
+        let low = golomb_parameter(expectation.size(*guess));
+        let tail = word.trailing_zeros();
+        let bits = 2 * tail + 1 + low;
+        used += bits;
+        // The last: a number of more than 32 bits. Such a thing is for someone else to refuse.
+        if low >= JUMPY || used > left || tail + low > 31 {
+            return None;
+        }
+        // As `Source::residual` has it.
+        let rest = word >> tail >> 1;
+        let folded = ((1 << tail | rest & low_mask(tail)) - 1) << low | rest >> tail & low_mask(low);
+        word >>= bits & 63;
+        #[expect(clippy::cast_possible_truncation, reason = "patterns of 32 bits")]
+        let (from, step) = (guess.value as u32, unzigzag(folded) as u32);
+        let order = if guess.back { from.wrapping_sub(step) } else { from.wrapping_add(step) };
+        *value = disordered(order);
+        expectation.learn_size((folded + 1) >> 1);
+    }
+    Some((read, used))
+}
+
+#[inline(never)]
+fn read_floats_one_by_one<const N: usize>(
+    values: &mut [u32; N],
+    guesses: [Guess; N],
+    r: &mut impl Source,
+) -> Result<(), WireError> {
     if r.is_modelled() {
         let read = read(guesses, 32, 0, r)?;
         for (value, order) in values.iter_mut().zip(read) {
@@ -119,10 +162,11 @@ pub(super) struct Guess {
 }
 
 impl Guess {
-    /// An error as seen in the direction of the motion, and the other way round.
+    /// An error of a number of `width` bits as seen in the direction of the motion, and the other way round. Half way round both
+    /// directions are one.
     #[inline]
-    const fn along(self, residual: i64) -> i64 {
-        if self.back { -residual } else { residual }
+    const fn along(self, residual: i64, width: u32) -> i64 {
+        if self.back { signed(residual.wrapping_neg().cast_unsigned(), width) } else { residual }
     }
 }
 
@@ -133,7 +177,7 @@ pub(super) fn write<const N: usize>(values: [u64; N], guesses: [Guess; N], width
     let mut expectation = Expectation::of(&guesses, floor);
     for (value, guess) in values.into_iter().zip(guesses) {
         let residual = signed(value.wrapping_sub(guess.value), width);
-        w.residual(guess.along(residual), expectation.size(guess));
+        w.residual(guess.along(residual, width), expectation.size(guess));
         expectation.learn(residual);
     }
 }
@@ -158,10 +202,10 @@ pub(super) fn read<const N: usize>(
 /// What lies a residual from its guess, as that was written.
 #[inline]
 fn stepped(guess: Guess, residual: i64, width: u32) -> Result<u64, WireError> {
-    let residual = guess.along(residual);
     if signed(residual.cast_unsigned(), width) != residual {
         return Err(WireError::Invalid);
     }
+    let residual = guess.along(residual, width);
     Ok(guess.value.wrapping_add(residual.cast_unsigned()) & low_mask(width))
 }
 
@@ -221,7 +265,11 @@ impl Expectation {
 
     #[inline]
     const fn learn(&mut self, residual: i64) {
-        let error = residual.unsigned_abs();
+        self.learn_size(residual.unsigned_abs());
+    }
+
+    #[inline]
+    const fn learn_size(&mut self, error: u64) {
         if error > self.error {
             self.error = error;
         }

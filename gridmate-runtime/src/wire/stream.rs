@@ -214,6 +214,28 @@ pub trait Source {
     /// How many bits the rest could hold at most: what a length may claim.
     fn remaining(&self) -> usize;
 
+    /// The next bits, and how many these are, fewer than 64: as many as there are without effort, or none. They remain to be read, or
+    /// [passed](Self::pass).
+    #[inline]
+    fn at_hand(&mut self) -> (u64, u32) {
+        (0, 0)
+    }
+
+    /// Goes past bits that were [at hand](Self::at_hand).
+    #[inline]
+    fn pass(&mut self, count: u32) {
+        debug_assert!(count == 0, "there was nothing at hand");
+    }
+
+    /// Does what is seldom done: a stream that lives in registers leaves them for it, and so can stay there otherwise.
+    #[inline]
+    fn rarely<T>(&mut self, what: impl FnOnce(&mut Self) -> T) -> T
+    where
+        Self: Sized,
+    {
+        what(self)
+    }
+
     /// Reads what [`Sink::residual`] wrote.
     ///
     /// # Errors
@@ -404,6 +426,16 @@ impl<S: Source> Source for &mut S {
         = S::Stage<'a>
     where
         Self: 'a;
+
+    #[inline]
+    fn at_hand(&mut self) -> (u64, u32) {
+        S::at_hand(self)
+    }
+
+    #[inline]
+    fn pass(&mut self, count: u32) {
+        S::pass(self, count);
+    }
 
     #[inline]
     fn stage(&mut self) -> S::Stage<'_> {

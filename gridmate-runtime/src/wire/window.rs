@@ -4,7 +4,6 @@
 //! costs a comparison, a mask and a shift, and a load brings about as much as one replica's change.
 
 use super::bits::load_at;
-use super::forward::itself_as_stage;
 use super::ladder::unzigzag;
 use super::stream::{golomb_parameter, read_varint_rest};
 use super::{BitReader, Source, WireError};
@@ -39,20 +38,15 @@ impl<'b> Window<'b> {
         self.next - self.left as usize
     }
 
-    /// The next bits, at least as many as asked for (at most 56), unless fewer are left: how many there are, and they.
+    /// Goes past so many bits if they are these, and there are eight bits or more.
     #[inline(always)]
-    pub(crate) fn ahead(&mut self, count: u32) -> (u32, u64) {
-        if self.left < count {
-            self.refill();
+    pub(crate) fn begins(&mut self, bits: u64, count: u32) -> bool {
+        let (word, left) = self.at_hand();
+        let begins = left >= 8 && word & lowest(count) == bits;
+        if begins {
+            self.pass(count);
         }
-        (self.left, self.word)
-    }
-
-    /// Goes past bits that were [ahead](Self::ahead).
-    #[inline(always)]
-    pub(crate) const fn pass(&mut self, count: u32) {
-        self.word >>= count & 63;
-        self.left -= count;
+        begins
     }
 
     #[inline(always)]
@@ -62,48 +56,69 @@ impl<'b> Window<'b> {
         self.next = at + self.left as usize;
     }
 
-    /// Goes on where a reader stands, which has read from here on.
-    fn resume(&mut self, reader: &BitReader<'b>) {
-        *self = Self::of(reader);
+    /// Reads what is not in it as a reader does: what is more than it holds, and what is beyond the end.
+    #[inline(always)]
+    fn by_reader<T>(&mut self, read: impl FnOnce(&mut BitReader<'b>) -> Result<T, WireError>) -> Result<T, WireError> {
+        let mut reader = self.reader();
+        let value = read(&mut reader)?;
+        *self = Self::of(&reader);
+        self.refill();
+        Ok(value)
     }
 
-    /// More than a window holds, or than there is.
     #[cold]
     fn wide(&mut self, count: u32) -> Result<u64, WireError> {
-        let mut reader = self.reader();
-        let bits = reader.bits(count)?;
-        self.resume(&reader);
-        Ok(bits)
+        self.by_reader(|reader| reader.bits(count))
     }
 
     #[cold]
     fn wide_gamma(&mut self) -> Result<u32, WireError> {
-        let mut reader = self.reader();
-        let value = reader.gamma()?;
-        self.resume(&reader);
-        Ok(value)
+        self.by_reader(BitReader::gamma)
     }
 
     #[cold]
     fn wide_residual(&mut self, expected: u64) -> Result<i64, WireError> {
-        let mut reader = self.reader();
-        let value = reader.residual(expected)?;
-        self.resume(&reader);
-        Ok(value)
+        self.by_reader(|reader| reader.residual(expected))
     }
 }
 
 impl Source for Window<'_> {
-    itself_as_stage!();
+    type Stage<'s>
+        = &'s mut Self
+    where
+        Self: 's;
+
+    #[inline(always)]
+    fn stage(&mut self) -> &mut Self {
+        self
+    }
+
+    /// Filled up: nobody can foresee in which part a word ends, but most values are in one that begins with them.
+    #[inline(always)]
+    fn at_hand(&mut self) -> (u64, u32) {
+        self.refill();
+        (self.word, self.left)
+    }
+
+    #[inline(always)]
+    fn pass(&mut self, count: u32) {
+        self.word >>= count & 63;
+        self.left -= count;
+    }
+
+    #[inline(always)]
+    fn rarely<T>(&mut self, what: impl FnOnce(&mut Self) -> T) -> T {
+        let mut elsewhere = self.clone();
+        let done = what(&mut elsewhere);
+        *self = elsewhere;
+        done
+    }
 
     #[inline(always)]
     fn bits(&mut self, count: u32) -> Result<u64, WireError> {
         debug_assert!(count <= 64, "{count} bits do not fit a word");
         if self.left < count {
-            self.refill();
-            if self.left < count {
-                return self.wide(count);
-            }
+            return self.rarely(|r| r.wide(count));
         }
         let bits = self.word & lowest(count);
         self.pass(count);
@@ -112,13 +127,9 @@ impl Source for Window<'_> {
 
     #[inline(always)]
     fn gamma(&mut self) -> Result<u32, WireError> {
-        let mut tail = self.word.trailing_zeros();
+        let tail = self.word.trailing_zeros();
         if 2 * tail + 1 > self.left {
-            self.refill();
-            tail = self.word.trailing_zeros();
-            if 2 * tail + 1 > self.left {
-                return self.wide_gamma();
-            }
+            return self.rarely(Self::wide_gamma);
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most 31 bits, as there are 63 at most")]
         let low = (self.word >> tail >> 1 & lowest(tail)) as u32;
@@ -133,10 +144,7 @@ impl Source for Window<'_> {
     }
 
     fn bytes(&mut self, out: &mut [u8]) -> Result<(), WireError> {
-        let mut reader = self.reader();
-        reader.bytes(out)?;
-        self.resume(&reader);
-        Ok(())
+        self.by_reader(|reader| reader.bytes(out))
     }
 
     #[inline(always)]
@@ -147,13 +155,9 @@ impl Source for Window<'_> {
     #[inline(always)]
     fn residual(&mut self, expected: u64) -> Result<i64, WireError> {
         let low = golomb_parameter(expected);
-        let mut tail = self.word.trailing_zeros();
+        let tail = self.word.trailing_zeros();
         if 2 * tail + 1 + low > self.left {
-            self.refill();
-            tail = self.word.trailing_zeros();
-            if 2 * tail + 1 + low > self.left {
-                return self.wide_residual(expected);
-            }
+            return self.rarely(|r| r.wide_residual(expected));
         }
         // As a gamma code has it, less the one that it is more.
         let rest = self.word >> tail >> 1;
