@@ -5,7 +5,6 @@
 //! and when one component has just gone astray, the others will have too.
 
 use super::ladder::{low_mask, signed, unzigzag, zigzag};
-use super::stream::golomb_parameter;
 use super::{Ahead, Sink, Source, WireError};
 
 /// Writes integers of `width` bits, at most 32, by their distance from where the lines from `past` through `base` lead.
@@ -30,7 +29,7 @@ pub(super) fn read_lines<I: Integer, const N: usize>(
     ahead: Ahead,
     r: &mut impl Source,
 ) -> Result<(), WireError> {
-    let read = read(lines(values, past, width, ahead), width, 0, r)?;
+    let read = r.aside(|r| read(lines(values, past, width, ahead), width, 0, r))?;
     for (value, bits) in values.iter_mut().zip(read) {
         *value = I::from_pattern(bits, width).ok_or(WireError::Invalid)?;
     }
@@ -41,6 +40,14 @@ pub(super) fn read_lines<I: Integer, const N: usize>(
 /// bits of fraction, so that is where one no longer has much to do with the other, and mostly not even the sign.
 const JUMPY: u32 = 22;
 const NEAR: u32 = 26;
+
+/// How many low bits of a float's residual are written as they are, from its motion, the largest of all, and the error of the first:
+/// not those of all before it, so that a reader can find out about several at a time.
+#[inline(always)]
+const fn float_parameter(motion: u64, most: u64, first: u64) -> u32 {
+    // Of a 32nd of it: one more for each time that it can be halved.
+    ((motion * 6 + most + first * 16) >> 4 | 1).ilog2()
+}
 
 /// Writes the patterns of floats, guessed as numbers. Where errors are expected that leave nothing of a guess, a bit says whether the
 /// float is near, or it is written as it is: new values cost one bit more than themselves.
@@ -56,13 +63,13 @@ pub(super) fn write_floats<const N: usize>(
     if w.is_modelled() {
         return write(values.map(|bits| u64::from(ordered(bits))), guesses, 32, 0, w);
     }
-    let mut expectation = Expectation::of(&guesses, 0);
+    let (most, mut first) = (farthest(&guesses), None);
     for (value, guess) in values.iter().zip(guesses) {
         let residual = signed(u64::from(ordered(*value)).wrapping_sub(guess.value), 32);
-        let expected = expectation.size(guess);
-        let low = golomb_parameter(expected);
+        let low = float_parameter(guess.motion, most, first.unwrap_or(0));
         if low < JUMPY {
-            w.residual(guess.along(residual, 32), expected);
+            // What is expected is of as many bits.
+            w.residual(guess.along(residual, 32), low_mask(low));
         } else {
             let (low, folded) = (low.min(NEAR), zigzag(guess.along(residual, 32)));
             if folded >> low == 0 {
@@ -71,7 +78,7 @@ pub(super) fn write_floats<const N: usize>(
                 w.bits(u64::from(*value) << 1, 33);
             }
         }
-        expectation.learn(residual);
+        first.get_or_insert(residual.unsigned_abs());
     }
 }
 
@@ -90,18 +97,19 @@ pub(super) fn read_floats<const N: usize>(
         r.pass(used);
         return Ok(());
     }
-    r.rarely(|r| read_floats_one_by_one(values, guesses, r))
+    r.aside(|r| read_floats_one_by_one(values, guesses, r))
 }
 
 /// Reads floats that are told as residuals and lie within a word, and how many bits that takes. In as few steps as can be: what has to
-/// be known of one before the next can be begun is where it ends and how large it is.
+/// be known of one before the next can be begun is where it ends, and how large the first is.
 #[inline(always)]
 fn floats_in<const N: usize>(mut word: u64, left: u32, guesses: &[Guess; N]) -> Option<([u32; N], u32)> {
-    let mut expectation = Expectation::of(guesses, 0);
-    let (mut read, mut used) = ([0; N], 0);
-    for (value, guess) in read.iter_mut().zip(guesses) {
-        let low = golomb_parameter(expectation.size(*guess));
-        let tail = word.trailing_zeros();
+    let lowest = |bits: u64, count: u32| bits & ((1 << (count & 63)) - 1);
+    let most = farthest(guesses);
+    let (mut read, mut used, mut first) = ([0; N], 0, 0);
+    for (i, guess) in guesses.iter().enumerate() {
+        let low = float_parameter(guess.motion, most, first);
+        let tail = (word | 1 << 63).trailing_zeros();
         let bits = 2 * tail + 1 + low;
         used += bits;
         // The last: a number of more than 32 bits. Such a thing is for someone else to refuse.
@@ -110,13 +118,14 @@ fn floats_in<const N: usize>(mut word: u64, left: u32, guesses: &[Guess; N]) -> 
         }
         // As `Source::residual` has it.
         let rest = word >> tail >> 1;
-        let folded = ((1 << tail | rest & low_mask(tail)) - 1) << low | rest >> tail & low_mask(low);
+        let folded = ((1 << tail | lowest(rest, tail)) - 1) << low | lowest(rest >> tail, low);
         word >>= bits & 63;
         #[expect(clippy::cast_possible_truncation, reason = "patterns of 32 bits")]
         let (from, step) = (guess.value as u32, unzigzag(folded) as u32);
-        let order = if guess.back { from.wrapping_sub(step) } else { from.wrapping_add(step) };
-        *value = disordered(order);
-        expectation.learn_size((folded + 1) >> 1);
+        read[i] = disordered(if guess.back { from.wrapping_sub(step) } else { from.wrapping_add(step) });
+        if i == 0 {
+            first = (folded + 1) >> 1;
+        }
     }
     Some((read, used))
 }
@@ -134,19 +143,19 @@ fn read_floats_one_by_one<const N: usize>(
         }
         return Ok(());
     }
-    let mut expectation = Expectation::of(&guesses, 0);
+    let (most, mut first) = (farthest(&guesses), None);
     for (value, guess) in values.iter_mut().zip(guesses) {
-        let expected = expectation.size(guess);
-        let low = golomb_parameter(expected);
+        let low = float_parameter(guess.motion, most, first.unwrap_or(0));
         let order = if low < JUMPY {
-            stepped(guess, r.residual(expected)?, 32)?
+            // What is expected is of as many bits.
+            stepped(guess, r.residual(low_mask(low))?, 32)?
         } else if r.bits(1)? != 0 {
             stepped(guess, unzigzag(r.bits(low.min(NEAR))?).cast_signed(), 32)?
         } else {
             u64::from(ordered(u32::try_from(r.bits(32)?).map_err(|_| WireError::Invalid)?))
         };
         *value = disordered(u32::try_from(order).map_err(|_| WireError::Invalid)?);
-        expectation.learn(signed(order.wrapping_sub(guess.value), 32));
+        first.get_or_insert(signed(order.wrapping_sub(guess.value), 32).unsigned_abs());
     }
     Ok(())
 }
@@ -238,12 +247,18 @@ fn float_lines<const N: usize>(base: &[u32; N], past: &[u32; N], ahead: Ahead) -
 /// The pattern of a float as a number that is larger where the float is.
 #[inline]
 const fn ordered(bits: u32) -> u32 {
-    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
+    bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31)
 }
 
 #[inline]
 const fn disordered(order: u32) -> u32 {
-    if order >> 31 == 1 { order & !(1 << 31) } else { !order }
+    order ^ ((!order.cast_signed() >> 31).cast_unsigned() | 1 << 31)
+}
+
+/// The largest motion of all.
+#[inline(always)]
+fn farthest<const N: usize>(guesses: &[Guess; N]) -> u64 {
+    guesses.iter().fold(0, |most, guess| most.max(guess.motion))
 }
 
 /// How far off a component may be, given its own motion, the largest of all, and the largest error so far.
@@ -255,7 +270,7 @@ struct Expectation {
 impl Expectation {
     #[inline]
     fn of<const N: usize>(guesses: &[Guess; N], floor: u64) -> Self {
-        Self { most: guesses.iter().map(|guess| guess.motion).max().unwrap_or(0), error: floor }
+        Self { most: farthest(guesses), error: floor }
     }
 
     #[inline]
@@ -265,11 +280,7 @@ impl Expectation {
 
     #[inline]
     const fn learn(&mut self, residual: i64) {
-        self.learn_size(residual.unsigned_abs());
-    }
-
-    #[inline]
-    const fn learn_size(&mut self, error: u64) {
+        let error = residual.unsigned_abs();
         if error > self.error {
             self.error = error;
         }

@@ -227,9 +227,10 @@ pub trait Source {
         debug_assert!(count == 0, "there was nothing at hand");
     }
 
-    /// Does what is seldom done: a stream that lives in registers leaves them for it, and so can stay there otherwise.
+    /// Does what is a function of its own, or seldom done: a stream that lives in registers leaves them for it, and stays there for all
+    /// else.
     #[inline]
-    fn rarely<T>(&mut self, what: impl FnOnce(&mut Self) -> T) -> T
+    fn aside<T>(&mut self, what: impl FnOnce(&mut Self) -> T) -> T
     where
         Self: Sized,
     {

@@ -107,7 +107,7 @@ impl Source for Window<'_> {
     }
 
     #[inline(always)]
-    fn rarely<T>(&mut self, what: impl FnOnce(&mut Self) -> T) -> T {
+    fn aside<T>(&mut self, what: impl FnOnce(&mut Self) -> T) -> T {
         let mut elsewhere = self.clone();
         let done = what(&mut elsewhere);
         *self = elsewhere;
@@ -118,7 +118,7 @@ impl Source for Window<'_> {
     fn bits(&mut self, count: u32) -> Result<u64, WireError> {
         debug_assert!(count <= 64, "{count} bits do not fit a word");
         if self.left < count {
-            return self.rarely(|r| r.wide(count));
+            return self.aside(|r| r.wide(count));
         }
         let bits = self.word & lowest(count);
         self.pass(count);
@@ -129,7 +129,7 @@ impl Source for Window<'_> {
     fn gamma(&mut self) -> Result<u32, WireError> {
         let tail = self.word.trailing_zeros();
         if 2 * tail + 1 > self.left {
-            return self.rarely(Self::wide_gamma);
+            return self.aside(Self::wide_gamma);
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most 31 bits, as there are 63 at most")]
         let low = (self.word >> tail >> 1 & lowest(tail)) as u32;
@@ -157,7 +157,7 @@ impl Source for Window<'_> {
         let low = golomb_parameter(expected);
         let tail = self.word.trailing_zeros();
         if 2 * tail + 1 + low > self.left {
-            return self.rarely(|r| r.wide_residual(expected));
+            return self.aside(|r| r.wide_residual(expected));
         }
         // As a gamma code has it, less the one that it is more.
         let rest = self.word >> tail >> 1;
