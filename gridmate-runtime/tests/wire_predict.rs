@@ -38,6 +38,17 @@ fn golden_residuals() {
 }
 
 #[test]
+fn floats_that_jump_cost_a_bit_more_than_themselves() {
+    let codec = Predict::new(Native);
+    let after = |now: f32| moved(&codec, [300.0, -200.0, now], Ahead::new(1, 1));
+    // Expected at -700, give or take a third of that.
+    assert_eq!(after(-650.0), (23, vec![0xFF, 0xFF, 0x31]));
+    assert_eq!(after(5.0), (33, vec![0x00, 0x00, 0x40, 0x81, 0x00]), "twice the pattern, 40A00000 (hex)");
+    let lanes = moved(&codec, [[300.0, 1.0], [-200.0, 1.0], [5.0, 1.0_f32]], Ahead::new(1, 1));
+    assert_eq!(lanes.0, 1 + 33 + 1, "each by itself");
+}
+
+#[test]
 fn a_guess_too_far_ahead_is_none() {
     let codec = Predict::new(Native);
     let near = moved(&codec, [0_u32, 10, 10 + 640], Ahead::new(64, 1)).0;

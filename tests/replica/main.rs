@@ -18,3 +18,4 @@ mod storm;
 mod suspended;
 mod throttles;
 mod values;
+mod walks;

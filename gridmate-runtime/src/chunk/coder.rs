@@ -1,7 +1,7 @@
 //! The two coders, as seen by the stores of chunks: where an encoding goes, and where it comes from.
 
 use crate::wire::entropy::{Reader, Recorder};
-use crate::wire::{BitReader, BitWriter, Sink, Source};
+use crate::wire::{BitWriter, Sink, Source, Window};
 
 /// How many of a chunk's datasets are exchanged with a peer, the first ones; all of them without a number.
 pub(crate) type Share = Option<u32>;
@@ -14,7 +14,7 @@ pub(crate) enum Out<'a> {
 
 /// Where the encoding of a chunk comes from.
 pub(crate) enum In<'a, 'b> {
-    Packed(&'a mut BitReader<'b>),
+    Packed(&'a mut Window<'b>),
     Modelled(&'a mut Reader<'b>),
 }
 
@@ -96,7 +96,7 @@ impl Collect for Recorder {
     }
 }
 
-impl<'b> Supply<'b> for BitReader<'b> {
+impl<'b> Supply<'b> for Window<'b> {
     fn input(&mut self) -> In<'_, 'b> {
         In::Packed(self)
     }

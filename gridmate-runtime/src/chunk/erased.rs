@@ -4,9 +4,10 @@ use core::any::Any;
 
 use super::coder::{In, Out, Share};
 use crate::chunk::{Propagate, RpcContext, RpcFlags, TargetPeer, TimeContext};
+use crate::ids::ReplicaId;
 use crate::schema::ChunkDescriptor;
 use crate::time::Instant;
-use crate::wire::{Ahead, BitReader, BitWriter, WireError};
+use crate::wire::{Ahead, BitReader, BitWriter, Window, WireError};
 
 /// A [`TypedStore`](super::TypedStore) with its type forgotten: one dynamic call per chunk and phase, none per dataset.
 pub(crate) trait ChunkStore: Send + Sync {
@@ -17,6 +18,8 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Makes a chunk with default values for the replica at index `replica`.
     fn insert_default(&mut self, replica: u32) -> u32;
     fn remove(&mut self, slot: u32);
+    /// Says whose it is, as soon as its primary is here, and when that is no longer so.
+    fn set_owned(&mut self, slot: u32, replica: Option<ReplicaId>);
 
     /// Turns every touched value into its snapshot, `at` a version and a time; the replicas of those that differ are added to `changed`.
     /// Runs the change
@@ -45,10 +48,19 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Whether a peer may have this one.
     fn sends_to(&self, slot: u32, peer: &TargetPeer) -> bool;
 
-    /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`].
-    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError>;
+    /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`]. Of the datasets those that are shared
+    /// come from this peer; the others are what they are in the base.
+    fn receive(
+        &mut self,
+        slot: u32,
+        arrival: &Arrival,
+        share: Share,
+        r: Option<In<'_, '_>>,
+    ) -> Result<bool, ReceiveError>;
+    /// Takes new snapshots for these chunks from the owner, one after the other, for as long as each encoding has a `head` before it.
+    fn receive_run(&mut self, slots: &[u32], arrival: &Arrival, head: Head, r: &mut Window<'_>) -> Taken;
     /// Reads past an encoding of something that is here already.
-    fn skip(&mut self, slot: u32, arrival: Arrival, r: In<'_, '_>) -> Result<(), ReceiveError>;
+    fn skip(&mut self, slot: u32, arrival: &Arrival, share: Share, r: In<'_, '_>) -> Result<(), ReceiveError>;
     /// Runs the change handlers for everything received since the last call.
     ///
     /// `context` says of a replica when and whose it is, and whether its primary is here.
@@ -94,21 +106,34 @@ impl Basis {
         Self { base: self.base, past: 0, calm: 0 }
     }
 
-    pub(super) const fn ahead(self, version: u32) -> Ahead {
+    pub(crate) const fn ahead(self, version: u32) -> Ahead {
         Ahead::new(version.saturating_sub(self.base), self.base.saturating_sub(self.past)).with_calm(self.calm)
     }
 }
 
-/// How a received snapshot relates to those before it.
+/// How received snapshots relate to those before them: the same for most of a message.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Arrival {
     pub(crate) basis: Basis,
-    /// The sender's version of the new snapshot.
+    /// How far ahead of its base the new snapshot is.
+    pub(crate) ahead: Ahead,
+    /// The sender's version of it.
     pub(crate) version: u32,
-    /// Which datasets come from this peer; the others are what they are in the base.
-    pub(crate) share: Share,
     /// This node's version to pass it on with, when there are others to pass it on to.
     pub(crate) relay_as: Option<u32>,
+}
+
+/// Bits, and how many.
+pub(crate) type Head = (u64, u32);
+
+/// How far a run of encodings was taken in.
+#[derive(Debug)]
+pub(crate) struct Taken {
+    pub(crate) count: usize,
+    /// A bit for each that changed something, of at most 64.
+    pub(crate) changed: u64,
+    /// What the one behind them was.
+    pub(crate) fault: Option<ReceiveError>,
 }
 
 #[derive(Debug)]

@@ -157,7 +157,7 @@ impl<T, C> Field<T, C> {
     }
 
     /// Reads what [`encode_change`](Self::encode_change) wrote; `repr` holds the base before and the value after.
-    #[inline]
+    #[inline(always)]
     pub fn decode_change(&self, repr: &mut C::Repr, past: Past<'_, C::Repr>, r: &mut impl Source) -> Read
     where
         C: Codec<T>,
@@ -178,7 +178,7 @@ impl<T, C> Field<T, C> {
     }
 
     /// Reads what [`write`](Self::write) wrote: [`decode_change`](Self::decode_change).
-    #[inline]
+    #[inline(always)]
     pub fn read(&self, repr: &mut C::Repr, past: Past<'_, C::Repr>, r: &mut impl Source) -> Read
     where
         C: Codec<T>,

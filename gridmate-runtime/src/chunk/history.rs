@@ -2,8 +2,6 @@
 //!
 //! What names the type of the snapshots is compiled for each chunk type, so that is kept small.
 
-use std::collections::VecDeque;
-
 use crate::limits;
 
 /// Snapshots by the version they came with, oldest first, at most so many. A version stays in force until the next:
@@ -23,122 +21,174 @@ use crate::limits;
 /// ```
 #[derive(Debug)]
 pub struct History<S> {
-    order: Order,
-    /// In no order. What is forgotten stays, to be written over: so the memory that it owns serves again.
-    snapshots: Vec<S>,
+    /// Versions and their snapshots in a ring. What is forgotten stays, to be written over: so the memory that it owns serves again.
+    ring: Vec<(u32, S)>,
+    /// Where the oldest is.
+    first: u8,
+    len: u8,
+    capacity: u8,
 }
 
-/// Which versions there are, and where the snapshot of each is.
-#[derive(Debug)]
-struct Order {
-    entries: VecDeque<(u32, u32)>,
-    /// Places of what was forgotten.
-    free: Vec<u32>,
-    capacity: usize,
-}
+/// One more than what is remembered, for what is being read.
+const _: () = assert!(limits::HISTORY + 2 <= u8::MAX as usize);
 
 impl<S: Clone> History<S> {
     /// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all that was
     /// sent before.
     #[expect(clippy::new_without_default, reason = "one kind of two")]
     pub const fn new() -> Self {
-        Self { order: Order::new(limits::HISTORY + 1), snapshots: Vec::new() }
+        Self::with_capacity(limits::HISTORY + 1)
     }
 
     /// What a sender encodes against, besides its current snapshot.
     pub(crate) const fn sent() -> Self {
-        Self { order: Order::new(limits::HISTORY), snapshots: Vec::new() }
+        Self::with_capacity(limits::HISTORY)
+    }
+
+    #[expect(clippy::cast_possible_truncation, reason = "see above")]
+    const fn with_capacity(capacity: usize) -> Self {
+        Self { ring: Vec::new(), first: 0, len: 0, capacity: capacity as u8 }
     }
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
     pub fn push(&mut self, version: u32, snapshot: &S) {
-        let place = self.order.push(version, self.snapshots.len());
-        if place < self.snapshots.len() {
-            self.snapshots[place].clone_from(snapshot);
+        self.make_room(snapshot);
+        let next = self.place(self.len());
+        self.ring[next].1.clone_from(snapshot);
+        self.commit(version);
+    }
+
+    /// A place for what is to be read: it holds a copy of what was in force at the version `base`, of `defaults` if that is 0. And what was
+    /// in force at `past`, unless that is 0. None if one of them has been forgotten.
+    #[inline(always)]
+    pub(crate) fn draft(&mut self, base: u32, past: u32, defaults: &S) -> Option<(&mut S, Option<&S>)> {
+        self.make_room(defaults);
+        let next = self.place(self.len());
+        if base == 0 {
+            self.ring[next].1.clone_from(defaults);
         } else {
-            self.snapshots.push(snapshot.clone());
+            let base = self.find(base)?;
+            let [(_, next), (_, base)] = self.ring.get_disjoint_mut([next, base]).ok()?;
+            next.clone_from(base);
         }
+        if past == 0 {
+            return Some((&mut self.ring[next].1, None));
+        }
+        let past = self.find(past)?;
+        let [(_, next), (_, past)] = self.ring.get_disjoint_mut([next, past]).ok()?;
+        Some((next, Some(past)))
+    }
+
+    /// What was read into the draft came with `version`, later than all before: it is remembered, unless it is what the newest entry
+    /// holds. The newest then, in any case.
+    #[inline(always)]
+    pub(crate) fn keep_draft(&mut self, version: u32) -> &S
+    where
+        S: PartialEq,
+    {
+        let next = self.place(self.len());
+        if self.len == 0 || self.ring[next].1 != self.ring[self.place(self.len() - 1)].1 {
+            self.commit(version);
+        }
+        &self.ring[self.place(self.len() - 1)].1
     }
 
     /// The snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn at(&self, version: u32) -> Option<&S> {
-        let (_, place) = self.order.find(version)?;
-        Some(&self.snapshots[place])
+        Some(&self.ring[self.find(version)?].1)
     }
 
     /// The version of the snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
-        let (version, _) = self.order.find(version)?;
-        Some(version)
-    }
-
-    /// The newest entry.
-    pub(crate) fn newest(&self) -> Option<&S> {
-        self.at(u32::MAX)
+        Some(self.ring[self.find(version)?].0)
     }
 
     /// Forgets what nobody who has `version` will ask for: all entries before the one in force then.
+    #[inline(always)]
     pub(crate) fn forget_before(&mut self, version: u32) {
-        self.order.forget_before(version);
+        while self.len > 1 && self.ring[self.place(1)].0 <= version {
+            self.forget_oldest();
+        }
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self { order: Order::new(self.order.capacity), snapshots: Vec::new() };
+        *self = Self::with_capacity(self.capacity.into());
+    }
+
+    /// Sees to it that there is a place behind the newest.
+    #[inline]
+    fn make_room(&mut self, like: &S) {
+        if self.len() == self.ring.len() {
+            self.grow(like);
+        }
+    }
+
+    #[cold]
+    fn grow(&mut self, like: &S) {
+        self.ring.rotate_left(self.first.into());
+        self.first = 0;
+        self.ring.push((0, like.clone()));
     }
 }
 
 // Without a bound: these are for whoever shows what was received.
 impl<S> History<S> {
+    #[inline]
     pub(super) fn len(&self) -> usize {
-        self.order.entries.len()
+        self.len.into()
     }
 
     /// The version of the entry at `index` from the oldest, and its snapshot.
     pub(super) fn entry(&self, index: usize) -> (u32, &S) {
-        let (version, place) = self.order.entries[index];
-        (version, &self.snapshots[place as usize])
+        assert!(index < self.len(), "there are {} entries", self.len);
+        let (version, snapshot) = &self.ring[self.place(index)];
+        (*version, snapshot)
     }
 
     /// How many entries there are up to a version.
     pub(super) fn count_until(&self, tick: f64) -> usize {
-        self.order.entries.partition_point(|(version, _)| f64::from(*version) <= tick)
-    }
-}
-
-impl Order {
-    const fn new(capacity: usize) -> Self {
-        Self { entries: VecDeque::new(), free: Vec::new(), capacity }
+        (0..self.len()).rev().find(|index| f64::from(self.entry(*index).0) <= tick).map_or(0, |index| index + 1)
     }
 
-    /// Where the new snapshot goes: over one that is forgotten, or behind all that are `held`.
+    /// Where the entry at `index` from the oldest is.
     #[inline]
-    fn push(&mut self, version: u32, held: usize) -> usize {
-        debug_assert!(self.entries.back().is_none_or(|(last, _)| *last < version), "versions only grow");
-        if self.entries.len() >= self.capacity {
-            self.forget_oldest();
+    fn place(&self, index: usize) -> usize {
+        let place = usize::from(self.first) + index;
+        if place >= self.ring.len() { place - self.ring.len() } else { place }
+    }
+
+    /// Where what was in force at a version is.
+    #[inline]
+    fn find(&self, version: u32) -> Option<usize> {
+        // Nearly always among the newest few.
+        let mut place = self.place(self.len());
+        for _ in 0..self.len {
+            place = if place == 0 { self.ring.len() } else { place } - 1;
+            if self.ring[place].0 <= version {
+                return Some(place);
+            }
         }
-        let place = self.free.pop().unwrap_or_else(|| u32::try_from(held).expect("no more than the capacity"));
-        self.entries.push_back((version, place));
-        place as usize
+        None
     }
 
+    /// What is behind the newest is the newest now.
     #[inline]
-    fn find(&self, version: u32) -> Option<(u32, usize)> {
-        // The answer is nearly always among the newest few.
-        let entry = self.entries.iter().rev().find(|(v, _)| *v <= version);
-        entry.map(|(version, place)| (*version, *place as usize))
-    }
-
-    #[inline]
-    fn forget_before(&mut self, version: u32) {
-        while self.entries.get(1).is_some_and(|(next, _)| *next <= version) {
+    fn commit(&mut self, version: u32) {
+        debug_assert!(self.len == 0 || self.entry(self.len() - 1).0 < version, "versions only grow");
+        let next = self.place(self.len());
+        self.ring[next].0 = version;
+        self.len += 1;
+        if self.len > self.capacity {
             self.forget_oldest();
         }
     }
 
     #[inline]
     fn forget_oldest(&mut self) {
-        self.free.extend(self.entries.pop_front().map(|(_, place)| place));
+        #[expect(clippy::cast_possible_truncation, reason = "no more than the capacity and one")]
+        let second = self.place(1) as u8;
+        self.first = second;
+        self.len -= 1;
     }
 }
 
@@ -193,7 +243,7 @@ mod tests {
         assert_eq!(history.at(6), Some(&'a'));
         history.forget_before(7);
         assert_eq!(history.at(6), None);
-        assert_eq!(history.newest(), Some(&'b'));
+        assert_eq!(history.at(u32::MAX), Some(&'b'));
     }
 
     #[test]
@@ -210,11 +260,49 @@ mod tests {
     fn what_is_forgotten_lends_its_memory_to_what_comes() {
         let mut history = History::new();
         history.push(1, &"the first of them".to_owned());
-        let at = history.newest().unwrap().as_ptr();
+        let newest = |history: &History<String>| history.at(u32::MAX).unwrap().clone();
+        let at = history.at(1).unwrap().as_ptr();
         history.push(2, &"the second".to_owned());
-        history.forget_before(2);
         history.push(3, &"the third".to_owned());
-        assert_eq!((history.newest().unwrap().as_str(), history.newest().unwrap().as_ptr()), ("the third", at));
+        history.forget_before(3);
+        history.push(4, &"the fourth".to_owned());
+        assert_eq!((newest(&history).as_str(), history.at(4).unwrap().as_ptr()), ("the fourth", at));
+    }
+
+    #[test]
+    fn a_draft_is_nothing_until_it_is_kept() {
+        let mut history = History::new();
+        let mut read = |base, past, found: Option<&str>, text: &str, keep| {
+            let (draft, past) = history.draft(base, past, &String::from("default")).expect("it is there");
+            assert_eq!(past.map(String::as_str), found);
+            let was = core::mem::replace(draft, text.to_owned());
+            keep_draft(&mut history, keep);
+            was
+        };
+        fn keep_draft(history: &mut History<String>, version: Option<u32>) {
+            if let Some(version) = version {
+                history.keep_draft(version);
+            }
+        }
+        assert_eq!(read(0, 0, None, "a", None), "default");
+        assert_eq!(read(0, 0, None, "a", Some(5)), "default");
+        assert_eq!(read(5, 0, None, "b", Some(7)), "a");
+        assert_eq!(read(7, 5, Some("a"), "c", None), "b");
+        assert_eq!(read(8, 6, Some("a"), "b", Some(8)), "b");
+        assert_eq!(history.len(), 2, "what is the same is not remembered twice");
+        assert!(history.draft(4, 0, &String::new()).is_none() && history.draft(7, 4, &String::new()).is_none());
+        // Round the ring, and over its end while it grows.
+        for version in 9..200 {
+            let (draft, _) = history.draft(version - 1, 0, &String::new()).unwrap();
+            *draft = version.to_string();
+            assert_eq!(*history.keep_draft(version), version.to_string());
+            if version < 60 {
+                history.forget_before(version - version % 7);
+            }
+            assert_eq!(history.at(version - 1).is_some(), history.len() > 1);
+        }
+        assert_eq!((history.len(), history.at(166)), (limits::HISTORY + 1, None));
+        assert_eq!(history.at(167).map(String::as_str), Some("167"));
     }
 
     #[test]

@@ -29,7 +29,7 @@ mod store;
 mod target;
 mod throttle;
 
-pub(crate) use erased::{Arrival, Basis, ChunkStore, ReceiveError};
+pub(crate) use erased::{Arrival, Basis, ChunkStore, Head, ReceiveError, Taken};
 pub use field::Field;
 pub use history::History;
 #[cfg(feature = "glam")]

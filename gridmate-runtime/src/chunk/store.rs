@@ -11,18 +11,27 @@ use core::any::Any;
 
 use super::coder::{In, Out, Share};
 use super::cut::Cut;
-use super::erased::{Arrival, Basis, ChunkStore, ReceiveError};
+use super::erased::{Arrival, Basis, ChunkStore, Head, ReceiveError, Taken};
 use super::history::{History, Spare};
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
+use crate::ids::ReplicaId;
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
 use crate::time::Instant;
-use crate::wire::{BitReader, BitWriter, Change, Past, WireError};
+use crate::wire::{BitReader, BitWriter, Change, Past, Window, WireError};
 
 pub(crate) struct TypedStore<T: ReplicaChunk> {
+    /// By slot, apart from all else: who walks over them all touches nothing but these, and two small lists.
+    values: Vec<T>,
+    /// Of each slot the replica, if its primary is here; else none.
+    owned: Vec<Option<ReplicaId>>,
     slots: Vec<Slot<T>>,
     free: Vec<u32>,
     touched: Vec<u32>,
+    /// Of each slot, whether it is listed there, or was written to since by someone who walked over all.
+    marks: Vec<bool>,
+    /// Someone has walked, and may have written to slots that are not listed.
+    walked: bool,
     /// Slots that will be touched when all that are have been captured.
     again: Vec<u32>,
     /// Slots whose value was changed by others, and the flag that asks for the list; see `drain_updated`.
@@ -45,7 +54,6 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
 }
 
 struct Slot<T: ReplicaChunk> {
-    value: T,
     /// The newest snapshot. Before there is one, the defaults that a proxy has; of a primary's value what [`TypedStore::merge`]
     /// compares with.
     current: T::Snapshot,
@@ -54,7 +62,6 @@ struct Slot<T: ReplicaChunk> {
     sent: History<T::Snapshot>,
     received: History<T::Snapshot>,
     replica: u32,
-    touched: bool,
     updated: bool,
     /// What it held before the changes that nobody was notified of yet.
     before: Option<T::Snapshot>,
@@ -70,9 +77,13 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let defaults = T::default().snapshot();
         let scratch = defaults.clone();
         Self {
+            values: Vec::new(),
+            owned: Vec::new(),
             slots: Vec::new(),
             free: Vec::new(),
             touched: Vec::new(),
+            marks: Vec::new(),
+            walked: false,
             again: Vec::new(),
             updated: Vec::new(),
             watched: false,
@@ -97,20 +108,20 @@ impl<T: ReplicaChunk> TypedStore<T> {
     pub(crate) fn insert(&mut self, value: T, replica: u32) -> u32 {
         let slot = self.allocate(value, replica);
         let s = &mut self.slots[slot as usize];
-        s.value.capture(&mut s.current);
+        self.values[slot as usize].capture(&mut s.current);
         self.touch(slot);
         slot
     }
 
     pub(crate) fn value(&self, slot: u32) -> &T {
-        &self.slots[slot as usize].value
+        &self.values[slot as usize]
     }
 
     /// The value, to be written: it is looked at in the next tick.
     #[inline]
     pub(crate) fn value_mut(&mut self, slot: u32) -> &mut T {
         self.touch(slot);
-        &mut self.slots[slot as usize].value
+        &mut self.values[slot as usize]
     }
 
     /// What was received of a proxy, at the sender's tick `tick`, so many ticks `behind` the newest there could be. None where
@@ -127,7 +138,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let first = s.version == 0;
         let captured = self.throttles.captured(slot).filter(|_| !first).unwrap_or(&s.current);
         if self.scratch != *captured {
-            s.value.apply(&self.scratch, captured);
+            self.values[slot as usize].apply(&self.scratch, captured);
             if first {
                 core::mem::swap(&mut s.current, &mut self.scratch);
             }
@@ -147,31 +158,77 @@ impl<T: ReplicaChunk> TypedStore<T> {
         for slot in self.updated.drain(..) {
             let s = &mut self.slots[slot as usize];
             if core::mem::take(&mut s.updated) {
-                each(s.replica, &s.value);
+                each(s.replica, &self.values[slot as usize]);
             }
         }
     }
 
-    /// Leaves the snapshot that `r` encodes in `scratch`.
-    fn decode(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<(), ReceiveError> {
-        let (basis, received) = (arrival.basis, &self.slots[slot as usize].received);
-        let base = if basis.base == 0 { Some(&self.defaults) } else { received.at(basis.base) };
-        let Some(base) = base else { return Err(ReceiveError::MissingBaseline) };
-        self.scratch.clone_from(base);
-        let Some(mut r) = r else { return Ok(()) };
-        let mut past = Past::UNKNOWN;
-        if guesses(self.predicted, arrival.share) && basis.past != 0 {
-            let Some(before) = received.at(basis.past) else { return Err(ReceiveError::MissingBaseline) };
-            past = Past::new(before, basis.ahead(arrival.version));
+    /// The draft of what is received, as it is before it is read, and its past if that is asked for.
+    #[inline(always)]
+    fn draft<'a>(
+        slots: &'a mut [Slot<T>],
+        defaults: &T::Snapshot,
+        slot: u32,
+        arrival: &Arrival,
+        asks: bool,
+    ) -> Result<(&'a mut T::Snapshot, Past<'a, T::Snapshot>), ReceiveError> {
+        let &Arrival { basis, ahead, .. } = arrival;
+        let received = &mut slots[slot as usize].received;
+        match received.draft(basis.base, if asks { basis.past } else { 0 }, defaults) {
+            Some((draft, None)) => Ok((draft, Past::UNKNOWN)),
+            Some((draft, Some(past))) => Ok((draft, Past::new(past, ahead))),
+            None => Err(ReceiveError::MissingBaseline),
         }
+    }
+
+    /// Leaves the snapshot that `r` encodes in the draft: of what goes through models, or is cut off, or passed over.
+    fn decode(
+        &mut self,
+        slot: u32,
+        arrival: &Arrival,
+        share: Share,
+        r: Option<In<'_, '_>>,
+    ) -> Result<(), ReceiveError> {
+        let asks = r.is_some() && guesses(self.predicted, share);
+        let (draft, past) = Self::draft(&mut self.slots, &self.defaults, slot, arrival, asks)?;
+        let Some(mut r) = r else { return Ok(()) };
         if let In::Modelled(r) = &mut r {
             r.begin(self.class, self.modelled);
         }
-        let read = match (arrival.share, r) {
-            (None, In::Packed(r)) => T::decode(&mut self.scratch, past, r),
-            (share, r) => T::decode(&mut self.scratch, past, &mut Cut::new(r, share)),
-        };
-        read.map_err(ReceiveError::Wire)
+        T::decode(draft, past, &mut Cut::new(r, share)).map_err(ReceiveError::Wire)
+    }
+
+    /// Lets go of what nobody will name who names this basis.
+    #[inline(always)]
+    fn forget(&mut self, slot: u32, basis: Basis) {
+        if const { T::INTERPOLATES == 0 } {
+            self.slots[slot as usize].received.forget_before(if basis.past == 0 { basis.base } else { basis.past });
+        }
+    }
+
+    /// Makes what is in the draft the newest snapshot; true if it is another one.
+    #[inline(always)]
+    fn settle(&mut self, slot: u32, arrival: &Arrival) -> bool {
+        let s = &mut self.slots[slot as usize];
+        let now = s.received.keep_draft(arrival.version);
+        let first = s.version == 0;
+        if !first && s.current == *now {
+            return false;
+        }
+        self.values[slot as usize].apply(now, &s.current);
+        if const { T::NOTIFIES } && s.before.is_none() {
+            s.before = Some(self.spare.copy(&s.current));
+            self.changed.push(slot);
+        }
+        // Without anyone to pass it on to, any version but 0 will do: it is never sent.
+        let version = arrival.relay_as.unwrap_or(1);
+        if !first && arrival.relay_as.is_some() && s.version != version {
+            s.sent.push(s.version, &s.current);
+        }
+        s.version = version;
+        s.current.clone_from(now);
+        self.mark_updated(slot);
+        true
     }
 
     fn write(&self, change: Change<'_, T::Snapshot>, share: Share, mut out: Out<'_>) {
@@ -194,27 +251,39 @@ impl<T: ReplicaChunk> TypedStore<T> {
 
     /// Live slots with the replicas they belong to.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.slots.iter().filter(|s| s.live).map(|s| (s.replica, &s.value))
+        let slots = self.slots.iter().zip(&self.values).filter(|(s, _)| s.live);
+        slots.map(|(s, value)| (s.replica, value))
     }
 
     #[inline]
     fn touch(&mut self, slot: u32) {
-        let touched = &mut self.slots[slot as usize].touched;
-        if !*touched {
-            *touched = true;
+        if !core::mem::replace(&mut self.marks[slot as usize], true) {
             self.touched.push(slot);
+        }
+    }
+
+    /// For someone to walk over all: of each slot the replica if its primary is here, the value, and the mark to be set by who writes
+    /// to it. That is all there is to a write.
+    pub(crate) fn walk(&mut self) -> (&[Option<ReplicaId>], &mut [T], &mut [bool]) {
+        self.walked = true;
+        (&self.owned, &mut self.values, &mut self.marks)
+    }
+
+    /// Lists what was written to by someone who walked.
+    fn list_walked(&mut self) {
+        if core::mem::take(&mut self.walked) {
+            self.touched.clear();
+            self.touched.extend((0..).zip(&self.marks).filter(|(_, mark)| **mark).map(|(slot, _)| slot));
         }
     }
 
     fn allocate(&mut self, value: T, replica: u32) -> u32 {
         let fresh = Slot {
-            value,
             current: self.defaults.clone(),
             version: 0,
             sent: History::sent(),
             received: History::new(),
             replica,
-            touched: false,
             updated: false,
             before: None,
             waits: false,
@@ -224,11 +293,16 @@ impl<T: ReplicaChunk> TypedStore<T> {
         if let Some(index) = self.free.pop() {
             // A slot freed in this tick may still be listed as touched; the list skips what its flag does not confirm.
             self.slots[index as usize] = fresh;
+            self.values[index as usize] = value;
+            self.marks[index as usize] = false;
             self.throttles.reset(index, &self.defaults);
             return index;
         }
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 chunks fit in memory");
         self.slots.push(fresh);
+        self.values.push(value);
+        self.owned.push(None);
+        self.marks.push(false);
         self.spare.keep(self.slots.len());
         self.throttles.reset(index, &self.defaults);
         index
@@ -260,25 +334,32 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             // Only those that wait stay listed for longer than a tick.
             forget(&mut self.changed, slot);
         }
-        s.value = T::default();
+        self.values[slot as usize] = T::default();
+        self.owned[slot as usize] = None;
         s.sent = History::sent();
         s.received = History::new();
-        s.touched = false;
+        self.marks[slot as usize] = false;
         s.updated = false;
         s.before = None;
         s.live = false;
         self.free.push(slot);
     }
 
+    fn set_owned(&mut self, slot: u32, replica: Option<ReplicaId>) {
+        self.owned[slot as usize] = replica;
+    }
+
     fn capture(&mut self, at: (u32, Instant), changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>) {
         let (version, _) = at;
+        self.list_walked();
         let mut touched = core::mem::take(&mut self.touched);
         for slot in touched.drain(..) {
-            let s = &mut self.slots[slot as usize];
-            if !core::mem::take(&mut s.touched) {
+            if !core::mem::take(&mut self.marks[slot as usize]) {
                 continue;
             }
-            s.value.capture(&mut self.scratch);
+            let s = &mut self.slots[slot as usize];
+            let value = &mut self.values[slot as usize];
+            value.capture(&mut self.scratch);
             let first = s.version == 0;
             let sent = if first { None } else { Some(&s.current) };
             if self.throttles.hold(slot, &mut self.scratch, sent, at) {
@@ -293,7 +374,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 changed.push(s.replica);
                 let context = if const { T::NOTIFIES_PRIMARY } { context(s.replica) } else { None };
                 if let Some(context) = &context {
-                    s.value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
+                    value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
                 }
                 core::mem::swap(&mut s.current, &mut self.scratch);
                 if context.is_some() {
@@ -345,7 +426,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn sends_to(&self, slot: u32, peer: &TargetPeer) -> bool {
-        self.slots[slot as usize].value.sends_to(peer)
+        self.values[slot as usize].sends_to(peer)
     }
 
     fn differs(&self, slot: u32, base: u32) -> bool {
@@ -357,52 +438,61 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn save(&self, slot: u32, w: &mut BitWriter) {
-        let now = self.slots[slot as usize].value.snapshot();
+        let now = self.values[slot as usize].snapshot();
         T::encode(Change::new(&now, &self.defaults), w);
     }
 
     fn restore(&mut self, replica: u32, r: &mut BitReader<'_>) -> Result<u32, WireError> {
         self.scratch.clone_from(&self.defaults);
-        T::decode(&mut self.scratch, Past::UNKNOWN, r)?;
+        let mut window = Window::of(r);
+        T::decode(&mut self.scratch, Past::UNKNOWN, &mut Cut::new(In::Packed(&mut window), None))?;
+        *r = window.reader();
         let mut value = T::default();
         value.apply(&self.scratch, &self.defaults);
         Ok(self.insert(value, replica))
     }
 
-    fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError> {
-        self.decode(slot, arrival, r)?;
-        let s = &mut self.slots[slot as usize];
-        if const { T::INTERPOLATES == 0 } {
-            // Whatever comes after this names nothing older.
-            let Basis { base, past, .. } = arrival.basis;
-            s.received.forget_before(if past == 0 { base } else { past });
+    fn receive(
+        &mut self,
+        slot: u32,
+        arrival: &Arrival,
+        share: Share,
+        mut r: Option<In<'_, '_>>,
+    ) -> Result<bool, ReceiveError> {
+        if let (None, Some(In::Packed(r))) = (share, &mut r) {
+            let Taken { changed, fault, .. } = self.receive_run(&[slot], arrival, (0, 0), r);
+            return fault.map_or(Ok(changed != 0), Err);
         }
-        let is_known = if let Some(newest) = s.received.newest() { *newest == self.scratch } else { false };
-        if !is_known {
-            s.received.push(arrival.version, &self.scratch);
-        }
-        let first = s.version == 0;
-        if !first && s.current == self.scratch {
-            return Ok(false);
-        }
-        s.value.apply(&self.scratch, &s.current);
-        if const { T::NOTIFIES } && s.before.is_none() {
-            s.before = Some(self.spare.copy(&s.current));
-            self.changed.push(slot);
-        }
-        // Without anyone to pass it on to, any version but 0 will do: it is never sent.
-        let version = arrival.relay_as.unwrap_or(1);
-        if !first && arrival.relay_as.is_some() && s.version != version {
-            s.sent.push(s.version, &s.current);
-        }
-        s.version = version;
-        core::mem::swap(&mut s.current, &mut self.scratch);
-        self.mark_updated(slot);
-        Ok(true)
+        self.forget(slot, arrival.basis);
+        self.decode(slot, arrival, share, r)?;
+        Ok(self.settle(slot, arrival))
     }
 
-    fn skip(&mut self, slot: u32, arrival: Arrival, r: In<'_, '_>) -> Result<(), ReceiveError> {
-        self.decode(slot, arrival, Some(r))
+    /// The one place where a type's packed encodings are read: all of it is one function then, with the window in registers.
+    fn receive_run(&mut self, slots: &[u32], arrival: &Arrival, head: Head, r: &mut Window<'_>) -> Taken {
+        let asks = guesses(self.predicted, None);
+        let mut taken = Taken { count: 0, changed: 0, fault: None };
+        let mut window = r.clone();
+        for slot in slots {
+            if head.1 > 0 && !window.begins(head.0, head.1) {
+                break;
+            }
+            self.forget(*slot, arrival.basis);
+            let read = Self::draft(&mut self.slots, &self.defaults, *slot, arrival, asks)
+                .and_then(|(draft, past)| T::decode(draft, past, &mut window).map_err(ReceiveError::Wire));
+            if let Err(fault) = read {
+                taken.fault = Some(fault);
+                break;
+            }
+            taken.changed |= u64::from(self.settle(*slot, arrival)) << taken.count;
+            taken.count += 1;
+        }
+        *r = window;
+        taken
+    }
+
+    fn skip(&mut self, slot: u32, arrival: &Arrival, share: Share, r: In<'_, '_>) -> Result<(), ReceiveError> {
+        self.decode(slot, arrival, share, Some(r))
     }
 
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
@@ -419,9 +509,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             } else if let Some(before) = s.before.take()
                 && let Some((context, primary)) = context(s.replica)
             {
-                s.value.notify(&s.current, &before, &context);
+                let value = &mut self.values[slot as usize];
+                value.notify(&s.current, &before, &context);
                 if !primary {
-                    s.follow(&mut self.scratch);
+                    s.follow(value, &mut self.scratch);
                 }
                 self.spare.put(before);
             }
@@ -471,10 +562,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             self.touch(slot);
         }
         self.mark_updated(slot);
-        let s = &mut self.slots[slot as usize];
-        let answer = (rpc.invoke)(&mut s.value, context, r);
+        let value = &mut self.values[slot as usize];
+        let answer = (rpc.invoke)(value, context, r);
         if !context.primary {
-            s.follow(&mut self.scratch);
+            self.slots[slot as usize].follow(value, &mut self.scratch);
         }
         answer
     }
@@ -483,10 +574,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
 impl<T: ReplicaChunk> Slot<T> {
     /// A proxy's datasets are its owner's: what a handler has written into them here is taken back. What is not a dataset
     /// stays.
-    fn follow(&mut self, scratch: &mut T::Snapshot) {
-        self.value.capture(scratch);
+    fn follow(&self, value: &mut T, scratch: &mut T::Snapshot) {
+        value.capture(scratch);
         if *scratch != self.current {
-            self.value.apply(&self.current, scratch);
+            value.apply(&self.current, scratch);
         }
     }
 

@@ -4,14 +4,15 @@ use core::ops::{Deref, DerefMut};
 use core::time::Duration;
 
 use super::entry::ChunkRef;
-use super::{ReplicaError, ReplicaManager};
+use super::{ReplicaError, ReplicaManager, typed_mut};
 use crate::chunk::{Accounts, HasRpcs, Recipients, ReplicaChunk, RpcContext, RpcOutbox, RpcPort, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::time::Instant;
 
 impl ReplicaManager {
     /// A chunk whose primary is here, to be changed. Writing through it marks it to be looked at in the next tick; only
-    /// datasets that then differ are sent.
+    /// datasets that then differ are sent. What is done with all chunks of a type is done with less by
+    /// [`primaries_mut`](Self::primaries_mut).
     ///
     /// ```
     /// # use gridmate_runtime::prelude::*;
@@ -34,7 +35,7 @@ impl ReplicaManager {
         }
         let (local, now, assigned) = (self.local, self.now, entry.assigned);
         let Self { stores, outbox, accounts, .. } = self;
-        let store = stores[usize::from(chunk.class)].as_any_mut().downcast_mut().expect("a class is one type");
+        let store = typed_mut(stores, chunk.class);
         Ok(PrimaryMut { store, chunk, outbox, accounts, id, local, now, position, assigned })
     }
 
@@ -212,12 +213,14 @@ impl<T: ReplicaChunk> PrimaryMut<'_, T> {
 impl<T: ReplicaChunk> Deref for PrimaryMut<'_, T> {
     type Target = T;
 
+    #[inline]
     fn deref(&self) -> &T {
         self.store.value(self.chunk.slot)
     }
 }
 
 impl<T: ReplicaChunk> DerefMut for PrimaryMut<'_, T> {
+    #[inline]
     fn deref_mut(&mut self) -> &mut T {
         self.store.value_mut(self.chunk.slot)
     }

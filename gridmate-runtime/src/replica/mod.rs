@@ -48,6 +48,7 @@ mod peers;
 mod playout;
 mod prepare;
 mod pressure;
+mod primaries;
 mod profile;
 mod ranking;
 mod rate;
@@ -57,6 +58,7 @@ mod recording;
 mod records;
 mod relevance;
 mod requests;
+mod run;
 mod save;
 mod spawn;
 mod suspend;
@@ -76,6 +78,7 @@ pub use event::ReplicaEvent;
 pub use guard::{PrimaryMut, Proxy};
 pub use marshal::StateMessage;
 pub use playout::Delay;
+pub use primaries::ChunkMut;
 pub use rate::StateRate;
 pub use recording::{PlaybackError, Player, Recorder};
 pub use relevance::{Relevance, ReplicaView};
@@ -89,7 +92,7 @@ pub use crate::chunk::PeerRole;
 
 use self::encoder::Encoder;
 use self::entry::{ChunkRef, Entry};
-use self::index::{IdHash, Index};
+use self::index::Index;
 use self::neighbours::Neighbours;
 use self::ranking::Ranking;
 use self::reach::Reach;
@@ -236,7 +239,7 @@ impl ReplicaManager {
             stores,
             entries: Vec::new(),
             free: Vec::new(),
-            index: Index::with_hasher(IdHash::new(seed)),
+            index: Index::new(seed),
             peers: Vec::new(),
             local: MemberId::HOST,
             next_serial: 1,
@@ -357,9 +360,7 @@ impl ReplicaManager {
     pub fn drain_updated<T: ReplicaChunk>(&mut self, mut each: impl FnMut(ReplicaId, &T)) {
         let Some(class) = self.class_of::<T>() else { return };
         let Self { stores, entries, .. } = self;
-        let store: &mut TypedStore<T> =
-            stores[usize::from(class)].as_any_mut().downcast_mut().expect("a class is one type");
-        store.drain_updated(|place, value| {
+        typed_mut::<T>(stores, class).drain_updated(|place, value| {
             let entry = &entries[place as usize];
             if !entry.dying {
                 each(entry.id, value);
@@ -389,8 +390,8 @@ impl ReplicaManager {
     /// The entry of `id` and the position of its chunk of type `T`, with where that lives.
     fn locate<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<(&Entry, u8, ChunkRef), ReplicaError> {
         let entry = self.entry(id)?;
-        // Asking each store for its type is less than looking for the type among all there are.
-        let of_type = |chunk: &ChunkRef| self.stores[usize::from(chunk.class)].as_any().is::<TypedStore<T>>();
+        let (types, id_of_type) = (self.registry.types(), core::any::TypeId::of::<T>());
+        let of_type = |chunk: &ChunkRef| types[usize::from(chunk.class)].type_id == id_of_type;
         let position = entry.chunks.iter().position(of_type).ok_or(ReplicaError::NoSuchChunk(id))?;
         Ok((entry, u8::try_from(position).expect("at most 64 chunks"), entry.chunks[position]))
     }
@@ -406,8 +407,12 @@ impl ReplicaManager {
     }
 
     fn store_mut<T: ReplicaChunk>(&mut self, class: u16) -> &mut TypedStore<T> {
-        self.stores[usize::from(class)].as_any_mut().downcast_mut().expect("a class is one type")
+        typed_mut(&mut self.stores, class)
     }
+}
+
+fn typed_mut<T: ReplicaChunk>(stores: &mut [Box<dyn ChunkStore>], class: u16) -> &mut TypedStore<T> {
+    stores[usize::from(class)].as_any_mut().downcast_mut().expect("a class is one type")
 }
 
 impl core::fmt::Debug for ReplicaManager {

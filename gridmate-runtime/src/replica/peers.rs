@@ -112,7 +112,9 @@ impl ReplicaManager {
         }
         entry.received = 0;
         for chunk in &entry.chunks {
-            self.stores[usize::from(chunk.class)].promote(chunk.slot);
+            let store = &mut self.stores[usize::from(chunk.class)];
+            store.promote(chunk.slot);
+            store.set_owned(chunk.slot, Some(entry.id));
         }
         self.renew(place);
     }

@@ -37,7 +37,7 @@
 //! The arguments of a request that is a question follow its ticket:gamma. An answer has, in place of arguments, two bits and, if they
 //! are 0, the value: 1 not permitted, 2 too often, 3 no answer.
 
-use crate::chunk::Basis;
+use crate::chunk::{Basis, Head};
 use crate::ids::{MemberId, ReplicaId};
 use crate::wire::{BitReader, BitWriter, Sink, Source, WireError};
 
@@ -60,6 +60,9 @@ pub(super) enum Kind {
     /// The replica is gone, once so many reliable RPCs have been received (counted over the whole connection).
     Destroy { after_rpcs: Option<u32> },
 }
+
+/// What most records begin with: the next serial, against the message's common base and past.
+pub(super) const USUAL: Head = (0b11, 2);
 
 /// Where the id of the next record counts from.
 #[derive(Clone, Copy, Debug)]
@@ -98,6 +101,17 @@ impl Header {
 
 impl Cursor {
     pub(super) const START: Self = Self(ReplicaId { creator: MemberId::NONE, serial: 0 });
+
+    /// What a single one says; the last is none that there is.
+    #[inline]
+    pub(super) const fn next(self) -> ReplicaId {
+        ReplicaId { serial: self.0.serial.wrapping_add(1), ..self.0 }
+    }
+
+    /// Goes on to what so many ones say.
+    pub(super) const fn skip(&mut self, count: u32) {
+        self.0.serial = self.0.serial.wrapping_add(count);
+    }
 
     /// Goes on to `id` if that is what a single one says.
     #[inline]
@@ -140,7 +154,7 @@ impl Cursor {
     }
 
     #[inline]
-    pub(super) fn read(&mut self, r: &mut BitReader<'_>) -> Result<ReplicaId, WireError> {
+    pub(super) fn read(&mut self, r: &mut impl Source) -> Result<ReplicaId, WireError> {
         let last = self.0;
         self.0 = if r.bool()? {
             ReplicaId { serial: last.serial.wrapping_add(1), ..last }
@@ -174,7 +188,7 @@ impl Kind {
     }
 
     #[inline]
-    pub(super) fn read(header: Header, r: &mut BitReader<'_>) -> Result<Self, WireError> {
+    pub(super) fn read(header: Header, r: &mut impl Source) -> Result<Self, WireError> {
         Ok(if r.bool()? {
             if header.common.base == 0 {
                 return Err(WireError::Invalid);
@@ -218,7 +232,7 @@ pub(super) fn basis(tick: u32, back: u32, further: u32) -> Result<Basis, WireErr
 
 /// Whether nothing but padding is left of a message.
 #[inline]
-pub(super) fn at_end(r: &BitReader<'_>) -> bool {
+pub(super) fn at_end(r: &(impl Source + Clone)) -> bool {
     match r.remaining() {
         0 => true,
         #[expect(clippy::cast_possible_truncation, reason = "at most 7")]
@@ -342,11 +356,11 @@ fn optional32(value: Option<u32>, w: &mut BitWriter) {
     }
 }
 
-fn read_optional32(r: &mut BitReader<'_>) -> Result<Option<u32>, WireError> {
+fn read_optional32(r: &mut impl Source) -> Result<Option<u32>, WireError> {
     if r.bool()? { bits32(r).map(Some) } else { Ok(None) }
 }
 
-fn bits32(r: &mut BitReader<'_>) -> Result<u32, WireError> {
+fn bits32(r: &mut impl Source) -> Result<u32, WireError> {
     #[expect(clippy::cast_possible_truncation, reason = "32 bits are read")]
     r.bits(32).map(|bits| bits as u32)
 }

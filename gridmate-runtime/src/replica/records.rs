@@ -2,13 +2,13 @@
 
 use super::expected::{Company, Expected};
 use super::message::flags;
-use super::record::{Cursor, Header, Kind, at_end, basis};
+use super::record::{Cursor, Header, Kind, USUAL, at_end, basis};
 use super::unmarshal::Stop;
 use crate::chunk::Basis;
 use crate::chunk::coder::Supply;
 use crate::ids::{MemberId, ReplicaId};
 use crate::wire::entropy::{Reader, ReaderModels};
-use crate::wire::{BitReader, Source as _, WireError};
+use crate::wire::{BitReader, Source as _, Window, WireError};
 
 /// A message that is being read.
 pub(super) trait Records<'b> {
@@ -20,10 +20,20 @@ pub(super) trait Records<'b> {
     /// The next record; its body comes from [`body`](Self::body).
     fn next(&mut self) -> Result<Option<(ReplicaId, Kind)>, WireError>;
     fn body(&mut self) -> &mut Self::Body;
+
+    /// What records of the usual kind are against, if the next may be one, and the id that it then has.
+    fn usual(&mut self) -> Option<(Basis, ReplicaId)> {
+        None
+    }
+
+    /// Lets these be read, and goes on behind as many as it returns.
+    fn take_usual(&mut self, take: impl FnOnce(&mut Window<'b>) -> usize) {
+        let _ = take;
+    }
 }
 
 pub(super) struct PackedRecords<'b> {
-    r: BitReader<'b>,
+    r: Window<'b>,
     header: Header,
     cursor: Cursor,
 }
@@ -32,17 +42,18 @@ impl<'b> PackedRecords<'b> {
     pub(super) fn new(message: &'b [u8]) -> Result<Self, WireError> {
         let mut r = BitReader::new(message);
         let header = Header::read(&mut r)?;
-        Ok(Self { r, header, cursor: Cursor::START })
+        Ok(Self { r: Window::of(&r), header, cursor: Cursor::START })
     }
 }
 
 impl<'b> Records<'b> for PackedRecords<'b> {
-    type Body = BitReader<'b>;
+    type Body = Window<'b>;
 
     fn tick(&self) -> u32 {
         self.header.tick
     }
 
+    #[inline]
     fn next(&mut self) -> Result<Option<(ReplicaId, Kind)>, WireError> {
         if at_end(&self.r) {
             return Ok(None);
@@ -51,8 +62,19 @@ impl<'b> Records<'b> for PackedRecords<'b> {
         Ok(Some((id, Kind::read(self.header, &mut self.r)?)))
     }
 
-    fn body(&mut self) -> &mut BitReader<'b> {
+    fn body(&mut self) -> &mut Window<'b> {
         &mut self.r
+    }
+
+    fn usual(&mut self) -> Option<(Basis, ReplicaId)> {
+        let (bits, left) = self.r.at_hand();
+        let may_be = left >= 8 && bits & 0b11 == USUAL.0 && self.header.common.base != 0;
+        may_be.then(|| (self.header.common, self.cursor.next()))
+    }
+
+    fn take_usual(&mut self, take: impl FnOnce(&mut Window<'b>) -> usize) {
+        let count = take(&mut self.r);
+        self.cursor.skip(u32::try_from(count).expect("a short run"));
     }
 }
 

@@ -154,7 +154,10 @@ impl ReplicaManager {
     pub(super) fn attach(&mut self, place: u32, chunk: ChunkRef) {
         let entry = &mut self.entries[place as usize];
         entry.chunks.push(chunk);
-        let store = &self.stores[usize::from(chunk.class)];
+        let store = &mut self.stores[usize::from(chunk.class)];
+        if entry.is_primary() {
+            store.set_owned(chunk.slot, Some(entry.id));
+        }
         entry.predicts |= store.predicts();
         if store.selective() && entry.audience == 0 {
             let (free, last) = &mut self.audiences;

@@ -6,6 +6,7 @@ use super::entry::ChunkRef;
 use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
 use super::records::{ModelledRecords, PackedRecords, Records};
+use super::run::Run;
 use super::sync::is_report;
 use super::target::{Doomed, Peer, PeerId};
 use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
@@ -134,24 +135,34 @@ impl ReplicaManager {
     fn read_state<'b>(&mut self, peer: PeerId, records: &mut impl Records<'b>) -> Result<(), Stop> {
         let tick = records.tick();
         self.hear(peer, tick);
-        while let Some((id, kind)) = records.next()? {
+        // What holds for most records.
+        let profile = self.peer(peer).and_then(|peer| peer.profile.clone());
+        let mut arrival = self.arrival(Basis::DEFAULTS, tick);
+        let mut run = Run::START;
+        loop {
+            self.read_run(peer, &mut run, &mut arrival, profile.as_deref(), records)?;
+            let Some((id, kind)) = records.next()? else { return Ok(()) };
             match kind {
-                Kind::Delta { basis } => self.read_delta(peer, id, basis, tick, records.body())?,
+                Kind::Delta { basis } => {
+                    if basis != arrival.basis {
+                        arrival = self.arrival(basis, tick);
+                    }
+                    self.read_delta(peer, id, (&arrival, profile.as_deref()), records.body())?;
+                }
                 Kind::Full => self.read_full(peer, id, tick, records.body())?,
                 Kind::Destroy { after_rpcs } => self.read_destroy(peer, id, after_rpcs)?,
             }
         }
-        Ok(())
     }
 
     fn read_delta<'b>(
         &mut self,
         peer: PeerId,
         id: ReplicaId,
-        basis: Basis,
-        version: u32,
+        (arrival, profile): (&Arrival, Option<&PeerProfile>),
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
+        let &Arrival { basis, version, .. } = arrival;
         if basis.base >= version {
             return Err(WireError::Invalid.into());
         }
@@ -167,7 +178,14 @@ impl ReplicaManager {
         if version <= entry.received {
             return self.skip_chunks(place, basis, version, r);
         }
-        self.receive_chunks(place, basis, version, r)
+        self.receive_against(place, arrival, profile, r)
+    }
+
+    /// How what comes against a basis relates to it.
+    pub(super) fn arrival(&self, basis: Basis, version: u32) -> Arrival {
+        // A node with one peer has nobody to pass anything on to.
+        let relay_as = (self.peers.len() > 1).then_some(self.tick + 1);
+        Arrival { basis, ahead: basis.ahead(version), version, relay_as }
     }
 
     fn read_full<'b>(
@@ -307,27 +325,38 @@ impl ReplicaManager {
         version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
-        // A node with one peer has nobody to pass anything on to.
-        let relay_as = (self.peers.len() > 1).then_some(self.tick + 1);
-        let Self { entries, stores, stats, relayed, peers, .. } = self;
+        let upstream = self.entries[place as usize].upstream;
+        let profile = upstream.and_then(|upstream| self.peer(upstream)).and_then(|peer| peer.profile.clone());
+        let arrival = self.arrival(basis, version);
+        self.receive_against(place, &arrival, profile.as_deref(), r)
+    }
+
+    #[inline]
+    fn receive_against<'b>(
+        &mut self,
+        place: u32,
+        arrival: &Arrival,
+        profile: Option<&PeerProfile>,
+        r: &mut impl Supply<'b>,
+    ) -> Result<(), Stop> {
+        let &Arrival { basis, version, relay_as, .. } = arrival;
+        let Self { entries, stores, stats, relayed, .. } = self;
         let entry = &mut entries[place as usize];
-        let profile = profile_of(peers, entry.upstream);
         let several = basis.base != 0 && entry.chunks.len() > 1;
         // Noted first: should a later chunk turn out malformed, those before it have this version all the same.
         let mut changed = core::mem::replace(&mut entry.received, version) == 0;
         for chunk in &entry.chunks {
             let differs = !several || r.bool()?;
-            let arrival = Arrival { basis, version, share: share(profile, chunk.class), relay_as };
-            let store = &mut stores[usize::from(chunk.class)];
-            changed |= store.receive(chunk.slot, arrival, differs.then(|| r.input())).map_err(|e| match e {
-                ReceiveError::Wire(error) => Stop::from(error),
-                ReceiveError::MissingBaseline => PeerFault::UnknownBaseline.into(),
-            })?;
+            let (store, share) = (&mut stores[usize::from(chunk.class)], share(profile, chunk.class));
+            changed |= store.receive(chunk.slot, arrival, share, differs.then(|| r.input())).map_err(refused)?;
         }
         stats.records_received += 1;
         if changed {
             entry.version = self.tick + 1;
-            relayed.push(place);
+            // Others are to have it; and of what is new the tick is to be noted.
+            if relay_as.is_some() || entry.floor == 0 {
+                relayed.push(place);
+            }
         }
         Ok(())
     }
@@ -345,8 +374,9 @@ impl ReplicaManager {
         let chunks = &entry.chunks;
         for chunk in chunks {
             if basis.base == 0 || chunks.len() == 1 || r.bool()? {
-                let arrival = Arrival { basis, version, share: share(profile, chunk.class), relay_as: None };
-                stores[usize::from(chunk.class)].skip(chunk.slot, arrival, r.input()).map_err(|e| match e {
+                let arrival = Arrival { basis, ahead: basis.ahead(version), version, relay_as: None };
+                let (store, share) = (&mut stores[usize::from(chunk.class)], share(profile, chunk.class));
+                store.skip(chunk.slot, &arrival, share, r.input()).map_err(|e| match e {
                     ReceiveError::Wire(error) => Stop::from(error),
                     ReceiveError::MissingBaseline => Stop::TooLate,
                 })?;
@@ -363,6 +393,14 @@ impl ReplicaManager {
     /// Whether a peer may end a replica that we never heard of.
     fn may_bury(&self, peer: PeerId, id: ReplicaId) -> bool {
         self.peer(peer).is_some_and(|p: &Peer| p.role == PeerRole::Host || id.creator == p.member)
+    }
+}
+
+/// Why a new snapshot was not taken in.
+pub(super) fn refused(error: ReceiveError) -> Stop {
+    match error {
+        ReceiveError::Wire(error) => error.into(),
+        ReceiveError::MissingBaseline => PeerFault::UnknownBaseline.into(),
     }
 }
 

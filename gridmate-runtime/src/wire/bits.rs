@@ -442,6 +442,11 @@ impl<'a> BitReader<'a> {
         self.at
     }
 
+    /// What it reads from.
+    pub(super) const fn source(&self) -> &'a [u8] {
+        self.bytes
+    }
+
     /// Goes past bits that were loaded, and are there.
     #[inline(always)]
     pub(super) const fn skip(&mut self, count: usize) {
@@ -463,6 +468,17 @@ impl<'a> BitReader<'a> {
             Some(word) => u64::from_le_bytes(*word) >> (at % 8),
             None => load_last(self.bytes, at),
         }
+    }
+}
+
+/// The bits from one on and how many they are: all that are left, but at most 63, and at least 56 if there are so many.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "at most 63")]
+pub(super) fn load_at(bytes: &[u8], at: usize) -> (u64, u32) {
+    let from = at / 8;
+    match bytes.get(from..from + 8).and_then(<[u8]>::first_chunk::<8>) {
+        Some(word) => (u64::from_le_bytes(*word) >> (at % 8), 63 - (at % 8) as u32),
+        None => (load_last(bytes, at), (bytes.len() * 8 - at) as u32),
     }
 }
 

@@ -54,8 +54,13 @@ impl Ladder {
         put(sel as u64, 2, payload, width, w);
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(self, base: u64, r: &mut impl Source) -> Result<u64, WireError> {
+        r.aside(|r| self.read_rung(base, r))
+    }
+
+    #[inline]
+    fn read_rung(self, base: u64, r: &mut impl Source) -> Result<u64, WireError> {
         if self.full <= 3 {
             return r.bits(self.full);
         }
@@ -94,8 +99,13 @@ impl JumpLadder {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn read(self, base: u64, r: &mut impl Source) -> Result<u64, WireError> {
+        r.aside(|r| self.read_rung(base, r))
+    }
+
+    #[inline]
+    fn read_rung(self, base: u64, r: &mut impl Source) -> Result<u64, WireError> {
         if r.is_modelled() && self.full <= 32 {
             return read_step(base, self.full, usual(self.full), r);
         }

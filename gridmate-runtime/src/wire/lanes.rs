@@ -70,12 +70,17 @@ impl Lanes {
     }
 
     /// `values` holds the base before and the values after.
-    #[inline]
+    #[inline(always)]
     pub(super) fn read<L: Lane, const N: usize>(
         self,
         values: &mut [L; N],
         r: &mut impl Source,
     ) -> Result<(), WireError> {
+        r.aside(|r| self.read_rung(values, r))
+    }
+
+    #[inline]
+    fn read_rung<L: Lane, const N: usize>(self, values: &mut [L; N], r: &mut impl Source) -> Result<(), WireError> {
         let full = self.rungs[7];
         if r.is_modelled() && full <= 32 {
             let read = residual::read(values.map(still), full, usual(full), r)?;

@@ -32,6 +32,7 @@ mod shape;
 mod stage;
 mod stream;
 pub mod types;
+mod window;
 
 pub use bits::{BitReader, BitWriter};
 #[doc(hidden)]
@@ -42,6 +43,7 @@ pub use rotation::PackedRotation;
 pub use shape::{FieldShape, Shape, VariantShape};
 pub use stage::{ReadStage, WriteStage};
 pub use stream::{Sink, Source};
+pub(crate) use window::Window;
 
 /// A type that knows how it travels. Usually derived.
 ///

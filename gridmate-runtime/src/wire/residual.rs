@@ -4,7 +4,7 @@
 //! component with a code for its size. How large it will be is guessed as well: a fast mover strays farther than a slow one,
 //! and when one component has just gone astray, the others will have too.
 
-use super::ladder::{low_mask, signed};
+use super::ladder::{low_mask, signed, unzigzag, zigzag};
 use super::{Ahead, Sink, Source, WireError};
 
 /// Writes integers of `width` bits, at most 32, by their distance from where the lines from `past` through `base` lead.
@@ -29,14 +29,28 @@ pub(super) fn read_lines<I: Integer, const N: usize>(
     ahead: Ahead,
     r: &mut impl Source,
 ) -> Result<(), WireError> {
-    let read = read(lines(values, past, width, ahead), width, 0, r)?;
+    let read = r.aside(|r| read(lines(values, past, width, ahead), width, 0, r))?;
     for (value, bits) in values.iter_mut().zip(read) {
         *value = I::from_pattern(bits, width).ok_or(WireError::Invalid)?;
     }
     Ok(())
 }
 
-/// Writes the patterns of floats, guessed as numbers.
+/// From how many bits of an expected error on a float is told as near or anywhere, and for how many near is at most. A float has 23
+/// bits of fraction, so that is where one no longer has much to do with the other, and mostly not even the sign.
+const JUMPY: u32 = 22;
+const NEAR: u32 = 26;
+
+/// How many low bits of a float's residual are written as they are, from its motion, the largest of all, and the error of the first:
+/// not those of all before it, so that a reader can find out about several at a time.
+#[inline(always)]
+const fn float_parameter(motion: u64, most: u64, first: u64) -> u32 {
+    // Of a 32nd of it: one more for each time that it can be halved.
+    ((motion * 6 + most + first * 16) >> 4 | 1).ilog2()
+}
+
+/// Writes the patterns of floats, guessed as numbers. Where errors are expected that leave nothing of a guess, a bit says whether the
+/// float is near, or it is written as it is: new values cost one bit more than themselves.
 #[inline]
 pub(super) fn write_floats<const N: usize>(
     values: &[u32; N],
@@ -45,7 +59,27 @@ pub(super) fn write_floats<const N: usize>(
     ahead: Ahead,
     w: &mut impl Sink,
 ) {
-    write(values.map(|bits| u64::from(ordered(bits))), float_lines(base, past, ahead), 32, 0, w);
+    let guesses = float_lines(base, past, ahead);
+    if w.is_modelled() {
+        return write(values.map(|bits| u64::from(ordered(bits))), guesses, 32, 0, w);
+    }
+    let (most, mut first) = (farthest(&guesses), None);
+    for (value, guess) in values.iter().zip(guesses) {
+        let residual = signed(u64::from(ordered(*value)).wrapping_sub(guess.value), 32);
+        let low = float_parameter(guess.motion, most, first.unwrap_or(0));
+        if low < JUMPY {
+            // What is expected is of as many bits.
+            w.residual(guess.along(residual, 32), low_mask(low));
+        } else {
+            let (low, folded) = (low.min(NEAR), zigzag(guess.along(residual, 32)));
+            if folded >> low == 0 {
+                w.bits(1 | folded << 1, 1 + low);
+            } else {
+                w.bits(u64::from(*value) << 1, 33);
+            }
+        }
+        first.get_or_insert(residual.unsigned_abs());
+    }
 }
 
 /// Reads what [`write_floats`] wrote; `values` holds the base before and the values after.
@@ -56,9 +90,72 @@ pub(super) fn read_floats<const N: usize>(
     ahead: Ahead,
     r: &mut impl Source,
 ) -> Result<(), WireError> {
-    let read = read(float_lines(values, past, ahead), 32, 0, r)?;
-    for (value, order) in values.iter_mut().zip(read) {
+    let guesses = float_lines(values, past, ahead);
+    let (word, left) = r.at_hand();
+    if let Some((read, used)) = floats_in(word, left, &guesses) {
+        *values = read;
+        r.pass(used);
+        return Ok(());
+    }
+    r.aside(|r| read_floats_one_by_one(values, guesses, r))
+}
+
+/// Reads floats that are told as residuals and lie within a word, and how many bits that takes. In as few steps as can be: what has to
+/// be known of one before the next can be begun is where it ends, and how large the first is.
+#[inline(always)]
+fn floats_in<const N: usize>(mut word: u64, left: u32, guesses: &[Guess; N]) -> Option<([u32; N], u32)> {
+    let lowest = |bits: u64, count: u32| bits & ((1 << (count & 63)) - 1);
+    let most = farthest(guesses);
+    let (mut read, mut used, mut first) = ([0; N], 0, 0);
+    for (i, guess) in guesses.iter().enumerate() {
+        let low = float_parameter(guess.motion, most, first);
+        let tail = (word | 1 << 63).trailing_zeros();
+        let bits = 2 * tail + 1 + low;
+        used += bits;
+        // The last: a number of more than 32 bits. Such a thing is for someone else to refuse.
+        if low >= JUMPY || used > left || tail + low > 31 {
+            return None;
+        }
+        // As `Source::residual` has it.
+        let rest = word >> tail >> 1;
+        let folded = ((1 << tail | lowest(rest, tail)) - 1) << low | lowest(rest >> tail, low);
+        word >>= bits & 63;
+        #[expect(clippy::cast_possible_truncation, reason = "patterns of 32 bits")]
+        let (from, step) = (guess.value as u32, unzigzag(folded) as u32);
+        read[i] = disordered(if guess.back { from.wrapping_sub(step) } else { from.wrapping_add(step) });
+        if i == 0 {
+            first = (folded + 1) >> 1;
+        }
+    }
+    Some((read, used))
+}
+
+#[inline(never)]
+fn read_floats_one_by_one<const N: usize>(
+    values: &mut [u32; N],
+    guesses: [Guess; N],
+    r: &mut impl Source,
+) -> Result<(), WireError> {
+    if r.is_modelled() {
+        let read = read(guesses, 32, 0, r)?;
+        for (value, order) in values.iter_mut().zip(read) {
+            *value = disordered(u32::try_from(order).map_err(|_| WireError::Invalid)?);
+        }
+        return Ok(());
+    }
+    let (most, mut first) = (farthest(&guesses), None);
+    for (value, guess) in values.iter_mut().zip(guesses) {
+        let low = float_parameter(guess.motion, most, first.unwrap_or(0));
+        let order = if low < JUMPY {
+            // What is expected is of as many bits.
+            stepped(guess, r.residual(low_mask(low))?, 32)?
+        } else if r.bits(1)? != 0 {
+            stepped(guess, unzigzag(r.bits(low.min(NEAR))?).cast_signed(), 32)?
+        } else {
+            u64::from(ordered(u32::try_from(r.bits(32)?).map_err(|_| WireError::Invalid)?))
+        };
         *value = disordered(u32::try_from(order).map_err(|_| WireError::Invalid)?);
+        first.get_or_insert(signed(order.wrapping_sub(guess.value), 32).unsigned_abs());
     }
     Ok(())
 }
@@ -74,10 +171,11 @@ pub(super) struct Guess {
 }
 
 impl Guess {
-    /// An error as seen in the direction of the motion, and the other way round.
+    /// An error of a number of `width` bits as seen in the direction of the motion, and the other way round. Half way round both
+    /// directions are one.
     #[inline]
-    const fn along(self, residual: i64) -> i64 {
-        if self.back { -residual } else { residual }
+    const fn along(self, residual: i64, width: u32) -> i64 {
+        if self.back { signed(residual.wrapping_neg().cast_unsigned(), width) } else { residual }
     }
 }
 
@@ -88,7 +186,7 @@ pub(super) fn write<const N: usize>(values: [u64; N], guesses: [Guess; N], width
     let mut expectation = Expectation::of(&guesses, floor);
     for (value, guess) in values.into_iter().zip(guesses) {
         let residual = signed(value.wrapping_sub(guess.value), width);
-        w.residual(guess.along(residual), expectation.size(guess));
+        w.residual(guess.along(residual, width), expectation.size(guess));
         expectation.learn(residual);
     }
 }
@@ -104,14 +202,20 @@ pub(super) fn read<const N: usize>(
     let mut expectation = Expectation::of(&guesses, floor);
     let mut values = [0; N];
     for (value, guess) in values.iter_mut().zip(guesses) {
-        let residual = guess.along(r.residual(expectation.size(guess))?);
-        if signed(residual.cast_unsigned(), width) != residual {
-            return Err(WireError::Invalid);
-        }
-        *value = guess.value.wrapping_add(residual.cast_unsigned()) & low_mask(width);
-        expectation.learn(residual);
+        *value = stepped(guess, r.residual(expectation.size(guess))?, width)?;
+        expectation.learn(signed(value.wrapping_sub(guess.value), width));
     }
     Ok(values)
+}
+
+/// What lies a residual from its guess, as that was written.
+#[inline]
+fn stepped(guess: Guess, residual: i64, width: u32) -> Result<u64, WireError> {
+    if signed(residual.cast_unsigned(), width) != residual {
+        return Err(WireError::Invalid);
+    }
+    let residual = guess.along(residual, width);
+    Ok(guess.value.wrapping_add(residual.cast_unsigned()) & low_mask(width))
 }
 
 #[inline]
@@ -143,12 +247,18 @@ fn float_lines<const N: usize>(base: &[u32; N], past: &[u32; N], ahead: Ahead) -
 /// The pattern of a float as a number that is larger where the float is.
 #[inline]
 const fn ordered(bits: u32) -> u32 {
-    if bits >> 31 == 0 { bits | 1 << 31 } else { !bits }
+    bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31)
 }
 
 #[inline]
 const fn disordered(order: u32) -> u32 {
-    if order >> 31 == 1 { order & !(1 << 31) } else { !order }
+    order ^ ((!order.cast_signed() >> 31).cast_unsigned() | 1 << 31)
+}
+
+/// The largest motion of all.
+#[inline(always)]
+fn farthest<const N: usize>(guesses: &[Guess; N]) -> u64 {
+    guesses.iter().fold(0, |most, guess| most.max(guess.motion))
 }
 
 /// How far off a component may be, given its own motion, the largest of all, and the largest error so far.
@@ -160,7 +270,7 @@ struct Expectation {
 impl Expectation {
     #[inline]
     fn of<const N: usize>(guesses: &[Guess; N], floor: u64) -> Self {
-        Self { most: guesses.iter().map(|guess| guess.motion).max().unwrap_or(0), error: floor }
+        Self { most: farthest(guesses), error: floor }
     }
 
     #[inline]

@@ -214,6 +214,29 @@ pub trait Source {
     /// How many bits the rest could hold at most: what a length may claim.
     fn remaining(&self) -> usize;
 
+    /// The next bits, and how many these are, fewer than 64: as many as there are without effort, or none. They remain to be read, or
+    /// [passed](Self::pass).
+    #[inline]
+    fn at_hand(&mut self) -> (u64, u32) {
+        (0, 0)
+    }
+
+    /// Goes past bits that were [at hand](Self::at_hand).
+    #[inline]
+    fn pass(&mut self, count: u32) {
+        debug_assert!(count == 0, "there was nothing at hand");
+    }
+
+    /// Does what is a function of its own, or seldom done: a stream that lives in registers leaves them for it, and stays there for all
+    /// else.
+    #[inline]
+    fn aside<T>(&mut self, what: impl FnOnce(&mut Self) -> T) -> T
+    where
+        Self: Sized,
+    {
+        what(self)
+    }
+
     /// Reads what [`Sink::residual`] wrote.
     ///
     /// # Errors
@@ -264,7 +287,7 @@ fn golomb_value(rest: u64, tail: u32, low: u32) -> Result<i64, WireError> {
 
 /// How many low bits of a residual are written as they are.
 #[inline]
-const fn golomb_parameter(expected: u64) -> u32 {
+pub(super) const fn golomb_parameter(expected: u64) -> u32 {
     let bits = u64::BITS - expected.leading_zeros();
     if bits > 31 { 31 } else { bits }
 }
@@ -404,6 +427,16 @@ impl<S: Source> Source for &mut S {
         = S::Stage<'a>
     where
         Self: 'a;
+
+    #[inline]
+    fn at_hand(&mut self) -> (u64, u32) {
+        S::at_hand(self)
+    }
+
+    #[inline]
+    fn pass(&mut self, count: u32) {
+        S::pass(self, count);
+    }
 
     #[inline]
     fn stage(&mut self) -> S::Stage<'_> {

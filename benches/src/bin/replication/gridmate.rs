@@ -37,6 +37,8 @@ pub trait Stand: ReplicaChunk {
     /// By how much it may differ from that: position, health.
     const TOLERANCE: (f32, f32);
     fn of(body: &Body) -> Self;
+    /// Of its body among all.
+    fn index(&self) -> usize;
     fn set_health(&mut self, health: f32);
     fn set_position(&mut self, position: [f32; 3]);
     fn body(&self) -> Body;
@@ -49,6 +51,10 @@ macro_rules! stand {
 
             fn of(body: &Body) -> Self {
                 Self { id: body.id, health: body.health, position: body.position.into(), alive: body.alive }
+            }
+
+            fn index(&self) -> usize {
+                self.id as usize - 1
             }
 
             fn set_health(&mut self, health: f32) {
@@ -131,9 +137,9 @@ fn tick(node: &mut Node, now: Instant) {
 
 impl<T: Stand> Rig for Gridmate<T> {
     fn write_health(&mut self, bodies: &[Body]) {
-        let replicas = self.host.replicas();
-        for (id, body) in self.ids.iter().zip(bodies) {
-            replicas.primary_mut::<T>(*id).expect("a primary").set_health(body.health);
+        for (_, mut chunk) in self.host.replicas().primaries_mut::<T>() {
+            let body = &bodies[chunk.index()];
+            chunk.set_health(body.health);
         }
     }
 

@@ -35,6 +35,8 @@ pub struct Replicon {
     server: App,
     clients: Vec<Client>,
     entities: Vec<Entity>,
+    /// What a system has that writes them.
+    healths: QueryState<(&'static Id, &'static mut Health)>,
     traffic: Traffic,
 }
 
@@ -56,7 +58,8 @@ impl Replicon {
                 server.world_mut().spawn(components).id()
             })
             .collect();
-        let mut rig = Self { server, clients: Vec::new(), entities, traffic: Traffic::default() };
+        let healths = server.world_mut().query();
+        let mut rig = Self { server, clients: Vec::new(), entities, healths, traffic: Traffic::default() };
         (0..clients).for_each(|_| rig.join());
         rig
     }
@@ -103,9 +106,9 @@ fn app() -> App {
 
 impl Rig for Replicon {
     fn write_health(&mut self, bodies: &[Body]) {
-        let world = self.server.world_mut();
-        for (entity, body) in self.entities.iter().zip(bodies) {
-            world.get_mut::<Health>(*entity).expect("an entity").0 = body.health;
+        let Self { server, healths, .. } = self;
+        for (id, mut health) in healths.iter_mut(server.world_mut()) {
+            health.0 = bodies[id.0 as usize - 1].health;
         }
     }
 

@@ -4,9 +4,10 @@ use crate::model::Body;
 
 /// A server and its clients, all in this thread, each moved when it is told to.
 pub trait Rig {
-    /// Writes one field of every entity, by its name for the entity, as a game would.
+    /// Writes one field of every entity, as a system of a game would: in one pass over all there are. `bodies` are in the order of
+    /// their ids, from 1 on.
     fn write_health(&mut self, bodies: &[Body]);
-    /// Writes the rest of what changes.
+    /// Writes the rest of what changes, each by its name for the entity, as a game would that has it from somewhere else.
     fn write_position(&mut self, bodies: &[Body]);
     /// One tick of the server: all that has arrived is taken in, all that there is to say is sent.
     fn serve(&mut self);

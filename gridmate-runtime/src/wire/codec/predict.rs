@@ -12,7 +12,7 @@ use crate::wire::{Codec, Marshal, Past, Shape, Sink, Source, WireError};
 /// the error has, and one bit each for what stands still or keeps its pace. What never changed is not written at all, with
 /// or without a guess.
 ///
-/// It pays where things move: bodies, cameras, timers. It costs where values jump about.
+/// It pays where things move: bodies, cameras, timers. Where values jump about it costs a bit or two for each number.
 ///
 /// ```
 /// use gridmate_runtime::wire::codec::{Predict, Quantize};
