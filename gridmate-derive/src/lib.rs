@@ -47,6 +47,11 @@ use proc_macro::TokenStream;
 /// | `coder = Packed`, `coder = Entropy` | `Packed` | how values become bits: fixed codes, or codes by what is likely; see `Coder` |
 /// | `rate = n` | every tick | changes go out `n` times a second at most, 1 to 1,000; what they came to goes out in the end |
 /// | `send_to = path` | every peer | `fn(&Self, &TargetPeer) -> bool`: which peers may have the chunk; see [below](#who-gets-a-chunk) |
+/// | `host_only`, `host_only = Replica` | everyone may | only a host creates it; from a client, the chunk or the whole replica is refused; see `HostOnly` |
+/// | `on_attach = path`, `on_activate = path` | none | `fn(&mut Self, &LifeContext)`: it has come; see [below](#a-chunks-life) |
+/// | `on_update = path` | none | the same: in every tick on the primary, after values have come on a proxy |
+/// | `on_owner_change = path` | none | the same: the replica has another owner |
+/// | `on_deactivate = path`, `on_detach = path` | none | the same: it goes |
 /// | `crate = path` | `::gridmate_runtime` | where the runtime is |
 ///
 /// | `#[dataset(…)]` on a field | default | meaning |
@@ -57,6 +62,7 @@ use proc_macro::TokenStream;
 /// | `quantize(lo..=hi, bits = n)` | – | the same, in as many steps as `n` bits can tell apart |
 /// | `max_len = n` | – | a `String` of at most `n` bytes, a collection of at most `n` elements: `with = MaxLen::<n>` |
 /// | `entity` | – | a reference to an entity, as the id of its replica: an `EntityRef` or an `Option` of one, which must say so |
+/// | `initial` | off | travels with the first state and never again; see [below](#what-is-said-once) |
 /// | `predict = Linear` | none | changes are written against where the value was heading; see [below](#motion) |
 /// | `on_change = path` | none | `fn(&mut Self, &TimeContext)`, run on proxies after a new value is stored |
 /// | `on_change(path, everywhere)` | none | the same, and run on the primary too; see [below](#change-handlers) |

@@ -20,6 +20,7 @@ pub(crate) mod field;
 pub(crate) mod fit;
 mod history;
 mod interpolate;
+mod life;
 mod port;
 mod registry;
 pub(crate) mod reply;
@@ -37,6 +38,7 @@ pub use interpolate::Slerp;
 pub use interpolate::{
     Angle, Apart, Beside, Between, Extrapolate, Hermite, Interpolator, Lerp, Linear, Moment, Point, Sample, Snap, Way,
 };
+pub use life::{LifeContext, LifeEvent};
 pub use port::RpcPort;
 pub(crate) use port::{OutboxCall, Recipients, RpcOutbox};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
@@ -143,6 +145,21 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
         r: &mut impl Source,
     ) -> Result<(), WireError>;
 
+    /// Whether any dataset travels only with the whole: those whose lines in [`encode`](Self::encode) and [`decode`](Self::decode) are
+    /// `Field::write_initial` and `Field::read_initial`.
+    const INITIAL: bool = false;
+
+    /// Puts the datasets of `from` that travel only with the whole into `now`.
+    fn keep_initial(now: &mut Self::Snapshot, from: &Self::Snapshot) {
+        let _ = (now, from);
+    }
+
+    /// Whether the datasets that travel only with the whole are the same.
+    fn same_initial(now: &Self::Snapshot, before: &Self::Snapshot) -> bool {
+        let _ = (now, before);
+        true
+    }
+
     /// Stores in `self` every dataset whose repr differs between `now` and `before`.
     fn apply(&mut self, now: &Self::Snapshot, before: &Self::Snapshot);
 
@@ -166,6 +183,14 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
     /// set then.
     fn notify(&mut self, now: &Self::Snapshot, before: &Self::Snapshot, ctx: &TimeContext) {
         let _ = (now, before, ctx);
+    }
+
+    /// What [`live`](Self::live) is called for.
+    const LIFE: &'static [LifeEvent] = &[];
+
+    /// Tells the chunk of its life. What it writes into datasets counts on a primary, and is taken back on a proxy.
+    fn live(&mut self, event: LifeEvent, ctx: &LifeContext) {
+        let _ = (event, ctx);
     }
 }
 

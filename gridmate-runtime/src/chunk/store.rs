@@ -14,7 +14,10 @@ use super::cut::Cut;
 use super::erased::{Arrival, Basis, ChunkStore, ReceiveError};
 use super::history::{History, Spare};
 use super::throttle::Throttles;
-use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
+use crate::chunk::{
+    LifeContext, LifeEvent, Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext,
+};
+use crate::ids::MemberId;
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
 use crate::time::Instant;
 use crate::wire::{BitReader, BitWriter, Change, Past, WireError};
@@ -62,6 +65,8 @@ struct Slot<T: ReplicaChunk> {
     waits: bool,
     /// Its change handlers wait until the program resumes it.
     suspended: bool,
+    /// What arrives is not taken in: it has the default values.
+    refused: bool,
     live: bool,
 }
 
@@ -167,20 +172,22 @@ impl<T: ReplicaChunk> TypedStore<T> {
         if let In::Modelled(r) = &mut r {
             r.begin(self.class, self.modelled);
         }
+        let whole = T::INITIAL && basis.base == 0;
         let read = match (arrival.share, r) {
-            (None, In::Packed(r)) => T::decode(&mut self.scratch, past, r),
-            (share, r) => T::decode(&mut self.scratch, past, &mut Cut::new(r, share)),
+            (None, In::Packed(r)) if !whole => T::decode(&mut self.scratch, past, r),
+            (share, r) => T::decode(&mut self.scratch, past, &mut Cut::new(r, share).whole(whole)),
         };
         read.map_err(ReceiveError::Wire)
     }
 
-    fn write(&self, change: Change<'_, T::Snapshot>, share: Share, mut out: Out<'_>) {
+    fn write(&self, change: Change<'_, T::Snapshot>, whole: bool, share: Share, mut out: Out<'_>) {
+        let whole = T::INITIAL && whole;
         if let Out::Modelled(w) = &mut out {
             w.begin(self.class, self.modelled);
         }
         match (share, out) {
-            (None, Out::Packed(w)) => T::encode(change, w),
-            (share, out) => T::encode(change, &mut Cut::new(out, share)),
+            (None, Out::Packed(w)) if !whole => T::encode(change, w),
+            (share, out) => T::encode(change, &mut Cut::new(out, share).whole(whole)),
         }
     }
 
@@ -194,7 +201,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
 
     /// Live slots with the replicas they belong to.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        self.slots.iter().filter(|s| s.live).map(|s| (s.replica, &s.value))
+        self.slots.iter().filter(|s| s.live && !s.refused).map(|s| (s.replica, &s.value))
     }
 
     #[inline]
@@ -219,6 +226,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             before: None,
             waits: false,
             suspended: false,
+            refused: false,
             live: true,
         };
         if let Some(index) = self.free.pop() {
@@ -281,6 +289,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             s.value.capture(&mut self.scratch);
             let first = s.version == 0;
             let sent = if first { None } else { Some(&s.current) };
+            if T::INITIAL && !first {
+                // What is written there later stays here.
+                T::keep_initial(&mut self.scratch, &s.current);
+            }
             if self.throttles.hold(slot, &mut self.scratch, sent, at) {
                 self.again.push(slot);
             }
@@ -322,12 +334,15 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         let s = &self.slots[slot as usize];
         let base = if basis.base == 0 { Some(&self.defaults) } else { s.at(basis.base) };
         let Some(base) = base else { return false };
+        if T::INITIAL && basis.base != 0 && !T::same_initial(&s.current, base) {
+            return false; // It was hidden from us before. No difference says that.
+        }
         let mut past = Past::UNKNOWN;
         if guesses(self.predicted, share) && basis.past != 0 {
             let Some(before) = s.at(basis.past) else { return false };
             past = Past::new(before, basis.ahead(version));
         }
-        self.write(Change::new(&s.current, base).with_past(past), share, out);
+        self.write(Change::new(&s.current, base).with_past(past), basis.base == 0, share, out);
         true
     }
 
@@ -337,7 +352,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         } else {
             Past::UNKNOWN
         };
-        self.write(Change::new(&self.defaults, &self.defaults).with_past(past), share, out);
+        self.write(Change::new(&self.defaults, &self.defaults).with_past(past), basis.base == 0, share, out);
     }
 
     fn selective(&self) -> bool {
@@ -357,13 +372,18 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn save(&self, slot: u32, w: &mut BitWriter) {
-        let now = self.slots[slot as usize].value.snapshot();
-        T::encode(Change::new(&now, &self.defaults), w);
+        let s = &self.slots[slot as usize];
+        let mut now = s.value.snapshot();
+        if T::INITIAL && s.version != 0 {
+            T::keep_initial(&mut now, &s.current);
+        }
+        let change = Change::new(&now, &self.defaults);
+        T::encode(change, &mut Cut::new(Out::Packed(w), None).whole(true));
     }
 
     fn restore(&mut self, replica: u32, r: &mut BitReader<'_>) -> Result<u32, WireError> {
         self.scratch.clone_from(&self.defaults);
-        T::decode(&mut self.scratch, Past::UNKNOWN, r)?;
+        T::decode(&mut self.scratch, Past::UNKNOWN, &mut Cut::new(In::Packed(r), None).whole(true))?;
         let mut value = T::default();
         value.apply(&self.scratch, &self.defaults);
         Ok(self.insert(value, replica))
@@ -382,11 +402,15 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             s.received.push(arrival.version, &self.scratch);
         }
         let first = s.version == 0;
+        if s.refused {
+            s.version = if first { arrival.relay_as.unwrap_or(1) } else { s.version };
+            return Ok(first);
+        }
         if !first && s.current == self.scratch {
             return Ok(false);
         }
         s.value.apply(&self.scratch, &s.current);
-        if const { T::NOTIFIES } && s.before.is_none() {
+        if const { T::NOTIFIES || updates::<T>() } && s.before.is_none() {
             s.before = Some(self.spare.copy(&s.current));
             self.changed.push(slot);
         }
@@ -405,8 +429,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.decode(slot, arrival, Some(r))
     }
 
-    fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
-        if const { !T::NOTIFIES } {
+    fn notify(&mut self, local: MemberId, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
+        if const { !T::NOTIFIES && !updates::<T>() } {
             return;
         }
         let mut waiting = 0;
@@ -421,12 +445,55 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             {
                 s.value.notify(&s.current, &before, &context);
                 if !primary {
+                    if const { updates::<T>() } {
+                        let TimeContext { now, replica, owner, .. } = context;
+                        let context = LifeContext::new(now, replica, owner, local).at_primary(false);
+                        s.value.live(LifeEvent::Update, &context);
+                    }
                     s.follow(&mut self.scratch);
                 }
                 self.spare.put(before);
             }
         }
         self.changed.truncate(waiting);
+    }
+
+    fn refuse(&mut self, slot: u32) {
+        self.slots[slot as usize].refused = true;
+    }
+
+    fn life(&self) -> &'static [LifeEvent] {
+        T::LIFE
+    }
+
+    fn live(&mut self, slot: u32, event: LifeEvent, context: &LifeContext) {
+        if const { T::LIFE.is_empty() } {
+            return;
+        }
+        if context.primary {
+            self.touch(slot);
+        }
+        self.mark_updated(slot);
+        let s = &mut self.slots[slot as usize];
+        s.value.live(event, context);
+        if !context.primary {
+            s.follow(&mut self.scratch);
+        }
+    }
+
+    fn live_all(&mut self, context: &dyn Fn(u32) -> Option<LifeContext>, ending: &mut Vec<u32>) {
+        if const { !updates::<T>() } {
+            return;
+        }
+        for slot in (0..).take(self.slots.len()) {
+            let Slot { replica, live: true, .. } = self.slots[slot as usize] else { continue };
+            if let Some(context) = context(replica) {
+                self.live(slot, LifeEvent::Update, &context);
+                if context.wants_destroy() {
+                    ending.push(replica);
+                }
+            }
+        }
     }
 
     fn mark_bound(&mut self, slot: u32) {
@@ -493,6 +560,11 @@ impl<T: ReplicaChunk> Slot<T> {
     fn at(&self, version: u32) -> Option<&T::Snapshot> {
         if self.version <= version { Some(&self.current) } else { self.sent.at(version) }
     }
+}
+
+/// Whether chunks of the type are told of updates.
+const fn updates<T: ReplicaChunk>() -> bool {
+    LifeEvent::Update.is_in(T::LIFE)
 }
 
 /// How many datasets there are up to the first that is guessed from its past; none if no dataset is.

@@ -38,6 +38,7 @@ mod hold;
 mod in_flight;
 mod index;
 mod lanes;
+mod life;
 mod marshal;
 mod message;
 mod owed;
@@ -53,6 +54,7 @@ mod reach;
 mod record;
 mod recording;
 mod records;
+mod refuse;
 mod relevance;
 mod requests;
 mod save;
@@ -91,7 +93,7 @@ use self::ranking::Ranking;
 use self::reach::Reach;
 use self::records::Reading;
 use self::target::Peer;
-use crate::chunk::{Accounts, ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
+use crate::chunk::{Accounts, ChunkStore, LifeEvent, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::schema::Priority;
@@ -161,6 +163,10 @@ pub struct ReplicaManager {
     hopeless: Vec<PeerId>,
     /// Places destroyed by the program, in order.
     dying: Vec<u32>,
+    /// Places that there is something to tell of their lives; types with updates; what `live_on` has to end.
+    lives: Vec<u32>,
+    living: Vec<u16>,
+    ending: Vec<u32>,
     /// Places of proxies whose handlers do not run for now.
     suspended: Vec<u32>,
     events: VecDeque<ReplicaEvent>,
@@ -215,6 +221,8 @@ pub struct ReplicaStats {
     pub rpcs_refused: u64,
     /// Answers that no question was open for: late, twice, or to what was never asked.
     pub replies_ignored: u64,
+    /// Chunks of clients' replicas that were not taken in, because only a host creates them.
+    pub chunks_refused: u64,
     /// Events dropped because the program does not poll for them.
     pub events_dropped: u64,
 }
@@ -224,7 +232,9 @@ impl ReplicaManager {
     /// `seed` keys hash tables; it changes nothing that can be observed.
     pub fn new(registry: Registry, seed: u64) -> Self {
         let modelled = registry.is_modelled();
-        let stores = (0..).zip(registry.types()).map(|(class, t)| t.make_store(class)).collect();
+        let stores: Vec<_> = (0..).zip(registry.types()).map(|(class, t)| t.make_store(class)).collect();
+        let updates = |(_, store): &(u16, &Box<dyn ChunkStore>)| LifeEvent::Update.is_in(store.life());
+        let living = (0..).zip(&stores).filter(updates).map(|(class, _)| class).collect();
         Self {
             registry,
             stores,
@@ -254,6 +264,9 @@ impl ReplicaManager {
             pass: 0,
             hopeless: Vec::new(),
             dying: Vec::new(),
+            lives: Vec::new(),
+            living,
+            ending: Vec::new(),
             suspended: Vec::new(),
             events: VecDeque::new(),
             stats: ReplicaStats::default(),
@@ -383,7 +396,8 @@ impl ReplicaManager {
     fn locate<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<(&Entry, u8, ChunkRef), ReplicaError> {
         let entry = self.entry(id)?;
         // Asking each store for its type is less than looking for the type among all there are.
-        let of_type = |chunk: &ChunkRef| self.stores[usize::from(chunk.class)].as_any().is::<TypedStore<T>>();
+        let of_type =
+            |chunk: &ChunkRef| self.stores[usize::from(chunk.class)].as_any().is::<TypedStore<T>>() && !chunk.refused;
         let position = entry.chunks.iter().position(of_type).ok_or(ReplicaError::NoSuchChunk(id))?;
         Ok((entry, u8::try_from(position).expect("at most 64 chunks"), entry.chunks[position]))
     }

@@ -114,6 +114,7 @@ impl ReplicaManager {
         for chunk in &entry.chunks {
             self.stores[usize::from(chunk.class)].promote(chunk.slot);
         }
+        self.owner_changed(place, former);
         self.renew(place);
     }
 }

@@ -25,6 +25,8 @@ impl ReplicaManager {
     /// calls made since the last tick, and takes destroyed replicas out of the table. Costs nothing when nothing was touched.
     pub fn prepare(&mut self) {
         self.tick += 1;
+        self.tell_lives();
+        self.live_on();
         self.capture();
         self.mark_pending();
         self.repeat_overdue();

@@ -1,6 +1,7 @@
 //! Replicas come and go: adding, assigning, destroying.
 
 use super::entry::{ChunkRef, Chunks, Entry};
+use super::life::Life;
 use super::target::PeerId;
 use super::{AddError, ReplicaError, ReplicaManager};
 use crate::chunk::{ChunkStore, ReplicaChunk, TypedStore};
@@ -15,11 +16,13 @@ impl ReplicaManager {
     /// See [`AddError`].
     pub fn add<T: ReplicaChunk>(&mut self, chunk: T) -> Result<ReplicaId, AddError> {
         let class = self.class_of::<T>().ok_or_else(|| AddError::NotRegistered(core::any::type_name::<T>()))?;
+        self.may_create(T::DESCRIPTOR)?;
         let id = self.next_id()?;
         let ChunkDescriptor { migratable, priority, .. } = *T::DESCRIPTOR;
         let place = self.occupy(id, self.local, self.local, None, migratable, priority);
         let slot = self.store_mut::<T>(class).insert(chunk, place);
-        self.attach(place, ChunkRef { class, slot });
+        self.attach(place, ChunkRef::new(class, slot));
+        self.begin_life(place);
         Ok(id)
     }
 
@@ -75,9 +78,7 @@ impl ReplicaManager {
         if !self.entry(id)?.is_primary() {
             return Err(ReplicaError::NotPrimary(id));
         }
-        let place = self.index[&id];
-        self.entries[place as usize].dying = true;
-        self.dying.push(place);
+        self.end(self.index[&id]);
         Ok(())
     }
 
@@ -126,6 +127,7 @@ impl ReplicaManager {
             doomed: false,
             waits_in: 0,
             suspended: false,
+            life: Life::default(),
             dying: false,
             live: true,
         };
@@ -151,6 +153,7 @@ impl ReplicaManager {
         entry.chunks.push(chunk);
         let store = &self.stores[usize::from(chunk.class)];
         entry.predicts |= store.predicts();
+        entry.life.told |= !chunk.refused && !store.life().is_empty();
         if store.selective() && entry.audience == 0 {
             let (free, last) = &mut self.audiences;
             entry.audience = free.pop().unwrap_or_else(|| {
@@ -163,6 +166,7 @@ impl ReplicaManager {
     /// Takes a replica out of the table and tells every peer that may know of it, but the one we had it from.
     pub(super) fn vacate(&mut self, place: u32) {
         self.lift(place);
+        self.detach(place);
         let entry = &mut self.entries[place as usize];
         debug_assert!(entry.live, "a place is vacated once");
         entry.live = false;
@@ -290,6 +294,9 @@ impl ReplicaBuilder<'_> {
         if chunks.is_empty() || chunks.len() > limits::CHUNKS_PER_REPLICA {
             return Err(AddError::ChunkCount);
         }
+        for (class, _) in &chunks {
+            manager.may_create(manager.stores[usize::from(*class)].descriptor())?;
+        }
         let id = manager.next_id()?;
         let migratable = chunks.iter().all(|(class, _)| manager.stores[usize::from(*class)].descriptor().migratable);
         let priority = manager.priority_of(chunks.iter().map(|(class, _)| *class));
@@ -297,8 +304,9 @@ impl ReplicaBuilder<'_> {
         let place = manager.occupy(id, manager.local, assigned, None, migratable, priority);
         for (class, insert) in chunks {
             let slot = insert(&mut *manager.stores[usize::from(class)], place);
-            manager.attach(place, ChunkRef { class, slot });
+            manager.attach(place, ChunkRef::new(class, slot));
         }
+        manager.begin_life(place);
         Ok(id)
     }
 }
