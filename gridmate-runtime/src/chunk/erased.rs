@@ -29,8 +29,15 @@ pub(crate) trait ChunkStore: Send + Sync {
 
     /// Turns every touched value into its snapshot, `at` a version and a time; the replicas of those that differ are added to `changed`.
     /// Runs the change
-    /// handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed.
-    fn capture(&mut self, at: (u32, Instant), changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>);
+    /// handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed. Those that a
+    /// handler ends go to `ending`.
+    fn capture(
+        &mut self,
+        at: (u32, Instant),
+        changed: &mut Vec<u32>,
+        context: &dyn Fn(u32) -> Option<TimeContext>,
+        ending: &mut Vec<u32>,
+    );
 
     /// Whether encodings look at more than their base; see [`Basis::past`].
     fn predicts(&self) -> bool;

@@ -52,6 +52,8 @@ pub(crate) use store::TypedStore;
 pub use target::{PeerRole, TargetPeer};
 pub use throttle::{AtMost, Distance, Epsilon, Exact, Pace, SettledEpsilon, Throttle, ThrottleMark};
 
+use core::cell::Cell;
+
 use crate::ids::{MemberId, ReplicaId};
 use crate::schema::ChunkDescriptor;
 use crate::time::Instant;
@@ -221,7 +223,7 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
 /// assert_eq!(siren.since, Some(Instant::from_millis(500)));
 /// assert!(!ctx.primary && ctx.on_primary().primary);
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TimeContext {
     /// The time of this node's tick.
@@ -234,16 +236,27 @@ pub struct TimeContext {
     pub tick: u32,
     /// Whether the change was made here, by the owner: the handler runs `everywhere`, and this is the primary.
     pub primary: bool,
+    destroy: Cell<bool>,
 }
 
 impl TimeContext {
     /// For tests and hand-written callers.
     pub const fn new(now: Instant, replica: ReplicaId, owner: MemberId, tick: u32) -> Self {
-        Self { now, replica, owner, tick, primary: false }
+        Self { now, replica, owner, tick, primary: false, destroy: Cell::new(false) }
     }
 
     /// The same, for a change that the owner has made on its own node.
     pub const fn on_primary(self) -> Self {
         Self { primary: true, ..self }
+    }
+
+    /// Destroys the replica once the handler has returned, and with it the change that the handler was told of; without effect on a
+    /// proxy.
+    pub fn destroy_replica(&self) {
+        self.destroy.set(self.primary);
+    }
+
+    pub(crate) const fn wants_destroy(&self) -> bool {
+        self.destroy.get()
     }
 }

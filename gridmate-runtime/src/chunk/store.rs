@@ -278,7 +278,13 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.free.push(slot);
     }
 
-    fn capture(&mut self, at: (u32, Instant), changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>) {
+    fn capture(
+        &mut self,
+        at: (u32, Instant),
+        changed: &mut Vec<u32>,
+        context: &dyn Fn(u32) -> Option<TimeContext>,
+        ending: &mut Vec<u32>,
+    ) {
         let (version, _) = at;
         let mut touched = core::mem::take(&mut self.touched);
         for slot in touched.drain(..) {
@@ -308,7 +314,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                     s.value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
                 }
                 core::mem::swap(&mut s.current, &mut self.scratch);
-                if context.is_some() {
+                if let Some(context) = &context {
+                    if context.wants_destroy() {
+                        ending.push(s.replica);
+                    }
                     // What the handler has written is looked at in the next tick, and by whoever keeps a copy.
                     self.again.push(slot);
                     self.mark_updated(slot);

@@ -92,9 +92,14 @@ impl ReplicaManager {
                 lives.then(|| LifeContext::new(*now, entry.id, entry.owner, *local).at_primary(true))
             };
             stores[usize::from(living[at])].live_all(&context, &mut ending);
-            for place in ending.drain(..) {
-                self.end_if(true, place);
-            }
+        }
+        self.end_all(ending);
+    }
+
+    /// Ends what handlers have asked the end of, while all of their kind were run.
+    pub(super) fn end_all(&mut self, mut ending: Vec<u32>) {
+        for place in ending.drain(..) {
+            self.end_if(true, place);
         }
         self.ending = ending;
     }

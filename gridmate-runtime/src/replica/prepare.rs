@@ -39,12 +39,18 @@ impl ReplicaManager {
 
     fn capture(&mut self) {
         self.changed.clear();
+        let mut ending = core::mem::take(&mut self.ending);
         let (now, tick, entries) = (self.now, self.tick, &self.entries);
         for store in &mut self.stores {
-            store.capture((tick, now), &mut self.changed, &|place| {
-                let entry = &entries[place as usize];
-                (!entry.dying).then(|| TimeContext::new(now, entry.id, entry.owner, tick).on_primary())
-            });
+            store.capture(
+                (tick, now),
+                &mut self.changed,
+                &|place| {
+                    let entry = &entries[place as usize];
+                    (!entry.dying).then(|| TimeContext::new(now, entry.id, entry.owner, tick).on_primary())
+                },
+                &mut ending,
+            );
         }
         for &place in &self.changed {
             let entry = &mut self.entries[place as usize];
@@ -59,6 +65,7 @@ impl ReplicaManager {
                 entry.floor = entry.version;
             }
         }
+        self.end_all(ending);
     }
 
     fn mark_pending(&mut self) {

@@ -216,7 +216,22 @@ impl ReplicaManager {
     }
 }
 
-/// A replica being put together. Nothing happens before [`add`](Self::add).
+/// A replica being put together. Nothing happens before [`add`](Self::add), and nothing after: that takes the builder, and which chunks
+/// a replica has is settled for its life. There is no way to say anything else:
+///
+/// ```compile_fail,E0382
+/// # use gridmate_runtime::prelude::*;
+/// # #[derive(Default, ReplicaChunk)]
+/// # struct Body {}
+/// # #[derive(Default, ReplicaChunk)]
+/// # struct Cargo {}
+/// # let registry = Registry::builder().chunk::<Body>().chunk::<Cargo>().build()?;
+/// # let mut replicas = ReplicaManager::new(registry, 1);
+/// let truck = replicas.spawn().with(Body::default());
+/// let id = truck.add()?;
+/// truck.with(Cargo::default()); // the builder is gone
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// ```
 /// use gridmate_runtime::prelude::*;
@@ -314,5 +329,78 @@ impl ReplicaBuilder<'_> {
 impl core::fmt::Debug for ReplicaBuilder<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ReplicaBuilder").field("chunks", &self.chunks.len()).field("assigned", &self.assigned).finish()
+    }
+}
+
+#[cfg(all(test, feature = "derive"))]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[derive(Debug, Default, ReplicaChunk)]
+    #[chunk(crate = crate)]
+    struct Door {
+        open: bool,
+    }
+
+    /// One that has given out every id up to this one.
+    fn manager(last: u32) -> ReplicaManager {
+        let mut manager = ReplicaManager::new(Registry::builder().chunk::<Door>().build().unwrap(), 1);
+        manager.next_serial = last + 1;
+        manager
+    }
+
+    #[test]
+    fn ids_are_given_out_until_there_are_none_and_never_again() {
+        let mut manager = manager(u32::MAX - 3);
+        let add = |manager: &mut ReplicaManager| manager.add(Door::default()).map(|id| id.serial);
+        assert_eq!([add(&mut manager), add(&mut manager)], [Ok(u32::MAX - 2), Ok(u32::MAX - 1)]);
+        assert_eq!(add(&mut manager), Err(AddError::IdsUsedUp));
+        let two = manager.ids().collect::<Vec<_>>();
+        for id in &two {
+            manager.destroy(*id).unwrap();
+        }
+        for _ in 0..3 {
+            manager.prepare();
+            assert_eq!(add(&mut manager), Err(AddError::IdsUsedUp), "nobody knows who may still refer to them");
+            assert_eq!(manager.spawn().with(Door::default()).add(), Err(AddError::IdsUsedUp));
+        }
+        assert!(manager.is_empty());
+        assert!(two.iter().all(|id| manager.get::<Door>(*id).is_err()));
+    }
+
+    #[test]
+    fn the_last_ids_travel_as_any_others() {
+        let mut host = manager(u32::MAX - 3);
+        let mut client = ReplicaManager::new(host.registry.clone(), 2);
+        client.set_local_member(MemberId(2));
+        let there = host.add_peer(MemberId(2), PeerRole::Client);
+        let back = client.add_peer(MemberId::HOST, PeerRole::Host);
+        let ids = [host.add(Door::default()).unwrap(), host.add(Door { open: true }).unwrap()];
+        host.prepare();
+        let mut message = Vec::new();
+        assert!(host.marshal(there, 1_200, &mut message).is_some());
+        let _verdict = client.handle_state(back, 1, &message).unwrap();
+        assert_eq!(ids.map(|id| client.get::<Door>(id).unwrap().open), [false, true]);
+        host.destroy(ids[1]).unwrap();
+        host.prepare();
+        assert!(host.marshal(there, 1_200, &mut message).is_some());
+        let _verdict = client.handle_state(back, 2, &message).unwrap();
+        client.update(Instant::ZERO, |_, fault| panic!("{fault}"));
+        assert_eq!(client.ids().collect::<Vec<_>>(), [ids[0]]);
+    }
+
+    #[test]
+    fn what_is_refused_uses_up_no_id_and_a_place_used_again_has_another_id() {
+        let mut manager = manager(0);
+        let first = manager.add(Door::default()).unwrap();
+        assert_eq!(manager.spawn().add(), Err(AddError::ChunkCount));
+        let twice = manager.spawn().with(Door::default()).with(Door::default()).add();
+        assert!(matches!(twice, Err(AddError::ChunkTwice(_))));
+        manager.destroy(first).unwrap();
+        manager.prepare();
+        let second = manager.add(Door::default()).unwrap();
+        assert_eq!((first.serial, second.serial, manager.index[&second]), (1, 2, 0), "in the place of the first");
+        assert_eq!(manager.get::<Door>(first).unwrap_err(), ReplicaError::Unknown(first));
     }
 }
