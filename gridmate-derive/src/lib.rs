@@ -120,6 +120,34 @@ use proc_macro::TokenStream;
 /// apart. What it writes there is sent in the next tick. RPC handlers and guards change a primary alike; a change that a
 /// throttle withholds is heard of when it is sent.
 ///
+/// With `ctx.destroy_replica()` a handler on the primary ends the replica.
+///
+/// # A chunk's life
+///
+/// The handlers of `#[chunk(on_attach = path)]` and the like are told what becomes of the chunk, on each node that has it:
+///
+/// | key | on the primary | on a proxy |
+/// |---|---|---|
+/// | (attach) | within `add`, before any is activated | in the update after it has come, before any is activated |
+/// | (activate) | within `add`, when all chunks are attached | in the same update, before calls and change handlers |
+/// | (update) | in every tick, before it is looked for changes | once an update in which values have come, after change handlers |
+/// | (owner change) | in the update after the primary has come here | in the update after the owner has become another, or its primary has gone from here |
+/// | (deactivate) | within `destroy`, or when the handler that asked for it has returned | when it ends, after the calls made before |
+/// | (detach) | in the tick after, when calls made before are on their way | at once after that |
+///
+/// The first two and the last two come once each, all chunks one after the other in the order in which they were added. `LifeContext` says
+/// where and when; `destroy_replica` ends the replica from any of them. Datasets written on the primary are sent; on a proxy they are
+/// taken back. A type that asks for nothing costs nothing: a tick goes through chunks for nothing but `on_update`, and only through
+/// those of types that have it. What is restored from a save is attached and activated like what is added; a program that drops its
+/// node drops its chunks, and nothing is told.
+///
+/// # What is said once
+///
+/// A dataset with `initial` goes out with the whole of its chunk: when the replica is new to a peer. It is there when the chunk is
+/// activated, for those who come late as for all others, and costs nothing in changes. What counts is its value in the tick in which
+/// it goes out first: what a program writes there later stays on its node. It may have a codec, and none of the keys that are about
+/// changes.
+///
 /// # Throttles
 ///
 /// A throttle delays; what a value comes to rest at always arrives exactly. The expression is a constant.
