@@ -12,6 +12,7 @@ mod host_only;
 mod initial;
 mod life;
 mod limits;
+mod names;
 mod newcomers;
 mod offline;
 mod pressure;

@@ -41,6 +41,7 @@ mod lanes;
 mod life;
 mod marshal;
 mod message;
+mod names;
 mod owed;
 mod pair;
 mod peers;
@@ -89,6 +90,7 @@ pub use crate::chunk::PeerRole;
 use self::encoder::Encoder;
 use self::entry::{ChunkRef, Entry};
 use self::index::{IdHash, Index};
+use self::names::Names;
 use self::ranking::Ranking;
 use self::reach::Reach;
 use self::records::Reading;
@@ -169,6 +171,7 @@ pub struct ReplicaManager {
     ending: Vec<u32>,
     /// Places of proxies whose handlers do not run for now.
     suspended: Vec<u32>,
+    names: Names,
     events: VecDeque<ReplicaEvent>,
     stats: ReplicaStats,
 }
@@ -268,6 +271,7 @@ impl ReplicaManager {
             living,
             ending: Vec::new(),
             suspended: Vec::new(),
+            names: Names::default(),
             events: VecDeque::new(),
             stats: ReplicaStats::default(),
         }
@@ -424,6 +428,7 @@ impl core::fmt::Debug for ReplicaManager {
             .field("local", &self.local)
             .field("tick", &self.tick)
             .field("replicas", &self.len())
+            .field("names", &self.names)
             .finish_non_exhaustive()
     }
 }

@@ -33,6 +33,7 @@ impl ReplicaManager {
         self.address_calls();
         self.bury_the_dying();
         self.report_sync();
+        self.tell_names();
         self.encoder.start_tick(self.entries.len());
         self.try_reach();
     }

@@ -196,7 +196,9 @@ impl ReplicaManager {
         if entry.audience != 0 {
             self.audiences.0.push(entry.audience);
         }
-        self.index.remove(&entry.id);
+        let id = entry.id;
+        self.index.remove(&id);
+        self.forget_name(id);
         self.free.push(place);
     }
 

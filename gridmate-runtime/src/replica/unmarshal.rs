@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::entry::ChunkRef;
+use super::names::is_about_names;
 use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
 use super::records::{ModelledRecords, PackedRecords, Records};
@@ -97,6 +98,9 @@ impl ReplicaManager {
     pub fn handle_call(&mut self, peer: PeerId, reliable: bool, message: &[u8]) -> Result<(), PeerFault> {
         let id = peer;
         let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) else { return Ok(()) };
+        if is_about_names(message) {
+            return self.handle_names(id, reliable, message);
+        }
         if is_report(message) {
             return self.handle_report(id, reliable, message);
         }
@@ -263,6 +267,7 @@ impl ReplicaManager {
             return Err(stop);
         }
         self.note_arrival(place);
+        self.find_name(peer, id);
         self.push_event(ReplicaEvent::Added { id, owner });
         self.report_refused(peer, place);
         Ok(())

@@ -227,7 +227,7 @@ impl ReplicaManager {
     }
 
     /// A client's calls may cost others only so much.
-    fn charge(&mut self, peer: PeerId, bytes: usize) -> Result<(), PeerFault> {
+    pub(super) fn charge(&mut self, peer: PeerId, bytes: usize) -> Result<(), PeerFault> {
         let others = self.peers.len() > 1;
         if let Some(peer) = self.peer_mut(peer).filter(|p| others && p.role == PeerRole::Client) {
             peer.forwarded += bytes;
