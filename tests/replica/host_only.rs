@@ -67,6 +67,16 @@ fn registry(coder: Coder) -> Registry {
     builder.chunk::<Body>().chunk::<Loot>().chunk::<Tail>().chunk::<Whistle>().build().unwrap()
 }
 
+const NAME: &str = "treasure";
+
+/// Whether the name is in there, at any bit.
+fn names_it(bytes: &[u8]) -> bool {
+    let bit = |bytes: &[u8], at: usize| bytes[at / 8] >> (at % 8) & 1;
+    let (length, text) = (NAME.len() * 8, NAME.as_bytes());
+    (0..(bytes.len() * 8 + 1).saturating_sub(length))
+        .any(|from| (0..length).all(|at| bit(bytes, from + at) == bit(text, at)))
+}
+
 fn events(mesh: &mut Mesh, node: usize) -> Vec<ReplicaEvent> {
     std::iter::from_fn(|| mesh.managers[node].poll_event()).collect()
 }
@@ -75,7 +85,8 @@ fn events(mesh: &mut Mesh, node: usize) -> Vec<ReplicaEvent> {
 fn replication_scenario_13_a_clients_host_only_chunk_is_refused_and_the_rest_survives() {
     for (coder, seed) in [Coder::Packed, Coder::Entropy].into_iter().flat_map(|coder| (0..8).map(move |s| (coder, s))) {
         let mut mesh = Mesh::new(&registry(coder), 2, seed, Weather::FOUL);
-        let loot = Loot { gold: 1_000_000, name: "mine".into(), ..Loot::default() };
+        mesh.overheard = Some(Vec::new());
+        let loot = Loot { gold: 1_000_000, name: NAME.into(), ..Loot::default() };
         let id = mesh.managers[1].spawn().with(Body { x: 1 }).with(loot).with(Tail { length: 3 }).add().unwrap();
         for _ in 0..40 {
             mesh.managers[1].primary_mut::<Body>(id).unwrap().x += 1;
@@ -94,6 +105,11 @@ fn replication_scenario_13_a_clients_host_only_chunk_is_refused_and_the_rest_sur
             assert_eq!(manager.get::<Tail>(id).unwrap().length, 44, "node {node}, seed {seed}");
             assert_eq!(manager.get::<Loot>(id), Err(ReplicaError::NoSuchChunk(id)));
             assert_eq!(manager.iter::<Loot>().count(), 0);
+        }
+        if coder == Coder::Packed {
+            let overheard = mesh.overheard.take().unwrap();
+            let named = |from| overheard.iter().any(|(node, _, bytes)| *node == from && names_it(bytes));
+            assert!(named(1) && !named(0), "nothing of it is passed on");
         }
         assert_eq!(mesh.managers[0].stats().chunks_refused, 1);
         assert_eq!(mesh.managers[0].stats().rpcs_dropped, 40, "what would run on it");

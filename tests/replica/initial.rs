@@ -166,6 +166,56 @@ fn what_becomes_visible_brings_it_and_a_relay_passes_it_on() {
 }
 
 #[test]
+fn a_difference_has_not_even_a_bit_for_it() {
+    #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+    #[chunk(name = "pawn")]
+    struct Much {
+        #[dataset(initial)]
+        table: [u64; 8],
+        #[dataset(initial)]
+        more: (bool, bool, bool, bool),
+        health: u32,
+        #[dataset(initial)]
+        a: u8,
+        #[dataset(initial)]
+        b: u8,
+        #[dataset(initial)]
+        c: u8,
+        #[dataset(initial)]
+        d: u8,
+        #[dataset(initial)]
+        e: u8,
+        #[dataset(initial)]
+        f: u8,
+        #[dataset(initial)]
+        g: u8,
+    }
+    #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+    #[chunk(name = "pawn")]
+    struct Little {
+        health: u32,
+    }
+    fn said<T: ReplicaChunk>(coder: Coder, first: T, write: impl Fn(&mut T)) -> Vec<Vec<u8>> {
+        let mut mesh = Mesh::new(&Registry::builder().coder(coder).chunk::<T>().build().unwrap(), 1, 1, Weather::FAIR);
+        let id = mesh.managers[0].add(first).unwrap();
+        mesh.settle();
+        mesh.overheard = Some(Vec::new());
+        for _ in 0..20 {
+            write(&mut *mesh.managers[0].primary_mut::<T>(id).unwrap());
+            mesh.settle();
+        }
+        assert!(mesh.agree());
+        mesh.overheard.unwrap().into_iter().map(|(.., bytes)| bytes).collect()
+    }
+    for coder in [Coder::Packed, Coder::Entropy] {
+        let much = said(coder, Much { table: [7; 8], a: 1, ..Much::default() }, |pawn| pawn.health += 3);
+        let little = said(coder, Little::default(), |pawn| pawn.health += 3);
+        let bits = |said: &[Vec<u8>]| said.iter().map(Vec::len).collect::<Vec<_>>();
+        assert_eq!(bits(&much), bits(&little), "{coder:?}");
+    }
+}
+
+#[test]
 fn it_is_part_of_the_schema() {
     #[derive(Default, ReplicaChunk)]
     #[chunk(name = "purse")]

@@ -63,9 +63,12 @@ fn names_reach_all_who_share_them_and_follow_when_they_change() {
         assert!(ids.iter().all(|id| mesh.managers[3].name(*id).is_none()), "it did not ask");
         mesh.managers[1].set_name(ids[7], "another").unwrap();
         mesh.managers[1].set_name(ids[8], "").unwrap();
+        mesh.settle();
         // What one calls another's stays there.
+        mesh.overheard = Some(Vec::new());
         mesh.managers[2].set_name(ids[9], "mine").unwrap();
         mesh.settle();
+        assert_eq!(mesh.overheard.take().unwrap(), []);
         let names = [0, 2, late].map(|node| [7, 8, 9].map(|i| mesh.managers[node].name(ids[i]).map(str::to_owned)));
         let [nine, mine] = ["mover 9", "mine"].map(|name| [Some("another".to_owned()), None, Some(name.to_owned())]);
         assert_eq!(names, [nine.clone(), mine, nine]);

@@ -15,6 +15,8 @@ thread_local! {
     static TOLD: RefCell<Vec<Line>> = const { RefCell::new(Vec::new()) };
     /// What a primary's handler destroys its replica in.
     static FATAL: Cell<Option<LifeEvent>> = const { Cell::new(None) };
+    /// Whether primaries grow older.
+    static TIME: Cell<bool> = const { Cell::new(false) };
     /// Owners before and after, as the nodes heard of them.
     static OWNERS: RefCell<Vec<(MemberId, bool, MemberId, MemberId)>> = const { RefCell::new(Vec::new()) };
 }
@@ -35,6 +37,7 @@ struct Body {
     weight: u32,
     /// Written by `on_activate`, on every node.
     marked: bool,
+    age: u32,
     #[dataset(skip)]
     heard: Vec<u32>,
 }
@@ -44,6 +47,7 @@ struct Body {
 #[chunk(on_deactivate = Self::on_deactivate, on_activate = Self::on_activate)]
 struct Mind {
     thought: u32,
+    marked: bool,
 }
 
 impl Body {
@@ -58,6 +62,7 @@ impl Body {
 
     fn on_update(&mut self, ctx: &LifeContext) {
         told(ctx, "body", Update);
+        self.age += u32::from(TIME.get());
     }
 
     fn on_owner_change(&mut self, ctx: &LifeContext) {
@@ -90,6 +95,7 @@ impl Mind {
 
     fn on_activate(&mut self, ctx: &LifeContext) {
         told(ctx, "mind", Activate);
+        self.marked = true;
     }
 
     fn on_deactivate(&mut self, ctx: &LifeContext) {
@@ -117,7 +123,7 @@ fn mesh(clients: usize, seed: u64, weather: Weather) -> Mesh {
 
 fn add(mesh: &mut Mesh, owner: usize) -> ReplicaId {
     let spawned = mesh.managers[owner].spawn().with(Body { weight: 1, ..Body::default() });
-    spawned.with(Mind { thought: 1 }).add().unwrap()
+    spawned.with(Mind { thought: 1, ..Mind::default() }).add().unwrap()
 }
 
 /// What a node was told since the last time, and updates only if they are asked for.
@@ -342,11 +348,18 @@ fn what_a_handler_writes_counts_where_the_primary_is() {
     assert!(mesh.managers[1].get::<Body>(id).unwrap().marked, "it was sent");
     assert!(mesh.agree());
     mesh.managers[0].primary_mut::<Body>(id).unwrap().marked = false;
+    mesh.managers[0].primary_mut::<Mind>(id).unwrap().marked = false;
     mesh.settle();
     let late = mesh.join();
     mesh.settle();
     assert_eq!(take(late, false), BEGIN);
     assert!(!mesh.managers[late].get::<Body>(id).unwrap().marked, "it was taken back");
+    assert!(!mesh.managers[late].get::<Mind>(id).unwrap().marked, "it was taken back");
+    TIME.set(true);
+    mesh.run(10);
+    TIME.set(false);
+    mesh.settle();
+    assert_eq!([0, 1, late].map(|node| mesh.managers[node].get::<Body>(id).unwrap().age), [10; 3]);
     assert!(mesh.agree());
 }
 
