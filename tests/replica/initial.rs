@@ -8,7 +8,7 @@ use gridmate_tests::mesh::{Mesh, Weather};
 
 thread_local! {
     /// What there was of them when a chunk was activated.
-    static SEEN: RefCell<Vec<(MemberId, u32, String, i32)>> = const { RefCell::new(Vec::new()) };
+    static SEEN: RefCell<Vec<(MemberId, u32, String, String)>> = const { RefCell::new(Vec::new()) };
 }
 
 #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
@@ -29,7 +29,7 @@ struct Pawn {
 
 impl Pawn {
     fn on_activate(&mut self, ctx: &LifeContext) {
-        SEEN.with_borrow_mut(|seen| seen.push((ctx.local, self.team, self.model.clone(), self.spawn as i32)));
+        SEEN.with_borrow_mut(|seen| seen.push((ctx.local, self.team, self.model.clone(), self.spawn.to_string())));
     }
 
     fn is_for(&self, peer: &TargetPeer) -> bool {
@@ -90,7 +90,7 @@ fn what_travels_once_is_there_before_activation_for_all_who_come_and_in_no_later
         assert_eq!((there.team, there.model.as_str(), there.spawn, there.health), (3, MODEL, -40.0, 40));
         let mut seen = SEEN.take();
         seen.sort();
-        let all = [1, 2, 3, 4].map(|member| (MemberId(member), 3, MODEL.to_owned(), -40));
+        let all = [1, 2, 3, 4].map(|member| (MemberId(member), 3, MODEL.to_owned(), "-40".to_owned()));
         assert_eq!(seen, all, "seed {seed}");
         assert!(mesh.agree());
     }

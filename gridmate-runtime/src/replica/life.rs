@@ -7,7 +7,7 @@
 //! A replica that comes and goes between two updates is told of nothing.
 
 use super::{ReplicaEvent, ReplicaManager};
-use crate::chunk::{LifeContext, LifeEvent};
+use crate::chunk::{ChunkStore, LifeContext, LifeEvent};
 use crate::ids::MemberId;
 
 /// How far a replica has come.
@@ -28,6 +28,12 @@ enum Stage {
     Born,
     Active,
     Inactive,
+}
+
+/// The classes of types that are told of every tick.
+pub(super) fn told_of_updates(stores: &[Box<dyn ChunkStore>]) -> Vec<u16> {
+    let all = (0..).zip(stores).filter(|(_, store)| LifeEvent::Update.is_in(store.life()));
+    all.map(|(class, _)| class).collect()
 }
 
 impl ReplicaManager {

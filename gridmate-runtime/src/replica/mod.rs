@@ -95,7 +95,7 @@ use self::ranking::Ranking;
 use self::reach::Reach;
 use self::records::Reading;
 use self::target::Peer;
-use crate::chunk::{Accounts, ChunkStore, LifeEvent, Registry, ReplicaChunk, RpcOutbox, TypedStore};
+use crate::chunk::{Accounts, ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::schema::Priority;
@@ -236,8 +236,7 @@ impl ReplicaManager {
     pub fn new(registry: Registry, seed: u64) -> Self {
         let modelled = registry.is_modelled();
         let stores: Vec<_> = (0..).zip(registry.types()).map(|(class, t)| t.make_store(class)).collect();
-        let updates = |(_, store): &(u16, &Box<dyn ChunkStore>)| LifeEvent::Update.is_in(store.life());
-        let living = (0..).zip(&stores).filter(updates).map(|(class, _)| class).collect();
+        let living = life::told_of_updates(&stores);
         Self {
             registry,
             stores,
