@@ -47,6 +47,11 @@ use proc_macro::TokenStream;
 /// | `coder = Packed`, `coder = Entropy` | `Packed` | how values become bits: fixed codes, or codes by what is likely; see `Coder` |
 /// | `rate = n` | every tick | changes go out `n` times a second at most, 1 to 1,000; what they came to goes out in the end |
 /// | `send_to = path` | every peer | `fn(&Self, &TargetPeer) -> bool`: which peers may have the chunk; see [below](#who-gets-a-chunk) |
+/// | `host_only`, `host_only = Replica` | everyone may | only a host creates it; from a client, the chunk or the whole replica is refused; see `HostOnly` |
+/// | `on_attach = path`, `on_activate = path` | none | `fn(&mut Self, &LifeContext)`: it has come; see [below](#a-chunks-life) |
+/// | `on_update = path` | none | the same: in every tick on the primary, after values have come on a proxy |
+/// | `on_owner_change = path` | none | the same: the replica has another owner |
+/// | `on_deactivate = path`, `on_detach = path` | none | the same: it goes |
 /// | `crate = path` | `::gridmate_runtime` | where the runtime is |
 ///
 /// | `#[dataset(…)]` on a field | default | meaning |
@@ -57,6 +62,7 @@ use proc_macro::TokenStream;
 /// | `quantize(lo..=hi, bits = n)` | – | the same, in as many steps as `n` bits can tell apart |
 /// | `max_len = n` | – | a `String` of at most `n` bytes, a collection of at most `n` elements: `with = MaxLen::<n>` |
 /// | `entity` | – | a reference to an entity, as the id of its replica: an `EntityRef` or an `Option` of one, which must say so |
+/// | `initial` | off | travels with the first state and never again; see [below](#what-is-said-once) |
 /// | `predict = Linear` | none | changes are written against where the value was heading; see [below](#motion) |
 /// | `on_change = path` | none | `fn(&mut Self, &TimeContext)`, run on proxies after a new value is stored |
 /// | `on_change(path, everywhere)` | none | the same, and run on the primary too; see [below](#change-handlers) |
@@ -113,6 +119,34 @@ use proc_macro::TokenStream;
 /// before, however often the program wrote to it since, at first compared with the default value. `ctx.primary` tells the two
 /// apart. What it writes there is sent in the next tick. RPC handlers and guards change a primary alike; a change that a
 /// throttle withholds is heard of when it is sent.
+///
+/// With `ctx.destroy_replica()` a handler on the primary ends the replica.
+///
+/// # A chunk's life
+///
+/// The handlers of `#[chunk(on_attach = path)]` and the like are told what becomes of the chunk, on each node that has it:
+///
+/// | key | on the primary | on a proxy |
+/// |---|---|---|
+/// | (attach) | within `add`, before any is activated | in the update after it has come, before any is activated |
+/// | (activate) | within `add`, when all chunks are attached | in the same update, before calls and change handlers |
+/// | (update) | in every tick, before it is looked for changes | once an update in which values have come, after change handlers |
+/// | (owner change) | in the update after the primary has come here | in the update after the owner has become another, or its primary has gone from here |
+/// | (deactivate) | within `destroy`, or when the handler that asked for it has returned | when it ends, after the calls made before |
+/// | (detach) | in the tick after, when calls made before are on their way | at once after that |
+///
+/// The first two and the last two come once each, all chunks one after the other in the order in which they were added. `LifeContext` says
+/// where and when; `destroy_replica` ends the replica from any of them. Datasets written on the primary are sent; on a proxy they are
+/// taken back. A type that asks for nothing costs nothing: a tick goes through chunks for nothing but `on_update`, and only through
+/// those of types that have it. What is restored from a save is attached and activated like what is added; a program that drops its
+/// node drops its chunks, and nothing is told.
+///
+/// # What is said once
+///
+/// A dataset with `initial` goes out with the whole of its chunk: when the replica is new to a peer. It is there when the chunk is
+/// activated, for those who come late as for all others, and costs nothing in changes. What counts is its value in the tick in which
+/// it goes out first: what a program writes there later stays on its node. It may have a codec, and none of the keys that are about
+/// changes.
 ///
 /// # Throttles
 ///

@@ -10,13 +10,15 @@ pub use core::result::Result::{self, Err, Ok};
 pub use std::string::String;
 pub use std::vec::Vec;
 
-pub use crate::chunk::field::{Field, Read, Repr, enum_shape, field_shape, shape_of, struct_shape, variant_shape};
+pub use crate::chunk::field::{
+    Field, Read, Repr, enum_shape, field_shape, initial_shape, shape_of, struct_shape, variant_shape,
+};
 pub use crate::chunk::fit::{Args, Datasets, args, datasets, sum_bits, tagged_bits};
 pub use crate::chunk::{
-    ArgDescriptor, CallRate, HasRpcs, IntoPropagate, MayCall, Moment, NoRpcs, Propagate, ReplicaChunk, RpcContext,
-    RpcDescriptor, RpcError, RpcFlags, RpcPort, TargetPeer, ThrottleMark, TimeContext,
+    ArgDescriptor, CallRate, HasRpcs, IntoPropagate, LifeContext, LifeEvent, MayCall, Moment, NoRpcs, Propagate,
+    ReplicaChunk, RpcContext, RpcDescriptor, RpcError, RpcFlags, RpcPort, TargetPeer, ThrottleMark, TimeContext,
 };
-pub use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor, Priority};
+pub use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor, HostOnly, Priority};
 pub use crate::wire::codec::{Bits, ByReplica, MaxLen, Native, Predict, Predictable, Quantize};
 pub use crate::wire::{
     BitReader, BitWriter, Change, Codec, FieldShape, Marshal, Past, Shape, Sink, Source, VariantShape, WireError,
@@ -43,6 +45,9 @@ pub use crate::__past_of as past_of;
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __write_dataset {
+    (initial $handle:expr, $change:ident.$dataset:tt, $w:ident) => {
+        $handle.write_initial(&$change.now.$dataset, &$change.base.$dataset, $w);
+    };
     ($handle:expr, $change:ident.$dataset:tt, $w:ident) => {
         let past = $change.past;
         $handle.write(&$change.now.$dataset, &$change.base.$dataset, $crate::__past_of!(past.$dataset), $w);
@@ -54,6 +59,11 @@ pub use crate::__write_dataset as write;
 #[doc(hidden)]
 #[macro_export]
 macro_rules! __read_dataset {
+    (initial $handle:expr, $snapshot:ident.$dataset:tt, $past:ident, $r:ident) => {
+        if let $crate::__private::Err(error) = $handle.read_initial(&mut $snapshot.$dataset, $r) {
+            return $crate::__private::Err(error);
+        }
+    };
     ($handle:expr, $snapshot:ident.$dataset:tt, $past:ident, $r:ident) => {
         if let $crate::__private::Err(error) =
             $handle.read(&mut $snapshot.$dataset, $crate::__past_of!($past.$dataset), $r)
@@ -92,3 +102,21 @@ macro_rules! __snapshot {
     };
 }
 pub use crate::__snapshot as snapshot;
+
+/// What a chunk type says of datasets that travel once.
+#[doc(hidden)]
+#[macro_export]
+macro_rules! __initial_datasets {
+    ($snapshot:ident { $($dataset:ident)* }) => {
+        const INITIAL: ::core::primitive::bool = true;
+
+        fn keep_initial(now: &mut $snapshot, from: &$snapshot) {
+            $($crate::__private::Clone::clone_from(&mut now.$dataset, &from.$dataset);)*
+        }
+
+        fn same_initial(now: &$snapshot, before: &$snapshot) -> ::core::primitive::bool {
+            $(now.$dataset == before.$dataset &&)* true
+        }
+    };
+}
+pub use crate::__initial_datasets as initial;

@@ -209,8 +209,16 @@ pub const CLAIM_BYTES: usize = HELLO_BYTES - NAME_BYTES - 2;
 /// they held is sent again if it was reliable.
 pub const EVENTS: usize = 65_536;
 
-/// A member's name, bytes of UTF-8; longer ones are cut.
+/// A member's name, or a replica's, bytes of UTF-8; longer ones are cut.
 pub const NAME_BYTES: usize = 64;
+
+/// Names of replicas that a peer is told in one tick while it catches up, count: a thousand a second at thirty ticks, and no burst that
+/// a connection could not hold.
+pub const NAMES_PER_TICK: usize = 32;
+
+/// Names of replicas that have not come yet, count; the oldest makes room. State is repeated until it arrives and names are not, so under
+/// loss some come first.
+pub const EARLY_NAMES: usize = 1_024;
 
 /// What a joiner shows to be let in, bytes; more is cut off.
 pub const CREDENTIALS_BYTES: usize = 256;

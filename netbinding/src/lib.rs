@@ -58,6 +58,8 @@ pub use gridmate_derive::{
 };
 pub use gridmate_runtime::chunk::ReplicaChunk;
 pub use gridmate_runtime::wire::Marshal;
-pub use gridmate_runtime::{EntityRef, PeerRole, Priority, Propagate, RpcContext, TargetPeer, TimeContext};
+pub use gridmate_runtime::{
+    EntityRef, LifeContext, PeerRole, Priority, Propagate, RpcContext, TargetPeer, TimeContext,
+};
 pub use plain::{Component, Entity, PlainWorld};
 pub use world::{Holds, World};

@@ -66,13 +66,15 @@ fn every_kind_of_field_keeps_the_budget() {
     let watched_here = |name: &Ident| quote!(#[dataset(on_change(Self::on_change, everywhere))] #name: u8);
     let throttled = |name: &Ident| quote!(#[dataset(throttle = Epsilon(0.02))] #name: f32);
     let interpolated = |name: &Ident| quote!(#[dataset(interpolate = Linear)] #name: f32);
-    let kinds: [Kind<'_>; 6] = [
+    let initial = |name: &Ident| quote!(#[dataset(initial)] #name: u8);
+    let kinds: [Kind<'_>; 7] = [
         (&plain, FIELD_LINES),
         (&quantized, FIELD_LINES),
         (&watched, FIELD_LINES),
         (&watched_here, FIELD_LINES),
         (&throttled, FIELD_LINES + THROTTLE_LINES),
         (&interpolated, FIELD_LINES + INTERPOLATE_LINES),
+        (&initial, FIELD_LINES),
     ];
 
     let empty = chunk_of(&plain, 0);

@@ -61,6 +61,39 @@ cases! { replica_chunk;
             }
         }
     }
+    life as Ship {
+        #[chunk(on_detach = Self::on_detach, on_activate = Self::on_activate)]
+        #[chunk(on_update = crate::effects::glow, on_attach = Self::on_attach)]
+        #[chunk(on_deactivate = Self::on_deactivate, on_owner_change = Self::on_owner_change)]
+        struct Ship { health: u8 }
+    }, given {
+        use gridmate_runtime::LifeContext;
+        impl Ship {
+            fn on_attach(&mut self, _ctx: &LifeContext) {}
+            fn on_activate(&mut self, _ctx: &LifeContext) {}
+            fn on_owner_change(&mut self, _ctx: &LifeContext) {}
+            fn on_deactivate(&mut self, _ctx: &LifeContext) {}
+            fn on_detach(&mut self, _ctx: &LifeContext) {}
+        }
+    }
+    initial as Ship {
+        struct Ship {
+            #[dataset(initial)]
+            team: u8,
+            health: u8,
+            #[dataset(quantize(-256.0..=256.0, step = 0.002), initial)]
+            start: Vec3,
+            heat: u16,
+        }
+    }
+    host_only as Loot {
+        #[chunk(host_only)]
+        struct Loot { gold: u8 }
+    }
+    host_only_replica as Referee {
+        #[chunk(host_only = Replica, migratable)]
+        struct Referee { round: u8 }
+    }
     with_unit_struct as Ship {
         struct Ship {
             #[dataset(with = Half)]

@@ -138,6 +138,8 @@ pub(crate) mod at_root {
         use gridmate_runtime::TimeContext;
 
         pub(crate) fn explode<T>(_: &mut T, _: &TimeContext) {}
+
+        pub(crate) fn glow<T>(_: &mut T, _: &gridmate_runtime::LifeContext) {}
     }
 
     /// An interpolator with a parameter.

@@ -77,7 +77,7 @@ fn a_call_finds_the_values_it_was_made_with() {
 }
 
 #[test]
-fn the_call_that_destroys_runs_everywhere_and_none_after_it() {
+fn replication_scenario_05a_the_call_that_destroys_runs_everywhere_and_none_after_it() {
     for seed in 0..50 {
         let mut mesh = Mesh::new(&registry(), 2, seed, Weather::FOUL);
         let id = mesh.managers[1].add(Journal::default()).unwrap();
@@ -85,11 +85,30 @@ fn the_call_that_destroys_runs_everywhere_and_none_after_it() {
         mesh.managers[1].primary_mut::<Journal>(id).unwrap().rpcs().note(1).unwrap();
         mesh.managers[1].primary_mut::<Journal>(id).unwrap().rpcs().perish().unwrap();
         mesh.managers[1].primary_mut::<Journal>(id).unwrap().rpcs().note(2).unwrap();
+        let here = &mesh.managers[1].get::<Journal>(id).unwrap().calls;
+        assert_eq!(here.iter().map(|(_, number)| *number).collect::<Vec<_>>(), [1, u32::MAX, 2], "each once");
         let ran = |m: &ReplicaManager| m.stats().rpcs_run;
         let before = [ran(&mesh.managers[0]), ran(&mesh.managers[2])];
         mesh.run(100);
         assert!(mesh.managers.iter().all(|m| m.is_empty()), "seed {seed}");
         assert_eq!([ran(&mesh.managers[0]) - before[0], ran(&mesh.managers[2]) - before[1]], [2, 2], "seed {seed}");
+    }
+}
+
+#[test]
+fn replication_scenario_05b_nothing_runs_anywhere_after_a_proxys_call_that_destroys() {
+    for seed in 0..50 {
+        let mut mesh = Mesh::new(&registry(), 2, seed, Weather::FOUL);
+        let id = mesh.managers[1].add(Journal::default()).unwrap();
+        mesh.run(60);
+        let before: Vec<_> = mesh.managers.iter().map(|manager| manager.stats().rpcs_run).collect();
+        mesh.managers[2].proxy::<Journal>(id).unwrap().rpcs().note(1).unwrap();
+        mesh.managers[2].proxy::<Journal>(id).unwrap().rpcs().perish().unwrap();
+        mesh.managers[2].proxy::<Journal>(id).unwrap().rpcs().note(2).unwrap();
+        mesh.run(100);
+        assert!(mesh.managers.iter().all(|manager| manager.is_empty()), "seed {seed}");
+        let ran = mesh.managers.iter().zip(before).map(|(manager, before)| manager.stats().rpcs_run - before);
+        assert_eq!(ran.collect::<Vec<_>>(), [2, 2, 2], "the first two, seed {seed}");
     }
 }
 

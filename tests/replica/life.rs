@@ -64,7 +64,7 @@ fn several_chunks_live_and_die_as_one() {
 }
 
 #[test]
-fn created_and_destroyed_in_one_tick_sends_nothing() {
+fn replication_scenario_06_created_and_destroyed_in_one_tick_sends_nothing() {
     let mut mesh = Mesh::new(&registry(), 2, 1, Weather::FAIR);
     let id = mesh.managers[0].add(Journal::default()).unwrap();
     mesh.managers[0].primary_mut::<Journal>(id).unwrap().rpcs().note(1).unwrap();

@@ -5,7 +5,7 @@ use gridmate_tests::chunks::{Gauge, Journal, Mover, registry};
 use gridmate_tests::mesh::{Mesh, Weather};
 
 #[test]
-fn a_replica_outside_a_session_is_its_own_primary() {
+fn replication_scenario_03_a_replica_outside_a_session_is_its_own_primary() {
     let mut alone = ReplicaManager::new(registry(), 1);
     let id = alone.spawn().with(Journal { version: 4, ..Journal::default() }).with(Gauge::default()).add().unwrap();
     assert!(alone.info(id).unwrap().is_primary);

@@ -58,7 +58,7 @@ fn lines(mesh: &Mesh, node: usize, id: ReplicaId) -> &[Line] {
 }
 
 #[test]
-fn nothing_while_suspended_and_then_all_calls_and_the_newest_values_once() {
+fn replication_scenario_09_nothing_while_suspended_and_then_all_calls_and_the_newest_values_once() {
     for seed in 0..20 {
         let (mut mesh, id) = session(2, seed, Weather::FOUL);
         let before = lines(&mesh, 1, id).to_vec();

@@ -7,7 +7,7 @@ use gridmate_tests::chunks::{Gauge, Mover, Panel, registry};
 use gridmate_tests::mesh::{Mesh, Weather};
 
 #[test]
-fn idle_sends_nothing_and_a_change_is_repeated_until_acknowledged() {
+fn replication_scenario_01a_idle_sends_nothing_and_a_change_is_repeated_until_acknowledged() {
     let mut mesh = Mesh::new(&registry(), 1, 1, Weather::FAIR);
     let id = mesh.managers[0].add(Mover::default()).unwrap();
     mesh.run(20);
@@ -30,7 +30,8 @@ fn idle_sends_nothing_and_a_change_is_repeated_until_acknowledged() {
 }
 
 #[test]
-fn there_and_back_within_a_tick_sends_nothing_and_a_value_held_for_one_tick_arrives_in_its_final_state() {
+fn replication_scenario_01b_there_and_back_within_a_tick_sends_nothing_and_a_value_held_for_one_tick_arrives_in_its_final_state()
+ {
     let mut mesh = Mesh::new(&registry(), 1, 1, Weather::FAIR);
     let id = mesh.managers[0].add(Mover::default()).unwrap();
     mesh.run(20);
@@ -70,13 +71,16 @@ fn a_copy_merged_before_the_first_tick_may_go_back_to_defaults() {
 }
 
 #[test]
-fn defaults_cost_no_dataset_bytes() {
+fn replication_scenario_02_defaults_cost_no_dataset_bytes() {
     let bytes = |chunk: Mover| {
         let mut mesh = Mesh::new(&registry(), 1, 1, Weather::FAIR);
         mesh.managers[0].add(chunk).unwrap();
         mesh.run(1);
         assert_eq!(mesh.messages, 1);
-        mesh.bytes
+        let bytes = mesh.bytes;
+        mesh.settle();
+        assert!(mesh.agree() && mesh.managers[1].len() == 1);
+        bytes
     };
     let empty = bytes(Mover::default());
     assert!(empty <= 7, "a tick, an id, a type: {empty} bytes");
@@ -130,6 +134,68 @@ fn a_change_handler_hears_of_the_newest_value_once_and_never_on_the_primary() {
     mesh.run(10);
     assert_eq!(mesh.managers[1].get::<Gauge>(id).unwrap().seen, (1..=10).collect::<Vec<_>>());
     assert_eq!(mesh.managers[0].get::<Gauge>(id).unwrap().seen, []);
+}
+
+/// Hears of one dataset everywhere, and of the other as a proxy.
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "dial")]
+struct Dial {
+    #[dataset(on_change(Self::on_angle, everywhere))]
+    angle: u32,
+    #[dataset(on_change = Self::on_glow)]
+    glow: u32,
+    #[dataset(skip)]
+    angles: Vec<u32>,
+    #[dataset(skip)]
+    glows: Vec<u32>,
+}
+
+impl Dial {
+    fn on_angle(&mut self, ctx: &TimeContext) {
+        self.angles.push(self.angle);
+        if self.angle == 99 {
+            ctx.destroy_replica();
+        }
+    }
+
+    fn on_glow(&mut self, _ctx: &TimeContext) {
+        self.glows.push(self.glow);
+    }
+}
+
+#[test]
+fn replication_scenario_08_ten_values_are_heard_of_ten_times_and_on_the_primary_if_it_asks() {
+    let mut mesh = Mesh::new(&Registry::builder().chunk::<Dial>().build().unwrap(), 2, 1, Weather::FAIR);
+    let id = mesh.managers[1].add(Dial { angle: 1, glow: 1, ..Dial::default() }).unwrap();
+    mesh.settle();
+    for value in 2..=10 {
+        let mut dial = mesh.managers[1].primary_mut::<Dial>(id).unwrap();
+        (dial.angle, dial.glow) = (value, value);
+        mesh.settle();
+    }
+    let ten: Vec<_> = (1..=10).collect();
+    for (node, glows) in [(0, &ten), (1, &vec![]), (2, &ten)] {
+        let dial = mesh.managers[node].get::<Dial>(id).unwrap();
+        assert_eq!((&dial.angles, &dial.glows), (&ten, glows), "node {node}");
+    }
+}
+
+#[test]
+fn a_change_handler_may_destroy_what_is_here_and_nothing_else() {
+    let mut mesh = Mesh::new(&Registry::builder().chunk::<Dial>().build().unwrap(), 2, 1, Weather::FAIR);
+    let id = mesh.managers[1].add(Dial { angle: 1, ..Dial::default() }).unwrap();
+    mesh.settle();
+    mesh.managers[1].primary_mut::<Dial>(id).unwrap().angle = 99;
+    mesh.step();
+    assert_eq!(mesh.managers[1].get::<Dial>(id), Err(ReplicaError::Unknown(id)));
+    let mut events = std::iter::from_fn(|| mesh.managers[1].poll_event());
+    assert!(events.any(|event| event == ReplicaEvent::Removed { id }));
+    mesh.settle();
+    assert!(mesh.managers.iter().all(|manager| manager.is_empty()));
+    let messages = mesh.messages;
+    mesh.managers[1].add(Dial { angle: 99, ..Dial::default() }).unwrap();
+    mesh.run(20);
+    assert_eq!((mesh.messages, mesh.managers[1].len()), (messages, 0), "in the tick in which it came");
 }
 
 #[test]

@@ -13,7 +13,8 @@ fn ship(datasets: &[(&str, &str)], rpcs: &[(&str, &str)]) -> Snapshot {
         flags: (*flags).to_owned(),
     };
     let datasets = datasets.iter().map(field).collect();
-    Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets, rpcs: rpcs.iter().map(rpc).collect() }] }
+    let rpcs = rpcs.iter().map(rpc).collect();
+    Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets, rpcs, ..ChunkSnapshot::default() }] }
 }
 
 fn base() -> Snapshot {

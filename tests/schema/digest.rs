@@ -43,7 +43,7 @@ fn large(chunks: usize, datasets: usize) -> Snapshot {
     let chunk = |i| ChunkSnapshot {
         name: format!("chunk{i:03}"),
         datasets: (0..datasets).map(dataset).collect(),
-        rpcs: Vec::new(),
+        ..ChunkSnapshot::default()
     };
     Snapshot { chunks: (0..chunks).map(chunk).collect() }
 }

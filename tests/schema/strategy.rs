@@ -21,11 +21,9 @@ fn snapshot(text: BoxedStrategy<String>) -> impl Strategy<Value = Snapshot> {
         args,
         flags,
     });
-    let chunk = (text, vec(field, 0..5), vec(rpc, 0..3)).prop_map(|(name, datasets, rpcs)| ChunkSnapshot {
-        name,
-        datasets,
-        rpcs,
-    });
+    let flags = prop_oneof![Just(String::new()), Just("host_only".to_owned())];
+    let chunk = (text, flags, vec(field, 0..5), vec(rpc, 0..3))
+        .prop_map(|(name, flags, datasets, rpcs)| ChunkSnapshot { name, flags, datasets, rpcs });
     vec(chunk, 0..5).prop_map(|mut chunks| {
         chunks.sort_by(|a, b| a.name.cmp(&b.name));
         chunks.dedup_by(|a, b| a.name == b.name);

@@ -43,19 +43,24 @@ pub(crate) fn codec(at: &CodecAttr, errors: &mut Errors) {
     }
 }
 
-/// What is never on the wire never changes there.
+/// What is never on the wire never changes there, and what travels once does not change.
 pub(crate) fn dataset(at: &DatasetAttr, errors: &mut Errors) {
     codec(&at.codec, errors);
-    if at.codec.skip.is_none() {
-        return;
-    }
+    let initial = at.initial.as_ref().map(|given| &given.key);
     let others = [
         at.on_change.as_ref().map(|given| &given.key),
         at.throttle.as_ref().map(|given| &given.key),
         at.interpolate.as_ref().map(|given| &given.key),
     ];
-    for other in others.into_iter().flatten() {
-        errors.at(other, format_args!("a field with `skip` is never on the wire, so `{other}` means nothing"));
+    if at.codec.skip.is_some() {
+        for other in initial.into_iter().chain(others.into_iter().flatten()) {
+            errors.at(other, format_args!("a field with `skip` is never on the wire, so `{other}` means nothing"));
+        }
+    } else if initial.is_some() {
+        let predict = at.codec.predict.as_ref().map(|given| &given.key);
+        for other in others.into_iter().chain([predict]).flatten() {
+            errors.at(other, format_args!("an `initial` dataset travels once, so `{other}` means nothing"));
+        }
     }
 }
 

@@ -3,6 +3,9 @@
 //! What is cut off is not there at all. The bits are those of a chunk type that has only the first datasets, so the peer needs to know
 //! nothing of it; and its encodings, which end where its datasets do, leave the others here as they are.
 //!
+//! Datasets that travel once, with `initial`, are written where a chunk is written whole. That is told by the stream as well; the
+//! streams of bits themselves say no.
+//!
 //! Both coders go through one type each way: code for each would be code for each chunk type. The coder under models always does, for
 //! to ask which of the two it is costs nothing beside its arithmetic; packed bits do only when something is cut off.
 
@@ -14,11 +17,17 @@ use crate::wire::{Sink, Source, WireError};
 pub(super) struct Cut<S> {
     stream: S,
     left: u32,
+    whole: bool,
 }
 
 impl<S> Cut<S> {
     pub(super) fn new(stream: S, share: Share) -> Self {
-        Self { stream, left: share.unwrap_or(u32::MAX) }
+        Self { stream, left: share.unwrap_or(u32::MAX), whole: false }
+    }
+
+    /// With what travels once, or without.
+    pub(super) fn whole(self, whole: bool) -> Self {
+        Self { whole, ..self }
     }
 
     fn passes(&mut self) -> bool {
@@ -72,6 +81,11 @@ impl Sink for Cut<Out<'_>> {
         self.passes()
     }
 
+    #[inline]
+    fn initial(&mut self) -> bool {
+        self.passes() && self.whole
+    }
+
     sink_passed_on!(out);
 }
 
@@ -81,6 +95,11 @@ impl Source for Cut<In<'_, '_>> {
     #[inline]
     fn dataset(&mut self) -> bool {
         self.passes()
+    }
+
+    #[inline]
+    fn initial(&mut self) -> bool {
+        self.passes() && self.whole
     }
 
     source_passed_on!(input);

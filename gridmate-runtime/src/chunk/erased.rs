@@ -3,9 +3,9 @@
 use core::any::Any;
 
 use super::coder::{In, Out, Share};
-use crate::chunk::{Propagate, RpcContext, RpcFlags, TargetPeer, TimeContext};
-use crate::ids::ReplicaId;
-use crate::schema::ChunkDescriptor;
+use crate::chunk::{LifeContext, LifeEvent, Propagate, RpcContext, RpcFlags, TargetPeer, TimeContext};
+use crate::ids::{MemberId, ReplicaId};
+use crate::schema::{ChunkDescriptor, HostOnly};
 use crate::time::Instant;
 use crate::wire::{Ahead, BitReader, BitWriter, Window, WireError};
 
@@ -15,6 +15,14 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn as_any(&self) -> &dyn Any;
     fn as_any_mut(&mut self) -> &mut dyn Any;
 
+    /// Whether a host leaves out chunks of the type that clients create; records then say of each whether it did.
+    fn is_refusable(&self) -> bool {
+        self.descriptor().host_only == Some(HostOnly::Chunk)
+    }
+
+    /// Nothing that arrives for this one is taken in; what comes after is read against it all the same.
+    fn refuse(&mut self, slot: u32);
+
     /// Makes a chunk with default values for the replica at index `replica`.
     fn insert_default(&mut self, replica: u32) -> u32;
     fn remove(&mut self, slot: u32);
@@ -23,8 +31,15 @@ pub(crate) trait ChunkStore: Send + Sync {
 
     /// Turns every touched value into its snapshot, `at` a version and a time; the replicas of those that differ are added to `changed`.
     /// Runs the change
-    /// handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed.
-    fn capture(&mut self, at: (u32, Instant), changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>);
+    /// handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed. Those that a
+    /// handler ends go to `ending`.
+    fn capture(
+        &mut self,
+        at: (u32, Instant),
+        changed: &mut Vec<u32>,
+        context: &dyn Fn(u32) -> Option<TimeContext>,
+        ending: &mut Vec<u32>,
+    );
 
     /// Whether encodings look at more than their base; see [`Basis::past`].
     fn predicts(&self) -> bool;
@@ -63,8 +78,14 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn skip(&mut self, slot: u32, arrival: &Arrival, share: Share, r: In<'_, '_>) -> Result<(), ReceiveError>;
     /// Runs the change handlers for everything received since the last call.
     ///
-    /// `context` says of a replica when and whose it is, and whether its primary is here.
-    fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>);
+    /// `local` is this node; `context` says of a replica when and whose it is, and whether its primary is here.
+    fn notify(&mut self, local: MemberId, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>);
+    /// What chunks of the type are told of their lives.
+    fn life(&self) -> &'static [LifeEvent];
+    /// Tells one. A primary counts as touched.
+    fn live(&mut self, slot: u32, event: LifeEvent, context: &LifeContext);
+    /// Tells every primary of the tick; `context` says of a replica whether it is one. Those that are to end go to `ending`.
+    fn live_all(&mut self, context: &dyn Fn(u32) -> Option<LifeContext>, ending: &mut Vec<u32>);
     /// From now on the change handlers of this one run; see [`TypedStore::waiting`](super::TypedStore::waiting).
     fn mark_bound(&mut self, slot: u32);
     /// Whether the change handlers of this one wait.

@@ -186,6 +186,27 @@ impl<T, C> Field<T, C> {
         if r.dataset() { self.decode_change(repr, past, r) } else { Ok(()) }
     }
 
+    /// Writes a dataset that travels once, in an encoding of a whole chunk: [`encode_change`](Self::encode_change). In others there
+    /// is nothing of it.
+    #[inline]
+    pub fn write_initial(&self, now: &C::Repr, base: &C::Repr, w: &mut impl Sink)
+    where
+        C: Codec<T>,
+    {
+        if w.initial() {
+            self.encode_change(now, base, Past::UNKNOWN, w);
+        }
+    }
+
+    /// Reads what [`write_initial`](Self::write_initial) wrote.
+    #[inline]
+    pub fn read_initial(&self, repr: &mut C::Repr, r: &mut impl Source) -> Read
+    where
+        C: Codec<T>,
+    {
+        if r.initial() { self.decode_change(repr, Past::UNKNOWN, r) } else { Ok(()) }
+    }
+
     /// Writes a value alone.
     #[inline]
     pub fn marshal(&self, value: &T, w: &mut impl Sink)
@@ -221,6 +242,11 @@ where
     Native: Codec<T>,
 {
     Native.shape()
+}
+
+/// The shape of a dataset that travels once.
+pub fn initial_shape(shape: Shape) -> Shape {
+    Shape::named("initial", [shape])
 }
 
 /// The shape of a field of a struct or a variant.

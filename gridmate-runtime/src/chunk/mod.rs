@@ -20,6 +20,7 @@ pub(crate) mod field;
 pub(crate) mod fit;
 mod history;
 mod interpolate;
+mod life;
 mod port;
 mod registry;
 pub(crate) mod reply;
@@ -37,6 +38,7 @@ pub use interpolate::Slerp;
 pub use interpolate::{
     Angle, Apart, Beside, Between, Extrapolate, Hermite, Interpolator, Lerp, Linear, Moment, Point, Sample, Snap, Way,
 };
+pub use life::{LifeContext, LifeEvent};
 pub use port::RpcPort;
 pub(crate) use port::{OutboxCall, Recipients, RpcOutbox};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
@@ -49,6 +51,8 @@ pub use rpc::{
 pub(crate) use store::TypedStore;
 pub use target::{PeerRole, TargetPeer};
 pub use throttle::{AtMost, Distance, Epsilon, Exact, Pace, SettledEpsilon, Throttle, ThrottleMark};
+
+use core::cell::Cell;
 
 use crate::ids::{MemberId, ReplicaId};
 use crate::schema::ChunkDescriptor;
@@ -143,6 +147,21 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
         r: &mut impl Source,
     ) -> Result<(), WireError>;
 
+    /// Whether any dataset travels only with the whole: those whose lines in [`encode`](Self::encode) and [`decode`](Self::decode) are
+    /// `Field::write_initial` and `Field::read_initial`.
+    const INITIAL: bool = false;
+
+    /// Puts the datasets of `from` that travel only with the whole into `now`.
+    fn keep_initial(now: &mut Self::Snapshot, from: &Self::Snapshot) {
+        let _ = (now, from);
+    }
+
+    /// Whether the datasets that travel only with the whole are the same.
+    fn same_initial(now: &Self::Snapshot, before: &Self::Snapshot) -> bool {
+        let _ = (now, before);
+        true
+    }
+
     /// Stores in `self` every dataset whose repr differs between `now` and `before`.
     fn apply(&mut self, now: &Self::Snapshot, before: &Self::Snapshot);
 
@@ -166,6 +185,14 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
     /// set then.
     fn notify(&mut self, now: &Self::Snapshot, before: &Self::Snapshot, ctx: &TimeContext) {
         let _ = (now, before, ctx);
+    }
+
+    /// What [`live`](Self::live) is called for.
+    const LIFE: &'static [LifeEvent] = &[];
+
+    /// Tells the chunk of its life. What it writes into datasets counts on a primary, and is taken back on a proxy.
+    fn live(&mut self, event: LifeEvent, ctx: &LifeContext) {
+        let _ = (event, ctx);
     }
 }
 
@@ -196,7 +223,7 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
 /// assert_eq!(siren.since, Some(Instant::from_millis(500)));
 /// assert!(!ctx.primary && ctx.on_primary().primary);
 /// ```
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct TimeContext {
     /// The time of this node's tick.
@@ -209,16 +236,27 @@ pub struct TimeContext {
     pub tick: u32,
     /// Whether the change was made here, by the owner: the handler runs `everywhere`, and this is the primary.
     pub primary: bool,
+    destroy: Cell<bool>,
 }
 
 impl TimeContext {
     /// For tests and hand-written callers.
     pub const fn new(now: Instant, replica: ReplicaId, owner: MemberId, tick: u32) -> Self {
-        Self { now, replica, owner, tick, primary: false }
+        Self { now, replica, owner, tick, primary: false, destroy: Cell::new(false) }
     }
 
     /// The same, for a change that the owner has made on its own node.
     pub const fn on_primary(self) -> Self {
         Self { primary: true, ..self }
+    }
+
+    /// Destroys the replica once the handler has returned, and with it the change that the handler was told of; without effect on a
+    /// proxy.
+    pub fn destroy_replica(&self) {
+        self.destroy.set(self.primary);
+    }
+
+    pub(crate) const fn wants_destroy(&self) -> bool {
+        self.destroy.get()
     }
 }

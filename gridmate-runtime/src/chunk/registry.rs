@@ -5,7 +5,7 @@ use core::fmt;
 
 use crate::chunk::{ArgDescriptor, ChunkStore, MayCall, ReplicaChunk, RpcFlags, TypedStore};
 use crate::limits;
-use crate::schema::{ChunkDescriptor, ChunkSchema, Coder, FNV_OFFSET, RpcSchema, Snapshot, fnv1a};
+use crate::schema::{ChunkDescriptor, ChunkSchema, Coder, FNV_OFFSET, HostOnly, RpcSchema, Snapshot, fnv1a};
 use crate::wire::{FieldShape, Shape};
 
 /// Chunk types by name. Frozen once built; every node of a session needs the same one.
@@ -296,7 +296,12 @@ fn schema_of<T: ReplicaChunk>() -> ChunkSchema {
 
 fn schema_of_datasets(descriptor: &ChunkDescriptor) -> ChunkSchema {
     let datasets = descriptor.datasets.iter().map(|d| FieldShape { name: d.name, shape: (d.shape)() }).collect();
-    ChunkSchema { name: descriptor.name, datasets, rpcs: Vec::new() }
+    let flags = match descriptor.host_only {
+        None => "",
+        Some(HostOnly::Chunk) => "host_only",
+        Some(HostOnly::Replica) => "host_only_replica",
+    };
+    ChunkSchema { name: descriptor.name, flags, datasets, rpcs: Vec::new() }
 }
 
 fn schema_of_rpc(

@@ -14,8 +14,10 @@ use super::cut::Cut;
 use super::erased::{Arrival, Basis, ChunkStore, Head, ReceiveError, Taken};
 use super::history::{History, Spare};
 use super::throttle::Throttles;
-use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
-use crate::ids::ReplicaId;
+use crate::chunk::{
+    LifeContext, LifeEvent, Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext,
+};
+use crate::ids::{MemberId, ReplicaId};
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
 use crate::time::Instant;
 use crate::wire::{BitReader, BitWriter, Change, Past, Window, WireError};
@@ -69,6 +71,8 @@ struct Slot<T: ReplicaChunk> {
     waits: bool,
     /// Its change handlers wait until the program resumes it.
     suspended: bool,
+    /// What arrives is not taken in: it has the default values.
+    refused: bool,
     live: bool,
 }
 
@@ -195,7 +199,8 @@ impl<T: ReplicaChunk> TypedStore<T> {
         if let In::Modelled(r) = &mut r {
             r.begin(self.class, self.modelled);
         }
-        T::decode(draft, past, &mut Cut::new(r, share)).map_err(ReceiveError::Wire)
+        let whole = T::INITIAL && arrival.basis.base == 0;
+        T::decode(draft, past, &mut Cut::new(r, share).whole(whole)).map_err(ReceiveError::Wire)
     }
 
     /// Lets go of what nobody will name who names this basis.
@@ -212,11 +217,15 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let s = &mut self.slots[slot as usize];
         let now = s.received.keep_draft(arrival.version);
         let first = s.version == 0;
+        if s.refused {
+            s.version = if first { arrival.relay_as.unwrap_or(1) } else { s.version };
+            return first;
+        }
         if !first && s.current == *now {
             return false;
         }
         self.values[slot as usize].apply(now, &s.current);
-        if const { T::NOTIFIES } && s.before.is_none() {
+        if const { T::NOTIFIES || updates::<T>() } && s.before.is_none() {
             s.before = Some(self.spare.copy(&s.current));
             self.changed.push(slot);
         }
@@ -231,13 +240,14 @@ impl<T: ReplicaChunk> TypedStore<T> {
         true
     }
 
-    fn write(&self, change: Change<'_, T::Snapshot>, share: Share, mut out: Out<'_>) {
+    fn write(&self, change: Change<'_, T::Snapshot>, whole: bool, share: Share, mut out: Out<'_>) {
+        let whole = T::INITIAL && whole;
         if let Out::Modelled(w) = &mut out {
             w.begin(self.class, self.modelled);
         }
         match (share, out) {
-            (None, Out::Packed(w)) => T::encode(change, w),
-            (share, out) => T::encode(change, &mut Cut::new(out, share)),
+            (None, Out::Packed(w)) if !whole => T::encode(change, w),
+            (share, out) => T::encode(change, &mut Cut::new(out, share).whole(whole)),
         }
     }
 
@@ -251,7 +261,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
 
     /// Live slots with the replicas they belong to.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let slots = self.slots.iter().zip(&self.values).filter(|(s, _)| s.live);
+        let slots = self.slots.iter().zip(&self.values).filter(|(s, _)| s.live && !s.refused);
         slots.map(|(s, value)| (s.replica, value))
     }
 
@@ -288,6 +298,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             before: None,
             waits: false,
             suspended: false,
+            refused: false,
             live: true,
         };
         if let Some(index) = self.free.pop() {
@@ -349,7 +360,13 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.owned[slot as usize] = replica;
     }
 
-    fn capture(&mut self, at: (u32, Instant), changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>) {
+    fn capture(
+        &mut self,
+        at: (u32, Instant),
+        changed: &mut Vec<u32>,
+        context: &dyn Fn(u32) -> Option<TimeContext>,
+        ending: &mut Vec<u32>,
+    ) {
         let (version, _) = at;
         self.list_walked();
         let mut touched = core::mem::take(&mut self.touched);
@@ -362,6 +379,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             value.capture(&mut self.scratch);
             let first = s.version == 0;
             let sent = if first { None } else { Some(&s.current) };
+            if T::INITIAL && !first {
+                // What is written there later stays here.
+                T::keep_initial(&mut self.scratch, &s.current);
+            }
             if self.throttles.hold(slot, &mut self.scratch, sent, at) {
                 self.again.push(slot);
             }
@@ -377,7 +398,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                     value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
                 }
                 core::mem::swap(&mut s.current, &mut self.scratch);
-                if context.is_some() {
+                if let Some(context) = &context {
+                    if context.wants_destroy() {
+                        ending.push(s.replica);
+                    }
                     // What the handler has written is looked at in the next tick, and by whoever keeps a copy.
                     self.again.push(slot);
                     self.mark_updated(slot);
@@ -403,12 +427,15 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         let s = &self.slots[slot as usize];
         let base = if basis.base == 0 { Some(&self.defaults) } else { s.at(basis.base) };
         let Some(base) = base else { return false };
+        if T::INITIAL && basis.base != 0 && !T::same_initial(&s.current, base) {
+            return false; // It was hidden from us before. No difference says that.
+        }
         let mut past = Past::UNKNOWN;
         if guesses(self.predicted, share) && basis.past != 0 {
             let Some(before) = s.at(basis.past) else { return false };
             past = Past::new(before, basis.ahead(version));
         }
-        self.write(Change::new(&s.current, base).with_past(past), share, out);
+        self.write(Change::new(&s.current, base).with_past(past), basis.base == 0, share, out);
         true
     }
 
@@ -418,7 +445,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         } else {
             Past::UNKNOWN
         };
-        self.write(Change::new(&self.defaults, &self.defaults).with_past(past), share, out);
+        self.write(Change::new(&self.defaults, &self.defaults).with_past(past), basis.base == 0, share, out);
     }
 
     fn selective(&self) -> bool {
@@ -438,14 +465,19 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn save(&self, slot: u32, w: &mut BitWriter) {
-        let now = self.values[slot as usize].snapshot();
-        T::encode(Change::new(&now, &self.defaults), w);
+        let s = &self.slots[slot as usize];
+        let mut now = self.values[slot as usize].snapshot();
+        if T::INITIAL && s.version != 0 {
+            T::keep_initial(&mut now, &s.current);
+        }
+        let change = Change::new(&now, &self.defaults);
+        T::encode(change, &mut Cut::new(Out::Packed(w), None).whole(true));
     }
 
     fn restore(&mut self, replica: u32, r: &mut BitReader<'_>) -> Result<u32, WireError> {
         self.scratch.clone_from(&self.defaults);
         let mut window = Window::of(r);
-        T::decode(&mut self.scratch, Past::UNKNOWN, &mut Cut::new(In::Packed(&mut window), None))?;
+        T::decode(&mut self.scratch, Past::UNKNOWN, &mut Cut::new(In::Packed(&mut window), None).whole(true))?;
         *r = window.reader();
         let mut value = T::default();
         value.apply(&self.scratch, &self.defaults);
@@ -459,7 +491,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         share: Share,
         mut r: Option<In<'_, '_>>,
     ) -> Result<bool, ReceiveError> {
-        if let (None, Some(In::Packed(r))) = (share, &mut r) {
+        let whole = T::INITIAL && arrival.basis.base == 0;
+        if let (None, Some(In::Packed(r)), false) = (share, &mut r, whole) {
             let Taken { changed, fault, .. } = self.receive_run(&[slot], arrival, (0, 0), r);
             return fault.map_or(Ok(changed != 0), Err);
         }
@@ -495,8 +528,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.decode(slot, arrival, share, Some(r))
     }
 
-    fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
-        if const { !T::NOTIFIES } {
+    fn notify(&mut self, local: MemberId, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
+        if const { !T::NOTIFIES && !updates::<T>() } {
             return;
         }
         let mut waiting = 0;
@@ -512,12 +545,55 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 let value = &mut self.values[slot as usize];
                 value.notify(&s.current, &before, &context);
                 if !primary {
+                    if const { updates::<T>() } {
+                        let TimeContext { now, replica, owner, .. } = context;
+                        let context = LifeContext::new(now, replica, owner, local).at_primary(false);
+                        value.live(LifeEvent::Update, &context);
+                    }
                     s.follow(value, &mut self.scratch);
                 }
                 self.spare.put(before);
             }
         }
         self.changed.truncate(waiting);
+    }
+
+    fn refuse(&mut self, slot: u32) {
+        self.slots[slot as usize].refused = true;
+    }
+
+    fn life(&self) -> &'static [LifeEvent] {
+        T::LIFE
+    }
+
+    fn live(&mut self, slot: u32, event: LifeEvent, context: &LifeContext) {
+        if const { T::LIFE.is_empty() } {
+            return;
+        }
+        if context.primary {
+            self.touch(slot);
+        }
+        self.mark_updated(slot);
+        let value = &mut self.values[slot as usize];
+        value.live(event, context);
+        if !context.primary {
+            self.slots[slot as usize].follow(value, &mut self.scratch);
+        }
+    }
+
+    fn live_all(&mut self, context: &dyn Fn(u32) -> Option<LifeContext>, ending: &mut Vec<u32>) {
+        if const { !updates::<T>() } {
+            return;
+        }
+        for slot in (0..).take(self.slots.len()) {
+            let Slot { replica, live: true, .. } = self.slots[slot as usize] else { continue };
+            if let Some(context) = context(replica) {
+                self.live(slot, LifeEvent::Update, &context);
+                if context.wants_destroy() {
+                    ending.push(replica);
+                }
+            }
+        }
     }
 
     fn mark_bound(&mut self, slot: u32) {
@@ -584,6 +660,11 @@ impl<T: ReplicaChunk> Slot<T> {
     fn at(&self, version: u32) -> Option<&T::Snapshot> {
         if self.version <= version { Some(&self.current) } else { self.sent.at(version) }
     }
+}
+
+/// Whether chunks of the type are told of updates.
+const fn updates<T: ReplicaChunk>() -> bool {
+    LifeEvent::Update.is_in(T::LIFE)
 }
 
 /// How many datasets there are up to the first that is guessed from its past; none if no dataset is.

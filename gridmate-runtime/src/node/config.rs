@@ -34,6 +34,7 @@ pub struct NodeConfig {
     pub(super) credentials: Vec<u8>,
     pub(super) send_interval: Duration,
     pub(super) state_rate: StateRate,
+    pub(super) share_names: bool,
 }
 
 impl NodeConfig {
@@ -53,6 +54,7 @@ impl NodeConfig {
             credentials: Vec::new(),
             send_interval: Duration::ZERO,
             state_rate: StateRate::UNLIMITED,
+            share_names: false,
         }
     }
 
@@ -140,6 +142,36 @@ impl NodeConfig {
     #[must_use]
     pub const fn state_rate(mut self, rate: StateRate) -> Self {
         self.state_rate = rate;
+        self
+    }
+
+    /// Exchanges names of replicas ([`ReplicaManager::set_name`](crate::ReplicaManager::set_name)) with nodes that do so too: for logs, while a game is
+    /// made. Without it, names stay where they are given.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use gridmate_runtime::prelude::*;
+    /// use gridmate_runtime::sim::{LinkConfig, World};
+    ///
+    /// #[derive(Default, ReplicaChunk)]
+    /// struct Truck {
+    ///     x: f32,
+    /// }
+    ///
+    /// let registry = Registry::builder().chunk::<Truck>().build()?;
+    /// let mut world = World::new(7, 30, LinkConfig::perfect())?;
+    /// let host = world.host(NodeConfig::new(registry.clone()).share_names(cfg!(debug_assertions)))?;
+    /// let client = world.join(host, NodeConfig::new(registry).share_names(cfg!(debug_assertions)))?;
+    /// let truck = world.replicas(host).add(Truck::default())?;
+    /// world.replicas(host).set_name(truck, "the red one")?;
+    /// world.run_for(Duration::from_secs(1));
+    /// let known = cfg!(debug_assertions).then_some("the red one");
+    /// assert_eq!(world.replicas(client).name(truck), known);
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    #[must_use]
+    pub const fn share_names(mut self, share: bool) -> Self {
+        self.share_names = share;
         self
     }
 

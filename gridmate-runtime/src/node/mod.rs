@@ -254,6 +254,9 @@ impl Node {
             session.tolerate(config.registry.snapshot());
         }
         let mut replicas = ReplicaManager::new(config.registry, rng.next_u64());
+        if config.share_names {
+            replicas.share_names();
+        }
         replicas.set_default_state_rate(config.state_rate);
         Self {
             joining: None,

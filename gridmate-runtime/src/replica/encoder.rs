@@ -264,6 +264,9 @@ fn encode_full(to: &mut impl Collect, hidden: u64, entry: &Entry, tick: u32, sto
     to.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
     for chunk in &entry.chunks {
         to.gamma(u32::from(chunk.class) + 1);
+        if stores.of(*chunk).0.is_refusable() {
+            to.bool(chunk.refused);
+        }
     }
     for (i, chunk) in entry.chunks.iter().enumerate() {
         let (store, share) = stores.of(*chunk);

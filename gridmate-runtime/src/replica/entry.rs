@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::PeerId;
+use super::life::Life;
 use super::record::Ownership;
 use crate::chunk::RpcFlags;
 use crate::ids::{MemberId, ReplicaId};
@@ -13,6 +14,14 @@ use crate::schema::Priority;
 pub(super) struct ChunkRef {
     pub(super) class: u16,
     pub(super) slot: u32,
+    /// Not its creator's to create: there is a place for it, and nothing of it is taken in. See `refuse`.
+    pub(super) refused: bool,
+}
+
+impl ChunkRef {
+    pub(super) const fn new(class: u16, slot: u32) -> Self {
+        Self { class, slot, refused: false }
+    }
 }
 
 pub(super) type Chunks = SmallVec<[ChunkRef; 2]>;
@@ -49,6 +58,8 @@ pub(super) struct Entry {
     pub(super) waits_in: u64,
     /// The program has suspended it: it is in the manager's list of those.
     pub(super) suspended: bool,
+    /// What its chunks were told of it.
+    pub(super) life: Life,
     /// Destroyed by the program; leaves the table in the next tick, after the calls made before.
     pub(super) dying: bool,
     pub(super) live: bool,

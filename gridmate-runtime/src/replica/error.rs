@@ -69,10 +69,13 @@ pub enum AddError {
     /// Two chunks of one type in one replica.
     #[error("the replica already has a chunk of type {0}")]
     ChunkTwice(&'static str),
+    /// Only a host creates chunks of this type: `#[chunk(host_only = Replica)]`.
+    #[error("only the host of a session creates a `{0}`")]
+    HostOnly(&'static str),
     /// This node owns as many replicas as a member may.
     #[error("this node owns {} replicas already, the most a member may", limits::REPLICAS_PER_MEMBER)]
     TooMany,
-    /// This node has created 2³² - 1 replicas in this session.
+    /// This node has created 2³² - 2 replicas in this session.
     #[error("this node has used up its replica ids")]
     IdsUsedUp,
 }
@@ -105,6 +108,9 @@ pub enum PeerFault {
     /// A class number outside the registry, a chunk list that changed, an RPC index that does not exist.
     #[error("it named a chunk or an RPC that does not exist")]
     NoSuchType,
+    /// A replica with a chunk of this type, which only a host creates.
+    #[error("it created a `{0}`, which only the host does")]
+    HostOnly(&'static str),
     /// The id of a replica that has ended, for a new one.
     #[error("it used the id of a replica twice")]
     IdReused,

@@ -78,6 +78,13 @@ pub enum ReplicaEvent {
         /// The replica.
         id: ReplicaId,
     },
+    /// A client has created a replica with a chunk that only a host creates: it was taken in without that chunk.
+    Refused {
+        /// The replica.
+        id: ReplicaId,
+        /// The chunk type's name on the wire.
+        chunk: &'static str,
+    },
     /// A replica's state is too large to be sent, or breaks a length limit: proxies keep the last values that could be sent
     /// until it is smaller again.
     TooLarge {

@@ -39,8 +39,10 @@ mod hold;
 mod in_flight;
 mod index;
 mod lanes;
+mod life;
 mod marshal;
 mod message;
+mod names;
 mod neighbours;
 mod owed;
 mod pair;
@@ -56,6 +58,7 @@ mod reach;
 mod record;
 mod recording;
 mod records;
+mod refuse;
 mod relevance;
 mod requests;
 mod run;
@@ -93,6 +96,7 @@ pub use crate::chunk::PeerRole;
 use self::encoder::Encoder;
 use self::entry::{ChunkRef, Entry};
 use self::index::Index;
+use self::names::Names;
 use self::neighbours::Neighbours;
 use self::ranking::Ranking;
 use self::reach::Reach;
@@ -170,8 +174,13 @@ pub struct ReplicaManager {
     hopeless: Vec<PeerId>,
     /// Places destroyed by the program, in order.
     dying: Vec<u32>,
+    /// Places that there is something to tell of their lives; types with updates; what `live_on` has to end.
+    lives: Vec<u32>,
+    living: Vec<u16>,
+    ending: Vec<u32>,
     /// Places of proxies whose handlers do not run for now.
     suspended: Vec<u32>,
+    names: Names,
     events: VecDeque<ReplicaEvent>,
     stats: ReplicaStats,
 }
@@ -224,6 +233,8 @@ pub struct ReplicaStats {
     pub rpcs_refused: u64,
     /// Answers that no question was open for: late, twice, or to what was never asked.
     pub replies_ignored: u64,
+    /// Chunks of clients' replicas that were not taken in, because only a host creates them.
+    pub chunks_refused: u64,
     /// Events dropped because the program does not poll for them.
     pub events_dropped: u64,
 }
@@ -233,7 +244,8 @@ impl ReplicaManager {
     /// `seed` keys hash tables; it changes nothing that can be observed.
     pub fn new(registry: Registry, seed: u64) -> Self {
         let modelled = registry.is_modelled();
-        let stores = (0..).zip(registry.types()).map(|(class, t)| t.make_store(class)).collect();
+        let stores: Vec<_> = (0..).zip(registry.types()).map(|(class, t)| t.make_store(class)).collect();
+        let living = life::told_of_updates(&stores);
         Self {
             registry,
             stores,
@@ -264,7 +276,11 @@ impl ReplicaManager {
             pass: 0,
             hopeless: Vec::new(),
             dying: Vec::new(),
+            lives: Vec::new(),
+            living,
+            ending: Vec::new(),
             suspended: Vec::new(),
+            names: Names::default(),
             events: VecDeque::new(),
             stats: ReplicaStats::default(),
         }
@@ -391,7 +407,7 @@ impl ReplicaManager {
     fn locate<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<(&Entry, u8, ChunkRef), ReplicaError> {
         let entry = self.entry(id)?;
         let (types, id_of_type) = (self.registry.types(), core::any::TypeId::of::<T>());
-        let of_type = |chunk: &ChunkRef| types[usize::from(chunk.class)].type_id == id_of_type;
+        let of_type = |chunk: &ChunkRef| types[usize::from(chunk.class)].type_id == id_of_type && !chunk.refused;
         let position = entry.chunks.iter().position(of_type).ok_or(ReplicaError::NoSuchChunk(id))?;
         Ok((entry, u8::try_from(position).expect("at most 64 chunks"), entry.chunks[position]))
     }
@@ -422,6 +438,7 @@ impl core::fmt::Debug for ReplicaManager {
             .field("local", &self.local)
             .field("tick", &self.tick)
             .field("replicas", &self.len())
+            .field("names", &self.names)
             .finish_non_exhaustive()
     }
 }

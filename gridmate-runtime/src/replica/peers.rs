@@ -33,6 +33,7 @@ impl ReplicaManager {
             self.peers.len() - 1
         });
         self.peers[place] = Some(peer);
+        self.ask_for_names(place);
         PeerId(u32::try_from(place).expect("fewer than 2^32 peers"))
     }
 
@@ -60,6 +61,7 @@ impl ReplicaManager {
             }
         }
         self.peers[id.0 as usize] = None;
+        self.forget_names_from(id);
         // Whoever takes its place starts without its faults.
         self.hopeless.retain(|peer| *peer != id);
     }
@@ -116,6 +118,7 @@ impl ReplicaManager {
             store.promote(chunk.slot);
             store.set_owned(chunk.slot, Some(entry.id));
         }
+        self.owner_changed(place, former);
         self.renew(place);
     }
 }

@@ -26,24 +26,33 @@ impl ReplicaManager {
     /// calls made since the last tick, and takes destroyed replicas out of the table. Costs nothing when nothing was touched.
     pub fn prepare(&mut self) {
         self.tick += 1;
+        self.tell_lives();
+        self.live_on();
         self.capture();
         self.mark_pending();
         self.repeat_overdue();
         self.address_calls();
         self.bury_the_dying();
         self.report_sync();
+        self.tell_names();
         self.encoder.start_tick(self.entries.len());
         self.try_reach();
     }
 
     fn capture(&mut self) {
         self.changed.clear();
+        let mut ending = core::mem::take(&mut self.ending);
         let (now, tick, entries) = (self.now, self.tick, &self.entries);
         for store in &mut self.stores {
-            store.capture((tick, now), &mut self.changed, &|place| {
-                let entry = &entries[place as usize];
-                (!entry.dying).then(|| TimeContext::new(now, entry.id, entry.owner, tick).on_primary())
-            });
+            store.capture(
+                (tick, now),
+                &mut self.changed,
+                &|place| {
+                    let entry = &entries[place as usize];
+                    (!entry.dying).then(|| TimeContext::new(now, entry.id, entry.owner, tick).on_primary())
+                },
+                &mut ending,
+            );
         }
         for &place in &self.changed {
             let entry = &mut self.entries[place as usize];
@@ -59,6 +68,7 @@ impl ReplicaManager {
                 self.neighbours.raise(place, entry.floor);
             }
         }
+        self.end_all(ending);
     }
 
     fn mark_pending(&mut self) {

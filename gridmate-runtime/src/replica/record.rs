@@ -15,7 +15,8 @@
 //!         | 001              body-full              against the defaults; creates the replica
 //!         | 0001 rpcs        destroy                rpcs = 0 | 1 count:32
 //! body-delta = chunk*            chunk = encoding, preceded by a "differs" bit when the replica has several
-//! body-full  = owner migratable:1 count:gamma (class + 1):gamma* encoding*
+//! body-full  = owner migratable:1 count:gamma type* encoding*
+//! type    = (class + 1):gamma                       and refused:1 if the type is `host_only`; see `refuse`
 //! past    = 1 (none) | (p + 1):gamma calm:3         the sender's version base - p, and how calm the motion is
 //! owner   = owner:gamma assigned                    assigned = 1 (to the owner) | 0 member:gamma
 //! ```
@@ -33,7 +34,7 @@
 //!         | 1 member:gamma (0 | 1 ticket:gamma)
 //! ```
 //!
-//! One that begins with 32 zeros is a report to a newcomer: `sync`.
+//! One that begins with 64 zeros is about names for people: `names`. Another that begins with 32 zeros is a report to a newcomer: `sync`.
 //! The arguments of a request that is a question follow its ticket:gamma. An answer has, in place of arguments, two bits and, if they
 //! are 0, the value: 1 not permitted, 2 too often, 3 no answer.
 

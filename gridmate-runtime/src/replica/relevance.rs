@@ -87,7 +87,11 @@ impl<'a> ReplicaView<'a> {
     pub fn get<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<&'a T, ReplicaError> {
         let entry = self.entry(id).ok_or(ReplicaError::Unknown(id))?;
         let class = self.class_of::<T>().ok_or(ReplicaError::NoSuchChunk(id))?;
-        let chunk = entry.chunks.iter().find(|chunk| chunk.class == class).ok_or(ReplicaError::NoSuchChunk(id))?;
+        let chunk = entry
+            .chunks
+            .iter()
+            .find(|chunk| chunk.class == class && !chunk.refused)
+            .ok_or(ReplicaError::NoSuchChunk(id))?;
         Ok(self.store::<T>(class).value(chunk.slot))
     }
 

@@ -17,7 +17,7 @@
 use smallvec::SmallVec;
 
 use super::ReplicaManager;
-use super::entry::ChunkRef;
+use super::entry::{ChunkRef, Chunks, Entry};
 use super::record::Ownership;
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
@@ -139,16 +139,20 @@ impl ReplicaManager {
     fn save_body(&self) -> BitWriter {
         let mut w = BitWriter::new();
         w.bits(self.next_serial.into(), 32);
-        w.bits(self.len() as u64, 32);
-        for entry in self.entries.iter().filter(|entry| entry.live && !entry.dying) {
+        // Of a client's replica there may be nothing that was taken in.
+        let chunks = |entry: &Entry| entry.chunks.iter().filter(|chunk| !chunk.refused).copied().collect::<Chunks>();
+        let saved = || self.entries.iter().filter(|entry| entry.live && !entry.dying && !chunks(entry).is_empty());
+        w.bits(saved().count() as u64, 32);
+        for entry in saved() {
             w.gamma(entry.id.creator.0);
             w.gamma(entry.id.serial);
             entry.ownership().write(&mut w);
-            w.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
-            for chunk in &entry.chunks {
+            let chunks = chunks(entry);
+            w.gamma(u32::try_from(chunks.len()).expect("at most 64"));
+            for chunk in &chunks {
                 w.gamma(u32::from(chunk.class) + 1);
             }
-            for chunk in &entry.chunks {
+            for chunk in &chunks {
                 self.stores[usize::from(chunk.class)].save(chunk.slot, &mut w);
             }
         }
@@ -175,6 +179,9 @@ impl ReplicaManager {
         match self.read_saved(body, &mut restored) {
             Ok(next_serial) => {
                 self.next_serial = next_serial.max(self.next_serial);
+                for Restored { id, .. } in &restored {
+                    self.begin_life(self.index[id]);
+                }
                 Ok(restored)
             }
             Err(error) => {
@@ -241,7 +248,7 @@ impl ReplicaManager {
         let place = self.occupy(id, self.local, self.local, None, migratable, priority);
         for class in classes {
             match self.stores[usize::from(class)].restore(place, r) {
-                Ok(slot) => self.attach(place, ChunkRef { class, slot }),
+                Ok(slot) => self.attach(place, ChunkRef::new(class, slot)),
                 Err(error) => {
                     self.vacate(place);
                     return Err(error);

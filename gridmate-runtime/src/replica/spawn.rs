@@ -1,6 +1,7 @@
 //! Replicas come and go: adding, assigning, destroying.
 
 use super::entry::{ChunkRef, Chunks, Entry};
+use super::life::Life;
 use super::pair::Target;
 use super::target::PeerId;
 use super::{AddError, ReplicaError, ReplicaManager};
@@ -16,11 +17,13 @@ impl ReplicaManager {
     /// See [`AddError`].
     pub fn add<T: ReplicaChunk>(&mut self, chunk: T) -> Result<ReplicaId, AddError> {
         let class = self.class_of::<T>().ok_or_else(|| AddError::NotRegistered(core::any::type_name::<T>()))?;
+        self.may_create(T::DESCRIPTOR)?;
         let id = self.next_id()?;
         let ChunkDescriptor { migratable, priority, .. } = *T::DESCRIPTOR;
         let place = self.occupy(id, self.local, self.local, None, migratable, priority);
         let slot = self.store_mut::<T>(class).insert(chunk, place);
-        self.attach(place, ChunkRef { class, slot });
+        self.attach(place, ChunkRef::new(class, slot));
+        self.begin_life(place);
         Ok(id)
     }
 
@@ -76,9 +79,7 @@ impl ReplicaManager {
         if !self.entry(id)?.is_primary() {
             return Err(ReplicaError::NotPrimary(id));
         }
-        let place = self.index[&id];
-        self.entries[place as usize].dying = true;
-        self.dying.push(place);
+        self.end(self.index[&id]);
         Ok(())
     }
 
@@ -127,6 +128,7 @@ impl ReplicaManager {
             doomed: false,
             waits_in: 0,
             suspended: false,
+            life: Life::default(),
             dying: false,
             live: true,
         };
@@ -159,6 +161,7 @@ impl ReplicaManager {
             store.set_owned(chunk.slot, Some(entry.id));
         }
         entry.predicts |= store.predicts();
+        entry.life.told |= !chunk.refused && !store.life().is_empty();
         if store.selective() && entry.audience == 0 {
             let (free, last) = &mut self.audiences;
             entry.audience = free.pop().unwrap_or_else(|| {
@@ -171,6 +174,7 @@ impl ReplicaManager {
     /// Takes a replica out of the table and tells every peer that may know of it, but the one we had it from.
     pub(super) fn vacate(&mut self, place: u32) {
         self.lift(place);
+        self.detach(place);
         let entry = &mut self.entries[place as usize];
         debug_assert!(entry.live, "a place is vacated once");
         entry.live = false;
@@ -200,8 +204,10 @@ impl ReplicaManager {
         if entry.audience != 0 {
             self.audiences.0.push(entry.audience);
         }
-        self.index.remove(&entry.id);
+        let id = entry.id;
+        self.index.remove(&id);
         self.neighbours.go(place);
+        self.forget_name(id);
         self.free.push(place);
     }
 
@@ -222,7 +228,22 @@ impl ReplicaManager {
     }
 }
 
-/// A replica being put together. Nothing happens before [`add`](Self::add).
+/// A replica being put together. Nothing happens before [`add`](Self::add), and nothing after: that takes the builder, and which chunks
+/// a replica has is settled for its life. There is no way to say anything else:
+///
+/// ```compile_fail,E0382
+/// # use gridmate_runtime::prelude::*;
+/// # #[derive(Default, ReplicaChunk)]
+/// # struct Body {}
+/// # #[derive(Default, ReplicaChunk)]
+/// # struct Cargo {}
+/// # let registry = Registry::builder().chunk::<Body>().chunk::<Cargo>().build()?;
+/// # let mut replicas = ReplicaManager::new(registry, 1);
+/// let truck = replicas.spawn().with(Body::default());
+/// let id = truck.add()?;
+/// truck.with(Cargo::default()); // the builder is gone
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 ///
 /// ```
 /// use gridmate_runtime::prelude::*;
@@ -300,6 +321,9 @@ impl ReplicaBuilder<'_> {
         if chunks.is_empty() || chunks.len() > limits::CHUNKS_PER_REPLICA {
             return Err(AddError::ChunkCount);
         }
+        for (class, _) in &chunks {
+            manager.may_create(manager.stores[usize::from(*class)].descriptor())?;
+        }
         let id = manager.next_id()?;
         let migratable = chunks.iter().all(|(class, _)| manager.stores[usize::from(*class)].descriptor().migratable);
         let priority = manager.priority_of(chunks.iter().map(|(class, _)| *class));
@@ -307,8 +331,9 @@ impl ReplicaBuilder<'_> {
         let place = manager.occupy(id, manager.local, assigned, None, migratable, priority);
         for (class, insert) in chunks {
             let slot = insert(&mut *manager.stores[usize::from(class)], place);
-            manager.attach(place, ChunkRef { class, slot });
+            manager.attach(place, ChunkRef::new(class, slot));
         }
+        manager.begin_life(place);
         Ok(id)
     }
 }
@@ -316,5 +341,78 @@ impl ReplicaBuilder<'_> {
 impl core::fmt::Debug for ReplicaBuilder<'_> {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
         f.debug_struct("ReplicaBuilder").field("chunks", &self.chunks.len()).field("assigned", &self.assigned).finish()
+    }
+}
+
+#[cfg(all(test, feature = "derive"))]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+
+    #[derive(Debug, Default, ReplicaChunk)]
+    #[chunk(crate = crate)]
+    struct Door {
+        open: bool,
+    }
+
+    /// One that has given out every id up to this one.
+    fn manager(last: u32) -> ReplicaManager {
+        let mut manager = ReplicaManager::new(Registry::builder().chunk::<Door>().build().unwrap(), 1);
+        manager.next_serial = last + 1;
+        manager
+    }
+
+    #[test]
+    fn ids_are_given_out_until_there_are_none_and_never_again() {
+        let mut manager = manager(u32::MAX - 3);
+        let add = |manager: &mut ReplicaManager| manager.add(Door::default()).map(|id| id.serial);
+        assert_eq!([add(&mut manager), add(&mut manager)], [Ok(u32::MAX - 2), Ok(u32::MAX - 1)]);
+        assert_eq!(add(&mut manager), Err(AddError::IdsUsedUp));
+        let two = manager.ids().collect::<Vec<_>>();
+        for id in &two {
+            manager.destroy(*id).unwrap();
+        }
+        for _ in 0..3 {
+            manager.prepare();
+            assert_eq!(add(&mut manager), Err(AddError::IdsUsedUp), "nobody knows who may still refer to them");
+            assert_eq!(manager.spawn().with(Door::default()).add(), Err(AddError::IdsUsedUp));
+        }
+        assert!(manager.is_empty());
+        assert!(two.iter().all(|id| manager.get::<Door>(*id).is_err()));
+    }
+
+    #[test]
+    fn the_last_ids_travel_as_any_others() {
+        let mut host = manager(u32::MAX - 3);
+        let mut client = ReplicaManager::new(host.registry.clone(), 2);
+        client.set_local_member(MemberId(2));
+        let there = host.add_peer(MemberId(2), PeerRole::Client);
+        let back = client.add_peer(MemberId::HOST, PeerRole::Host);
+        let ids = [host.add(Door::default()).unwrap(), host.add(Door { open: true }).unwrap()];
+        host.prepare();
+        let mut message = Vec::new();
+        assert!(host.marshal(there, 1_200, &mut message).is_some());
+        let _verdict = client.handle_state(back, 1, &message).unwrap();
+        assert_eq!(ids.map(|id| client.get::<Door>(id).unwrap().open), [false, true]);
+        host.destroy(ids[1]).unwrap();
+        host.prepare();
+        assert!(host.marshal(there, 1_200, &mut message).is_some());
+        let _verdict = client.handle_state(back, 2, &message).unwrap();
+        client.update(Instant::ZERO, |_, fault| panic!("{fault}"));
+        assert_eq!(client.ids().collect::<Vec<_>>(), [ids[0]]);
+    }
+
+    #[test]
+    fn what_is_refused_uses_up_no_id_and_a_place_used_again_has_another_id() {
+        let mut manager = manager(0);
+        let first = manager.add(Door::default()).unwrap();
+        assert_eq!(manager.spawn().add(), Err(AddError::ChunkCount));
+        let twice = manager.spawn().with(Door::default()).with(Door::default()).add();
+        assert!(matches!(twice, Err(AddError::ChunkTwice(_))));
+        manager.destroy(first).unwrap();
+        manager.prepare();
+        let second = manager.add(Door::default()).unwrap();
+        assert_eq!((first.serial, second.serial, manager.index[&second]), (1, 2, 0), "in the place of the first");
+        assert_eq!(manager.get::<Door>(first).unwrap_err(), ReplicaError::Unknown(first));
     }
 }

@@ -6,6 +6,7 @@ use super::expected::Company;
 use super::graves::{Graves, Spent};
 use super::hold::Held;
 use super::in_flight::InFlight;
+use super::names::Told;
 use super::owed::Owed;
 use super::profile::PeerProfile;
 use super::rate::Bucket;
@@ -52,6 +53,9 @@ pub(super) struct Peer {
     pub(super) calls: Calls,
     /// Reliable RPC messages ever put into `calls`.
     pub(super) rpcs_sent: u32,
+
+    /// The names that it was told.
+    pub(super) names: Told,
 
     /// What it has of what there was when it came; of a host, what it says of that.
     pub(super) sync: SyncState,
@@ -105,6 +109,7 @@ impl Peer {
             owed: Owed::default(),
             bucket: Bucket::default(),
             urgent: (0, 0),
+            names: Told::default(),
             sync: SyncState::default(),
             in_flight: InFlight::default(),
             company: Company::default(),

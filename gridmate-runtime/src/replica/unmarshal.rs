@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::entry::ChunkRef;
+use super::names::is_about_names;
 use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
 use super::records::{ModelledRecords, PackedRecords, Records};
@@ -98,6 +99,9 @@ impl ReplicaManager {
     pub fn handle_call(&mut self, peer: PeerId, reliable: bool, message: &[u8]) -> Result<(), PeerFault> {
         let id = peer;
         let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) else { return Ok(()) };
+        if is_about_names(message) {
+            return self.handle_names(id, reliable, message);
+        }
         if is_report(message) {
             return self.handle_report(id, reliable, message);
         }
@@ -201,6 +205,8 @@ impl ReplicaManager {
             return Err(WireError::TooLong.into());
         }
         let mut classes = SmallVec::<[u16; 4]>::new();
+        // A bit for each chunk that its sender has not taken in either.
+        let mut refused = 0_u64;
         for _ in 0..count {
             let class = r.gamma()? as usize - 1;
             if class >= self.stores.len() {
@@ -209,6 +215,9 @@ impl ReplicaManager {
             let class = u16::try_from(class).map_err(|_| WireError::Invalid)?;
             if classes.contains(&class) {
                 return Err(PeerFault::NoSuchType.into());
+            }
+            if self.stores[usize::from(class)].is_refusable() && r.bool()? {
+                refused |= 1 << classes.len();
             }
             classes.push(class);
         }
@@ -238,7 +247,8 @@ impl ReplicaManager {
             self.set_ownership(place, ownership);
             return self.receive_chunks(place, Basis::DEFAULTS, version, r);
         }
-        self.create_proxy(peer, id, ownership, &classes, version, r)
+        let refused = self.refused(peer, &classes, refused)?;
+        self.create_proxy(peer, id, ownership, (&classes, refused), version, r)
     }
 
     fn create_proxy<'b>(
@@ -246,7 +256,7 @@ impl ReplicaManager {
         peer: PeerId,
         id: ReplicaId,
         ownership: Ownership,
-        classes: &[u16],
+        (classes, refused): (&[u16], u64),
         version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
@@ -264,16 +274,20 @@ impl ReplicaManager {
         let migratable = migratable && classes.iter().all(|c| self.stores[usize::from(*c)].descriptor().migratable);
         let priority = self.priority_of(classes.iter().copied());
         let place = self.occupy(id, owner, assigned, Some(peer), migratable, priority);
-        for class in classes {
+        for (i, class) in classes.iter().enumerate() {
             let slot = self.stores[usize::from(*class)].insert_default(place);
-            self.attach(place, ChunkRef { class: *class, slot });
+            self.attach(place, ChunkRef { refused: refused >> i & 1 == 1, ..ChunkRef::new(*class, slot) });
         }
+        self.refuse_chunks(place);
         if let Err(stop) = self.receive_chunks(place, Basis::DEFAULTS, version, r) {
             // Nobody has heard of it yet.
             self.vacate(place);
             return Err(stop);
         }
+        self.note_arrival(place);
+        self.find_name(peer, id);
         self.push_event(ReplicaEvent::Added { id, owner });
+        self.report_refused(peer, place);
         Ok(())
     }
 
@@ -286,6 +300,7 @@ impl ReplicaManager {
         entry.assigned = ownership.assigned;
         let id = entry.id;
         if former != ownership.owner {
+            self.owner_changed(place, former);
             self.push_event(ReplicaEvent::OwnerChanged { id, owner: ownership.owner });
         }
         self.renew(place);

@@ -23,6 +23,7 @@ impl ReplicaManager {
             faults(peer, PeerFault::Limit("unacknowledged destructions"));
         }
         self.lift_overtaken();
+        self.tell_lives();
         for place in 0..self.peers.len() {
             let Some(peer) = &self.peers[place] else { continue };
             if peer.held.calls.is_empty() && peer.doomed.is_empty() {
@@ -100,6 +101,10 @@ impl ReplicaManager {
         let entry = &self.entries[place as usize];
         let chunk = *entry.chunks.get(usize::from(call.chunk)).ok_or(PeerFault::NoSuchType)?;
         let store = &self.stores[usize::from(chunk.class)];
+        if chunk.refused {
+            self.stats.rpcs_dropped += 1;
+            return Ok(());
+        }
         let (flags, question) = store.rpc(call.rpc).ok_or(PeerFault::NoSuchType)?;
         if flags.reliable != *reliable {
             return Err(PeerFault::NoSuchType);
@@ -215,15 +220,14 @@ impl ReplicaManager {
             });
         }
         if context.wants_destroy() {
-            self.entries[place as usize].dying = true;
-            self.dying.push(place);
+            self.end(place);
             self.push_event(ReplicaEvent::Removed { id: call.replica });
         }
         Ok(())
     }
 
     /// A client's calls may cost others only so much.
-    fn charge(&mut self, peer: PeerId, bytes: usize) -> Result<(), PeerFault> {
+    pub(super) fn charge(&mut self, peer: PeerId, bytes: usize) -> Result<(), PeerFault> {
         let others = self.peers.len() > 1;
         if let Some(peer) = self.peer_mut(peer).filter(|p| others && p.role == PeerRole::Client) {
             peer.forwarded += bytes;
@@ -270,9 +274,9 @@ impl ReplicaManager {
     }
 
     fn notify(&mut self) {
-        let (now, entries) = (self.now, &self.entries);
+        let (now, local, entries) = (self.now, self.local, &self.entries);
         for store in &mut self.stores {
-            store.notify(&|place| {
+            store.notify(local, &|place| {
                 let entry = &entries[place as usize];
                 let tick = entry.received;
                 let context = TimeContext::new(now, entry.id, entry.owner, tick);

@@ -28,6 +28,8 @@ use crate::wire::{FieldShape, Shape};
 pub struct ChunkSchema {
     /// The type's name on the wire.
     pub name: &'static str,
+    /// Who may create it, written out; empty where everyone may.
+    pub flags: &'static str,
     /// Its datasets, in wire order.
     pub datasets: Vec<FieldShape>,
     /// Its RPCs, in the order of their indices.
@@ -68,7 +70,8 @@ pub struct RpcSchema {
 
 impl fmt::Display for ChunkSchema {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        writeln!(f, "chunk {}", self.name)?;
+        let space = if self.flags.is_empty() { "" } else { " " };
+        writeln!(f, "chunk {}{space}{}", self.name, self.flags)?;
         for dataset in &self.datasets {
             writeln!(f, "  {dataset}")?;
         }

@@ -28,8 +28,40 @@ pub struct ChunkDescriptor {
     pub rate: Option<u16>,
     /// How its values become bits, unless the registry says so for all.
     pub coder: Coder,
+    /// What becomes of it when a node creates it that is not the host; everyone may create it without.
+    pub host_only: Option<HostOnly>,
     /// Its datasets, in wire order.
     pub datasets: &'static [DatasetDescriptor],
+}
+
+/// What a host refuses when a client creates a chunk that only a host creates.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::schema::HostOnly;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(host_only)]
+/// struct Loot {
+///     gold: u32,
+/// }
+///
+/// #[derive(Default, ReplicaChunk)]
+/// #[chunk(host_only = Replica)]
+/// struct Referee {
+///     round: u8,
+/// }
+///
+/// assert_eq!(Loot::DESCRIPTOR.host_only, Some(HostOnly::Chunk));
+/// assert_eq!(Referee::DESCRIPTOR.host_only, Some(HostOnly::Replica));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum HostOnly {
+    /// The chunk. The rest of the replica is taken in; the host and all others have it without this chunk.
+    Chunk,
+    /// The whole replica: creating it is an error on a client ([`AddError::HostOnly`](crate::replica::AddError::HostOnly)), and one that
+    /// sends it all the same loses its connection.
+    Replica,
 }
 
 /// How the values of a chunk become bits. Both coders are written from the same declaration.
@@ -70,7 +102,15 @@ impl ChunkDescriptor {
     /// assert!(DOOR.migratable && DOOR.priority == Priority::LOW);
     /// ```
     pub const fn new(name: &'static str, datasets: &'static [DatasetDescriptor]) -> Self {
-        Self { name, migratable: false, priority: Priority::NORMAL, rate: None, coder: Coder::Packed, datasets }
+        Self {
+            name,
+            migratable: false,
+            priority: Priority::NORMAL,
+            rate: None,
+            coder: Coder::Packed,
+            host_only: None,
+            datasets,
+        }
     }
 
     /// Another node may take over when the owner is lost.
@@ -90,6 +130,11 @@ impl ChunkDescriptor {
     pub const fn with_rate(self, per_second: u16) -> Self {
         assert!(per_second > 0, "with a rate of 0 nothing would ever arrive");
         Self { rate: Some(per_second), ..self }
+    }
+
+    /// Only a host creates it.
+    pub const fn host_only(self, refused: HostOnly) -> Self {
+        Self { host_only: Some(refused), ..self }
     }
 
     /// How much it matters.

@@ -49,7 +49,7 @@ pub struct SchemaDiff {
 /// use gridmate_runtime::schema::{ChunkSnapshot, Compatibility, FieldSnapshot, Snapshot};
 ///
 /// let dataset = |name: &str, shape: &str| FieldSnapshot { name: name.to_owned(), shape: shape.to_owned() };
-/// let ship = |datasets| Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets, rpcs: vec![] }] };
+/// let ship = |datasets| Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets, ..ChunkSnapshot::default() }] };
 /// let released = ship(vec![dataset("energy", "u8")]);
 /// let longer = ship(vec![dataset("energy", "u8"), dataset("shield", "u8")]);
 ///
@@ -102,7 +102,7 @@ pub struct SchemaDifference {
 ///
 /// let ship = |shape: &str| {
 ///     let datasets = vec![FieldSnapshot { name: "energy".to_owned(), shape: shape.to_owned() }];
-///     Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets, rpcs: vec![] }] }
+///     Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets, ..ChunkSnapshot::default() }] }
 /// };
 /// let diff = ship("u16").diff(&ship("u8"));
 /// let energy = SchemaField { kind: FieldKind::Dataset, name: Some("energy".to_owned()) };
@@ -121,7 +121,7 @@ pub struct SchemaField {
 /// ```
 /// use gridmate_runtime::schema::{ChunkSnapshot, FieldKind, RpcSnapshot, Snapshot};
 ///
-/// let door = |rpcs| Snapshot { chunks: vec![ChunkSnapshot { name: "door".to_owned(), datasets: vec![], rpcs }] };
+/// let door = |rpcs| Snapshot { chunks: vec![ChunkSnapshot { name: "door".to_owned(), rpcs, ..ChunkSnapshot::default() }] };
 /// let knock = RpcSnapshot { name: "knock".to_owned(), args: vec![], flags: "reliable".to_owned() };
 ///
 /// let diff = door(vec![knock]).diff(&door(vec![]));
@@ -144,7 +144,7 @@ pub enum FieldKind {
 /// let ship = |names: &[&str]| {
 ///     let datasets = names.iter().zip(["u8", "bool"]);
 ///     let datasets = datasets.map(|(name, shape)| FieldSnapshot { name: name.to_string(), shape: shape.to_owned() });
-///     Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets: datasets.collect(), rpcs: vec![] }] }
+///     Snapshot { chunks: vec![ChunkSnapshot { name: "ship".to_owned(), datasets: datasets.collect(), ..ChunkSnapshot::default() }] }
 /// };
 /// let diff = ship(&["hull", "alive"]).diff(&ship(&["health", "alive"]));
 /// assert_eq!(diff.differences[0].change, SchemaChange::Renamed { there: Some("health".to_owned()) });

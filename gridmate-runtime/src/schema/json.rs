@@ -19,6 +19,8 @@
 //! }
 //! ```
 //!
+//! A chunk type that only a host creates has `"flags": "host_only",` behind its name.
+//!
 //! The parser takes exactly this: members in this order and no others, chunks sorted by name, the fingerprint that of the
 //! rest. White space is free. The shape has a fixed depth, so nothing recurses; what is read is never larger than the text.
 
@@ -89,6 +91,10 @@ impl Snapshot {
         lines(&mut out, 4, &self.chunks, |out, chunk| {
             out.push_str("{\n      \"name\": ");
             string(out, &chunk.name);
+            if !chunk.flags.is_empty() {
+                out.push_str(",\n      \"flags\": ");
+                string(out, &chunk.flags);
+            }
             out.push_str(",\n      \"datasets\": [");
             lines(out, 8, &chunk.datasets, field);
             out.push_str("],\n      \"rpcs\": [");
@@ -213,6 +219,18 @@ impl Parser<'_> {
         self.key("\"name\"")?;
         let name = self.string()?;
         self.expect(",")?;
+        let mut flags = String::new();
+        if self.expect("\"flags\"").is_ok() {
+            self.expect(":")?;
+            self.space();
+            let start = self.at;
+            flags = self.string()?;
+            if flags.is_empty() {
+                self.at = start;
+                return Err(Expected("flags"));
+            }
+            self.expect(",")?;
+        }
         self.key("\"datasets\"")?;
         let datasets = self.fields()?;
         self.expect(",")?;
@@ -223,7 +241,7 @@ impl Parser<'_> {
             Ok(())
         })?;
         self.expect("}")?;
-        Ok(ChunkSnapshot { name, datasets, rpcs })
+        Ok(ChunkSnapshot { name, flags, datasets, rpcs })
     }
 
     fn rpc(&mut self) -> Result<RpcSnapshot, JsonErrorKind> {

@@ -118,7 +118,7 @@ mod tests {
 
     fn schema(shape: &str) -> Snapshot {
         let energy = FieldSnapshot { name: "energy".to_owned(), shape: shape.to_owned() };
-        let ship = ChunkSnapshot { name: "ship".to_owned(), datasets: vec![energy], rpcs: Vec::new() };
+        let ship = ChunkSnapshot { name: "ship".to_owned(), datasets: vec![energy], ..ChunkSnapshot::default() };
         Snapshot { chunks: vec![ship] }
     }
 

@@ -18,7 +18,7 @@ mod snapshot;
 mod tolerance;
 
 pub use chunk_schema::{ChunkSchema, FNV_OFFSET, RpcSchema, fnv1a};
-pub use descriptor::{ChunkDescriptor, Coder, DatasetDescriptor, Priority};
+pub use descriptor::{ChunkDescriptor, Coder, DatasetDescriptor, HostOnly, Priority};
 pub use diff::{Compatibility, FieldKind, SchemaChange, SchemaDiff, SchemaDifference, SchemaField};
 pub use json::{JsonError, JsonErrorKind};
 #[cfg(not(target_family = "wasm"))]

@@ -93,7 +93,7 @@ impl Member {
 
 impl ChunkOutline {
     pub(super) fn of(chunk: &ChunkSnapshot, form: Form) -> Self {
-        let name = form.chunk.label(chunk.name.clone());
+        let name = form.chunk.label(chunk.title());
         let parts = form.members.unwrap_or([Part::Text; 2]);
         let member =
             |name: &str, shape: String| Member { name: parts[0].label(name.to_owned()), shape: parts[1].label(shape) };

@@ -52,6 +52,8 @@ pub struct Snapshot {
 pub struct ChunkSnapshot {
     /// The type's name on the wire.
     pub name: String,
+    /// Who may create it, written out; empty where everyone may.
+    pub flags: String,
     /// Its datasets, in wire order.
     pub datasets: Vec<FieldSnapshot>,
     /// Its RPCs, in the order of their indices.
@@ -142,6 +144,7 @@ impl From<&ChunkSchema> for ChunkSnapshot {
         let rpcs = schema.rpcs.iter();
         Self {
             name: schema.name.to_owned(),
+            flags: schema.flags.to_owned(),
             datasets: fields(&schema.datasets),
             rpcs: rpcs
                 .map(|rpc| RpcSnapshot { name: rpc.name.to_owned(), args: fields(&rpc.args), flags: rpc.flags.clone() })
@@ -164,9 +167,14 @@ impl fmt::Display for ChunkSnapshot {
 }
 
 impl ChunkSnapshot {
+    /// Its name, and who may create it.
+    pub(super) fn title(&self) -> String {
+        if self.flags.is_empty() { self.name.clone() } else { format!("{} {}", self.name, self.flags) }
+    }
+
     /// Prints it as if it had only the first `datasets`.
     pub(super) fn print(&self, datasets: usize, f: &mut impl fmt::Write) -> fmt::Result {
-        writeln!(f, "chunk {}", self.name)?;
+        writeln!(f, "chunk {}", self.title())?;
         for dataset in self.datasets.iter().take(datasets) {
             writeln!(f, "  {dataset}")?;
         }

@@ -225,7 +225,7 @@ mod tests {
         let chunk = |i| ChunkSnapshot {
             name: format!("chunk{i:04}"),
             datasets: (0..datasets).map(dataset).collect(),
-            rpcs: Vec::new(),
+            ..ChunkSnapshot::default()
         };
         Snapshot { chunks: (0..chunks).map(chunk).collect() }
     }

@@ -53,6 +53,12 @@ pub trait Sink {
         true
     }
 
+    /// The same for a dataset that travels once: whether it is the whole chunk that is written.
+    #[inline]
+    fn initial(&mut self) -> bool {
+        false
+    }
+
     /// Writes the low `count` bits of `value`; `count` is 0..=64 and the bits above must be zero.
     fn bits(&mut self, value: u64, count: u32);
 
@@ -152,6 +158,12 @@ pub trait Source {
     #[inline]
     fn dataset(&mut self) -> bool {
         true
+    }
+
+    /// The same for a dataset that travels once: whether it is the whole chunk that was written.
+    #[inline]
+    fn initial(&mut self) -> bool {
+        false
     }
 
     /// Reads `count` bits, 0..=64.
@@ -419,6 +431,11 @@ impl<S: Sink> Sink for &mut S {
         S::dataset(self)
     }
 
+    #[inline]
+    fn initial(&mut self) -> bool {
+        S::initial(self)
+    }
+
     sink_passed_on!(behind);
 }
 
@@ -446,6 +463,11 @@ impl<S: Source> Source for &mut S {
     #[inline]
     fn dataset(&mut self) -> bool {
         S::dataset(self)
+    }
+
+    #[inline]
+    fn initial(&mut self) -> bool {
+        S::initial(self)
     }
 
     source_passed_on!(behind);

@@ -4,12 +4,23 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::parse::ParseStream;
 use syn::{Attribute, Expr, Path, Token, parenthesized};
 
-use super::{CodecAttr, Given, Keys, set, set_constant};
+use super::{CodecAttr, Given, Keys, set, set_constant, set_flag};
 use crate::errors::Errors;
 
 const KEYS: Keys = Keys {
     attr: "dataset",
-    known: &["entity", "interpolate", "max_len", "on_change", "predict", "quantize", "skip", "throttle", "with"],
+    known: &[
+        "entity",
+        "initial",
+        "interpolate",
+        "max_len",
+        "on_change",
+        "predict",
+        "quantize",
+        "skip",
+        "throttle",
+        "with",
+    ],
 };
 
 /// What may follow `throttle =`.
@@ -23,6 +34,7 @@ const INTERPOLATE: &str =
 #[derive(Default)]
 pub(crate) struct DatasetAttr {
     pub(crate) codec: CodecAttr,
+    pub(crate) initial: Option<Given<()>>,
     pub(crate) on_change: Option<Given<OnChange>>,
     pub(crate) throttle: Option<Given<Expr>>,
     pub(crate) interpolate: Option<Given<Expr>>,
@@ -36,6 +48,7 @@ impl DatasetAttr {
                 let value = OnChange::parse_after(key, input)?;
                 set(&mut at.on_change, key, value)
             }
+            "initial" => set_flag(&mut at.initial, key, input),
             "throttle" => set_constant(&mut at.throttle, key, THROTTLE, input),
             "interpolate" => set_constant(&mut at.interpolate, key, INTERPOLATE, input),
             _ => at.codec.read_key(name, key, input),

@@ -11,7 +11,7 @@ mod marshal;
 mod rpc;
 
 pub(crate) use bind::BindAttr;
-pub(crate) use chunk::{ChunkAttr, Coder};
+pub(crate) use chunk::{ChunkAttr, Coder, HostOnly};
 pub(crate) use codec::{By, CodecAttr, Quantize};
 pub(crate) use dataset::{DatasetAttr, OnChange};
 pub(crate) use marshal::{ContainerAttr, FieldAttr, VariantAttr};

@@ -1,12 +1,12 @@
 //! `ReplicaChunk` for a struct: straight-line code, one line per field and method.
 
-use proc_macro2::{Span, TokenStream};
+use proc_macro2::{Ident, Span, TokenStream};
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned as _;
 
 use super::interpolate::interpolate;
 use super::{block, gen_tokens, this};
-use crate::attr::{Coder, OnChange};
+use crate::attr::{Coder, HostOnly, OnChange};
 use crate::model::{Chunk, Dataset, Field};
 
 pub(crate) fn chunk(chunk: &Chunk) -> TokenStream {
@@ -30,7 +30,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
         quote!(#slot: #repr)
     });
     let (descriptor, state, throttle, notify) = (descriptor(chunk), state(chunk), throttle(chunk), notify(chunk));
-    let (datasets, interpolate, send_to) = (datasets(chunk), interpolate(chunk), send_to(chunk));
+    let (datasets, interpolate, send_to, life) = (datasets(chunk), interpolate(chunk), send_to(chunk), life(chunk));
     gen_tokens! {
         use __gm::NoRpcs as _;
         #(#constants)*
@@ -46,6 +46,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
             #interpolate
             #send_to
             #notify
+            #life
         }
     }
 }
@@ -61,8 +62,9 @@ fn datasets(chunk: &Chunk) -> TokenStream {
     if count == 0 {
         return gen_tokens!(const __D: __gm::Datasets<0usize> = __gm::datasets(#name););
     }
-    let adds = chunk.datasets.iter().map(|Dataset { field, .. }| {
-        let (Field { name, span, .. }, bits, shape) = (field, field.bits(), field.shape());
+    let adds = chunk.datasets.iter().map(|Dataset { field, initial, .. }| {
+        let (Field { name, span, .. }, bits) = (field, field.bits());
+        let shape = if *initial { field.initial_shape() } else { field.shape() };
         quote_spanned!(*span=> __d.add(#name, #bits, #shape);)
     });
     gen_tokens! {
@@ -75,7 +77,8 @@ fn datasets(chunk: &Chunk) -> TokenStream {
 }
 
 // const DESCRIPTOR: &'static __gm::ChunkDescriptor =
-//     &__D.descriptor().migratable().with_priority(Priority::HIGH).with_rate(20).with_coder(__gm::Coder::Entropy);
+//     &__D.descriptor().migratable().with_priority(Priority::HIGH).with_rate(20).with_coder(__gm::Coder::Entropy)
+//     .host_only(__gm::HostOnly::Chunk);
 // const RPCS: &'static [__gm::RpcDescriptor<Self>] = Ship::__RPCS;
 fn descriptor(chunk: &Chunk) -> TokenStream {
     let Chunk { ident, .. } = chunk;
@@ -83,8 +86,12 @@ fn descriptor(chunk: &Chunk) -> TokenStream {
     let priority = chunk.priority.as_ref().map(|priority| gen_tokens!(.with_priority(#priority)));
     let rate = chunk.rate.as_ref().map(|rate| gen_tokens!(.with_rate(#rate)));
     let coder = matches!(chunk.coder, Coder::Entropy).then(|| gen_tokens!(.with_coder(__gm::Coder::Entropy)));
+    let host_only = chunk.host_only.map(|refused| match refused {
+        HostOnly::Chunk => gen_tokens!(.host_only(__gm::HostOnly::Chunk)),
+        HostOnly::Replica => gen_tokens!(.host_only(__gm::HostOnly::Replica)),
+    });
     gen_tokens! {
-        const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__D.descriptor() #migratable #priority #rate #coder;
+        const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__D.descriptor() #migratable #priority #rate #coder #host_only;
         const RPCS: &'static [__gm::RpcDescriptor<Self>] = #ident::__RPCS;
     }
 }
@@ -98,6 +105,7 @@ fn descriptor(chunk: &Chunk) -> TokenStream {
 //     __gm::read!(__F_position, __s.position, __p, __r);
 //     __gm::Ok(())
 // }
+// __gm::initial!(__S { team });
 // fn apply(&mut self, __now: &__S, __before: &__S) {
 //     __F_position.apply(&mut self.position, &__now.position, &__before.position);
 // }
@@ -112,13 +120,21 @@ fn state(chunk: &Chunk) -> TokenStream {
     let capture = each(
         &|Field { handle, member, slot, span, .. }| quote_spanned!(*span=> #handle.capture(&#this.#member, &mut __into.#slot);),
     );
-    let encode =
-        each(&|Field { handle, slot, span, .. }| quote_spanned!(*span=> __gm::write!(#handle, __c.#slot, __w);));
-    let decode =
-        each(&|Field { handle, slot, span, .. }| quote_spanned!(*span=> __gm::read!(#handle, __s.#slot, __p, __r);));
+    let once = |dataset: &Dataset| dataset.initial.then(|| gen_tokens!(initial));
+    let encode = chunk.datasets.iter().map(|dataset| {
+        let (Field { handle, slot, span, .. }, once) = (&dataset.field, once(dataset));
+        quote_spanned!(*span=> __gm::write!(#once #handle, __c.#slot, __w);)
+    });
+    let decode = chunk.datasets.iter().map(|dataset| {
+        let (Field { handle, slot, span, .. }, once) = (&dataset.field, once(dataset));
+        quote_spanned!(*span=> __gm::read!(#once #handle, __s.#slot, __p, __r);)
+    });
     let apply = each(
         &|Field { handle, member, slot, span, .. }| quote_spanned!(*span=> #handle.apply(&mut #this.#member, &__now.#slot, &__before.#slot);),
     );
+    let mut initial =
+        chunk.datasets.iter().filter(|dataset| dataset.initial).map(|dataset| &dataset.field.slot).peekable();
+    let initial = initial.peek().is_some().then(|| gen_tokens!(__gm::initial!(__S { #(#initial)* });));
     gen_tokens! {
         fn snapshot(&self) -> __S { __S { #(#snapshot,)* } }
         fn capture(&self, __into: &mut __S) { #(#capture)* }
@@ -132,6 +148,7 @@ fn state(chunk: &Chunk) -> TokenStream {
             __gm::Ok(())
         }
         fn apply(&mut self, __now: &__S, __before: &__S) { #(#apply)* }
+        #initial
     }
 }
 
@@ -209,5 +226,32 @@ fn notify(chunk: &Chunk) -> Option<TokenStream> {
         const NOTIFIES: ::core::primitive::bool = true;
         #on_primary
         fn notify(&mut self, __now: &__S, __before: &__S, __ctx: &__gm::TimeContext) { #(#calls)* }
+    })
+}
+
+// const LIFE: &'static [__gm::LifeEvent] = &[__gm::LifeEvent::Activate];
+// fn live(&mut self, __event: __gm::LifeEvent, __ctx: &__gm::LifeContext) {
+//     match __event {
+//         __gm::LifeEvent::Activate => { Self::on_activate(self, __ctx); }
+//         _ => {}
+//     }
+// }
+fn life(chunk: &Chunk) -> Option<TokenStream> {
+    let (first, this) = (chunk.life.first(), this());
+    first?;
+    let events = || chunk.life.iter().map(|(event, _)| Ident::new(event, Span::mixed_site()));
+    let calls = chunk
+        .life
+        .iter()
+        .map(|(_, handler)| quote_spanned!(Span::mixed_site().located_at(handler.span())=> #handler(#this, __ctx);));
+    let (listed, matched) = (events(), events());
+    Some(gen_tokens! {
+        const LIFE: &'static [__gm::LifeEvent] = &[#(__gm::LifeEvent::#listed),*];
+        fn live(&mut self, __event: __gm::LifeEvent, __ctx: &__gm::LifeContext) {
+            match __event {
+                #(__gm::LifeEvent::#matched => { #calls })*
+                _ => {}
+            }
+        }
     })
 }

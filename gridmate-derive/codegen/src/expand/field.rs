@@ -61,6 +61,13 @@ impl Field {
         }
     }
 
+    /// The same of a dataset that travels once.
+    // || __gm::initial_shape(__F_team.shape())
+    pub(super) fn initial_shape(&self) -> TokenStream {
+        let (span, operand) = (self.span, self.operand());
+        quote_spanned!(span=> || __gm::initial_shape(#operand.shape()))
+    }
+
     // __gm::Repr<u8>
     // __gm::Repr<Vec3, __gm::Quantize>
     pub(super) fn repr(&self) -> TokenStream {

@@ -7,7 +7,7 @@ use syn::{Data, DeriveInput, Expr, Fields, Generics, Member, Path, Type};
 
 use super::{Codec, Crate, Field};
 use crate::Root;
-use crate::attr::{BindAttr, ChunkAttr, Coder, DatasetAttr, OnChange};
+use crate::attr::{BindAttr, ChunkAttr, Coder, DatasetAttr, HostOnly, OnChange};
 use crate::check;
 use crate::errors::Errors;
 use crate::generics::Params;
@@ -25,12 +25,18 @@ pub(crate) struct Chunk {
     pub(crate) coder: Coder,
     /// Says which peers may have it.
     pub(crate) send_to: Option<Path>,
+    /// What a host refuses when a client creates it.
+    pub(crate) host_only: Option<HostOnly>,
+    /// What it is told of its life, and by which handler.
+    pub(crate) life: Vec<(&'static str, Path)>,
     pub(crate) datasets: Vec<Dataset>,
 }
 
 /// A field that is on the wire.
 pub(crate) struct Dataset {
     pub(crate) field: Field,
+    /// It travels with the first state and never again.
+    pub(crate) initial: bool,
     pub(crate) on_change: Option<OnChange>,
     pub(crate) throttle: Option<Expr>,
     pub(crate) interpolate: Option<Expr>,
@@ -39,13 +45,16 @@ pub(crate) struct Dataset {
 impl Chunk {
     pub(crate) fn read(input: &DeriveInput, root: Root, errors: &mut Errors) -> Self {
         let DeriveInput { attrs, ident, generics, data, .. } = input;
-        let at = ChunkAttr::read(attrs, errors);
+        let mut at = ChunkAttr::read(attrs, errors);
+        let life = at.take_life();
         no_generics(generics, errors);
         let owner = quote!(#ident);
         Self {
             krate: Crate::new(at.krate, root),
             ident: ident.clone(),
             name: at.name.map_or_else(|| ident.unraw().to_string(), |name| name.value.value()),
+            life,
+            host_only: at.host_only.map(|host_only| host_only.value),
             migratable: at.migratable.is_some(),
             priority: at.priority.map(|priority| priority.value),
             rate: at.rate.map(|rate| rate.value),
@@ -69,6 +78,7 @@ impl Dataset {
         let field = Field::new(member, &field.ty, codec, "", owner, &Params::default());
         Some(Self {
             field,
+            initial: at.initial.is_some(),
             on_change: at.on_change.map(|on_change| on_change.value),
             throttle: at.throttle.map(|throttle| throttle.value),
             interpolate: at.interpolate.map(|interpolate| interpolate.value),

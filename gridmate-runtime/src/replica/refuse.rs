@@ -1,0 +1,68 @@
+//! Chunks that only a host creates: `#[chunk(host_only)]`.
+//!
+//! What such a chunk says counts, so a client must not come by one by making it. The type declares what becomes of a replica of a
+//! client's that has one:
+//!
+//! - [`HostOnly::Chunk`]: it is taken in without. The client keeps the chunk for itself. Records of the replica go on naming it, with
+//!   a bit that says that it was left out, so positions stay what they are; its encodings are read past, because what comes behind
+//!   them has to be found. A place with default values is what that takes, which no program sees: not the host's, and not those of
+//!   other members, who learn of it by that bit.
+//! - [`HostOnly::Replica`]: it is not taken in. There it is an error to begin with, so who sends one all the same does not follow the
+//!   protocol.
+//!
+//! What a host has created stays what it is, whoever owns it later.
+
+use super::{AddError, PeerFault, PeerId, PeerRole, ReplicaEvent, ReplicaManager};
+use crate::schema::{ChunkDescriptor, HostOnly};
+
+impl ReplicaManager {
+    /// Whether this node creates replicas with such a chunk.
+    pub(super) fn may_create(&self, descriptor: &ChunkDescriptor) -> Result<(), AddError> {
+        let of_host = || self.peers.iter().flatten().any(|peer| peer.role == PeerRole::Host);
+        if descriptor.host_only == Some(HostOnly::Replica) && of_host() {
+            return Err(AddError::HostOnly(descriptor.name));
+        }
+        Ok(())
+    }
+
+    /// Which chunks of a new replica from `peer` are refused, a bit for each; `said` is what the peer says of that, whom only a client
+    /// believes.
+    pub(super) fn refused(&self, peer: PeerId, classes: &[u16], said: u64) -> Result<u64, PeerFault> {
+        if self.peer(peer).is_none_or(|peer| peer.role == PeerRole::Host) {
+            return Ok(said);
+        }
+        let mut refused = 0;
+        for (i, class) in classes.iter().enumerate() {
+            let ChunkDescriptor { name, host_only, .. } = *self.stores[usize::from(*class)].descriptor();
+            match host_only {
+                None => {}
+                Some(HostOnly::Chunk) => refused |= 1 << i,
+                Some(HostOnly::Replica) => return Err(PeerFault::HostOnly(name)),
+            }
+        }
+        Ok(refused)
+    }
+
+    /// Tells the stores of those chunks of a new proxy that nothing is to be taken in of.
+    pub(super) fn refuse_chunks(&mut self, place: u32) {
+        for chunk in self.entries[place as usize].chunks.iter().filter(|chunk| chunk.refused) {
+            self.stores[usize::from(chunk.class)].refuse(chunk.slot);
+        }
+    }
+
+    /// Tells the program what was left out of a client's replica.
+    pub(super) fn report_refused(&mut self, from: PeerId, place: u32) {
+        if self.peer(from).is_none_or(|peer| peer.role == PeerRole::Host) {
+            return;
+        }
+        for at in 0..self.entries[place as usize].chunks.len() {
+            let entry = &self.entries[place as usize];
+            let chunk = entry.chunks[at];
+            if chunk.refused {
+                let (id, chunk) = (entry.id, self.stores[usize::from(chunk.class)].descriptor().name);
+                self.stats.chunks_refused += 1;
+                self.push_event(ReplicaEvent::Refused { id, chunk });
+            }
+        }
+    }
+}
