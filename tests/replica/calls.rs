@@ -229,6 +229,43 @@ fn called_and_then_adopted(mesh: &mut Mesh) -> ReplicaId {
     id
 }
 
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(migratable)]
+struct Till {
+    total: u32,
+    /// `total` when a call had run.
+    #[dataset(skip)]
+    seen: Vec<u32>,
+}
+
+#[rpcs]
+impl Till {
+    #[rpc]
+    fn pay(&mut self, ctx: &RpcContext, amount: u32) -> Propagate {
+        if ctx.primary {
+            self.total += amount;
+        }
+        self.seen.push(self.total);
+        Propagate::ToProxies
+    }
+}
+
+#[test]
+fn an_echo_of_a_call_made_before_the_replica_came_here_finds_what_its_handler_wrote_here() {
+    let mut mesh = Mesh::new(&Registry::builder().chunk::<Till>().build().unwrap(), 2, 1, Weather::FAIR);
+    let id = mesh.managers[1].add(Till::default()).unwrap();
+    mesh.settle();
+    for amount in [5, 2] {
+        mesh.managers[0].proxy::<Till>(id).unwrap().rpcs().pay(amount).unwrap();
+    }
+    mesh.leave(1);
+    mesh.managers[0].primary_mut::<Till>(id).unwrap().rpcs().pay(3).unwrap();
+    mesh.settle();
+    // The one that ran at once was the first; the others ran with the tick, and went out with what they made of it.
+    assert_eq!(mesh.managers[0].get::<Till>(id).unwrap().seen, [3, 8, 10]);
+    assert_eq!(mesh.managers[2].get::<Till>(id).unwrap().seen, [10, 10, 10]);
+}
+
 #[test]
 fn calls_wait_ten_seconds_for_state_that_never_comes_and_are_then_dropped() {
     // What is too large to be sent even once has no proxies for a call to run on.

@@ -33,20 +33,8 @@ pub enum Law {
     R12,
 }
 
-pub const LAWS: [Law; 12] = [
-    Law::R1,
-    Law::R2,
-    Law::R3,
-    Law::R4,
-    Law::R5,
-    Law::R6,
-    Law::R7,
-    Law::R8,
-    Law::R9,
-    Law::R10,
-    Law::R11,
-    Law::R12,
-];
+pub const LAWS: [Law; 12] =
+    [Law::R1, Law::R2, Law::R3, Law::R4, Law::R5, Law::R6, Law::R7, Law::R8, Law::R9, Law::R10, Law::R11, Law::R12];
 
 /// What happened, besides laws being looked at.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

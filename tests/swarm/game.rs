@@ -6,15 +6,15 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
+use gridmate_runtime::Rng;
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::StateRate;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, SkewedClock, World};
-use gridmate_runtime::Rng;
 
 use crate::chunks::{self, Anchor, Craft, Dial, Log, Secret};
 use crate::counts::{Counts, Happened, Law};
 use crate::ledger::Ledger;
-use crate::oracle::Truth;
+use crate::oracle::{Truth, row_of};
 use crate::plan::{Fault, Plan};
 
 /// Within which all members are members, once the network is well: a connection that is dead has to be noticed, and a handshake
@@ -233,6 +233,8 @@ impl Game {
                 let (member, now) = (self.players[player].member, self.now(0));
                 if self.world.node(self.players[0].key).kick(now, member) {
                     self.counts.note(Happened::Kicks);
+                    // What it owned is the host's at once.
+                    self.read_events(0);
                 }
             }
             Fault::Cut { client, up, down, ticks } => {
@@ -387,7 +389,9 @@ impl Game {
         let known = &mut self.players[player];
         match event {
             ReplicaEvent::Added { id, owner } => {
-                let Some(truth) = self.truths.get(&id) else { panic!("R3: {id} of {owner} at {player} was never added") };
+                let Some(truth) = self.truths.get(&id) else {
+                    panic!("R3: {id} of {owner} at {player} was never added")
+                };
                 let lately = truth.ended.is_none_or(|ended| (tick - ended) / u64::from(self.plan.rate) < 6);
                 let back = known.gone.contains(&id) || !lately;
                 counts.hold(Law::R7, !back, || format!("{id} is back at {player}: {truth:?}"));
@@ -411,10 +415,8 @@ impl Game {
                 if player == 0 && owner == MemberId::HOST {
                     counts.hold(Law::R3, truth.migratable, || format!("{id} may not be adopted"));
                     known.known.remove(&id);
-                    let at = known.rows.remove(&id).expect("it was looked at before");
-                    let row = crate::oracle::row_of(id, self.world.replicas(known.key));
-                    let at = truth.find(&row, at).0.expect("it was somebody's state");
-                    truth.adopt(0, at, tick);
+                    known.rows.remove(&id);
+                    truth.adopt(0, row_of(id, self.world.replicas(known.key)), tick);
                     counts.note(Happened::Adoptions);
                 }
             }
@@ -429,12 +431,14 @@ impl Game {
         for ran in chunks::diary() {
             let (at, caller) = (self.player(ran.at), self.player(ran.source));
             let (Some(at), Some(caller)) = (at, caller) else { panic!("R6: nobody: {ran:?}") };
-            self.ledger.ran(&ran, at, caller, self.tick, &mut self.counts);
             let (player, truth) = (&self.players[at], &self.truths[&ran.replica]);
+            self.ledger.ran(&ran, (at, caller), self.tick, truth.ended.is_some(), &mut self.counts);
             let there = player.known.contains_key(&ran.replica) || player.gone.contains(&ran.replica);
-            let here = truth.home == at || there;
+            // Or it was there, and its former owner has not heard that it has another.
+            let here = [truth.home, truth.first_home].contains(&at) || there;
             self.counts.hold(Law::R4, here, || format!("{ran:?}, which is not there"));
-            if ran.primary && ran.rpc == "steer"
+            if ran.primary
+                && ran.rpc == "steer"
                 && let Some(info) = self.world.replicas(self.players[at].key).info(ran.replica)
             {
                 let may = [info.owner, info.assigned].contains(&ran.source);
@@ -450,7 +454,8 @@ impl Game {
                 let stamps = truth.rows[since..].iter().map(|(_, row)| row[<Secret as chunks::Piece>::KIND]);
                 let audience = stamps.fold(0, |all, stamp| all | truth.audiences.get(&stamp).copied().unwrap_or(0));
                 let may = (audience | truth.audience) >> ran.at.0 & 1 == 1;
-                self.counts.hold(Law::R8, may, || format!("{ran:?}, which was for {audience:b}"));
+                self.counts
+                    .hold(Law::R8, may, || format!("{ran:?}, which was for {audience:b} in tick {tick}: {truth:?}"));
             }
             if ran.primary && ran.rpc == "perish" {
                 self.end(ran.replica);

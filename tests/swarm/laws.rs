@@ -56,7 +56,8 @@ impl Game {
     /// R10: what a client was sent within a second.
     fn check_rates(&mut self) {
         let (rate, host) = (usize::try_from(self.plan.rate).unwrap(), self.players[0].key);
-        let peers: Vec<_> = self.world.node(host).peers().map(|peer| (peer.member, peer.channels.state.bytes_sent)).collect();
+        let peers: Vec<_> =
+            self.world.node(host).peers().map(|peer| (peer.member, peer.channels.state.bytes_sent)).collect();
         for (member, bytes) in peers {
             let Some(player) = self.player(member) else { continue };
             let it = &mut self.players[player];
@@ -68,7 +69,8 @@ impl Game {
                 continue;
             }
             let (within, most) = (bytes - it.sent[0], it.rate.bytes_per_second() + it.rate.burst_bytes());
-            self.counts.hold(Law::R10, within <= most, || format!("{within} bytes for {member} in a second: {most} at most"));
+            self.counts
+                .hold(Law::R10, within <= most, || format!("{within} bytes for {member} in a second: {most} at most"));
         }
     }
 
@@ -78,7 +80,8 @@ impl Game {
         let bound = self.age_bound();
         let (it, interval) = (&self.players[player], self.world.interval());
         for (id, truth) in &self.truths {
-            if truth.ended.is_some() || truth.home == player || !members.contains(&truth.home) || truth.rows.is_empty() {
+            if truth.ended.is_some() || truth.home == player || !members.contains(&truth.home) || truth.rows.is_empty()
+            {
                 continue;
             }
             let missing = if it.known.contains_key(id) {
@@ -91,7 +94,8 @@ impl Game {
             let ticks = missing.map_or(0, |since| self.tick - since.max(truth.since).max(it.joined));
             let age = interval * u32::try_from(ticks).unwrap();
             self.counts.age = self.counts.age.max(age);
-            self.counts.hold(Law::R9, age <= bound, || format!("{id} at {player} is {age:?} behind, {bound:?} at most"));
+            self.counts
+                .hold(Law::R9, age <= bound, || format!("{id} at {player} is {age:?} behind, {bound:?} at most"));
         }
     }
 
@@ -119,7 +123,8 @@ impl Game {
             }
         }
         let inside: Vec<_> = self.players.iter().filter(|player| player.state == State::In).collect();
-        (inside.len() != there.len()).then(|| format!("the host knows {there:?}, and there are {} players", inside.len()))
+        (inside.len() != there.len())
+            .then(|| format!("the host knows {there:?}, and there are {} players", inside.len()))
     }
 
     /// R1, R6: what members do not agree on, or has not run.

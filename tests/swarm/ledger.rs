@@ -60,8 +60,9 @@ pub struct Ledger {
     pub calls: BTreeMap<u32, Call>,
     /// By replica and reliability: how many ran on a primary.
     places: BTreeMap<(ReplicaId, bool), u64>,
-    /// By caller, replica and reliability: the last number that ran on a primary.
-    heard: BTreeMap<(usize, ReplicaId, bool), u32>,
+    /// By caller, node, replica and reliability: the last number that ran on the primary there. (A former owner that has not heard
+    /// of its loss may run what was on its way to it.)
+    heard: BTreeMap<(usize, usize, ReplicaId, bool), u32>,
     /// By node, replica and reliability: the place of the last echo.
     echoed: BTreeMap<(usize, ReplicaId, bool), u64>,
 }
@@ -82,8 +83,8 @@ impl Ledger {
         call.ran = Some((call.made, *places, stamp));
     }
 
-    /// A handler ran on `node`; the caller is who it says, `caller` by number.
-    pub fn ran(&mut self, ran: &Ran, node: usize, caller: usize, tick: u64, counts: &mut Counts) {
+    /// A handler ran, on a replica that has ended meanwhile or not. The node it ran on, and the caller it was told of, are players.
+    pub fn ran(&mut self, ran: &Ran, (node, caller): (usize, usize), tick: u64, ended: bool, counts: &mut Counts) {
         let Ran { number, replica, rpc, .. } = *ran;
         let reliable = flags(rpc).reliable;
         let Some(call) = self.calls.get_mut(&number) else { panic!("R6: {ran:?} was never called") };
@@ -101,7 +102,7 @@ impl Ledger {
             {
                 *at = tick;
             }
-            let last = self.heard.entry((caller, replica, reliable)).or_default();
+            let last = self.heard.entry((caller, node, replica, reliable)).or_default();
             counts.hold(Law::R6, *last < number, || format!("after {last}: {ran:?}"));
             *last = number;
             return;
@@ -116,8 +117,8 @@ impl Ledger {
         let last = self.echoed.entry((node, replica, reliable)).or_default();
         counts.hold(Law::R6, *last < place, || format!("after place {last}: {ran:?} of {call:?}"));
         *last = place;
-        // What was hidden meanwhile has no stamp.
-        if flags(rpc).post_attached && ran.stamp != 0 {
+        // What was hidden meanwhile has no stamp, and what has ended gets no more values.
+        if flags(rpc).post_attached && ran.stamp != 0 && !ended {
             counts.hold(Law::R6, ran.stamp >= stamp, || format!("before its values: {ran:?} of {call:?}"));
         }
     }

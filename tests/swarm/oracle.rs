@@ -1,6 +1,6 @@
 //! What everybody should know: a plain copy of every replica as its owner left it, tick by tick.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use glam::{Quat, Vec3};
 use gridmate_runtime::ReplicaId;
@@ -28,8 +28,8 @@ pub struct Truth {
     /// Who has the primary, and since which tick.
     pub home: usize,
     pub since: u64,
-    /// It was somebody else's before.
-    pub adopted: bool,
+    /// Who had it first.
+    pub first_home: usize,
     pub migratable: bool,
     pub ended: Option<u64>,
     /// By tick in which they were first so.
@@ -50,7 +50,7 @@ pub struct Truth {
 impl Truth {
     /// Of a replica that was just added.
     pub fn new(home: usize, tick: u64, migratable: bool) -> Self {
-        Self { home, since: tick, migratable, audience: u32::MAX, ..Self::default() }
+        Self { home, first_home: home, since: tick, migratable, audience: u32::MAX, ..Self::default() }
     }
 
     /// It has a chunk that is not for everybody.
@@ -83,10 +83,20 @@ impl Truth {
         }
     }
 
-    /// Somebody else goes on from row `at`: what came later has never been.
-    pub fn adopt(&mut self, home: usize, at: usize, tick: u64) {
+    /// Somebody else, who has `row`, goes on from there: what came later has never been.
+    pub fn adopt(&mut self, home: usize, mut row: Row, tick: u64) {
+        let at = self.find(&row, 0).1.or_else(|| {
+            // A handler has run there already.
+            let logs: BTreeSet<_> = self.rows.iter().map(|(_, known)| known[Log::KIND]).collect();
+            logs.into_iter().rev().find_map(|log| {
+                row[Log::KIND] = log;
+                self.find(&row, 0).1
+            })
+        });
+        let at = at.unwrap_or_else(|| panic!("R5: never was {row:?}: {:?}", self.rows));
         self.rows.truncate(at + 1);
-        (self.home, self.since, self.adopted, self.written) = (home, tick, true, None);
+        // That its last owner had ended it, nobody heard.
+        (self.home, self.since, self.written, self.ended) = (home, tick, None, None);
     }
 
     /// The oldest row from `from` on that this may be, and the newest at all. They differ only where a secret is hidden.
@@ -134,7 +144,8 @@ impl Truth {
             rows.next().map(|(tick, row)| (*tick, row[Dial::KIND]))
         };
         let was = written(dial.odometer).is_some_and(|(_, stamp)| stamp == dial.odometer);
-        counts.hold(Law::R5, was && dial.odometer <= dial.stamp, || format!("{id} never was {dial:?}: {:?}", self.rows));
+        counts
+            .hold(Law::R5, was && dial.odometer <= dial.stamp, || format!("{id} never was {dial:?}: {:?}", self.rows));
         let waits = match (written(dial.odometer + 1), written(dial.stamp)) {
             (Some((next, _)), Some((now, _))) if next <= now => now - next < Dial::DELAY.into(),
             _ => true,

@@ -13,8 +13,16 @@ impl Game {
     /// One program does what its plan says.
     pub fn act(&mut self, player: usize) {
         let plan = &self.plan;
-        let chances =
-            [plan.adds, plan.destroys, plan.hides, plan.assigns, plan.suspends, plan.trespasses, plan.calls, plan.calls];
+        let chances = [
+            plan.adds,
+            plan.destroys,
+            plan.hides,
+            plan.assigns,
+            plan.suspends,
+            plan.trespasses,
+            plan.calls,
+            plan.calls,
+        ];
         let writes = plan.writes;
         for (what, chance) in chances.into_iter().enumerate() {
             if !self.rng.chance(chance) {
@@ -317,7 +325,9 @@ impl Game {
             let Some(answer) = replicas.poll_reply(request) else { return true };
             if let Ok(answer) = answer {
                 let ran = ledger.calls[number].ran.is_some();
-                counts.hold(Law::R6, ran && answer == !mix(*number), || format!("{answer} to {number}, which ran: {ran}"));
+                counts.hold(Law::R6, ran && answer == !mix(*number), || {
+                    format!("{answer} to {number}, which ran: {ran}")
+                });
                 counts.note(Happened::Answers);
             }
             false

@@ -24,6 +24,7 @@ impl ReplicaManager {
     /// Opens the next tick: captures touched chunks, marks what changed as pending for every peer it concerns, addresses the
     /// calls made since the last tick, and takes destroyed replicas out of the table. Costs nothing when nothing was touched.
     pub fn prepare(&mut self) {
+        self.run_what_came_home();
         self.tick += 1;
         self.capture();
         self.mark_pending();
@@ -100,28 +101,50 @@ impl ReplicaManager {
         }
     }
 
-    fn address_calls(&mut self) {
-        // Again when one of them turned out to run here: its echo is in the outbox then.
-        while !self.outbox.calls.is_empty() || !self.outbox.destroys.is_empty() {
-            let mut outbox = core::mem::take(&mut self.outbox);
-            for (i, call) in outbox.calls.iter().enumerate() {
-                let too_late = outbox.destroys.get(&call.replica).is_some_and(|last| i >= *last);
-                if !too_late {
-                    self.address_call(call, &outbox.arena[call.args..]);
-                }
-            }
-            while let Some((id, _)) = outbox.destroys.pop_first() {
-                // Destroying twice is destroying once.
-                if self.destroy(id).is_ok() {
-                    self.push_event(ReplicaEvent::Removed { id });
-                }
-            }
-            outbox.calls.clear();
-            outbox.arena.clear();
-            if self.outbox.calls.is_empty() {
-                self.outbox = outbox; // With its buffers.
+    /// Runs calls that were made here on proxies, before their primaries came here: what their handlers write is captured in this tick,
+    /// so that their echoes can wait for it.
+    fn run_what_came_home(&mut self) {
+        if !core::mem::take(&mut self.came_home) {
+            return;
+        }
+        let mut at = 0;
+        while let Some(call) = self.outbox.calls.get(at) {
+            let place = self.index.get(&call.replica).copied();
+            let is_here = |place: &u32| self.entries[*place as usize].is_primary();
+            let Some(place) = place.filter(is_here).filter(|_| !call.echo) else {
+                at += 1;
+                continue;
+            };
+            let call = self.outbox.take(at);
+            let args = self.outbox.arena[call.args..][..call.bits.div_ceil(8)].to_vec();
+            let OutboxCall { replica, chunk, rpc, .. } = call;
+            let request = Call { replica, chunk, rpc, route: Route::Request { source: None } };
+            if self.run_on_primary(place, &request, call.flags, call.source, BitReader::new(&args)).is_err() {
+                self.stats.rpcs_dropped += 1;
             }
         }
+    }
+
+    fn address_calls(&mut self) {
+        if self.outbox.calls.is_empty() && self.outbox.destroys.is_empty() {
+            return;
+        }
+        let mut outbox = core::mem::take(&mut self.outbox);
+        for (i, call) in outbox.calls.iter().enumerate() {
+            let too_late = outbox.destroys.get(&call.replica).is_some_and(|last| i >= *last);
+            if !too_late {
+                self.address_call(call, &outbox.arena[call.args..]);
+            }
+        }
+        while let Some((id, _)) = outbox.destroys.pop_first() {
+            // Destroying twice is destroying once.
+            if self.destroy(id).is_ok() {
+                self.push_event(ReplicaEvent::Removed { id });
+            }
+        }
+        outbox.calls.clear();
+        outbox.arena.clear();
+        self.outbox = outbox; // With its buffers.
     }
 
     fn address_call(&mut self, call: &OutboxCall, args: &[u8]) {
@@ -147,13 +170,8 @@ impl ReplicaManager {
                 self.send_request(upstream, &mut w, call.flags.reliable);
                 self.encoder.scratch = w;
             }
-            // It was a proxy when the call was made.
-            None => {
-                let request = head(Route::Request { source: None });
-                if self.run_on_primary(place, &request, call.flags, call.source, args).is_err() {
-                    self.stats.rpcs_dropped += 1;
-                }
-            }
+            // It has run.
+            None => self.stats.rpcs_dropped += 1,
         }
     }
 
@@ -173,6 +191,11 @@ impl ReplicaManager {
         let to = to.map(|member| To { member, ticket: (ticket != 0).then_some(ticket) });
         entry.echoed |= flags.reliable;
         let waits_for = entry.waits_for(flags);
+        // A host passes it on, and has to know to whom: it needs what this chunk is now, or what never comes.
+        let is_discreet = ticket == 0 && !entry.oversized && {
+            let class = entry.chunks[usize::from(chunk)].class;
+            entry.audience != 0 && stores[usize::from(class)].selective()
+        };
         let w = &mut encoder.scratch;
         let mut written = None;
         for (peer_id, peer) in (0..).zip(peers) {
@@ -185,6 +208,9 @@ impl ReplicaManager {
                 continue;
             }
             let mut after = waits_for;
+            if is_discreet && peer.role == PeerRole::Host {
+                after = Some(if entry.dying { tick } else { entry.version });
+            }
             if entry.audience != 0 {
                 let (hidden, other) = peer.owed.ask(place as usize, entry, (peer.member, peer.role), tick, stores);
                 if other && !entry.dying {
