@@ -100,10 +100,18 @@ impl Law {
     /// How often it is looked at in a session at least, on average over many: a third of what it was when this was written.
     pub const fn least(self) -> u64 {
         match self {
-            Self::R11 => 1,
-            Self::R1 | Self::R3 => 10,
-            Self::R7 => 5,
-            _ => 50,
+            Self::R1 => 24,
+            Self::R2 => 1_000,
+            Self::R3 => 39,
+            Self::R4 => 1_400,
+            Self::R5 => 2_400,
+            Self::R6 => 490,
+            Self::R7 => 16,
+            Self::R8 => 265,
+            Self::R9 => 350,
+            Self::R10 => 44,
+            Self::R11 => 5,
+            Self::R12 => 400,
         }
     }
 }

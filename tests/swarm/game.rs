@@ -292,17 +292,22 @@ impl Game {
             }
         }
         let (patience, agreement) = (self.ticks(PATIENCE), self.ticks(AGREEMENT));
-        let begins = self.tick;
-        while let Some(doubt) = self.membership_doubt() {
-            assert!(self.tick - begins < patience, "R1: {PATIENCE:?} after all is well, {doubt}");
+        // Who was cut off at the end may still be lost.
+        let (begins, mut all_in) = (self.tick, None);
+        loop {
+            if let Some(doubt) = self.membership_doubt() {
+                assert!(self.tick - begins < patience, "R1: {PATIENCE:?} after all is well, {doubt}");
+                all_in = None;
+            } else {
+                let since = self.tick - *all_in.get_or_insert(self.tick);
+                let Some(doubt) = self.doubt() else {
+                    self.counts.agreement = self.span(since);
+                    break;
+                };
+                assert!(since < agreement, "R1: {AGREEMENT:?} after all are members, {doubt}");
+            }
             self.step();
         }
-        let begins = self.tick;
-        while let Some(doubt) = self.doubt() {
-            assert!(self.tick - begins < agreement, "R1: {AGREEMENT:?} after all are members, {doubt}");
-            self.step();
-        }
-        self.counts.agreement = self.span(self.tick - begins);
         // Nothing comes twice, or back.
         for _ in 0..10 {
             self.step();

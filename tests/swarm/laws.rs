@@ -132,7 +132,9 @@ impl Game {
         let members = self.members();
         let sights: BTreeMap<_, _> = members.iter().map(|player| (*player, self.sights(*player))).collect();
         for (id, truth) in self.truths.iter().filter(|(_, truth)| truth.ended.is_none()) {
-            let Some(wanted) = sights[&truth.home].get(id) else { return Some(format!("{id} is not at home")) };
+            let Some(wanted) = sights.get(&truth.home).and_then(|sights| sights.get(id)) else {
+                return Some(format!("{id} is not at home"));
+            };
             for player in &members {
                 let Some(found) = sights[player].get(id) else { return Some(format!("player {player} has no {id}")) };
                 let visible = *player == truth.home || truth.audience >> self.players[*player].member.0 & 1 == 1;

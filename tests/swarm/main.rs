@@ -8,7 +8,7 @@
 //! tested proves nothing.
 //!
 //! ```sh
-//! cargo test -p gridmate-tests --test swarm -- --nocapture              # 2,000 sessions, and the counts
+//! cargo test -p gridmate-tests --test swarm -- --nocapture              # 5,000 sessions, and the counts
 //! GRIDMATE_SEEDS=100000 cargo test -p gridmate-tests --test swarm       # more of them
 //! GRIDMATE_SEED=1234 cargo test -p gridmate-tests --test swarm          # one
 //! ```
@@ -34,7 +34,7 @@ use std::sync::{Mutex, PoisonError};
 use counts::{Counts, HAPPENED, LAWS};
 
 /// Seeds unless the environment says otherwise, count.
-const SEEDS: u64 = 2_000;
+const SEEDS: u64 = 5_000;
 
 /// Parts that run side by side, count.
 const PARTS: u64 = 4;
