@@ -410,6 +410,37 @@ fn what_is_hidden_falls_back_to_defaults_and_comes_back_whole() {
 }
 
 #[test]
+fn replication_scenario_20f_what_is_hidden_and_shown_in_one_tick_does_not_flicker() {
+    for owner in [0, 1] {
+        let mut mesh = Mesh::new(&registry(Coder::Packed), 3, 1, Weather::FAIR);
+        let id = mesh.managers[owner].add(Secret { viewers: 0b0_1110, code: 7, ..Secret::default() }).unwrap();
+        mesh.settle();
+        let codes = |mesh: &Mesh| [2, 3].map(|node| mesh.managers[node].get::<Secret>(id).unwrap().code);
+        assert_eq!(codes(&mesh), [7, 0]);
+        let before = mesh.messages;
+        for _ in 0..10 {
+            for viewers in [0b0_0010, 0b0_1110] {
+                mesh.managers[owner].primary_mut::<Secret>(id).unwrap().viewers = viewers;
+                mesh.managers[owner].refresh_targets(id).unwrap();
+            }
+            mesh.step();
+        }
+        assert_eq!(mesh.messages, before, "owner {owner}: nothing has changed, nothing is said");
+        // The rule moves on to another member: of who stays within it, nothing changes on the way.
+        for n in 0..20 {
+            let viewers = if n % 2 == 0 { 0b1_1110 } else { 0b0_1110 };
+            mesh.managers[owner].primary_mut::<Secret>(id).unwrap().viewers = viewers;
+            for _ in 0..6 {
+                mesh.step();
+                assert_eq!(codes(&mesh)[0], 7, "owner {owner}, change {n}");
+            }
+            mesh.settle();
+            assert_eq!(codes(&mesh), [7, if n % 2 == 0 { 7 } else { 0 }], "owner {owner}, change {n}");
+        }
+    }
+}
+
+#[test]
 fn a_peer_is_told_which_member_it_is_and_whose_the_replica_is() {
     #[derive(Default, ReplicaChunk)]
     #[chunk(send_to = Self::note)]

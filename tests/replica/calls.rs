@@ -7,7 +7,7 @@ use gridmate_tests::forge;
 use gridmate_tests::mesh::{Mesh, Weather};
 
 #[test]
-fn calls_run_where_they_should_with_their_true_source() {
+fn replication_scenario_04_who_calls_and_what_the_handler_says_decide_where_a_call_runs() {
     // Caller is owner or proxy × handler says propagate or stop, the owner being the host or a client.
     for owner in [0, 1] {
         for caller in [0, 1, 2] {

@@ -75,12 +75,17 @@ impl Truth {
         take(&mut self.secrets, id, owner, &mut row);
         take(&mut self.anchors, id, owner, &mut row);
         if let Ok(secret) = owner.get::<Secret>(id) {
-            self.audience = secret.audience();
-            *self.audiences.entry(secret.stamp).or_default() |= self.audience;
+            self.admit(secret);
         }
         if self.rows.last().is_none_or(|(_, last)| *last != row) {
             self.rows.push((tick, row));
         }
+    }
+
+    /// These may see it from now on. (Who is told of a call is decided even if the replica ends before it is captured.)
+    pub fn admit(&mut self, secret: &Secret) {
+        self.audience = secret.audience();
+        *self.audiences.entry(secret.stamp).or_default() |= self.audience;
     }
 
     /// Somebody else, who has `row`, goes on from there: what came later has never been.

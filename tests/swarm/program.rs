@@ -141,6 +141,7 @@ impl Game {
             && let Ok(mut secret) = replicas.primary_mut::<Secret>(id)
         {
             secret.scramble(rng);
+            truth.admit(&secret);
         }
         if (all || rng.chance(0.3))
             && let Ok(mut anchor) = replicas.primary_mut::<Anchor>(id)
@@ -157,13 +158,15 @@ impl Game {
             return;
         }
         let id = own[up_to(&mut self.rng, own.len() as u64)];
-        let replicas = self.world.replicas(self.players[player].key);
-        let mut secret = replicas.primary_mut::<Secret>(id).expect("it has one");
+        let (replicas, truth) = (self.world.replicas(self.players[player].key), self.truths.get_mut(&id));
+        let (mut secret, truth) =
+            (replicas.primary_mut::<Secret>(id).expect("it has one"), truth.expect("it is there"));
         let before = secret.audience();
         let lots = Secret::lots(&mut self.rng);
         if player == 0 && self.rng.chance(0.5) {
             secret.guests = if self.rng.chance(0.5) { lots } else { 0 };
             let after = secret.audience();
+            truth.admit(&secret);
             replicas.refresh_targets(id).expect("it is there");
             self.note_audience(before, after);
             return;
@@ -175,6 +178,7 @@ impl Game {
             secret.viewers = before;
         }
         let after = secret.audience();
+        truth.admit(&secret);
         self.note_audience(before, after);
     }
 
