@@ -25,6 +25,9 @@ const PATIENCE: Duration = Duration::from_secs(8);
 const AGREEMENT: Duration = Duration::from_millis(2_500);
 const ARRIVAL: Duration = Duration::from_millis(1_500);
 
+/// How many ticks all have to agree before it counts.
+const CALM: u64 = 10;
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum State {
     Joining,
@@ -292,31 +295,24 @@ impl Game {
             }
         }
         let (patience, agreement) = (self.ticks(PATIENCE), self.ticks(AGREEMENT));
-        // Who was cut off at the end may still be lost.
-        let (begins, mut all_in) = (self.tick, None);
-        loop {
+        // Who was cut off at the end may still be lost; and what was under way then may still change something.
+        let (begins, mut all_in, mut calm) = (self.tick, self.tick, 0);
+        while calm < CALM {
             if let Some(doubt) = self.membership_doubt() {
                 assert!(self.tick - begins < patience, "R1: {PATIENCE:?} after all is well, {doubt}");
-                all_in = None;
+                (all_in, calm) = (self.tick, 0);
+            } else if let Some(doubt) = self.doubt() {
+                assert!(self.tick - all_in < agreement, "R1: {AGREEMENT:?} after all are members, {doubt}");
+                calm = 0;
             } else {
-                let since = self.tick - *all_in.get_or_insert(self.tick);
-                let Some(doubt) = self.doubt() else {
-                    self.counts.agreement = self.span(since);
-                    break;
-                };
-                assert!(since < agreement, "R1: {AGREEMENT:?} after all are members, {doubt}");
+                calm += 1;
             }
-            self.step();
-        }
-        // Nothing comes twice, or back.
-        for _ in 0..10 {
             self.step();
             for player in self.members() {
                 self.read_answers(player);
             }
         }
-        let doubt = self.doubt();
-        assert!(doubt.is_none(), "R1: {doubt:?}");
+        self.counts.agreement = self.span(self.tick - all_in - CALM);
         self.count_agreement();
     }
 

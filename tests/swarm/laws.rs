@@ -150,9 +150,15 @@ impl Game {
                 return Some(format!("player {player} has {ghost} still"));
             }
         }
-        self.ledger.calls.iter().find_map(|(number, call)| {
+        let not_run = self.ledger.calls.iter().find_map(|(number, call)| {
             let missing = self.missing(call, &members);
             missing.map(|missing| format!("call {number} has not run {missing}: {call:?}"))
+        });
+        not_run.or_else(|| {
+            let open = members.iter().flat_map(|player| &self.players[*player].requests);
+            let mut open = open.map(|(number, _)| (number, &self.ledger.calls[number]));
+            let unanswered = open.find(|(_, call)| self.is_stable(call, &members) && call.ran.is_some());
+            unanswered.map(|(number, call)| format!("question {number} has no answer: {call:?}"))
         })
     }
 
@@ -166,11 +172,16 @@ impl Game {
         all.collect()
     }
 
+    /// Nothing has come between a call and where it is to run.
+    fn is_stable(&self, call: &Call, members: &[usize]) -> bool {
+        let truth = &self.truths[&call.replica];
+        truth.ended.is_none() && truth.since <= call.made && members.contains(&call.caller)
+    }
+
     /// Where a call has not run, and should have.
     fn missing(&self, call: &Call, members: &[usize]) -> Option<String> {
         let truth = self.truths.get(&call.replica)?;
-        let stable = truth.ended.is_none() && truth.since <= call.made && members.contains(&call.caller);
-        if !stable || !call.is_reliable() {
+        if !self.is_stable(call, members) || !call.is_reliable() {
             return None;
         }
         let Some((tick, ..)) = call.ran else {
