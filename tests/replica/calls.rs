@@ -229,6 +229,36 @@ fn called_and_then_adopted(mesh: &mut Mesh) -> ReplicaId {
     id
 }
 
+#[test]
+fn a_proxys_call_that_comes_after_one_that_destroyed_runs_nowhere() {
+    for owner in [0, 1] {
+        let mut mesh = Mesh::new(&registry(), 2, 1, Weather::FAIR);
+        let id = mesh.managers[owner].add(Journal::default()).unwrap();
+        mesh.settle();
+        mesh.managers[2].proxy::<Journal>(id).unwrap().rpcs().note(1).unwrap();
+        // It is there in this tick, or the next.
+        let ran = |mesh: &Mesh| mesh.managers.iter().map(|manager| manager.stats().rpcs_run).collect::<Vec<_>>();
+        let arrived = |mesh: &Mesh| mesh.managers[owner].get::<Journal>(id).unwrap().calls.len() == 1;
+        let mut ahead = Mesh::new(&registry(), 2, 1, Weather::FAIR);
+        assert_eq!(ahead.managers[owner].add(Journal::default()).unwrap(), id);
+        ahead.settle();
+        ahead.managers[2].proxy::<Journal>(id).unwrap().rpcs().note(1).unwrap();
+        let mut ticks = 0;
+        while !arrived(&ahead) {
+            ahead.step();
+            ticks += 1;
+        }
+        mesh.run(ticks - 1);
+        let before = ran(&mesh);
+        mesh.managers[owner].primary_mut::<Journal>(id).unwrap().rpcs().perish().unwrap();
+        mesh.settle();
+        let mut expected = vec![1; 3];
+        expected[owner] = 0; // What the program calls is not counted.
+        let more: Vec<_> = ran(&mesh).iter().zip(before).map(|(after, before)| after - before).collect();
+        assert_eq!(more, expected, "owner {owner}: that which destroys, and no other");
+    }
+}
+
 #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
 #[chunk(migratable)]
 struct Till {

@@ -45,9 +45,9 @@ pub struct Player {
     pub state: State,
     /// When it became a member.
     pub joined: u64,
-    /// Proxies it has been told of, and when; and those that it was told are gone.
+    /// Proxies it has been told of, and when; and those that it was told are gone, and when it had been told of them.
     pub known: BTreeMap<ReplicaId, u64>,
-    pub gone: BTreeSet<ReplicaId>,
+    pub gone: BTreeMap<ReplicaId, u64>,
     /// The oldest row that each of them may be at.
     pub rows: BTreeMap<ReplicaId, usize>,
     pub suspended: BTreeSet<ReplicaId>,
@@ -69,7 +69,10 @@ pub struct Game {
     pub counts: Counts,
     pub rng: Rng,
     pub tick: u64,
-    calls: u32,
+    /// Made so far.
+    pub calls: u32,
+    /// Everybody ticks, or has ticked; else programs act.
+    in_step: bool,
     /// Clients that are cut off, up and down, and until when.
     cuts: Vec<(usize, bool, bool, u64)>,
 }
@@ -101,6 +104,7 @@ impl Game {
             rng: Rng::new(seed ^ 0x5EED_0003),
             tick: 0,
             calls: 0,
+            in_step: false,
             cuts: Vec::new(),
             plan,
         };
@@ -131,7 +135,7 @@ impl Game {
             state,
             joined: self.tick,
             known: BTreeMap::new(),
-            gone: BTreeSet::new(),
+            gone: BTreeMap::new(),
             rows: BTreeMap::new(),
             suspended: BTreeSet::new(),
             requests: Vec::new(),
@@ -346,6 +350,7 @@ impl Game {
     pub fn step(&mut self) {
         self.world.step();
         self.tick += 1;
+        self.in_step = true;
         self.counts.note(Happened::Ticks);
         for player in 0..self.players.len() {
             if self.players[player].state != State::Crashed {
@@ -355,6 +360,7 @@ impl Game {
         self.read_diary();
         self.capture();
         self.check();
+        self.in_step = false;
     }
 
     fn read_events(&mut self, player: usize) {
@@ -379,7 +385,7 @@ impl Game {
         for member in left {
             let Some(lost) = self.player(member) else { continue };
             for truth in self.truths.values_mut().filter(|truth| truth.home == lost && truth.ended.is_none()) {
-                truth.ended = Some(self.tick);
+                (truth.ended, truth.lost) = (Some(self.tick), true);
                 self.counts.note(Happened::Lost);
             }
         }
@@ -394,7 +400,7 @@ impl Game {
                     panic!("R3: {id} of {owner} at {player} was never added")
                 };
                 let lately = truth.ended.is_none_or(|ended| (tick - ended) / u64::from(self.plan.rate) < 6);
-                let back = known.gone.contains(&id) || !lately;
+                let back = known.gone.contains_key(&id) || !lately;
                 counts.hold(Law::R7, !back, || format!("{id} is back at {player}: {truth:?}"));
                 let new = known.known.insert(id, tick).is_none();
                 counts.hold(Law::R4, new, || format!("{id} appears twice at {player}"));
@@ -403,9 +409,11 @@ impl Game {
             }
             ReplicaEvent::Removed { id } => {
                 let truth = &self.truths[&id];
-                let there = known.known.remove(&id).is_some();
-                counts.hold(Law::R4, there || truth.home == player, || format!("{id} vanishes twice at {player}"));
-                known.gone.insert(id);
+                let there = known.known.remove(&id);
+                counts.hold(Law::R4, there.is_some() || truth.home == player, || {
+                    format!("{id} vanishes twice at {player}")
+                });
+                known.gone.insert(id, there.unwrap_or(tick));
                 known.rows.remove(&id);
                 known.suspended.remove(&id);
             }
@@ -417,7 +425,9 @@ impl Game {
                     counts.hold(Law::R3, truth.migratable, || format!("{id} may not be adopted"));
                     known.known.remove(&id);
                     known.rows.remove(&id);
-                    truth.adopt(0, row_of(id, self.world.replicas(known.key)), tick);
+                    // What was called between two ticks has left, or has not, by whether the adoption came with a tick.
+                    let calls_since = if self.in_step { tick - 1 } else { tick };
+                    truth.adopt(0, row_of(id, self.world.replicas(known.key)), tick, calls_since);
                     counts.note(Happened::Adoptions);
                 }
             }
@@ -434,10 +444,13 @@ impl Game {
             let (Some(at), Some(caller)) = (at, caller) else { panic!("R6: nobody: {ran:?}") };
             let (player, truth) = (&self.players[at], &self.truths[&ran.replica]);
             self.ledger.ran(&ran, (at, caller), self.tick, truth.ended.is_some(), &mut self.counts);
-            let there = player.known.contains_key(&ran.replica) || player.gone.contains(&ran.replica);
+            let there = player.known.contains_key(&ran.replica) || player.gone.contains_key(&ran.replica);
             // Or it was there, and its former owner has not heard that it has another.
             let here = [truth.home, truth.first_home].contains(&at) || there;
             self.counts.hold(Law::R4, here, || format!("{ran:?}, which is not there"));
+            // What the owner itself calls after its end runs there all the same, as long as it is there.
+            let after = ran.primary && truth.home == at && truth.ended.is_some_and(|ended| ended < self.tick);
+            self.counts.hold(Law::R4, !after, || format!("{ran:?}, which had ended: {truth:?}"));
             if ran.primary
                 && ran.rpc == "steer"
                 && let Some(info) = self.world.replicas(self.players[at].key).info(ran.replica)

@@ -6,7 +6,7 @@ use std::collections::BTreeMap;
 use gridmate_runtime::replica::StateRate;
 use gridmate_runtime::{MemberId, ReplicaId};
 
-use crate::chunks::{Piece as _, Secret};
+use crate::chunks::{Dial, Piece as _, Secret};
 use crate::counts::Law;
 use crate::game::{Game, State};
 use crate::ledger::{Call, For};
@@ -34,6 +34,9 @@ impl Game {
         let Self { players, world, truths, counts, .. } = self;
         let it = &mut players[player];
         let replicas = &*world.replicas(it.key);
+        for id in it.known.keys() {
+            counts.hold(Law::R4, replicas.info(*id).is_some(), || format!("{id} vanished, and {player} was not told"));
+        }
         for id in replicas.ids() {
             let Some(truth) = truths.get(&id) else { panic!("R3: {id} at {player} was never added") };
             let primary = replicas.info(id).is_some_and(|info| info.is_primary);
@@ -151,13 +154,16 @@ impl Game {
             }
         }
         let not_run = self.ledger.calls.iter().find_map(|(number, call)| {
-            let missing = self.missing(call, &members);
+            let missing = self.missing(*number, call, &members);
             missing.map(|missing| format!("call {number} has not run {missing}: {call:?}"))
         });
         not_run.or_else(|| {
             let open = members.iter().flat_map(|player| &self.players[*player].requests);
             let mut open = open.map(|(number, _)| (number, &self.ledger.calls[number]));
-            let unanswered = open.find(|(_, call)| self.is_stable(call, &members) && call.ran.is_some());
+            let unanswered = open.find(|(_, call)| {
+                let ended = self.truths[&call.replica].ended.is_some();
+                self.is_stable(call, &members) && call.ran.is_some() && !ended
+            });
             unanswered.map(|(number, call)| format!("question {number} has no answer: {call:?}"))
         })
     }
@@ -167,7 +173,8 @@ impl Game {
         let all = replicas.digests().into_iter().filter_map(|(id, digest)| {
             let info = replicas.info(id)?;
             let whose = (info.owner, info.assigned, info.migratable);
-            Some((id, Sight { whose, row: row_of(id, replicas), digest }))
+            let dial = replicas.get::<Dial>(id).ok().map(|dial| (dial.level, dial.odometer));
+            Some((id, Sight { whose, row: row_of(id, replicas), dial, digest }))
         });
         all.collect()
     }
@@ -175,18 +182,20 @@ impl Game {
     /// Nothing has come between a call and where it is to run.
     fn is_stable(&self, call: &Call, members: &[usize]) -> bool {
         let truth = &self.truths[&call.replica];
-        truth.ended.is_none() && truth.since <= call.made && members.contains(&call.caller)
+        let since = if call.caller == truth.home { truth.calls_since } else { truth.since };
+        since <= call.made && !truth.lost && [call.caller, truth.home].iter().all(|player| members.contains(player))
     }
 
     /// Where a call has not run, and should have.
-    fn missing(&self, call: &Call, members: &[usize]) -> Option<String> {
-        let truth = self.truths.get(&call.replica)?;
-        if !self.is_stable(call, members) || !call.is_reliable() {
+    fn missing(&self, number: u32, call: &Call, members: &[usize]) -> Option<String> {
+        let truth = &self.truths[&call.replica];
+        let was_over = truth.ended.is_some() && number > truth.last_call;
+        if !self.is_stable(call, members) || !call.is_reliable() || was_over {
             return None;
         }
         let Some((tick, ..)) = call.ran else {
             // It may have been too often, or assigned to somebody else by the time it came.
-            let certain = !matches!(call.rpc, "ring" | "steer");
+            let certain = !matches!(call.rpc, "ring" | "steer") && truth.ended.is_none();
             return certain.then(|| "on the primary".to_owned());
         };
         let for_member = |player: usize| match call.to {
@@ -195,7 +204,8 @@ impl Game {
         };
         let should = |player: &&usize| {
             let it = &self.players[**player];
-            let knew = it.known.get(&call.replica).is_some_and(|since| *since < tick);
+            let knew = it.known.get(&call.replica).or_else(|| it.gone.get(&call.replica));
+            let knew = knew.is_some_and(|since| *since < tick);
             // Those who may not see it are not told, and who may changes all the time.
             **player != truth.home && knew && for_member(**player) && call.rpc != "whisper"
         };
@@ -216,6 +226,8 @@ impl Game {
 struct Sight {
     whose: (MemberId, MemberId, bool),
     row: Row,
+    /// What comes to rest is the same, whatever was withheld on the way. (A digest is of what was sent.)
+    dial: Option<(i32, u32)>,
     digest: u64,
 }
 

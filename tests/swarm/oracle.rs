@@ -30,8 +30,15 @@ pub struct Truth {
     pub since: u64,
     /// Who had it first.
     pub first_home: usize,
+    /// From when on calls that the owner makes run at once, or with the tick: those that it made when it was not yet the owner, and that
+    /// had not left, do so too.
+    pub calls_since: u64,
     pub migratable: bool,
+    /// When it ended, and how many calls had been made by then.
     pub ended: Option<u64>,
+    pub last_call: u32,
+    /// It ended because its owner was lost.
+    pub lost: bool,
     /// By tick in which they were first so.
     pub rows: Vec<(u64, Row)>,
     crafts: Past<Craft>,
@@ -50,7 +57,15 @@ pub struct Truth {
 impl Truth {
     /// Of a replica that was just added.
     pub fn new(home: usize, tick: u64, migratable: bool) -> Self {
-        Self { home, first_home: home, since: tick, migratable, audience: u32::MAX, ..Self::default() }
+        Self {
+            home,
+            first_home: home,
+            since: tick,
+            calls_since: tick,
+            migratable,
+            audience: u32::MAX,
+            ..Self::default()
+        }
     }
 
     /// It has a chunk that is not for everybody.
@@ -89,7 +104,7 @@ impl Truth {
     }
 
     /// Somebody else, who has `row`, goes on from there: what came later has never been.
-    pub fn adopt(&mut self, home: usize, mut row: Row, tick: u64) {
+    pub fn adopt(&mut self, home: usize, mut row: Row, tick: u64, calls_since: u64) {
         let at = self.find(&row, 0).1.or_else(|| {
             // A handler has run there already.
             let logs: BTreeSet<_> = self.rows.iter().map(|(_, known)| known[Log::KIND]).collect();
@@ -101,7 +116,8 @@ impl Truth {
         let at = at.unwrap_or_else(|| panic!("R5: never was {row:?}: {:?}", self.rows));
         self.rows.truncate(at + 1);
         // That its last owner had ended it, nobody heard.
-        (self.home, self.since, self.written, self.ended) = (home, tick, None, None);
+        (self.home, self.since, self.calls_since) = (home, tick, calls_since);
+        (self.written, self.ended, self.lost) = (None, None, false);
     }
 
     /// The oldest row from `from` on that this may be, and the newest at all. They differ only where a secret is hidden.

@@ -103,8 +103,9 @@ impl Game {
 
     /// A replica has ended where its primary was.
     pub fn end(&mut self, id: ReplicaId) {
+        let calls = self.calls;
         let truth = self.truths.get_mut(&id).expect("it was there");
-        truth.ended = Some(self.tick);
+        (truth.ended, truth.last_call) = (Some(self.tick), calls);
         truth.written = None;
         self.counts.note(Happened::Destroyed);
     }

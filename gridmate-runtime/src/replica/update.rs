@@ -142,7 +142,9 @@ impl ReplicaManager {
                     MayCall::Owner => source == entry.assigned || source == entry.owner,
                     MayCall::Authority => source == entry.owner,
                 };
-                if !permitted || entry.dying {
+                // A handler that the program has called may have ended it already.
+                let is_over = entry.dying || self.outbox.destroys.contains_key(&call.replica);
+                if !permitted || is_over {
                     self.stats.rpcs_dropped += 1;
                     self.turn_down(call, (flags, question), source, RequestError::NotPermitted, r);
                     return Ok(());
