@@ -126,25 +126,27 @@ impl ReplicaManager {
     }
 
     fn address_calls(&mut self) {
-        if self.outbox.calls.is_empty() && self.outbox.destroys.is_empty() {
-            return;
-        }
-        let mut outbox = core::mem::take(&mut self.outbox);
-        for (i, call) in outbox.calls.iter().enumerate() {
-            let too_late = outbox.destroys.get(&call.replica).is_some_and(|last| i >= *last);
-            if !too_late {
-                self.address_call(call, &outbox.arena[call.args..]);
+        // Again when one of them turned out to run here: its echo is in the outbox then.
+        while !self.outbox.calls.is_empty() || !self.outbox.destroys.is_empty() {
+            let mut outbox = core::mem::take(&mut self.outbox);
+            for (i, call) in outbox.calls.iter().enumerate() {
+                let too_late = outbox.destroys.get(&call.replica).is_some_and(|last| i >= *last);
+                if !too_late {
+                    self.address_call(call, &outbox.arena[call.args..]);
+                }
+            }
+            while let Some((id, _)) = outbox.destroys.pop_first() {
+                // Destroying twice is destroying once.
+                if self.destroy(id).is_ok() {
+                    self.push_event(ReplicaEvent::Removed { id });
+                }
+            }
+            outbox.calls.clear();
+            outbox.arena.clear();
+            if self.outbox.calls.is_empty() {
+                self.outbox = outbox; // With its buffers.
             }
         }
-        while let Some((id, _)) = outbox.destroys.pop_first() {
-            // Destroying twice is destroying once.
-            if self.destroy(id).is_ok() {
-                self.push_event(ReplicaEvent::Removed { id });
-            }
-        }
-        outbox.calls.clear();
-        outbox.arena.clear();
-        self.outbox = outbox; // With its buffers.
     }
 
     fn address_call(&mut self, call: &OutboxCall, args: &[u8]) {
@@ -170,8 +172,13 @@ impl ReplicaManager {
                 self.send_request(upstream, &mut w, call.flags.reliable);
                 self.encoder.scratch = w;
             }
-            // It has run.
-            None => self.stats.rpcs_dropped += 1,
+            // It was a proxy when the call was made.
+            None => {
+                let request = head(Route::Request { source: None });
+                if self.run_on_primary(place, &request, call.flags, call.source, args).is_err() {
+                    self.stats.rpcs_dropped += 1;
+                }
+            }
         }
     }
 
