@@ -39,6 +39,12 @@ macro_rules! secret {
                 self.heard.push((word, self.code));
                 Propagate::ToProxies
             }
+
+            #[rpc(post_attached = false)]
+            fn blurt(&mut self, _ctx: &RpcContext, word: u64) -> Propagate {
+                self.heard.push((word, self.code));
+                Propagate::ToProxies
+            }
         }
 
         impl Secretive for $name {
@@ -279,6 +285,71 @@ fn models_and_hidden_chunks_go_together() {
     (0..48).for_each(|seed| storm(seed, Coder::Entropy));
 }
 
+/// A client's secret that member 3 may see and then may not; what the client does after that, and who is told the word that it says.
+fn told(then: impl Fn(&mut Mesh, ReplicaId)) -> Vec<usize> {
+    let mut mesh = Mesh::new(&registry(Coder::Packed), 3, 1, Weather::FAIR);
+    let id = mesh.managers[1].add(Secret { viewers: 0b1_1110, ..Secret::default() }).unwrap();
+    mesh.settle();
+    mesh.overheard = Some(Vec::new());
+    mesh.managers[1].primary_mut::<Secret>(id).unwrap().viewers = 0b1_0110;
+    then(&mut mesh, id);
+    mesh.weather = Weather::FAIR;
+    mesh.settle();
+    let words = mesh.overheard.unwrap();
+    words.into_iter().filter(|(_, _, bytes)| any_of(bytes, |number| number == WORD)).map(|(_, to, _)| to).collect()
+}
+
+const WORD: u64 = 0xDEC1_A55E_F1ED_C0DE;
+
+#[test]
+fn a_host_that_does_not_know_yet_from_whom_a_chunk_is_hidden_does_not_tell_them() {
+    let word = |mesh: &mut Mesh, id: ReplicaId| {
+        mesh.managers[1].primary_mut::<Secret>(id).unwrap().rpcs().whisper(WORD).unwrap();
+    };
+    let lose_state = |mesh: &mut Mesh| {
+        mesh.weather.loss = 1.0;
+        mesh.step();
+    };
+    assert_eq!(told(word), [0, 3]);
+    // The values are lost, but come later.
+    let late = |mesh: &mut Mesh, id: ReplicaId| {
+        word(mesh, id);
+        lose_state(mesh);
+    };
+    assert_eq!(told(late), [0, 3]);
+    // What does not wait for values, waits for these, at the host.
+    let blurted = |mesh: &mut Mesh, id: ReplicaId| {
+        mesh.managers[1].primary_mut::<Secret>(id).unwrap().rpcs().blurt(WORD).unwrap();
+        lose_state(mesh);
+    };
+    assert_eq!(told(blurted), [0, 3]);
+    // The values never come.
+    let ended = |mesh: &mut Mesh, id: ReplicaId| {
+        late(mesh, id);
+        mesh.managers[1].destroy(id).unwrap();
+    };
+    assert_eq!(told(ended), [0]);
+    let ended_at_once = |mesh: &mut Mesh, id: ReplicaId| {
+        word(mesh, id);
+        mesh.managers[1].destroy(id).unwrap();
+    };
+    assert_eq!(told(ended_at_once), [0]);
+    // For one member alone.
+    let directed = |mesh: &mut Mesh, id: ReplicaId| {
+        for member in [3, 4] {
+            let mut secret = mesh.managers[1].primary_mut::<Secret>(id).unwrap();
+            secret.rpcs_to(MemberId(member)).blurt(WORD).unwrap();
+        }
+        lose_state(mesh);
+    };
+    assert_eq!(told(directed), [0, 0, 3]);
+    let directed_and_ended = |mesh: &mut Mesh, id: ReplicaId| {
+        directed(mesh, id);
+        mesh.managers[1].destroy(id).unwrap();
+    };
+    assert_eq!(told(directed_and_ended), [0, 0]);
+}
+
 #[test]
 fn peers_that_may_see_the_same_share_an_encoding() {
     let mut mesh = Mesh::new(&registry(Coder::Packed), 16, 1, Weather::FAIR);
@@ -336,6 +407,37 @@ fn what_is_hidden_falls_back_to_defaults_and_comes_back_whole() {
     mesh.settle();
     assert_eq!((code(&mesh), mesh.messages - before), ([7, 7], 1), "and the other one is not told what it has");
     assert!(mesh.managers[0].refresh_targets(ReplicaId { creator: MemberId::HOST, serial: 99 }).is_err());
+}
+
+#[test]
+fn replication_scenario_20f_what_is_hidden_and_shown_in_one_tick_does_not_flicker() {
+    for owner in [0, 1] {
+        let mut mesh = Mesh::new(&registry(Coder::Packed), 3, 1, Weather::FAIR);
+        let id = mesh.managers[owner].add(Secret { viewers: 0b0_1110, code: 7, ..Secret::default() }).unwrap();
+        mesh.settle();
+        let codes = |mesh: &Mesh| [2, 3].map(|node| mesh.managers[node].get::<Secret>(id).unwrap().code);
+        assert_eq!(codes(&mesh), [7, 0]);
+        let before = mesh.messages;
+        for _ in 0..10 {
+            for viewers in [0b0_0010, 0b0_1110] {
+                mesh.managers[owner].primary_mut::<Secret>(id).unwrap().viewers = viewers;
+                mesh.managers[owner].refresh_targets(id).unwrap();
+            }
+            mesh.step();
+        }
+        assert_eq!(mesh.messages, before, "owner {owner}: nothing has changed, nothing is said");
+        // The rule moves on to another member: of who stays within it, nothing changes on the way.
+        for n in 0..20 {
+            let viewers = if n % 2 == 0 { 0b1_1110 } else { 0b0_1110 };
+            mesh.managers[owner].primary_mut::<Secret>(id).unwrap().viewers = viewers;
+            for _ in 0..6 {
+                mesh.step();
+                assert_eq!(codes(&mesh)[0], 7, "owner {owner}, change {n}");
+            }
+            mesh.settle();
+            assert_eq!(codes(&mesh), [7, if n % 2 == 0 { 7 } else { 0 }], "owner {owner}, change {n}");
+        }
+    }
 }
 
 #[test]

@@ -7,7 +7,7 @@ use gridmate_tests::forge;
 use gridmate_tests::mesh::{Mesh, Weather};
 
 #[test]
-fn calls_run_where_they_should_with_their_true_source() {
+fn replication_scenario_04_who_calls_and_what_the_handler_says_decide_where_a_call_runs() {
     // Caller is owner or proxy × handler says propagate or stop, the owner being the host or a client.
     for owner in [0, 1] {
         for caller in [0, 1, 2] {
@@ -246,6 +246,73 @@ fn called_and_then_adopted(mesh: &mut Mesh) -> ReplicaId {
     mesh.leave(1);
     mesh.settle();
     id
+}
+
+#[test]
+fn a_proxys_call_that_comes_after_one_that_destroyed_runs_nowhere() {
+    for owner in [0, 1] {
+        let mut mesh = Mesh::new(&registry(), 2, 1, Weather::FAIR);
+        let id = mesh.managers[owner].add(Journal::default()).unwrap();
+        mesh.settle();
+        mesh.managers[2].proxy::<Journal>(id).unwrap().rpcs().note(1).unwrap();
+        // It is there in this tick, or the next.
+        let ran = |mesh: &Mesh| mesh.managers.iter().map(|manager| manager.stats().rpcs_run).collect::<Vec<_>>();
+        let arrived = |mesh: &Mesh| mesh.managers[owner].get::<Journal>(id).unwrap().calls.len() == 1;
+        let mut ahead = Mesh::new(&registry(), 2, 1, Weather::FAIR);
+        assert_eq!(ahead.managers[owner].add(Journal::default()).unwrap(), id);
+        ahead.settle();
+        ahead.managers[2].proxy::<Journal>(id).unwrap().rpcs().note(1).unwrap();
+        let mut ticks = 0;
+        while !arrived(&ahead) {
+            ahead.step();
+            ticks += 1;
+        }
+        mesh.run(ticks - 1);
+        let before = ran(&mesh);
+        mesh.managers[owner].primary_mut::<Journal>(id).unwrap().rpcs().perish().unwrap();
+        mesh.settle();
+        let mut expected = vec![1; 3];
+        expected[owner] = 0; // What the program calls is not counted.
+        let more: Vec<_> = ran(&mesh).iter().zip(before).map(|(after, before)| after - before).collect();
+        assert_eq!(more, expected, "owner {owner}: that which destroys, and no other");
+    }
+}
+
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(migratable)]
+struct Till {
+    total: u32,
+    /// `total` when a call had run.
+    #[dataset(skip)]
+    seen: Vec<u32>,
+}
+
+#[rpcs]
+impl Till {
+    #[rpc]
+    fn pay(&mut self, ctx: &RpcContext, amount: u32) -> Propagate {
+        if ctx.primary {
+            self.total += amount;
+        }
+        self.seen.push(self.total);
+        Propagate::ToProxies
+    }
+}
+
+#[test]
+fn an_echo_of_a_call_made_before_the_replica_came_here_finds_what_its_handler_wrote_here() {
+    let mut mesh = Mesh::new(&Registry::builder().chunk::<Till>().build().unwrap(), 2, 1, Weather::FAIR);
+    let id = mesh.managers[1].add(Till::default()).unwrap();
+    mesh.settle();
+    for amount in [5, 2] {
+        mesh.managers[0].proxy::<Till>(id).unwrap().rpcs().pay(amount).unwrap();
+    }
+    mesh.leave(1);
+    mesh.managers[0].primary_mut::<Till>(id).unwrap().rpcs().pay(3).unwrap();
+    mesh.settle();
+    // The one that ran at once was the first; the others ran with the tick, and went out with what they made of it.
+    assert_eq!(mesh.managers[0].get::<Till>(id).unwrap().seen, [3, 8, 10]);
+    assert_eq!(mesh.managers[2].get::<Till>(id).unwrap().seen, [10, 10, 10]);
 }
 
 #[test]

@@ -346,7 +346,7 @@ fn call_all(from: u32, mut rpcs: <Many as HasRpcs>::Caller<'_>) {
 }
 
 #[test]
-fn every_number_of_arguments_arrives_with_values_and_order() {
+fn replication_scenario_10a_every_number_of_arguments_arrives_with_values_and_order() {
     let registry = Registry::builder().chunk::<Many>().build().unwrap();
     for owner in [0, 1] {
         let mut mesh = Mesh::new(&registry, 2, 1, Weather::FOUL);

@@ -118,6 +118,35 @@ fn a_proxy_reaches_another_as_far_as_the_primary_lets_it() {
 }
 
 #[test]
+fn replication_scenario_11a_the_source_of_a_call_is_who_made_it_direct_and_relayed() {
+    for owner in [0, 1, 3] {
+        for caller in 0..4 {
+            let (mut mesh, id) = post(owner, Weather::FAIR, 1);
+            let (source, to) = (mesh.managers[caller].local_member(), MemberId(3));
+            if caller == owner {
+                mesh.managers[caller].primary_mut::<Post>(id).unwrap().rpcs().tell(1).unwrap();
+                mesh.managers[caller].primary_mut::<Post>(id).unwrap().rpcs().whisper(to.0, 12).unwrap();
+                mesh.managers[caller].primary_mut::<Post>(id).unwrap().rpcs_to(to).tell(13).unwrap();
+            } else {
+                mesh.managers[caller].proxy::<Post>(id).unwrap().rpcs().tell(1).unwrap();
+                mesh.managers[caller].proxy::<Post>(id).unwrap().rpcs().whisper(to.0, 12).unwrap();
+            }
+            mesh.settle();
+            for (node, manager) in mesh.managers.iter().enumerate() {
+                // To everybody, to one through the primary, and to one alone.
+                let mut expected = vec![(source, 1)];
+                if node == 2 {
+                    expected.push((source, 12));
+                    expected.extend((caller == owner).then_some((source, 13)));
+                }
+                let heard = &manager.get::<Post>(id).unwrap().heard;
+                assert_eq!(*heard, expected, "owner {owner}, caller {caller}, node {node}");
+            }
+        }
+    }
+}
+
+#[test]
 fn what_is_for_one_keeps_its_turn_and_its_state_among_what_is_for_all() {
     for seed in 0..40 {
         let owner = usize::from(seed % 2 == 0);
@@ -139,7 +168,7 @@ fn what_is_for_one_keeps_its_turn_and_its_state_among_what_is_for_all() {
 }
 
 #[test]
-fn unreliable_calls_stay_in_order_with_gaps_through_a_relay() {
+fn replication_scenario_10b_unreliable_calls_stay_in_order_with_gaps_through_a_relay() {
     for seed in 0..20 {
         let (mut mesh, id) = post(1, Weather::FOUL, seed);
         for number in 0..100 {
@@ -180,7 +209,7 @@ fn a_call_to_who_is_not_there_is_dropped_and_counted() {
 }
 
 #[test]
-fn a_host_does_not_pass_on_what_is_not_to_be_passed_on() {
+fn replication_scenario_12d_a_host_does_not_pass_on_what_is_not_to_be_passed_on() {
     let (mut mesh, id) = post(1, Weather::FAIR, 1);
     // The host is next to the owner, another client is not, and knows it.
     mesh.managers[0].proxy::<Post>(id).unwrap().rpcs().direct(1).unwrap();

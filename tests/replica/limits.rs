@@ -25,7 +25,7 @@ fn ran(mesh: &Mesh, node: usize, id: ReplicaId) -> &[(MemberId, u32)] {
 }
 
 #[test]
-fn a_peer_cannot_touch_what_is_not_its_own() {
+fn replication_scenario_12a_a_peer_cannot_touch_what_is_not_its_own() {
     // A client that claims another's replica by sending what only its owner may send.
     let mut mesh = Mesh::new(&registry(), 2, 1, Weather::FAIR);
     let id = mesh.managers[1].add(Mover { energy: 1, ..Mover::default() }).unwrap();
@@ -65,7 +65,7 @@ fn a_client_names_itself_as_creator_and_as_owner_and_nobody_else() {
 }
 
 #[test]
-fn who_may_call_is_checked_where_a_call_arrives() {
+fn replication_scenario_12b_who_may_call_is_checked_where_a_call_arrives() {
     // Client 1 has a node that does not check. The owner is the host; or client 2, and the host does not pass it on.
     for (owner, rpc) in [(0, STEER), (0, DECLARE), (2, STEER), (2, DECLARE)] {
         let (mut mesh, id) = journal(owner);
@@ -93,7 +93,7 @@ fn who_may_call_is_checked_where_a_call_arrives() {
 }
 
 #[test]
-fn only_a_host_names_whom_a_call_is_from() {
+fn replication_scenario_11b_only_a_host_names_whom_a_call_is_from() {
     let (mut mesh, id) = journal(2);
     for source in [1, 2, 3] {
         let call = request(id, NOTE, Some(MemberId(source)), 7);
@@ -115,7 +115,7 @@ fn a_call_is_not_sent_back_to_where_it_came_from() {
 }
 
 #[test]
-fn only_the_owner_echoes_and_only_the_owner_ends() {
+fn replication_scenario_12c_only_the_owner_echoes_and_only_the_owner_ends() {
     for owner in [0, 2] {
         let (mut mesh, id) = journal(owner);
         mesh.give_call(1, 0, &echo(id, NOTE, MemberId(2), None, 7)).unwrap();

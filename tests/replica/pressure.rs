@@ -57,7 +57,7 @@ fn added(mesh: &mut Mesh, node: usize) -> Vec<ReplicaId> {
 }
 
 #[test]
-fn created_in_ascending_priority_they_arrive_in_descending_priority() {
+fn replication_scenario_14_created_in_ascending_priority_they_arrive_in_descending_priority() {
     for coder in [Coder::Packed, Coder::Entropy] {
         // All in one message; one in each tick; and to somebody who comes later.
         for (bytes, late) in [(1_100, false), (30, false), (1_100, true), (30, true)] {
@@ -130,7 +130,7 @@ fn ration(coder: Coder, highest: usize, weather: Weather, ticks: u32, relevance:
 }
 
 #[test]
-fn nothing_waits_longer_than_the_bound_and_all_are_sent_in_proportion() {
+fn replication_scenario_15b_nothing_waits_longer_than_the_bound_and_all_are_sent_in_proportion() {
     for coder in [Coder::Packed, Coder::Entropy] {
         for (relevance, rho) in [(1.0, 9.0), (0.125, 72.0), (0.0, 72.0), (f32::NAN, 72.0), (-7.0, 72.0)] {
             let (highest, ticks) = (120, 4_000);

@@ -72,7 +72,7 @@ fn shake(
 }
 
 #[test]
-fn more_than_the_rate_is_cut_to_it_little_is_not_delayed_and_without_a_rate_all_goes() {
+fn replication_scenario_15a_more_than_the_rate_is_cut_to_it_and_little_is_not_delayed() {
     let rate = StateRate::new(4_000).burst(Duration::from_millis(500));
     let mut world = crates(|config| config.state_rate(rate));
     // About 7 kB a second are offered.

@@ -53,7 +53,7 @@ fn events(node: &mut Node) -> Vec<NodeEvent> {
 }
 
 #[test]
-fn rpc_overflow_is_reported() {
+fn replication_scenario_20e_rpc_overflow_is_reported() {
     // Reliable calls pile up for a client that does not answer: the connection ends, and both programs hear why. The host's own
     // queue is bounded too: there the caller has an error.
     let (mut world, nodes) = session(5, 2, LinkConfig::perfect(), &registry());

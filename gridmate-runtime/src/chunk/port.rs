@@ -253,6 +253,14 @@ pub(crate) struct RpcOutbox {
     scratch: BitWriter,
 }
 
+impl RpcOutbox {
+    /// Takes a call out; its arguments stay in the arena.
+    pub(crate) fn take(&mut self, at: usize) -> OutboxCall {
+        self.destroys.values_mut().filter(|calls| **calls > at).for_each(|calls| *calls -= 1);
+        self.calls.remove(at)
+    }
+}
+
 #[derive(Debug)]
 pub(crate) struct OutboxCall {
     pub(crate) replica: ReplicaId,

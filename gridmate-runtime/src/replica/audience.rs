@@ -5,6 +5,10 @@
 //! not count any more. So what becomes visible arrives whole, what becomes hidden falls back to the defaults, and a replica's
 //! other chunks stay what they are.
 //!
+//! Calls on a hidden chunk are not sent either. A host that passes them on waits for the values that the owner had when the call was made,
+//! whatever the call itself waits for, because they decide who may hear it. If the replica ends before they come, nobody
+//! else hears it: better a word too few than one in the wrong ear.
+//!
 //! The question is put for each peer, when there is something of the replica to be said to it. The answers are kept for replicas
 //! that have such a chunk, and for no others.
 

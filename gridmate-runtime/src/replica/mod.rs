@@ -145,6 +145,8 @@ pub struct ReplicaManager {
     tick: u32,
     now: Instant,
     outbox: RpcOutbox,
+    /// A primary came here since the last tick: calls in the outbox may be for it.
+    came_home: bool,
     accounts: Accounts,
     /// Numbers that replicas with a `send_to` had, to be given out again, and the highest ever given.
     audiences: (Vec<u32>, u32),
@@ -260,6 +262,7 @@ impl ReplicaManager {
             tick: 0,
             now: Instant::ZERO,
             outbox: RpcOutbox::default(),
+            came_home: false,
             accounts: Accounts::default(),
             audiences: (Vec::new(), 0),
             encoder: Encoder::new(modelled),

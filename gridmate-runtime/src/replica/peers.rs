@@ -104,6 +104,7 @@ impl ReplicaManager {
         let former = entry.owner;
         entry.owner = self.local;
         self.primaries += 1;
+        self.came_home = true;
         if entry.assigned == former {
             entry.assigned = self.local;
         }

@@ -25,6 +25,7 @@ impl ReplicaManager {
     /// Opens the next tick: captures touched chunks, marks what changed as pending for every peer it concerns, addresses the
     /// calls made since the last tick, and takes destroyed replicas out of the table. Costs nothing when nothing was touched.
     pub fn prepare(&mut self) {
+        self.run_what_came_home();
         self.tick += 1;
         self.tell_lives();
         self.live_on();
@@ -112,6 +113,30 @@ impl ReplicaManager {
         }
     }
 
+    /// Runs calls that were made here on proxies, before their primaries came here: what their handlers write is captured in this tick,
+    /// so that their echoes can wait for it.
+    fn run_what_came_home(&mut self) {
+        if !core::mem::take(&mut self.came_home) {
+            return;
+        }
+        let mut at = 0;
+        while let Some(call) = self.outbox.calls.get(at) {
+            let place = self.index.get(&call.replica).copied();
+            let is_here = |place: &u32| self.entries[*place as usize].is_primary();
+            let Some(place) = place.filter(is_here).filter(|_| !call.echo) else {
+                at += 1;
+                continue;
+            };
+            let call = self.outbox.take(at);
+            let args = self.outbox.arena[call.args..][..call.bits.div_ceil(8)].to_vec();
+            let OutboxCall { replica, chunk, rpc, .. } = call;
+            let request = Call { replica, chunk, rpc, route: Route::Request { source: None } };
+            if self.run_on_primary(place, &request, call.flags, call.source, BitReader::new(&args)).is_err() {
+                self.stats.rpcs_dropped += 1;
+            }
+        }
+    }
+
     fn address_calls(&mut self) {
         // Again when one of them turned out to run here: its echo is in the outbox then.
         while !self.outbox.calls.is_empty() || !self.outbox.destroys.is_empty() {
@@ -185,6 +210,11 @@ impl ReplicaManager {
         let to = to.map(|member| To { member, ticket: (ticket != 0).then_some(ticket) });
         entry.echoed |= flags.reliable;
         let waits_for = entry.waits_for(flags);
+        // A host passes it on, and has to know to whom: it needs what this chunk is now, or what never comes.
+        let is_discreet = ticket == 0 && !entry.oversized && {
+            let class = entry.chunks[usize::from(chunk)].class;
+            entry.audience != 0 && stores[usize::from(class)].selective()
+        };
         let w = &mut encoder.scratch;
         let mut written = None;
         for (peer_id, peer) in (0..).zip(peers) {
@@ -197,6 +227,9 @@ impl ReplicaManager {
                 continue;
             }
             let mut after = waits_for;
+            if is_discreet && peer.role == PeerRole::Host {
+                after = Some(if entry.dying { tick } else { entry.version });
+            }
             if entry.audience != 0 {
                 let (hidden, other) = peer.owed.ask(place as usize, entry, (peer.member, peer.role), tick, stores);
                 if other && !entry.dying {

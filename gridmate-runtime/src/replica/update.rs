@@ -109,23 +109,34 @@ impl ReplicaManager {
         if flags.reliable != *reliable {
             return Err(PeerFault::NoSuchType);
         }
-        let upstream = entry.upstream;
+        let (upstream, received, is_selective) = (entry.upstream, entry.received, store.selective());
         let mut r = BitReader::new(message);
         Call::read(&mut r)?;
         self.charge(peer, message.len())?;
         match call.route {
-            Route::Echo { source, to, .. } => {
+            Route::Echo { source, to, after } => {
                 if upstream != Some(peer) {
                     return Err(PeerFault::NotOwner);
                 }
+                // What says who may see the chunk did not come before the replica's end: this is for nobody else.
+                let is_secret = is_selective && after.is_some_and(|version| received < version);
                 if let Some(to) = to {
+                    if is_secret && to.member != self.local && to.ticket.is_none() {
+                        self.stats.rpcs_dropped += 1;
+                        return Ok(());
+                    }
                     return self.take_directed((peer, place), call, flags, (source, to), r);
                 }
                 let args = r.clone();
                 let context = RpcContext::new(source, self.local, call.replica, false, self.now);
                 self.stores[usize::from(chunk.class)].invoke(chunk.slot, call.rpc, &context, &mut r)?;
                 self.stats.rpcs_run += 1;
-                self.forward_echo(place, call, flags, source, &args, read_of(&r)?);
+                let end = read_of(&r)?;
+                if is_secret {
+                    self.stats.rpcs_dropped += 1;
+                } else {
+                    self.forward_echo(place, call, flags, source, &args, end);
+                }
                 Ok(())
             }
             Route::Request { source } => {
@@ -136,7 +147,9 @@ impl ReplicaManager {
                     MayCall::Owner => source == entry.assigned || source == entry.owner,
                     MayCall::Authority => source == entry.owner,
                 };
-                if !permitted || entry.dying {
+                // A handler that the program has called may have ended it already.
+                let is_over = entry.dying || self.outbox.destroys.contains_key(&call.replica);
+                if !permitted || is_over {
                     self.stats.rpcs_dropped += 1;
                     self.turn_down(call, (flags, question), source, RequestError::NotPermitted, r);
                     return Ok(());
