@@ -48,7 +48,8 @@ impl ReplicaManager {
             return Err(ReplicaError::NotProxy(id));
         }
         let (local, now, assigned) = (self.local, self.now, entry.assigned == self.local);
-        let direct = entry.upstream.and_then(|upstream| self.peer_member(upstream)) == Some(entry.owner);
+        let owner = entry.owner;
+        let direct = entry.upstream.and_then(|upstream| self.peer_member(upstream)) == Some(owner);
         let Self { stores, outbox, accounts, .. } = self;
         let store: &TypedStore<T> =
             stores[usize::from(chunk.class)].as_any().downcast_ref().expect("a class is one type");
@@ -63,6 +64,7 @@ impl ReplicaManager {
             class: chunk.class,
             assigned,
             direct,
+            owner,
         })
     }
 }
@@ -203,6 +205,7 @@ impl<T: ReplicaChunk> PrimaryMut<'_, T> {
             class: self.chunk.class,
             assigned: true,
             direct: true,
+            owner: self.local,
             recipients,
             timeout,
         })
@@ -273,6 +276,7 @@ pub struct Proxy<'a, T> {
     class: u16,
     assigned: bool,
     direct: bool,
+    owner: MemberId,
 }
 
 impl<T: ReplicaChunk> Proxy<'_, T> {
@@ -310,6 +314,7 @@ impl<T: ReplicaChunk> Proxy<'_, T> {
             class: self.class,
             assigned: self.assigned,
             direct: self.direct,
+            owner: self.owner,
             recipients: Recipients::Primary,
             timeout,
         })
