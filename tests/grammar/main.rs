@@ -1,6 +1,7 @@
 //! What the keys of the attributes do when a program runs: two managers, no carrier, no loss.
 
 mod coder;
+mod guesses;
 mod interpolate;
 mod limits;
 mod max_len;

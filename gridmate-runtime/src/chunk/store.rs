@@ -12,7 +12,9 @@ use core::any::Any;
 use super::coder::{In, Out, Share};
 use super::cut::Cut;
 use super::erased::{Arrival, Basis, ChunkStore, ReceiveError};
+use super::guessing::Guessing;
 use super::history::{History, Spare};
+use super::interpolate::guess_limit;
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
@@ -33,6 +35,8 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     /// Whether the handlers of a new proxy wait for `mark_bound`.
     waits: bool,
     throttles: Throttles<T>,
+    /// Of a type that proxies guess of.
+    guessing: Option<Box<Guessing>>,
     /// The type's number, and whether its values are under models in messages that have any.
     class: u16,
     modelled: bool,
@@ -79,6 +83,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             changed: Vec::new(),
             waits: false,
             throttles: Throttles::new(),
+            guessing: Some(guess_limit::<T>()).filter(|limit| *limit > 0).map(|limit| Box::new(Guessing::new(limit))),
             class,
             modelled: coder == Coder::Entropy,
             predicted: first_predicted(T::DESCRIPTOR, coder),
@@ -113,10 +118,19 @@ impl<T: ReplicaChunk> TypedStore<T> {
         &mut self.slots[slot as usize].value
     }
 
-    /// What was received of a proxy, at the sender's tick `tick`, so many ticks `behind` the newest there could be. None where
-    /// the primary is.
-    pub(crate) fn moment(&self, slot: u32, tick: f64, behind: f64) -> Option<Moment<'_, T::Snapshot>> {
-        Moment::new(&self.slots[slot as usize].received, tick, behind)
+    /// What was received of a proxy, at the sender's tick `tick`, so many ticks `behind` the newest there could be, as of `now`, at so many
+    /// ticks a second. None where the primary is.
+    pub(crate) fn moment(
+        &self,
+        slot: u32,
+        (tick, behind): (f64, f64),
+        (now, rate): (Instant, f64),
+    ) -> Option<Moment<'_, T::Snapshot>> {
+        let moment = Moment::new(&self.slots[slot as usize].received, tick, behind)?;
+        Some(match &self.guessing {
+            Some(guessing) => moment.with_arrivals(guessing.arrivals(slot), now, rate),
+            None => moment,
+        })
     }
 
     /// Takes over every dataset of `from` that differs from what was last captured. Where nothing was yet: from what the
@@ -225,13 +239,36 @@ impl<T: ReplicaChunk> TypedStore<T> {
             // A slot freed in this tick may still be listed as touched; the list skips what its flag does not confirm.
             self.slots[index as usize] = fresh;
             self.throttles.reset(index, &self.defaults);
+            self.forget_arrivals(index);
             return index;
         }
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 chunks fit in memory");
         self.slots.push(fresh);
         self.spare.keep(self.slots.len());
         self.throttles.reset(index, &self.defaults);
+        self.forget_arrivals(index);
         index
+    }
+
+    fn forget_arrivals(&mut self, slot: u32) {
+        if let Some(guessing) = &mut self.guessing {
+            guessing.reset(slot);
+        }
+    }
+
+    /// What has come to rest is a version once more.
+    fn settle(&mut self, version: u32, changed: &mut Vec<u32>) {
+        let Self { guessing: Some(guessing), slots, .. } = self else { return };
+        guessing.settle(|slot, limit| {
+            let s = &mut slots[slot as usize];
+            let rests = version.saturating_sub(s.version) >= limit;
+            if rests && s.live {
+                s.sent.push(s.version, &s.current);
+                s.version = version;
+                changed.push(s.replica);
+            }
+            rests || !s.live
+        });
     }
 }
 
@@ -291,6 +328,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 }
                 s.version = version;
                 changed.push(s.replica);
+                if let Some(guessing) = &mut self.guessing {
+                    guessing.goes_out(slot);
+                }
                 let context = if const { T::NOTIFIES_PRIMARY } { context(s.replica) } else { None };
                 if let Some(context) = &context {
                     s.value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
@@ -304,6 +344,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             }
         }
         self.touched = touched;
+        self.settle(version, changed);
         while let Some(slot) = self.again.pop() {
             self.touch(slot);
         }
@@ -378,6 +419,12 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             s.received.forget_before(if past == 0 { base } else { past });
         }
         let is_known = if let Some(newest) = s.received.newest() { *newest == self.scratch } else { false };
+        if let Some(guessing) = &mut self.guessing {
+            match s.received.version_at(u32::MAX) {
+                Some(newest) if is_known => guessing.unchanged(slot, arrival.version, newest),
+                _ => guessing.changed(slot, arrival.version),
+            }
+        }
         if !is_known {
             s.received.push(arrival.version, &self.scratch);
         }
@@ -397,6 +444,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
         s.version = version;
         core::mem::swap(&mut s.current, &mut self.scratch);
+        if let Some(guessing) = self.guessing.as_mut().filter(|_| arrival.relay_as.is_some()) {
+            guessing.goes_out(slot);
+        }
         self.mark_updated(slot);
         Ok(true)
     }
@@ -441,11 +491,18 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         let s = &mut self.slots[slot as usize];
         s.received.clear();
         self.throttles.reset(slot, &s.current);
+        self.forget_arrivals(slot);
         self.touch(slot);
     }
 
     fn interpolates(&self) -> bool {
         T::INTERPOLATES > 0
+    }
+
+    fn stamp(&mut self, now: Instant) {
+        if let Some(guessing) = &mut self.guessing {
+            guessing.stamp(now);
+        }
     }
 
     fn rpc(&self, index: u8) -> Option<(RpcFlags, bool)> {
