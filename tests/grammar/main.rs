@@ -3,6 +3,7 @@
 mod coder;
 mod guesses;
 mod interpolate;
+mod leaps;
 mod limits;
 mod max_len;
 mod on_change;

@@ -4,12 +4,23 @@ use proc_macro2::{Ident, TokenStream, TokenTree};
 use syn::parse::ParseStream;
 use syn::{Attribute, Expr, Path, Token, parenthesized};
 
-use super::{CodecAttr, Given, Keys, set, set_constant};
+use super::{CodecAttr, Given, Keys, set, set_constant, set_flag};
 use crate::errors::Errors;
 
 const KEYS: Keys = Keys {
     attr: "dataset",
-    known: &["entity", "interpolate", "max_len", "on_change", "predict", "quantize", "skip", "throttle", "with"],
+    known: &[
+        "breaks",
+        "entity",
+        "interpolate",
+        "max_len",
+        "on_change",
+        "predict",
+        "quantize",
+        "skip",
+        "throttle",
+        "with",
+    ],
 };
 
 /// What may follow `throttle =`.
@@ -26,6 +37,7 @@ pub(crate) struct DatasetAttr {
     pub(crate) on_change: Option<Given<OnChange>>,
     pub(crate) throttle: Option<Given<Expr>>,
     pub(crate) interpolate: Option<Given<Expr>>,
+    pub(crate) breaks: Option<Given<()>>,
 }
 
 impl DatasetAttr {
@@ -37,6 +49,7 @@ impl DatasetAttr {
                 set(&mut at.on_change, key, value)
             }
             "throttle" => set_constant(&mut at.throttle, key, THROTTLE, input),
+            "breaks" => set_flag(&mut at.breaks, key, input),
             "interpolate" => set_constant(&mut at.interpolate, key, INTERPOLATE, input),
             _ => at.codec.read_key(name, key, input),
         });
