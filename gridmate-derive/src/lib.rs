@@ -67,6 +67,7 @@ use proc_macro::TokenStream;
 /// | `on_change = path` | none | `fn(&mut Self, &TimeContext)`, run on proxies after a new value is stored |
 /// | `on_change(path, everywhere)` | none | the same, and run on the primary too; see [below](#change-handlers) |
 /// | `interpolate = EXPR` | none | what proxies show between two values; see [below](#interpolators) |
+/// | `breaks` | off | where this dataset changes, the others leap; see [below](#leaps) |
 /// | `throttle = EXPR` | `Exact` | when a change is worth sending; see [below](#throttles) |
 ///
 /// A field takes one of `with`, `quantize`, `max_len` and `entity`, and may have the other keys besides. An attribute may be repeated; a
@@ -174,12 +175,42 @@ use proc_macro::TokenStream;
 /// | `Angle::DEGREES`, `Angle::RADIANS`, `Angle::per_turn(x)` | floats | the shorter way round |
 /// | `Point` | what is `Clone` | the value before |
 /// | `Hermite` | what `Linear` is for, glam's quaternions | a smooth curve |
-/// | `Extrapolate(x, 6)` | what `x` is for | as `x`, and goes on past the newest value for so many ticks |
+/// | `Extrapolate(x, 6)` | what `x` is for | as `x`, and goes on past the newest value for so many ticks, holds that, and goes over to the next |
 /// | `Snap(x, 5.0)` | what `x` is for and is `Apart` | as `x`, but no way between values further apart than so much |
 /// | any other | | what its `Interpolator<FieldType>` says |
 ///
 /// These are values in scope, from the prelude or the program. At rest the exact value is shown. Chunks without interpolators keep
 /// nothing for it.
+///
+/// # Leaps
+///
+/// What is put somewhere else is not to be shown on its way there. `Snap` knows a leap by how far it goes; the owner knows it better. A
+/// dataset with `breaks` is a mark: where it changes, every dataset of the chunk with an interpolator stays at its last value until
+/// that moment, and then is at its next. Nothing is drawn over it, curved by what lies beyond it, or guessed from it.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Clone, Default, ReplicaChunk)]
+/// struct Wizard {
+///     #[dataset(interpolate = Linear)]
+///     at: [f32; 2],
+///     #[dataset(breaks)]
+///     leaps: u8,
+/// }
+///
+/// impl Wizard {
+///     fn leap(&mut self, to: [f32; 2]) {
+///         self.at = to;
+///         self.leaps = self.leaps.wrapping_add(1);
+///     }
+/// }
+/// ```
+///
+/// Any dataset will do: the number of the map that one is on, or of the life one lives. It travels like any other, so that it is
+/// true under loss, behind a host that passes it on and for who joins late, and breaks in the very value that the leap came
+/// with; if that was lost, in the first after it. It costs what a dataset costs that does not change: a bit where something of the
+/// chunk is sent, and nothing for other types. Changes that throttles withhold are sent with it.
 #[proc_macro_derive(ReplicaChunk, attributes(chunk, dataset))]
 pub fn replica_chunk(input: TokenStream) -> TokenStream {
     gridmate_codegen::expand_replica_chunk(input.into(), &Root::Runtime).into()

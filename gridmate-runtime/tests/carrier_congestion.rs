@@ -123,6 +123,21 @@ fn two_flows_share_a_bottleneck() {
     }
 }
 
+/// Where windows are large and the queue is hardly longer than what is given way to, Cubic takes so little at a time that each single
+/// time looks like no competitor.
+#[test]
+fn a_place_is_not_given_up_bit_by_bit() {
+    use CongestionConfig::{Adaptive, Cubic};
+    let path = Path { megabits: Some(50), round_trip: ms(50), queue: 50, loss: 0.0 };
+    for seed in [3, 11, 15] {
+        let mut pipe = Pipe::new(path, &[Adaptive, Cubic].map(|kind| (kind, Load::Bulk)), None, seed);
+        pipe.shares(Duration::from_secs(60));
+        let shares = pipe.shares(Duration::from_secs(120));
+        report(&format!("50 Mbit/s, seed {seed}: {shares:.3?}"));
+        assert!((1.0 / 1.5..=1.5).contains(&(shares[0] / shares[1])), "{shares:?}");
+    }
+}
+
 #[test]
 fn alone_it_keeps_the_queue_short() {
     for (megabits, round_trip) in [(2, 50), (10, 20), (10, 50), (10, 100), (50, 50)] {

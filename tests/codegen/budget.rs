@@ -18,6 +18,9 @@ const THROTTLE_LINES: usize = 4;
 /// What an interpolator may cost besides, lines.
 const INTERPOLATE_LINES: usize = 2;
 
+/// What it may cost besides to break others' ways, lines.
+const BREAKS_LINES: usize = 1;
+
 /// Up to how many lines any chunk has before its first field; small ones have nothing to spread them over.
 const EMPTY_LINES: usize = 34;
 
@@ -67,7 +70,8 @@ fn every_kind_of_field_keeps_the_budget() {
     let throttled = |name: &Ident| quote!(#[dataset(throttle = Epsilon(0.02))] #name: f32);
     let interpolated = |name: &Ident| quote!(#[dataset(interpolate = Linear)] #name: f32);
     let initial = |name: &Ident| quote!(#[dataset(initial)] #name: u8);
-    let kinds: [Kind<'_>; 7] = [
+    let breaking = |name: &Ident| quote!(#[dataset(interpolate = Point, breaks)] #name: u8);
+    let kinds: [Kind<'_>; 8] = [
         (&plain, FIELD_LINES),
         (&quantized, FIELD_LINES),
         (&watched, FIELD_LINES),
@@ -75,6 +79,7 @@ fn every_kind_of_field_keeps_the_budget() {
         (&throttled, FIELD_LINES + THROTTLE_LINES),
         (&interpolated, FIELD_LINES + INTERPOLATE_LINES),
         (&initial, FIELD_LINES),
+        (&breaking, FIELD_LINES + INTERPOLATE_LINES + BREAKS_LINES),
     ];
 
     let empty = chunk_of(&plain, 0);

@@ -212,6 +212,14 @@ cases! { replica_chunk;
             const WAY: f32 = 2.0;
         }
     }
+    breaks as Ship {
+        struct Ship {
+            #[dataset(interpolate = Linear, throttle = Epsilon(0.5))]
+            position: Vec3,
+            #[dataset(breaks)]
+            leaps: u8,
+        }
+    }
     name_migratable_priority as Ship {
         #[chunk(name = "ship", migratable)]
         #[chunk(priority = Priority::HIGH)]

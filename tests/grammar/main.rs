@@ -1,7 +1,9 @@
 //! What the keys of the attributes do when a program runs: two managers, no carrier, no loss.
 
 mod coder;
+mod guesses;
 mod interpolate;
+mod leaps;
 mod limits;
 mod max_len;
 mod on_change;

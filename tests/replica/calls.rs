@@ -117,6 +117,7 @@ fn what_cannot_be_sent_is_said_and_holds_up_no_calls() {
     let mut mesh = Mesh::new(&registry(), 1, 1, Weather::FAIR);
     let id = mesh.managers[0].spawn().with(Mover::default()).with(Journal::default()).add().unwrap();
     mesh.run(10);
+    while mesh.managers[0].poll_event().is_some() {} // The client has come.
     mesh.managers[0].primary_mut::<Mover>(id).unwrap().label = "x".repeat(40_000);
     mesh.step();
     let event = mesh.managers[0].poll_event();

@@ -184,6 +184,7 @@ fn a_local_call_that_destroys_is_an_event_too() {
     let mut mesh = Mesh::new(&registry(), 1, 1, Weather::FAIR);
     let id = mesh.managers[0].add(Vital::default()).unwrap();
     mesh.settle();
+    while mesh.managers[0].poll_event().is_some() {} // The client has come.
     mesh.managers[0].primary_mut::<Vital>(id).unwrap().rpcs().die().unwrap();
     mesh.settle();
     assert_eq!(mesh.managers[0].poll_event(), Some(ReplicaEvent::Removed { id }));

@@ -40,6 +40,17 @@ impl Told {
     }
 }
 
+/// Whom the host says that it has told all, and how much that was.
+fn peers_synced(mesh: &mut Mesh) -> Vec<(MemberId, u32)> {
+    let events = std::iter::from_fn(|| mesh.managers[0].poll_event());
+    events
+        .filter_map(|event| match event {
+            ReplicaEvent::PeerSynced { member, total } => Some((member, total)),
+            _ => None,
+        })
+        .collect()
+}
+
 #[test]
 fn all_is_here_when_it_is_said_to_be_whatever_was_lost_or_destroyed_on_the_way() {
     for seed in 0..60 {
@@ -58,8 +69,10 @@ fn all_is_here_when_it_is_said_to_be_whatever_was_lost_or_destroyed_on_the_way()
             mesh.settle();
             let extra = mesh.managers[0].add(Mover::default()).unwrap(); // Nobody has seen it yet.
             ids.push((0, extra));
+            assert_eq!(peers_synced(&mut mesh), [(MemberId(2), 0)], "the one that was there before");
             let client = mesh.join();
             let peer = mesh.peer(0, client);
+            let mut heard = Vec::new();
             assert!(!mesh.managers[0].sync_progress(peer).unwrap().is_complete());
             let mut were: BTreeSet<_> = ids.iter().map(|(_, id)| *id).collect();
             let (total, mut told) = (were.len(), Told::default());
@@ -80,10 +93,16 @@ fn all_is_here_when_it_is_said_to_be_whatever_was_lost_or_destroyed_on_the_way()
                     ids.push((0, mesh.managers[0].add(Mover::default()).unwrap())); // Not counted.
                 }
                 mesh.step();
+                for said in peers_synced(&mut mesh) {
+                    let missing = were.iter().filter(|id| mesh.managers[client].info(**id).is_none()).count();
+                    assert_eq!(missing, 0, "seed {seed}, {coder:?}: said at the host too early");
+                    heard.push(said);
+                }
                 if told.hear(&mut mesh, client) {
                     break;
                 }
             }
+            assert_eq!(heard, [(MemberId(3), u32::try_from(total).unwrap())], "seed {seed}, {coder:?}");
             let missing: Vec<_> = were.iter().filter(|id| mesh.managers[client].info(**id).is_none()).collect();
             assert!(missing.is_empty(), "seed {seed}, {coder:?}: {missing:?} have not arrived");
             assert_eq!(told.total.map(|total| total as usize), Some(total), "seed {seed}, {coder:?}");
@@ -94,6 +113,7 @@ fn all_is_here_when_it_is_said_to_be_whatever_was_lost_or_destroyed_on_the_way()
             mesh.settle();
             told.hear(&mut mesh, client);
             assert_eq!(told.synced, 1, "seed {seed}, {coder:?}");
+            assert_eq!(peers_synced(&mut mesh), [], "seed {seed}, {coder:?}: twice");
             assert!(mesh.agree());
         }
     }
@@ -110,8 +130,9 @@ fn where_there_is_nothing_that_is_said_too() {
     assert!(told.hear(&mut mesh, 1));
     assert_eq!((told.synced, told.total, told.progress.len()), (1, Some(0), 0));
     assert!(mesh.managers[1].sync_progress(mesh.peer(1, 0)).unwrap().is_complete());
-    assert_eq!(mesh.managers[0].poll_event().map(|event| matches!(event, ReplicaEvent::Added { .. })), Some(true));
-    assert_eq!(mesh.managers[0].poll_event(), None, "the host is told nothing of itself");
+    let mut at_host: Vec<_> = std::iter::from_fn(|| mesh.managers[0].poll_event()).collect();
+    at_host.retain(|event| !matches!(event, ReplicaEvent::Added { .. }));
+    assert_eq!(at_host, [ReplicaEvent::PeerSynced { member: MemberId(2), total: 0 }], "and nothing of itself");
 }
 
 #[test]

@@ -210,6 +210,9 @@ fn who_comes_to_a_busy_session_is_served_by_its_rate_and_told_when_it_has_all() 
         }
         assert!(progress > 5, "seed {seed}: {progress}");
         assert!(world.node(host).sync_progress(MemberId(2)).unwrap().is_complete());
+        let said = NodeEvent::Replica(ReplicaEvent::PeerSynced { member: MemberId(2), total: 500 });
+        let times = std::iter::from_fn(|| world.node(host).poll_event()).filter(|event| *event == said).count();
+        assert_eq!(times, 1, "seed {seed}: the host is told too");
         let bytes = sent(&mut world, host);
         let most = 3_000 * ticks / 30 + 750;
         assert!(bytes <= most, "seed {seed}: {bytes} bytes in {ticks} ticks");

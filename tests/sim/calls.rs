@@ -4,8 +4,9 @@ use core::time::Duration;
 
 use gridmate_runtime::driver::UdpDriver;
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::sim::LinkConfig;
+use gridmate_runtime::sim::{LinkConfig, World};
 use gridmate_runtime::{LeaveReason, SessionEvent};
+use gridmate_tests::links::foul;
 
 use super::session;
 
@@ -139,4 +140,56 @@ fn questions_and_directed_calls_work_over_udp() {
     assert_eq!(answer, Some(Ok((Who(asker.0), 42))));
     let heard = |node: &mut Node| node.replicas().get::<Desk>(id).unwrap().heard.clone();
     assert_eq!(nodes.iter_mut().map(heard).collect::<Vec<_>>(), [vec![], vec![], vec![owner]]);
+}
+
+/// What can migrate lives on when its owner is lost, and so would the questions to that owner: until their time is up, if the host did
+/// not say who has left.
+#[test]
+fn who_asked_an_owner_behind_the_host_hears_at_once_that_it_has_left() {
+    #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+    #[chunk(migratable)]
+    struct Stall {
+        sold: u32,
+    }
+
+    #[rpcs]
+    impl Stall {
+        #[rpc]
+        fn buy(&mut self, _ctx: &RpcContext, count: u32) -> Reply<u32> {
+            self.sold += count;
+            Reply(self.sold)
+        }
+    }
+
+    for seed in 0..10 {
+        let registry = Registry::builder().chunk::<Stall>().build().unwrap();
+        let (mut world, nodes) = session(seed, 2, foul(), &registry);
+        let [host, owner, asker] = nodes[..] else { panic!("three nodes") };
+        let lost = world.replicas(owner).add(Stall::default()).unwrap();
+        let kept = world.replicas(host).add(Stall::default()).unwrap();
+        let there = world.run_until(Duration::from_secs(5), |world| world.replicas(asker).len() == 2);
+        assert!(there.is_some(), "seed {seed}");
+        let gone = world.replicas(owner).local_member();
+        let ask = |world: &mut World, id, count| {
+            let patience = Duration::from_secs(600);
+            world.replicas(asker).proxy::<Stall>(id).unwrap().rpcs_within(patience).buy(count).unwrap()
+        };
+        world.crash(owner);
+        let unanswered = ask(&mut world, lost, 1);
+        events(world.node(asker));
+        let heard = world.run_until(Duration::from_secs(60), |world| {
+            events(world.node(asker)).iter().any(
+                |event| matches!(event, NodeEvent::Session(SessionEvent::MemberLeft { member, .. }) if *member == gone),
+            )
+        });
+        assert!(heard.is_some(), "seed {seed}");
+        let answer = world.replicas(asker).poll_reply(&unanswered);
+        assert_eq!(answer, Some(Err(RequestError::OwnerGone)), "seed {seed}");
+        // The host has it now, and answers; what was asked of others never mattered.
+        let [again, other] = [(lost, 2), (kept, 3)].map(|(id, count)| ask(&mut world, id, count));
+        world.run_for(Duration::from_secs(5));
+        assert_eq!(world.replicas(asker).poll_reply(&again), Some(Ok(2)), "seed {seed}");
+        assert_eq!(world.replicas(asker).poll_reply(&other), Some(Ok(3)), "seed {seed}");
+        assert!(world.replicas(host).info(lost).is_some_and(|info| info.is_primary));
+    }
 }

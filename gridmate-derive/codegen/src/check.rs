@@ -8,7 +8,7 @@ use syn::{LitInt, Type};
 
 use crate::attr::{CodecAttr, DatasetAttr, Given, RpcAttr};
 use crate::errors::Errors;
-use crate::model::{Rpc, Variant};
+use crate::model::{Dataset, Rpc, Variant};
 
 /// RPCs per chunk type: an index is eight bits on the wire.
 const RPCS_MAX: usize = 256;
@@ -51,6 +51,7 @@ pub(crate) fn dataset(at: &DatasetAttr, errors: &mut Errors) {
         at.on_change.as_ref().map(|given| &given.key),
         at.throttle.as_ref().map(|given| &given.key),
         at.interpolate.as_ref().map(|given| &given.key),
+        at.breaks.as_ref().map(|given| &given.key),
     ];
     if at.codec.skip.is_some() {
         for other in initial.into_iter().chain(others.into_iter().flatten()) {
@@ -61,6 +62,18 @@ pub(crate) fn dataset(at: &DatasetAttr, errors: &mut Errors) {
         for other in others.into_iter().chain([predict]).flatten() {
             errors.at(other, format_args!("an `initial` dataset travels once, so `{other}` means nothing"));
         }
+    } else if let (Some(breaks), Some(throttle)) = (&at.breaks, &at.throttle) {
+        errors.at(&throttle.key, format_args!("`{}` lets every change through at once", breaks.key));
+    }
+}
+
+/// Where nothing moves there is nothing to break.
+pub(crate) fn breaks(datasets: &[Dataset], errors: &mut Errors) {
+    if datasets.iter().any(|dataset| dataset.interpolate.is_some()) {
+        return;
+    }
+    for breaks in datasets.iter().filter_map(|dataset| dataset.breaks.as_ref()) {
+        errors.at(breaks, "no dataset of this chunk has an interpolator, so `breaks` means nothing");
     }
 }
 

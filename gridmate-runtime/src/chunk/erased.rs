@@ -95,6 +95,8 @@ pub(crate) trait ChunkStore: Send + Sync {
 
     /// Whether what it has received is ever shown between what arrived.
     fn interpolates(&self) -> bool;
+    /// What was received since the last call came at `now`, as what is shown is concerned.
+    fn stamp(&mut self, now: Instant);
 
     /// How an RPC travels, and whether it is a question.
     fn rpc(&self, index: u8) -> Option<(RpcFlags, bool)>;

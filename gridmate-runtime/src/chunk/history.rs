@@ -80,17 +80,25 @@ impl<S: Clone> History<S> {
     }
 
     /// What was read into the draft came with `version`, later than all before: it is remembered, unless it is what the newest entry
-    /// holds. The newest then, in any case.
+    /// holds. Returns whether it is.
     #[inline(always)]
-    pub(crate) fn keep_draft(&mut self, version: u32) -> &S
+    pub(crate) fn keep_draft(&mut self, version: u32) -> bool
     where
         S: PartialEq,
     {
         let next = self.place(self.len());
-        if self.len == 0 || self.ring[next].1 != self.ring[self.place(self.len() - 1)].1 {
+        let is_new = self.len == 0 || self.ring[next].1 != self.ring[self.place(self.len() - 1)].1;
+        if is_new {
             self.commit(version);
         }
-        &self.ring[self.place(self.len() - 1)].1
+        is_new
+    }
+
+    /// The newest entry and its version, of one at least.
+    #[inline(always)]
+    pub(crate) fn newest(&self) -> (u32, &S) {
+        let (version, snapshot) = &self.ring[self.place(self.len() - 1)];
+        (*version, snapshot)
     }
 
     /// The snapshot in force at `version`, unless it has been forgotten.

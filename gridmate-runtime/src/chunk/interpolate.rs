@@ -8,18 +8,22 @@
 //! ([`limits::HISTORY`](crate::limits::HISTORY) changes), others let it go as soon as nobody needs it. Moments are ticks of the
 //! sender here; which tick it was at which time is the business of [`replica`](crate::replica).
 
+mod blend;
 mod extrapolate;
 mod hermite;
+mod moment;
 mod snap;
 mod way;
 
+pub(crate) use blend::Arrivals;
 pub use extrapolate::Extrapolate;
 pub use hermite::Hermite;
+pub(crate) use moment::guess_limit;
+pub use moment::{Between, Moment};
 pub use snap::{Apart, Snap};
 pub use way::{Beside, Sample, Way};
 
 use crate::chunk::field::Field;
-use crate::chunk::history::History;
 use crate::wire::Codec;
 #[cfg(feature = "glam")]
 use crate::wire::types::{Color, Transform};
@@ -82,6 +86,12 @@ pub trait Interpolator<T> {
     /// ```
     fn along(&self, way: &Way<T>) -> Option<T> {
         way.straight(self)
+    }
+
+    /// For how many of the sender's ticks it shows more than has arrived. That is to be taken back, and so whoever guesses is told when
+    /// the dataset has come to rest: see [`Extrapolate`].
+    fn guesses(&self) -> u32 {
+        0
     }
 }
 
@@ -302,134 +312,6 @@ impl Interpolator<glam::DQuat> for Slerp {
     }
 }
 
-/// What a proxy has received, and the moment of it that is shown. Handed to [`ReplicaChunk::interpolate`], which asks it about
-/// one dataset after the other.
-///
-/// [`ReplicaChunk::interpolate`]: crate::chunk::ReplicaChunk::interpolate
-///
-/// ```
-/// use gridmate_runtime::chunk::{History, Moment};
-/// use gridmate_runtime::prelude::*;
-///
-/// #[derive(Clone, Default, ReplicaChunk)]
-/// struct Lift {
-///     #[dataset(interpolate = Linear)]
-///     height: f32,
-///     door_open: bool,
-/// }
-///
-/// let [below, above] = [Lift::default(), Lift { height: 8.0, door_open: true }];
-/// let mut received = History::new();
-/// received.push(10, &below.snapshot());
-/// received.push(14, &above.snapshot());
-///
-/// // What a display does: the newest value, with interpolated datasets as they were at that moment.
-/// let mut shown = above.clone();
-/// shown.interpolate(&Moment::new(&received, 11.0, 6.0).expect("something was received"));
-/// assert_eq!((shown.height, shown.door_open), (2.0, true));
-/// ```
-#[derive(Debug)]
-pub struct Moment<'a, S> {
-    /// By the sender's ticks; never empty.
-    received: &'a History<S>,
-    /// The last that is not after the moment shown.
-    at: usize,
-    /// The moment shown, in ticks of the sender.
-    tick: f64,
-    /// How far that is behind the present.
-    behind: f64,
-}
-
-/// Two values of a dataset and how far it is from one to the other.
-///
-/// ```
-/// use gridmate_runtime::chunk::{Between, History, Interpolator, Linear, Moment};
-///
-/// /// By hand, what `#[dataset(interpolate = Linear)] height: f32` comes to.
-/// fn shown(way: &Between<'_, f32>) -> f32 {
-///     let Between { from, to, t, .. } = *way;
-///     if t > 0.0 { Linear.between(from, to, t) } else { *from } // at rest it is exact
-/// }
-///
-/// let mut received = History::new();
-/// received.push(10, &1.5);
-/// received.push(14, &3.5);
-/// let at = |tick| Moment::new(&received, tick, 6.0).expect("something was received");
-/// let way = at(11.0).between(|height| height);
-/// assert_eq!((*way.from, *way.to, way.t), (1.5, 3.5, 0.25));
-/// assert_eq!(shown(&way), 2.0);
-/// assert_eq!(shown(&at(20.0).between(|height| height)), 3.5); // nothing newer has arrived
-/// ```
-#[derive(Debug)]
-#[non_exhaustive]
-pub struct Between<'a, R> {
-    /// The value at or before the moment shown.
-    pub from: &'a R,
-    /// The one after it, or the same once more.
-    pub to: &'a R,
-    /// 0 at `from`, less than 1.
-    pub t: f32,
-}
-
-impl<'a, S> Moment<'a, S> {
-    /// The moment at the sender's tick `tick`, so many ticks `behind` the newest there could be, of what was `received`: snapshots
-    /// by the tick they are in force from. `None` when that is nothing.
-    ///
-    /// Displays make it of what a replica has received; this is for tests of hand-written chunks.
-    pub fn new(received: &'a History<S>, tick: f64, behind: f64) -> Option<Self> {
-        let at = received.count_until(tick).saturating_sub(1);
-        (received.len() > 0).then_some(Self { received, at, tick, behind: behind.max(0.0) })
-    }
-
-    /// Where one dataset is, of which `of` picks the repr.
-    ///
-    /// A dataset moves from its last change to its next, if that has arrived. It begins no earlier than it could if nothing had
-    /// been late: by as much before the change as the moment shown is behind the present. So what rests and then leaps starts to
-    /// move when that becomes known, and no way is left to make up for.
-    ///
-    /// ```
-    /// use gridmate_runtime::chunk::{History, Interpolator, Linear, Moment};
-    /// use gridmate_runtime::wire::{Codec, codec::Quantize};
-    ///
-    /// #[derive(Clone)]
-    /// struct DoorSnapshot {
-    ///     angle: <Quantize as Codec<f32>>::Repr,
-    /// }
-    ///
-    /// const ANGLE: Quantize = Quantize::step(0.0, 90.0, 0.5);
-    ///
-    /// let snapshot = |angle: f32| DoorSnapshot { angle: ANGLE.to_repr(&angle) };
-    /// let mut received = History::new();
-    /// received.push(10, &snapshot(30.0));
-    /// received.push(14, &snapshot(50.0));
-    /// let moment = Moment::new(&received, 12.0, 6.0).expect("something was received");
-    /// // By hand, what `#[dataset(quantize(0.0..=90.0, step = 0.5), interpolate = Linear)] angle: f32` comes to.
-    /// let way = moment.between(|snapshot| &snapshot.angle);
-    /// let shown: f32 = Linear.between(&ANGLE.from_repr(way.from), &ANGLE.from_repr(way.to), way.t);
-    /// assert!((shown - 40.0).abs() < 0.001);
-    /// ```
-    pub fn between<R: PartialEq>(&self, of: impl Fn(&'a S) -> &'a R) -> Between<'a, R> {
-        let repr = |i: usize| of(self.received.entry(i).1);
-        let tick = |i: usize| f64::from(self.received.entry(i).0);
-        let from = repr(self.at);
-        let still = Between { from, to: from, t: 0.0 };
-        let Some(next) = (self.at + 1..self.received.len()).find(|i| repr(*i) != from) else { return still };
-        let mut start = tick(next) - self.behind;
-        // Since when has it been as it is? That matters only if it is later than `start`.
-        let mut since = self.at;
-        while since > 0 && tick(since) > start && repr(since - 1) == from {
-            since -= 1;
-        }
-        start = start.max(tick(since));
-        if self.tick <= start {
-            return still;
-        }
-        #[expect(clippy::cast_possible_truncation, reason = "a fraction")]
-        let t = ((self.tick - start) / (tick(next) - start)) as f32;
-        Between { from, to: repr(next), t: t.min(1.0 - f32::EPSILON) }
-    }
-}
-
 impl<T, C: Codec<T>> Field<T, C> {
     /// Stores in `value` what `by` shows at a `moment` of the dataset whose repr `of` picks.
     #[inline]
@@ -441,11 +323,27 @@ impl<T, C: Codec<T>> Field<T, C> {
         value: &mut T,
     ) {
         if I::LOOKS_AROUND {
-            let way = moment.way(of);
-            let from = way.from.value;
-            match by.along(&way.map(|repr| self.from_repr(repr))) {
-                Some(shown) => *value = shown,
-                None => self.assign(value, from),
+            let seen = |moment: &Moment<'a, S>| {
+                let way = moment.way(&of);
+                let from = way.from.value;
+                (by.along(&way.map(|repr| self.from_repr(repr))), from)
+            };
+            let whole = |moment: &Moment<'a, S>| {
+                let (shown, from) = seen(moment);
+                shown.unwrap_or_else(|| self.from_repr(from))
+            };
+            let levels = moment.levels(by.guesses(), &of);
+            if let Some(first) = levels.first() {
+                *value = whole(&moment.before(first));
+                for (i, level) in levels.iter().enumerate() {
+                    let after = levels.get(i + 1).map_or(*moment, |next| moment.before(next));
+                    *value = by.between(&whole(&after), value, level.part);
+                }
+                return;
+            }
+            match seen(moment) {
+                (Some(shown), _) => *value = shown,
+                (None, from) => self.assign(value, from),
             }
             return;
         }
@@ -461,6 +359,7 @@ impl<T, C: Codec<T>> Field<T, C> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::chunk::History;
 
     fn past(entries: &[(u32, (i32, i32))]) -> History<(i32, i32)> {
         let mut past = History::new();

@@ -18,6 +18,7 @@ mod cut;
 mod erased;
 pub(crate) mod field;
 pub(crate) mod fit;
+mod guessing;
 mod history;
 mod interpolate;
 mod life;

@@ -76,6 +76,8 @@ pub struct RpcPort<'a, T> {
     pub(crate) assigned: bool,
     /// Whether no other node is between this one and the primary.
     pub(crate) direct: bool,
+    /// Who owns the replica.
+    pub(crate) owner: MemberId,
     pub(crate) accounts: &'a mut Accounts,
     pub(crate) recipients: Recipients,
     /// How long a question waits for its answer, unless as long as usual.
@@ -121,7 +123,7 @@ impl<T: ReplicaChunk> RpcPort<'_, T> {
         let result = self.admit(rpc).and_then(|()| {
             let asked = Question { replica: self.context.replica, chunk: self.chunk, rpc: index };
             let ticket = if rpc.reply.is_some() {
-                self.accounts.requests.open(asked, self.context.now, self.timeout)
+                self.accounts.requests.open(asked, self.owner, self.context.now, self.timeout)
             } else {
                 0
             };

@@ -98,7 +98,8 @@ pub enum RequestError {
     /// There is a replica no more.
     #[error("the replica was destroyed")]
     Destroyed,
-    /// The peer through which the owner was reached is gone.
+    /// Who owned the replica when it was asked has left the session, or the peer through which it was reached is gone. The handler may
+    /// have run all the same.
     #[error("the replica's owner is gone")]
     OwnerGone,
     /// The handler gave no answer, or one that is too large or cannot be read: both sides must read what they write.

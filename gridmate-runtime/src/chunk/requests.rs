@@ -8,7 +8,7 @@ use std::collections::BTreeMap;
 
 use crate::chunk::RequestError;
 use crate::chunk::call_rate::CallRates;
-use crate::ids::ReplicaId;
+use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::time::Instant;
 
@@ -41,6 +41,8 @@ pub(crate) struct Requests {
 #[derive(Debug)]
 struct Open {
     asked: Question,
+    /// Who owned the replica then.
+    owner: MemberId,
     until: Instant,
 }
 
@@ -50,8 +52,8 @@ impl Requests {
         self.open.len() >= limits::OPEN_REQUESTS
     }
 
-    /// Opens a question.
-    pub(crate) fn open(&mut self, asked: Question, now: Instant, timeout: Option<Duration>) -> u32 {
+    /// Opens a question to the replica's `owner`.
+    pub(crate) fn open(&mut self, asked: Question, owner: MemberId, now: Instant, timeout: Option<Duration>) -> u32 {
         let timeout = timeout.unwrap_or(Duration::from_millis(limits::REQUEST_MILLIS));
         loop {
             self.last = self.last.wrapping_add(1);
@@ -59,7 +61,7 @@ impl Requests {
                 break;
             }
         }
-        self.open.insert(self.last, Open { asked, until: now + timeout });
+        self.open.insert(self.last, Open { asked, owner, until: now + timeout });
         self.last
     }
 
@@ -94,6 +96,14 @@ impl Requests {
             self.open.iter().filter_map(|(ticket, o)| Some((*ticket, end(o.asked.replica, o.until)?))).collect();
         for (ticket, why) in ended {
             self.close(ticket, Err(why));
+        }
+    }
+
+    /// Closes what was asked of an owner that is gone.
+    pub(crate) fn end_to(&mut self, owner: MemberId) {
+        let to: Vec<_> = self.open.iter().filter(|(_, open)| open.owner == owner).map(|(ticket, _)| *ticket).collect();
+        for ticket in to {
+            self.close(ticket, Err(RequestError::OwnerGone));
         }
     }
 

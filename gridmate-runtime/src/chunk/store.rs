@@ -12,7 +12,9 @@ use core::any::Any;
 use super::coder::{In, Out, Share};
 use super::cut::Cut;
 use super::erased::{Arrival, Basis, ChunkStore, Head, ReceiveError, Taken};
+use super::guessing::Guessing;
 use super::history::{History, Spare};
+use super::interpolate::guess_limit;
 use super::throttle::Throttles;
 use crate::chunk::{
     LifeContext, LifeEvent, Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext,
@@ -44,6 +46,8 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     /// Whether the handlers of a new proxy wait for `mark_bound`.
     waits: bool,
     throttles: Throttles<T>,
+    /// Of a type that proxies guess of.
+    guessing: Option<Box<Guessing>>,
     /// The type's number, and whether its values are under models in messages that have any.
     class: u16,
     modelled: bool,
@@ -94,6 +98,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             changed: Vec::new(),
             waits: false,
             throttles: Throttles::new(),
+            guessing: Some(guess_limit::<T>()).filter(|limit| *limit > 0).map(|limit| Box::new(Guessing::new(limit))),
             class,
             modelled: coder == Coder::Entropy,
             predicted: first_predicted(T::DESCRIPTOR, coder),
@@ -128,10 +133,19 @@ impl<T: ReplicaChunk> TypedStore<T> {
         &mut self.values[slot as usize]
     }
 
-    /// What was received of a proxy, at the sender's tick `tick`, so many ticks `behind` the newest there could be. None where
-    /// the primary is.
-    pub(crate) fn moment(&self, slot: u32, tick: f64, behind: f64) -> Option<Moment<'_, T::Snapshot>> {
-        Moment::new(&self.slots[slot as usize].received, tick, behind)
+    /// What was received of a proxy, at the sender's tick `tick`, so many ticks `behind` the newest there could be, as of `now`, at so many
+    /// ticks a second. None where the primary is.
+    pub(crate) fn moment(
+        &self,
+        slot: u32,
+        (tick, behind): (f64, f64),
+        (now, rate): (Instant, f64),
+    ) -> Option<Moment<'_, T::Snapshot>> {
+        let moment = Moment::new(&self.slots[slot as usize].received, tick, behind)?;
+        Some(match &self.guessing {
+            Some(guessing) => moment.with_arrivals(guessing.arrivals(slot), now, rate),
+            None => moment,
+        })
     }
 
     /// Takes over every dataset of `from` that differs from what was last captured. Where nothing was yet: from what the
@@ -213,9 +227,17 @@ impl<T: ReplicaChunk> TypedStore<T> {
 
     /// Makes what is in the draft the newest snapshot; true if it is another one.
     #[inline(always)]
-    fn settle(&mut self, slot: u32, arrival: &Arrival) -> bool {
+    fn accept(&mut self, slot: u32, arrival: &Arrival) -> bool {
         let s = &mut self.slots[slot as usize];
-        let now = s.received.keep_draft(arrival.version);
+        let is_new = s.received.keep_draft(arrival.version);
+        let (newest, now) = s.received.newest();
+        if let Some(guessing) = &mut self.guessing {
+            if is_new {
+                guessing.changed(slot, arrival.version);
+            } else {
+                guessing.unchanged(slot, arrival.version, newest);
+            }
+        }
         let first = s.version == 0;
         if s.refused {
             s.version = if first { arrival.relay_as.unwrap_or(1) } else { s.version };
@@ -236,6 +258,9 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
         s.version = version;
         s.current.clone_from(now);
+        if let Some(guessing) = self.guessing.as_mut().filter(|_| arrival.relay_as.is_some()) {
+            guessing.goes_out(slot);
+        }
         self.mark_updated(slot);
         true
     }
@@ -307,6 +332,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             self.values[index as usize] = value;
             self.marks[index as usize] = false;
             self.throttles.reset(index, &self.defaults);
+            self.forget_arrivals(index);
             return index;
         }
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 chunks fit in memory");
@@ -316,7 +342,29 @@ impl<T: ReplicaChunk> TypedStore<T> {
         self.marks.push(false);
         self.spare.keep(self.slots.len());
         self.throttles.reset(index, &self.defaults);
+        self.forget_arrivals(index);
         index
+    }
+
+    fn forget_arrivals(&mut self, slot: u32) {
+        if let Some(guessing) = &mut self.guessing {
+            guessing.reset(slot);
+        }
+    }
+
+    /// What has come to rest is a version once more.
+    fn settle(&mut self, version: u32, changed: &mut Vec<u32>) {
+        let Self { guessing: Some(guessing), slots, .. } = self else { return };
+        guessing.settle(|slot, limit| {
+            let s = &mut slots[slot as usize];
+            let rests = version.saturating_sub(s.version) >= limit;
+            if rests && s.live {
+                s.sent.push(s.version, &s.current);
+                s.version = version;
+                changed.push(s.replica);
+            }
+            rests || !s.live
+        });
     }
 }
 
@@ -393,6 +441,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 }
                 s.version = version;
                 changed.push(s.replica);
+                if let Some(guessing) = &mut self.guessing {
+                    guessing.goes_out(slot);
+                }
                 let context = if const { T::NOTIFIES_PRIMARY } { context(s.replica) } else { None };
                 if let Some(context) = &context {
                     value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
@@ -409,6 +460,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             }
         }
         self.touched = touched;
+        self.settle(version, changed);
         while let Some(slot) = self.again.pop() {
             self.touch(slot);
         }
@@ -498,7 +550,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
         self.forget(slot, arrival.basis);
         self.decode(slot, arrival, share, r)?;
-        Ok(self.settle(slot, arrival))
+        Ok(self.accept(slot, arrival))
     }
 
     /// The one place where a type's packed encodings are read: all of it is one function then, with the window in registers.
@@ -517,7 +569,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
                 taken.fault = Some(fault);
                 break;
             }
-            taken.changed |= u64::from(self.settle(*slot, arrival)) << taken.count;
+            taken.changed |= u64::from(self.accept(*slot, arrival)) << taken.count;
             taken.count += 1;
         }
         *r = window;
@@ -608,11 +660,18 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         let s = &mut self.slots[slot as usize];
         s.received.clear();
         self.throttles.reset(slot, &s.current);
+        self.forget_arrivals(slot);
         self.touch(slot);
     }
 
     fn interpolates(&self) -> bool {
         T::INTERPOLATES > 0
+    }
+
+    fn stamp(&mut self, now: Instant) {
+        if let Some(guessing) = &mut self.guessing {
+            guessing.stamp(now);
+        }
     }
 
     fn rpc(&self, index: u8) -> Option<(RpcFlags, bool)> {

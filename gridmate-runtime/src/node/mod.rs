@@ -45,7 +45,7 @@ use crate::carrier::{CarrierEvent, ChannelId, ConnectionId, DisconnectReason, En
 use crate::driver::{Driver, DriverError, Ecn};
 use crate::ids::MemberId;
 use crate::replica::{PeerId, PeerRole, ReplicaManager, Verdict};
-use crate::session::{Action, Member, Session};
+use crate::session::{Action, Member, Session, SessionEvent};
 use crate::time::Instant;
 
 /// A participant in a session: what a program holds and ticks.
@@ -480,6 +480,9 @@ impl Node {
             }
         }
         while let Some(event) = self.session.poll_event() {
+            if let SessionEvent::MemberLeft { member, .. } = &event {
+                self.replicas.member_left(*member);
+            }
             self.inbox.session_news(event);
         }
     }

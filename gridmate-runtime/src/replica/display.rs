@@ -60,6 +60,7 @@ impl ReplicaManager {
     /// Tells the time lines what time it was that messages arrived at.
     pub(super) fn follow_ticks(&mut self, now: Instant) {
         let interval = now - self.now;
+        self.stores.iter_mut().for_each(|store| store.stamp(now));
         for timeline in self.peers.iter_mut().flatten().filter_map(|peer| peer.timeline.as_mut()) {
             timeline.update(now, interval);
         }
@@ -143,8 +144,9 @@ impl Display<'_> {
                 Delay::Fixed(delay) => delay,
                 Delay::Adaptive { least, most } => timeline.delay_at(now).min(most).max(least),
             };
-            Some((timeline.tick_at(now.saturating_sub(delay))?, timeline.tick_at(now)?))
+            let (tick, newest) = (timeline.tick_at(now.saturating_sub(delay))?, timeline.tick_at(now)?);
+            Some(((tick, newest - tick), timeline.rate()))
         });
-        Ok(moments.and_then(|(tick, newest)| replicas.store::<T>(chunk.class).moment(chunk.slot, tick, newest - tick)))
+        Ok(moments.and_then(|(tick, rate)| replicas.store::<T>(chunk.class).moment(chunk.slot, tick, (now, rate))))
     }
 }

@@ -73,6 +73,14 @@ pub enum ReplicaEvent {
         /// Replicas that were there.
         total: u32,
     },
+    /// A client has everything that was there when it came, or that is gone meanwhile: what the client hears as
+    /// [`Synced`](Self::Synced), said at the host once all of it has been acknowledged. Said once.
+    PeerSynced {
+        /// The client.
+        member: MemberId,
+        /// Replicas that were there.
+        total: u32,
+    },
     /// A suspended proxy resumes by itself: more calls waited for it than may.
     Resumed {
         /// The replica.

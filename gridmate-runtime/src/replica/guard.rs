@@ -49,7 +49,8 @@ impl ReplicaManager {
             return Err(ReplicaError::NotProxy(id));
         }
         let (local, now, assigned) = (self.local, self.now, entry.assigned == self.local);
-        let direct = entry.upstream.and_then(|upstream| self.peer_member(upstream)) == Some(entry.owner);
+        let owner = entry.owner;
+        let direct = entry.upstream.and_then(|upstream| self.peer_member(upstream)) == Some(owner);
         let Self { stores, outbox, accounts, .. } = self;
         let store: &TypedStore<T> =
             stores[usize::from(chunk.class)].as_any().downcast_ref().expect("a class is one type");
@@ -64,6 +65,7 @@ impl ReplicaManager {
             class: chunk.class,
             assigned,
             direct,
+            owner,
         })
     }
 }
@@ -204,6 +206,7 @@ impl<T: ReplicaChunk> PrimaryMut<'_, T> {
             class: self.chunk.class,
             assigned: true,
             direct: true,
+            owner: self.local,
             recipients,
             timeout,
         })
@@ -276,6 +279,7 @@ pub struct Proxy<'a, T> {
     class: u16,
     assigned: bool,
     direct: bool,
+    owner: MemberId,
 }
 
 impl<T: ReplicaChunk> Proxy<'_, T> {
@@ -313,6 +317,7 @@ impl<T: ReplicaChunk> Proxy<'_, T> {
             class: self.class,
             assigned: self.assigned,
             direct: self.direct,
+            owner: self.owner,
             recipients: Recipients::Primary,
             timeout,
         })

@@ -147,6 +147,77 @@ mod tests {
     use super::*;
     use crate::rng::Rng;
 
+    /// What happens to the messages of one phase.
+    #[derive(Clone, Copy, Debug)]
+    struct Link {
+        /// Milliseconds that a message is late by at most.
+        jitter: u64,
+        loss: f64,
+    }
+
+    /// What the constants say, and nothing that was measured: a need is followed within the time that growing takes, it is forgotten by
+    /// and by, and nothing but needs and the margin makes a delay.
+    #[test]
+    fn the_delay_lies_between_what_was_needed_and_the_most_of_it_whatever_link_there_is() {
+        const TICK: u64 = 33;
+        let phases = [(0, 0.0), (100, 0.0), (0, 0.0), (0, 0.3), (60, 0.2), (0, 0.0)];
+        let phases = phases.map(|(jitter, loss)| Link { jitter, loss });
+        for seed in 0..20 {
+            let mut rng = Rng::new(seed);
+            // When they come, and of which tick they are.
+            let (mut arrivals, mut run) = (Vec::new(), 0);
+            for (n, link) in (0_u64..).zip(phases.into_iter().flat_map(|link| [link; 400])) {
+                run = if rng.chance(link.loss) && run < 4 { run + 1 } else { 0 };
+                if run == 0 {
+                    arrivals.push((1_000 + n * TICK + rng.below(link.jitter + 1), n));
+                }
+            }
+            arrivals.sort_unstable();
+            let (mut playout, mut newest) = (Playout::default(), 0);
+            let mut needs: Vec<(f64, f64)> = Vec::new();
+            let (mut phase, mut since, mut start) = (0, 0.0, 0.0);
+            for (ms, n) in arrivals {
+                if n <= newest {
+                    continue;
+                }
+                let seconds = |ms: u64| ms as f64 / 1e3;
+                let (now, need, gap) = (seconds(ms), seconds(ms - 1_000 - newest * TICK), seconds((n - newest) * TICK));
+                newest = n;
+                playout.arrive(Instant::from_millis(ms), need, gap);
+                let delay = playout.at(Instant::from_millis(ms));
+                if n / 400 != phase {
+                    (phase, since, start) = (n / 400, now, delay);
+                }
+                needs.push((now, need));
+
+                // As much as is left of each need, once there was time to grow so far, from one knot to the next.
+                for (at, need) in &needs {
+                    let wanted = need * (1.0 + MARGIN) * (-(now - at) / FORGET).exp();
+                    let grown =
+                        now - at >= KNOT_EVERY.as_secs_f64() + 2.0 * seconds(TICK) + need * (1.0 + MARGIN) / GIVE.0;
+                    assert!(
+                        !grown || delay >= wanted - 1e-9,
+                        "seed {seed}, {now}: {delay}, and {need} was needed at {at}"
+                    );
+                }
+                // No more than the most of this phase, what is left of those before, and what could not yet be given back.
+                let most = |from: f64, to: f64| {
+                    needs.iter().filter(|(at, _)| (from..to).contains(at)).map(|(_, need)| *need).fold(0.0, f64::max)
+                };
+                let (here, before) = (most(since, f64::MAX), most(0.0, since));
+                let met = since + (start - here * (1.0 + MARGIN)).max(0.0) / GIVE.1;
+                let left = (before - here).max(0.0) * (-(met - since) / FORGET).exp();
+                let bound = (here + (before - here).max(0.0)) * (1.0 + MARGIN);
+                assert!(delay <= bound + 1e-9, "seed {seed}, {now}: {delay} of {bound}");
+                let bound = (here + left) * (1.0 + MARGIN);
+                assert!(
+                    now < met + 0.2 || delay <= bound + 1e-9,
+                    "seed {seed}, {now}: {delay} of {bound}, as at {met}"
+                );
+            }
+        }
+    }
+
     #[test]
     fn the_delay_follows_the_need_slowly_and_what_was_told_stays() {
         let mut rng = Rng::new(5);

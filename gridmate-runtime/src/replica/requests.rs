@@ -46,6 +46,12 @@ impl ReplicaManager {
         });
     }
 
+    /// A member has left: what was asked of its replicas, with others in between, will not be answered. Whoever owns them now has
+    /// not heard the questions. Of peers [`remove_peer`](Self::remove_peer) knows.
+    pub fn member_left(&mut self, member: MemberId) {
+        self.accounts.requests.end_to(member);
+    }
+
     /// Ends questions about what was reached through a peer that is gone.
     pub(super) fn end_requests_through(&mut self, peer: PeerId) {
         let Self { accounts, index, entries, .. } = self;

@@ -50,8 +50,12 @@ use crate::wire::{BitReader, BitWriter, WireError};
 ///     }
 /// }
 /// assert_eq!(loaded, 100);
+///
+/// // The host may ask, or wait until it is told: to let the player in, say.
 /// let there = world.node(host).sync_progress(MemberId(2)).expect("the client is there");
 /// assert!(there.is_complete() && there.total == 100);
+/// let told = NodeEvent::Replica(ReplicaEvent::PeerSynced { member: MemberId(2), total: 100 });
+/// assert!(std::iter::from_fn(|| world.node(host).poll_event()).any(|event| event == told));
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -132,9 +136,13 @@ impl ReplicaManager {
             }
             peer.sync.left = left;
             peer.sync.reports += 1;
+            let (member, total) = (peer.member, peer.sync.total);
             let w = &mut self.encoder.scratch;
-            write(peer.sync.total, left, w);
+            write(total, left, w);
             peer.queue(w.finish(), true);
+            if left == 0 {
+                self.push_event(ReplicaEvent::PeerSynced { member, total });
+            }
         }
     }
 

@@ -131,6 +131,11 @@ impl Timeline {
         Duration::from_secs_f64(self.playout.at(at))
     }
 
+    /// Ticks per second, as far as is known.
+    pub(super) const fn rate(&self) -> f64 {
+        self.rate
+    }
+
     /// The tick at a moment; `None` before anything was heard.
     pub(super) fn tick_at(&self, at: Instant) -> Option<f64> {
         let last = self.bends.last()?;

@@ -10,6 +10,7 @@ use crate::errors::Errors;
 const KEYS: Keys = Keys {
     attr: "dataset",
     known: &[
+        "breaks",
         "entity",
         "initial",
         "interpolate",
@@ -38,6 +39,7 @@ pub(crate) struct DatasetAttr {
     pub(crate) on_change: Option<Given<OnChange>>,
     pub(crate) throttle: Option<Given<Expr>>,
     pub(crate) interpolate: Option<Given<Expr>>,
+    pub(crate) breaks: Option<Given<()>>,
 }
 
 impl DatasetAttr {
@@ -50,6 +52,7 @@ impl DatasetAttr {
             }
             "initial" => set_flag(&mut at.initial, key, input),
             "throttle" => set_constant(&mut at.throttle, key, THROTTLE, input),
+            "breaks" => set_flag(&mut at.breaks, key, input),
             "interpolate" => set_constant(&mut at.interpolate, key, INTERPOLATE, input),
             _ => at.codec.read_key(name, key, input),
         });

@@ -154,6 +154,9 @@ fn state(chunk: &Chunk) -> TokenStream {
 
 // const THROTTLES: usize = 1usize;
 // fn throttle(__now: &mut __S, __before: &__S, __sent: &__S, __marks: &mut [__gm::ThrottleMark]) -> bool {
+//     if __now.leaps != __sent.leaps {
+//         return __gm::ThrottleMark::pass(__marks);
+//     }
 //     let mut __held = false;
 //     let __reprs = (&mut __now.position, &__before.position, &__sent.position);
 //     __held |= __F_position.throttle(&const { Epsilon(0.1) }, __reprs, &mut __marks[0usize]);
@@ -172,6 +175,14 @@ fn throttle(chunk: &Chunk) -> Option<TokenStream> {
             }
         })
         .collect();
+    let breaks = chunk.datasets.iter().filter(|dataset| dataset.breaks.is_some()).map(|dataset| {
+        let Field { slot, span, .. } = &dataset.field;
+        quote_spanned! {*span=>
+            if __now.#slot != __sent.#slot {
+                return __gm::ThrottleMark::pass(__marks);
+            }
+        }
+    });
     let count = lines.len();
     (count > 0).then(|| {
         gen_tokens! {
@@ -182,6 +193,7 @@ fn throttle(chunk: &Chunk) -> Option<TokenStream> {
                 __sent: &__S,
                 __marks: &mut [__gm::ThrottleMark],
             ) -> ::core::primitive::bool {
+                #(#breaks)*
                 let mut __held = false;
                 #(#lines)*
                 __held

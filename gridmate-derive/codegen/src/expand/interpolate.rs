@@ -9,6 +9,7 @@ use crate::model::{Chunk, Field};
 
 // const INTERPOLATES: usize = 1usize;
 // fn interpolate(&mut self, __moment: &__gm::Moment<'_, __S>) {
+//     let __moment = &__moment.unbroken(|__s| &__s.leaps);
 //     __F_position.interpolate(&const { Linear }, __moment, |__s| &__s.position, &mut self.position);
 // }
 pub(super) fn interpolate(chunk: &Chunk) -> Option<TokenStream> {
@@ -23,11 +24,15 @@ pub(super) fn interpolate(chunk: &Chunk) -> Option<TokenStream> {
             }
         })
         .collect();
+    let breaks = chunk.datasets.iter().filter(|dataset| dataset.breaks.is_some()).map(|dataset| {
+        let Field { slot, span, .. } = &dataset.field;
+        quote_spanned!(*span=> let __moment = &__moment.unbroken(|__s| &__s.#slot);)
+    });
     let count = lines.len();
     (count > 0).then(|| {
         gen_tokens! {
             const INTERPOLATES: ::core::primitive::usize = #count;
-            fn interpolate(&mut self, __moment: &__gm::Moment<'_, __S>) { #(#lines)* }
+            fn interpolate(&mut self, __moment: &__gm::Moment<'_, __S>) { #(#breaks)* #(#lines)* }
         }
     })
 }

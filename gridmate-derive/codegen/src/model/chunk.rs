@@ -40,6 +40,8 @@ pub(crate) struct Dataset {
     pub(crate) on_change: Option<OnChange>,
     pub(crate) throttle: Option<Expr>,
     pub(crate) interpolate: Option<Expr>,
+    /// Where it is given that others are not shown on their way over its changes.
+    pub(crate) breaks: Option<Ident>,
 }
 
 impl Chunk {
@@ -49,6 +51,9 @@ impl Chunk {
         let life = at.take_life();
         no_generics(generics, errors);
         let owner = quote!(#ident);
+        let fields = fields(ident, data, errors).into_iter().flatten();
+        let datasets: Vec<_> = fields.filter_map(|field| Dataset::read(field, &owner, errors)).collect();
+        check::breaks(&datasets, errors);
         Self {
             krate: Crate::new(at.krate, root),
             ident: ident.clone(),
@@ -60,11 +65,7 @@ impl Chunk {
             rate: at.rate.map(|rate| rate.value),
             coder: at.coder.map_or(Coder::Packed, |coder| coder.value),
             send_to: at.send_to.map(|send_to| send_to.value),
-            datasets: fields(ident, data, errors)
-                .into_iter()
-                .flatten()
-                .filter_map(|field| Dataset::read(field, &owner, errors))
-                .collect(),
+            datasets,
         }
     }
 }
@@ -82,6 +83,7 @@ impl Dataset {
             on_change: at.on_change.map(|on_change| on_change.value),
             throttle: at.throttle.map(|throttle| throttle.value),
             interpolate: at.interpolate.map(|interpolate| interpolate.value),
+            breaks: at.breaks.map(|breaks| breaks.key),
         })
     }
 }

@@ -44,6 +44,12 @@ const PATIENCE: u32 = 4;
 /// way together get closer to each other by less than that at a time.
 const LOST_GROUND: u64 = 85;
 
+/// With no less than this part of it, percent, giving way costs nothing, so nobody competes, and what was learnt of a competitor is
+/// forgotten by half. In between it is not known. Cubic takes a place by what it grows in the round trips that a queue takes to empty and to
+/// come back: a few hundredths of a large window, so that it shows only after giving way a few times. Were that taken for nobody,
+/// the next time to compete would be short again, and the place be lost bit by bit where windows are large.
+const KEPT_GROUND: u64 = 95;
+
 /// What that window keeps from one time to the next, percent.
 const FADE: u64 = 98;
 
@@ -193,8 +199,10 @@ impl Adaptive {
                     self.compete(now, smoothed);
                 } else {
                     let anchor = full.max(scale(yielding.anchor, FADE, 100));
-                    self.hold = (self.hold / 2).max(HOLD.0);
-                    self.proof = (self.proof / 2).max(PROOF.0);
+                    if full >= scale(yielding.anchor, KEPT_GROUND, 100) {
+                        self.hold = (self.hold / 2).max(HOLD.0);
+                        self.proof = (self.proof / 2).max(PROOF.0);
+                    }
                     self.give_way(now, queue, anchor);
                 }
             }

@@ -122,6 +122,10 @@ impl<T: Apart + Clone, I: Interpolator<T>> Interpolator<T> for Snap<I> {
         self.0.between(from, to, t)
     }
 
+    fn guesses(&self) -> u32 {
+        self.0.guesses()
+    }
+
     fn along(&self, way: &Way<T>) -> Option<T> {
         let end = way.to.as_ref().unwrap_or(&way.from);
         if self.leaps(&way.from.value, &end.value) {

@@ -75,6 +75,8 @@ pub struct Way<T> {
     pub to: Option<Sample<T>>,
     /// What comes after `to`.
     pub after: Beside<T>,
+    /// Until which tick it is known that nothing else has changed: that of the newest values of the chunk, as a rule.
+    pub known: f64,
 }
 
 impl<T> Way<T> {
@@ -103,14 +105,15 @@ impl<T> Way<T> {
     }
 
     pub(super) fn map<U>(self, f: impl Fn(T) -> U) -> Way<U> {
-        let Self { tick, behind, before, from, to, after } = self;
+        let Self { tick, behind, before, from, to, after, known } = self;
         let beside = |beside| match beside {
             Beside::Unknown => Beside::Unknown,
             Beside::Rest => Beside::Rest,
             Beside::Change(Sample { tick, value }) => Beside::Change(Sample { tick, value: f(value) }),
         };
         let sample = |Sample { tick, value }| Sample { tick, value: f(value) };
-        Way { tick, behind, before: beside(before), from: sample(from), to: to.map(sample), after: beside(after) }
+        let (before, after) = (beside(before), beside(after));
+        Way { tick, behind, before, from: sample(from), to: to.map(sample), after, known }
     }
 }
 
@@ -119,9 +122,9 @@ impl<'a, S> Moment<'a, S> {
     pub fn way<R: PartialEq>(&self, of: impl Fn(&'a S) -> &'a R) -> Way<&'a R> {
         let repr = |i: usize| of(self.received.entry(i).1);
         let sample = |i: usize| Sample { tick: f64::from(self.received.entry(i).0), value: repr(i) };
-        let change_after = |i: usize| (i + 1..self.received.len()).find(|next| repr(*next) != repr(i));
+        let change_after = |i: usize| (i + 1..self.end).find(|next| repr(*next) != repr(i));
         // Since when it is as it is at an entry.
-        let since = |i: usize| (1..=i).rev().find(|i| repr(*i - 1) != repr(*i)).unwrap_or(0);
+        let since = |i: usize| (self.first + 1..=i).rev().find(|i| repr(*i - 1) != repr(*i)).unwrap_or(self.first);
 
         let from = since(self.at);
         let to = change_after(self.at);
@@ -129,7 +132,7 @@ impl<'a, S> Moment<'a, S> {
         let moves = |a: usize, b: usize| sample(b).tick - self.behind <= sample(a).tick;
         let before = match (from, to) {
             (_, Some(to)) if !moves(from, to) => Beside::Rest,
-            (0, _) => Beside::Unknown,
+            _ if from == self.first => Beside::Unknown,
             _ => {
                 let last = since(from - 1);
                 // Where the way goes on, the last one set out no earlier than the display let it.
@@ -143,6 +146,7 @@ impl<'a, S> Moment<'a, S> {
             Some(next) if !moves(to, next) => Beside::Rest,
             Some(next) => Beside::Change(sample(next)),
         });
-        Way { tick: self.tick, behind: self.behind, before, from: sample(from), to: to.map(sample), after }
+        let (tick, behind, known) = (self.tick, self.behind, self.known());
+        Way { tick, behind, before, from: sample(from), to: to.map(sample), after, known }
     }
 }
