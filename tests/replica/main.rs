@@ -13,6 +13,7 @@ mod limits;
 mod newcomers;
 mod offline;
 mod pressure;
+mod runs;
 mod saved;
 mod storm;
 mod suspended;
