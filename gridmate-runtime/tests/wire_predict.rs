@@ -3,7 +3,7 @@
 mod laws;
 
 use gridmate_runtime::wire::codec::{Bits, Native, Predict, Predictable, Quantize, Range};
-use gridmate_runtime::wire::{Ahead, BitWriter, Codec, Past};
+use gridmate_runtime::wire::{Ahead, BitReader, BitWriter, Codec, Past};
 use laws::{garbage, laws};
 use proptest::prelude::*;
 
@@ -46,6 +46,36 @@ fn floats_that_jump_cost_a_bit_more_than_themselves() {
     assert_eq!(after(5.0), (33, vec![0x00, 0x00, 0x40, 0x81, 0x00]), "twice the pattern, 40A00000 (hex)");
     let lanes = moved(&codec, [[300.0, 1.0], [-200.0, 1.0], [5.0, 1.0_f32]], Ahead::new(1, 1));
     assert_eq!(lanes.0, 1 + 33 + 1, "each by itself");
+}
+
+#[test]
+fn half_way_round_is_as_far_as_it_goes_in_both_directions() {
+    fn check<T: Copy>(values: [T; 3])
+    where
+        Native: Codec<T>,
+        <Native as Codec<T>>::Repr: core::fmt::Debug,
+    {
+        let codec = Predict::new(Native);
+        let [past, base, now] = values.map(|value| codec.to_repr(&value));
+        let past = Past::new(&past, Ahead::new(1, 1));
+        let mut w = BitWriter::new();
+        codec.encode_ahead(&now, &base, past, &mut w);
+        let mut read = base;
+        codec.decode_ahead(&mut read, past, &mut BitReader::new(w.finish())).expect("what a writer writes can be read");
+        assert_eq!(read, now);
+    }
+    // Backwards to 0, and from there to the other side; and the same forwards.
+    check([20_u8, 10, 128]);
+    check([0_u8, 64, 0]);
+    check([20_u16, 10, 1 << 15]);
+    check([20_u32, 10, 1 << 31]);
+    check([-20_i32, -10, i32::MIN]);
+    check([20_i32, 10, i32::MIN]);
+    check([1e-44_f32, 7e-45, f32::from_bits(3 ^ 1 << 31)]);
+    for now in 0..=255_u8 {
+        check([20, 10, now]);
+        check([10, 20, now]);
+    }
 }
 
 #[test]

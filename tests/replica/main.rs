@@ -19,6 +19,7 @@ mod newest;
 mod offline;
 mod pressure;
 mod quantisers;
+mod runs;
 mod saved;
 mod scenarios;
 mod storm;

@@ -114,8 +114,14 @@ impl<S: Clone> History<S> {
     /// Forgets what nobody who has `version` will ask for: all entries before the one in force then.
     #[inline(always)]
     pub(crate) fn forget_before(&mut self, version: u32) {
-        while self.len > 1 && self.ring[self.place(1)].0 <= version {
-            self.forget_oldest();
+        if let Some(place) = self.find(version) {
+            let first = usize::from(self.first);
+            let gone = if place < first { place + self.ring.len() } else { place } - first;
+            #[expect(clippy::cast_possible_truncation, reason = "no more than the capacity and one")]
+            {
+                self.first = place as u8;
+                self.len -= gone as u8;
+            }
         }
     }
 
@@ -168,15 +174,14 @@ impl<S> History<S> {
     /// Where what was in force at a version is.
     #[inline]
     fn find(&self, version: u32) -> Option<usize> {
+        let in_force = |(then, _): &(u32, S)| *then <= version;
+        let first = usize::from(self.first);
         // Nearly always among the newest few.
-        let mut place = self.place(self.len());
-        for _ in 0..self.len {
-            place = if place == 0 { self.ring.len() } else { place } - 1;
-            if self.ring[place].0 <= version {
-                return Some(place);
-            }
+        if let Some(entries) = self.ring.get(first..first + self.len()) {
+            return Some(first + entries.iter().rposition(in_force)?);
         }
-        None
+        let (newer, older) = (&self.ring[..self.place(self.len())], &self.ring[first..]);
+        newer.iter().rposition(in_force).or_else(|| Some(first + older.iter().rposition(in_force)?))
     }
 
     /// What is behind the newest is the newest now.

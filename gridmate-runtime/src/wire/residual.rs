@@ -41,14 +41,6 @@ pub(super) fn read_lines<I: Integer, const N: usize>(
 const JUMPY: u32 = 22;
 const NEAR: u32 = 26;
 
-/// How many low bits of a float's residual are written as they are, from its motion, the largest of all, and the error of the first:
-/// not those of all before it, so that a reader can find out about several at a time.
-#[inline(always)]
-const fn float_parameter(motion: u64, most: u64, first: u64) -> u32 {
-    // Of a 32nd of it: one more for each time that it can be halved.
-    ((motion * 6 + most + first * 16) >> 4 | 1).ilog2()
-}
-
 /// Writes the patterns of floats, guessed as numbers. Where errors are expected that leave nothing of a guess, a bit says whether the
 /// float is near, or it is written as it is: new values cost one bit more than themselves.
 #[inline]
@@ -63,13 +55,12 @@ pub(super) fn write_floats<const N: usize>(
     if w.is_modelled() {
         return write(values.map(|bits| u64::from(ordered(bits))), guesses, 32, 0, w);
     }
-    let (most, mut first) = (farthest(&guesses), None);
+    let mut expectation = Expectation::of(&guesses, 0);
     for (value, guess) in values.iter().zip(guesses) {
         let residual = signed(u64::from(ordered(*value)).wrapping_sub(guess.value), 32);
-        let low = float_parameter(guess.motion, most, first.unwrap_or(0));
+        let (low, expected) = (expectation.bits(guess), expectation.size(guess));
         if low < JUMPY {
-            // What is expected is of as many bits.
-            w.residual(guess.along(residual, 32), low_mask(low));
+            w.residual(guess.along(residual, 32), expected);
         } else {
             let (low, folded) = (low.min(NEAR), zigzag(guess.along(residual, 32)));
             if folded >> low == 0 {
@@ -78,7 +69,7 @@ pub(super) fn write_floats<const N: usize>(
                 w.bits(u64::from(*value) << 1, 33);
             }
         }
-        first.get_or_insert(residual.unsigned_abs());
+        expectation.learn(residual);
     }
 }
 
@@ -101,14 +92,14 @@ pub(super) fn read_floats<const N: usize>(
 }
 
 /// Reads floats that are told as residuals and lie within a word, and how many bits that takes. In as few steps as can be: what has to
-/// be known of one before the next can be begun is where it ends, and how large the first is.
+/// be known of one before the next can be begun is where it ends, and how large it is.
 #[inline(always)]
 fn floats_in<const N: usize>(mut word: u64, left: u32, guesses: &[Guess; N]) -> Option<([u32; N], u32)> {
     let lowest = |bits: u64, count: u32| bits & ((1 << (count & 63)) - 1);
-    let most = farthest(guesses);
-    let (mut read, mut used, mut first) = ([0; N], 0, 0);
-    for (i, guess) in guesses.iter().enumerate() {
-        let low = float_parameter(guess.motion, most, first);
+    let mut expectation = Expectation::of(guesses, 0);
+    let (mut read, mut used) = ([0; N], 0);
+    for (value, guess) in read.iter_mut().zip(guesses) {
+        let low = expectation.bits(*guess);
         let tail = (word | 1 << 63).trailing_zeros();
         let bits = 2 * tail + 1 + low;
         used += bits;
@@ -122,10 +113,8 @@ fn floats_in<const N: usize>(mut word: u64, left: u32, guesses: &[Guess; N]) -> 
         word >>= bits & 63;
         #[expect(clippy::cast_possible_truncation, reason = "patterns of 32 bits")]
         let (from, step) = (guess.value as u32, unzigzag(folded) as u32);
-        read[i] = disordered(if guess.back { from.wrapping_sub(step) } else { from.wrapping_add(step) });
-        if i == 0 {
-            first = (folded + 1) >> 1;
-        }
+        *value = disordered(if guess.back { from.wrapping_sub(step) } else { from.wrapping_add(step) });
+        expectation.learn_size((folded + 1) >> 1);
     }
     Some((read, used))
 }
@@ -143,19 +132,18 @@ fn read_floats_one_by_one<const N: usize>(
         }
         return Ok(());
     }
-    let (most, mut first) = (farthest(&guesses), None);
+    let mut expectation = Expectation::of(&guesses, 0);
     for (value, guess) in values.iter_mut().zip(guesses) {
-        let low = float_parameter(guess.motion, most, first.unwrap_or(0));
+        let (low, expected) = (expectation.bits(guess), expectation.size(guess));
         let order = if low < JUMPY {
-            // What is expected is of as many bits.
-            stepped(guess, r.residual(low_mask(low))?, 32)?
+            stepped(guess, r.residual(expected)?, 32)?
         } else if r.bits(1)? != 0 {
             stepped(guess, unzigzag(r.bits(low.min(NEAR))?).cast_signed(), 32)?
         } else {
             u64::from(ordered(u32::try_from(r.bits(32)?).map_err(|_| WireError::Invalid)?))
         };
         *value = disordered(u32::try_from(order).map_err(|_| WireError::Invalid)?);
-        first.get_or_insert(signed(order.wrapping_sub(guess.value), 32).unsigned_abs());
+        expectation.learn(signed(order.wrapping_sub(guess.value), 32));
     }
     Ok(())
 }
@@ -255,12 +243,6 @@ const fn disordered(order: u32) -> u32 {
     order ^ ((!order.cast_signed() >> 31).cast_unsigned() | 1 << 31)
 }
 
-/// The largest motion of all.
-#[inline(always)]
-fn farthest<const N: usize>(guesses: &[Guess; N]) -> u64 {
-    guesses.iter().fold(0, |most, guess| most.max(guess.motion))
-}
-
 /// How far off a component may be, given its own motion, the largest of all, and the largest error so far.
 struct Expectation {
     most: u64,
@@ -270,7 +252,7 @@ struct Expectation {
 impl Expectation {
     #[inline]
     fn of<const N: usize>(guesses: &[Guess; N], floor: u64) -> Self {
-        Self { most: farthest(guesses), error: floor }
+        Self { most: guesses.iter().map(|guess| guess.motion).max().unwrap_or(0), error: floor }
     }
 
     #[inline]
@@ -278,9 +260,19 @@ impl Expectation {
         (guess.motion * 6 + self.most + self.error * 12) / 32
     }
 
+    /// How many bits that has: the logarithm of what has one bit more and is never zero.
+    #[inline]
+    const fn bits(&self, guess: Guess) -> u32 {
+        ((guess.motion * 6 + self.most + self.error * 12) / 16 | 1).ilog2()
+    }
+
     #[inline]
     const fn learn(&mut self, residual: i64) {
-        let error = residual.unsigned_abs();
+        self.learn_size(residual.unsigned_abs());
+    }
+
+    #[inline]
+    const fn learn_size(&mut self, error: u64) {
         if error > self.error {
             self.error = error;
         }
