@@ -3,7 +3,7 @@
 use core::any::Any;
 
 use super::coder::{In, Out, Share};
-use crate::chunk::{Propagate, RpcContext, RpcFlags, TargetPeer, TimeContext};
+use crate::chunk::{OwnershipRequest, Propagate, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::schema::ChunkDescriptor;
 use crate::wire::{Ahead, BitReader, BitWriter, WireError};
 
@@ -43,6 +43,9 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Whether a peer may have this one.
     fn sends_to(&self, slot: u32, peer: &TargetPeer) -> bool;
 
+    /// Whether another member may own it.
+    fn accepts_owner(&self, slot: u32, request: &OwnershipRequest) -> Result<(), u16>;
+
     /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`].
     fn receive(&mut self, slot: u32, arrival: Arrival, r: Option<In<'_, '_>>) -> Result<bool, ReceiveError>;
     /// Reads past an encoding of something that is here already.
@@ -55,6 +58,8 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn mark_bound(&mut self, slot: u32);
     /// Forgets what only a proxy needs: the owner is here now.
     fn promote(&mut self, slot: u32);
+    /// Takes what the value is now for the last snapshot of this owner, in force from `version` on; another goes on from it.
+    fn demote(&mut self, slot: u32, version: u32);
 
     /// Whether what it has received is ever shown between what arrived.
     fn interpolates(&self) -> bool;

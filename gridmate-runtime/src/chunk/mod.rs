@@ -19,6 +19,7 @@ pub(crate) mod field;
 pub(crate) mod fit;
 mod history;
 mod interpolate;
+mod ownership;
 mod registry;
 mod rpc;
 mod store;
@@ -31,6 +32,7 @@ pub use history::History;
 #[cfg(feature = "glam")]
 pub use interpolate::Slerp;
 pub use interpolate::{Angle, Between, Interpolator, Lerp, Linear, Moment, Point};
+pub use ownership::OwnershipRequest;
 pub use registry::{Registry, RegistryBuilder, RegistryError};
 pub use rpc::{
     ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
@@ -145,6 +147,16 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
     fn sends_to(&self, peer: &TargetPeer) -> bool {
         let _ = peer;
         true
+    }
+
+    /// Whether another member may own the replica; asked once for each request, where the primary is. An error refuses it, with a
+    /// code that the one who asked is told.
+    ///
+    /// # Errors
+    /// A code that means something to the game.
+    fn accept_ownership(&self, request: &OwnershipRequest) -> Result<(), u16> {
+        let _ = request;
+        Ok(())
     }
 
     /// Whether [`notify`](Self::notify) does anything on a primary.

@@ -14,7 +14,7 @@ use super::cut::Cut;
 use super::erased::{Arrival, Basis, ChunkStore, ReceiveError};
 use super::history::{History, Spare};
 use super::throttle::Throttles;
-use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
+use crate::chunk::{Moment, OwnershipRequest, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
 use crate::wire::{BitReader, BitWriter, Change, Past, WireError};
 
@@ -343,6 +343,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.slots[slot as usize].value.sends_to(peer)
     }
 
+    fn accepts_owner(&self, slot: u32, request: &OwnershipRequest) -> Result<(), u16> {
+        self.slots[slot as usize].value.accept_ownership(request)
+    }
+
     fn differs(&self, slot: u32, base: u32) -> bool {
         let s = &self.slots[slot as usize];
         match s.at(base) {
@@ -433,6 +437,20 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         s.received.clear();
         self.throttles.reset(slot, &s.current);
         self.touch(slot);
+    }
+
+    fn demote(&mut self, slot: u32, version: u32) {
+        let s = &mut self.slots[slot as usize];
+        s.value.capture(&mut self.scratch);
+        if self.scratch != s.current {
+            if s.version != 0 && s.version != version {
+                s.sent.push(s.version, &s.current);
+            }
+            s.version = version;
+            core::mem::swap(&mut s.current, &mut self.scratch);
+        }
+        s.received.clear();
+        s.touched = false;
     }
 
     fn interpolates(&self) -> bool {

@@ -33,6 +33,10 @@ pub(super) struct Entry {
     /// Newest version that was applied here, as the peer numbers it that we have it from; 0 on the primary.
     pub(super) received: u32,
     pub(super) migratable: bool,
+    /// Counts owners: 1 for the first.
+    pub(super) epoch: u32,
+    /// The client that owns it was asked to let go: calls on it wait.
+    pub(super) recalled: bool,
     /// A chunk of it is written with regard to its past.
     pub(super) predicts: bool,
     /// Its number among the replicas with a chunk that not every peer may have; 0 for all others.
@@ -64,7 +68,7 @@ impl Entry {
     }
 
     pub(super) const fn ownership(&self) -> Ownership {
-        Ownership { owner: self.owner, assigned: self.assigned, migratable: self.migratable }
+        Ownership { owner: self.owner, assigned: self.assigned, migratable: self.migratable, epoch: self.epoch }
     }
 }
 
@@ -99,4 +103,6 @@ pub struct ReplicaInfo {
     pub is_primary: bool,
     /// Whether another node may take it over when its owner is lost.
     pub migratable: bool,
+    /// Counts owners: 1 for the first. In one epoch no two nodes hold the primary.
+    pub epoch: u32,
 }

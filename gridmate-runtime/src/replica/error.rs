@@ -35,6 +35,9 @@ pub enum ReplicaError {
     /// This node holds the primary: use `primary_mut`.
     #[error("replica {0} is a primary on this node; use `primary_mut`")]
     NotProxy(ReplicaId),
+    /// The answer to an earlier request to own it is not here yet.
+    #[error("the ownership of {0} was asked for already; wait for `ReplicaEvent::OwnershipAnswered`")]
+    AlreadyAsked(ReplicaId),
 }
 
 /// Why a replica could not be added.

@@ -30,12 +30,14 @@ mod event;
 mod expected;
 mod graves;
 mod guard;
+mod handoff;
 mod hold;
 mod in_flight;
 mod index;
 mod marshal;
 mod message;
 mod owed;
+mod ownership;
 mod peers;
 mod prepare;
 mod profile;
@@ -58,6 +60,7 @@ pub use error::{AddError, PeerFault, ReplicaError};
 pub use event::ReplicaEvent;
 pub use guard::{PrimaryMut, Proxy};
 pub use marshal::StateMessage;
+pub use ownership::{Adopt, Orphan, OwnershipOutcome, RefusedOwnership};
 pub use recording::{PlaybackError, Player, Recorder};
 pub use save::{RestoreError, Restored};
 pub use spawn::ReplicaBuilder;
@@ -67,8 +70,10 @@ pub use unmarshal::Verdict;
 pub use crate::chunk::PeerRole;
 
 use self::entry::{ChunkRef, Entry};
+use self::handoff::{Leaving, Recall};
 use self::index::{IdHash, Index};
 use self::marshal::Encoder;
+use self::ownership::Adoption;
 use self::reach::Reach;
 use self::records::Reading;
 use self::target::Peer;
@@ -134,6 +139,15 @@ pub struct ReplicaManager {
     hopeless: Vec<PeerId>,
     /// Places destroyed by the program, in order.
     dying: Vec<u32>,
+    /// Calls made here on replicas that were recalled: they wait for the next owner.
+    postponed: RpcOutbox,
+    /// What clients were asked to let go of.
+    recalls: BTreeMap<ReplicaId, Recall>,
+    /// What is to go to another owner at the end of `prepare`.
+    leaving: Vec<Leaving>,
+    /// Replicas that this node has asked to own, with when it will not wait any more.
+    requests: BTreeMap<ReplicaId, Instant>,
+    adoption: Option<Adoption>,
     events: VecDeque<ReplicaEvent>,
     stats: ReplicaStats,
 }
@@ -211,6 +225,11 @@ impl ReplicaManager {
             pass: 0,
             hopeless: Vec::new(),
             dying: Vec::new(),
+            postponed: RpcOutbox::default(),
+            recalls: BTreeMap::new(),
+            leaving: Vec::new(),
+            requests: BTreeMap::new(),
+            adoption: None,
             events: VecDeque::new(),
             stats: ReplicaStats::default(),
         }
@@ -265,6 +284,7 @@ impl ReplicaManager {
             assigned: entry.assigned,
             is_primary: entry.is_primary(),
             migratable: entry.migratable,
+            epoch: entry.epoch,
         })
     }
 

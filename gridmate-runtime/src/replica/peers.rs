@@ -44,10 +44,7 @@ impl ReplicaManager {
             let replica = entry.id;
             #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
             let place = place as u32;
-            if adopt && entry.migratable {
-                self.promote(place);
-                self.push_event(ReplicaEvent::OwnerChanged { id: replica, owner: self.local });
-            } else {
+            if !(adopt && entry.migratable && self.adopt(place)) {
                 self.vacate(place);
                 self.push_event(ReplicaEvent::Removed { id: replica });
             }
@@ -84,11 +81,12 @@ impl ReplicaManager {
         self.peers.get(id.0 as usize)?.as_ref()
     }
 
-    /// Makes the proxy at `place` the primary.
-    fn promote(&mut self, place: u32) {
+    /// Makes the proxy at `place` the primary, in a new epoch.
+    pub(super) fn promote(&mut self, place: u32, epoch: u32) {
         let entry = &mut self.entries[place as usize];
         let former = entry.owner;
         entry.owner = self.local;
+        entry.epoch = epoch;
         self.primaries += 1;
         if entry.assigned == former {
             entry.assigned = self.local;

@@ -15,7 +15,7 @@
 //!         | 001              body-full              against the defaults; creates the replica
 //!         | 0001 rpcs        destroy                rpcs = 0 | 1 count:32
 //! body-delta = chunk*            chunk = encoding, preceded by a "differs" bit when the replica has several
-//! body-full  = owner migratable:1 count:gamma (class + 1):gamma* encoding*
+//! body-full  = owner migratable:1 epoch:gamma count:gamma (class + 1):gamma* encoding*
 //! past    = 1 (none) | (p + 1):gamma calm:3         the sender's version base - p, and how calm the motion is
 //! owner   = owner:gamma assigned                    assigned = 1 (to the owner) | 0 member:gamma
 //! ```
@@ -211,6 +211,8 @@ pub(super) struct Ownership {
     pub(super) owner: MemberId,
     pub(super) assigned: MemberId,
     pub(super) migratable: bool,
+    /// Counts owners: 1 for the first.
+    pub(super) epoch: u32,
 }
 
 impl Ownership {
@@ -221,12 +223,13 @@ impl Ownership {
             w.gamma(self.assigned.0);
         }
         w.bool(self.migratable);
+        w.gamma(self.epoch);
     }
 
     pub(super) fn read(r: &mut impl Source) -> Result<Self, WireError> {
         let owner = MemberId(r.gamma()?);
         let assigned = if r.bool()? { owner } else { MemberId(r.gamma()?) };
-        Ok(Self { owner, assigned, migratable: r.bool()? })
+        Ok(Self { owner, assigned, migratable: r.bool()?, epoch: r.gamma()? })
     }
 }
 

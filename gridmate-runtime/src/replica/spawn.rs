@@ -1,8 +1,9 @@
 //! Replicas come and go: adding, assigning, destroying.
 
 use super::entry::{ChunkRef, Chunks, Entry};
+use super::ownership::{OwnershipOutcome, RefusedOwnership};
 use super::target::PeerId;
-use super::{AddError, ReplicaError, ReplicaManager};
+use super::{AddError, PeerRole, ReplicaError, ReplicaManager};
 use crate::chunk::{ChunkStore, ReplicaChunk, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
@@ -118,6 +119,8 @@ impl ReplicaManager {
             floor: 0,
             received: 0,
             migratable,
+            epoch: 1,
+            recalled: false,
             predicts: false,
             audience: 0,
             priority,
@@ -190,7 +193,17 @@ impl ReplicaManager {
         if entry.audience != 0 {
             self.audiences.0.push(entry.audience);
         }
-        self.index.remove(&entry.id);
+        let id = entry.id;
+        if entry.epoch > 1 {
+            // It may end elsewhere than with who created it, who must not use its id again all the same.
+            let creator = self.peers.iter_mut().flatten().find(|peer| peer.member == id.creator);
+            if let Some(creator) = creator.filter(|peer| peer.role == PeerRole::Client) {
+                creator.spent.insert(id.serial);
+            }
+        }
+        self.recalls.remove(&id);
+        self.conclude(id, OwnershipOutcome::Refused(RefusedOwnership::Gone));
+        self.index.remove(&id);
         self.free.push(place);
     }
 
