@@ -35,8 +35,8 @@ pub(super) struct Entry {
     pub(super) migratable: bool,
     /// Counts owners: 1 for the first.
     pub(super) epoch: u32,
-    /// The client that owns it was asked to let go: calls on it wait.
-    pub(super) recalled: bool,
+    /// It is about to change hands, as far as is known here: on the host, calls on it wait.
+    pub(super) in_transfer: bool,
     /// A chunk of it is written with regard to its past.
     pub(super) predicts: bool,
     /// Its number among the replicas with a chunk that not every peer may have; 0 for all others.
@@ -51,6 +51,8 @@ pub(super) struct Entry {
     pub(super) doomed: bool,
     /// The pass over a peer's calls in which one on this replica had to wait: later ones in that pass wait too.
     pub(super) waits_in: u64,
+    /// The program has suspended it: it is in the manager's list of those.
+    pub(super) suspended: bool,
     /// Destroyed by the program; leaves the table in the next tick, after the calls made before.
     pub(super) dying: bool,
     pub(super) live: bool,
@@ -65,6 +67,16 @@ impl Entry {
 
     pub(super) const fn is_primary(&self) -> bool {
         self.upstream.is_none()
+    }
+
+    /// Whether its chunks are of these classes, in this order.
+    pub(super) fn is_made_of(&self, classes: &[u16]) -> bool {
+        self.chunks.iter().map(|chunk| chunk.class).eq(classes.iter().copied())
+    }
+
+    /// Whether a peer that owns it was asked to let go, and is to begin this epoch by doing so.
+    pub(super) fn awaits_release(&self, peer: PeerId, epoch: u32) -> bool {
+        self.in_transfer && self.upstream == Some(peer) && epoch == self.epoch.saturating_add(1)
     }
 
     pub(super) const fn ownership(&self) -> Ownership {

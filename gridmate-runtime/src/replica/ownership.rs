@@ -2,11 +2,12 @@
 
 use core::time::Duration;
 
-use super::handoff::{Leaving, PAST_RELEASE};
+use super::transfers::PAST_RELEASE;
 use super::{ReplicaError, ReplicaEvent, ReplicaManager};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
-use crate::wire::{BitReader, BitWriter, Sink as _, Source as _, WireError};
+use crate::time::Instant;
+use crate::wire::{BitReader, BitWriter, WireError};
 
 /// What became of a request to own a replica: [`ReplicaManager::request_ownership`].
 ///
@@ -48,7 +49,7 @@ pub enum OwnershipOutcome {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RefusedOwnership {
-    /// A chunk of it is not `migratable`.
+    /// A chunk of it is not `migratable`; or the program that wants it does not share all of its datasets.
     #[error("it cannot migrate")]
     NotMigratable,
     /// A chunk's [`accept_ownership`](crate::chunk::ReplicaChunk::accept_ownership) refused, with this code.
@@ -63,6 +64,9 @@ pub enum RefusedOwnership {
     /// The one who asked owns as many replicas as a member may.
     #[error("whoever wants it owns too many already")]
     Full,
+    /// Someone who asked later, or whom the host chose, gets it.
+    #[error("another gets it")]
+    Overtaken,
 }
 
 impl RefusedOwnership {
@@ -76,6 +80,7 @@ impl RefusedOwnership {
             Self::TooLarge => w.gamma(3),
             Self::Gone => w.gamma(4),
             Self::Full => w.gamma(5),
+            Self::Overtaken => w.gamma(6),
         }
     }
 
@@ -86,6 +91,7 @@ impl RefusedOwnership {
             3 => Self::TooLarge,
             4 => Self::Gone,
             5 => Self::Full,
+            6 => Self::Overtaken,
             _ => return Err(WireError::Invalid),
         })
     }
@@ -138,6 +144,15 @@ pub struct Orphan {
     pub assigned: MemberId,
 }
 
+/// A request of this node's.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Wanted {
+    /// When it will not wait any more.
+    deadline: Instant,
+    /// The owner has been asked.
+    asked: bool,
+}
+
 pub(super) type Adoption = Box<dyn FnMut(&Orphan) -> Adopt + Send + Sync>;
 
 impl ReplicaManager {
@@ -181,17 +196,16 @@ impl ReplicaManager {
         if self.entry(id)?.is_primary() {
             return Err(ReplicaError::NotProxy(id));
         }
-        if self.requests.contains_key(&id) {
+        if self.wanted.contains_key(&id) {
             return Err(ReplicaError::AlreadyAsked(id));
         }
-        self.requests.insert(id, self.now + Duration::from_millis(limits::OWNERSHIP_MILLIS));
-        if self.entry(id)?.recalled {
-            // On its way here already: its next owner will be us, and not the one it was recalled for.
-            let place = self.index[&id];
-            self.recall(place, self.local);
-            return Ok(());
+        let deadline = self.now + Duration::from_millis(limits::OWNERSHIP_MILLIS);
+        // While it changes hands, there is nobody to ask.
+        let asked = !self.entry(id)?.in_transfer;
+        self.wanted.insert(id, Wanted { deadline, asked });
+        if asked {
+            self.answer_request(id, self.local, None);
         }
-        self.answer_request(id, self.local, None);
         Ok(())
     }
 
@@ -202,16 +216,28 @@ impl ReplicaManager {
     /// host has. If `member` is no member then, the replica stays with the host.
     ///
     /// # Errors
-    /// [`ReplicaError::Unknown`]; [`ReplicaError::NotPrimary`] on a client that does not own it.
+    /// [`ReplicaError::Unknown`]; [`ReplicaError::NotPrimary`] on a client that does not own it; [`ReplicaError::NotMigratable`];
+    /// [`ReplicaError::NoSuchMember`] on the host, if nobody of that id is there.
     pub fn set_owner(&mut self, id: ReplicaId, member: MemberId) -> Result<(), ReplicaError> {
         let entry = self.entry(id)?;
         let place = self.index[&id];
-        match entry.upstream {
-            None if member == self.local => {}
-            None => self.give(place, member),
-            Some(_) if self.local != MemberId::HOST => return Err(ReplicaError::NotPrimary(id)),
-            Some(_) if entry.owner == member => {}
-            Some(_) => self.recall(place, member),
+        let hosts = self.host().is_none();
+        if entry.upstream.is_some() && !hosts {
+            return Err(ReplicaError::NotPrimary(id));
+        }
+        if entry.owner == member && !entry.in_transfer {
+            return Ok(());
+        }
+        if !entry.migratable {
+            return Err(ReplicaError::NotMigratable(id));
+        }
+        if hosts && member != self.local && self.peer_of(member).is_none() {
+            return Err(ReplicaError::NoSuchMember(member));
+        }
+        if entry.is_primary() {
+            self.give(place, member);
+        } else {
+            self.recall(place, member, true);
         }
         Ok(())
     }
@@ -224,29 +250,50 @@ impl ReplicaManager {
     /// The owner of the replica at `place` is lost. False when the replica is to end.
     pub(super) fn adopt(&mut self, place: u32) -> bool {
         let entry = &self.entries[place as usize];
+        let epoch = entry.epoch.saturating_add(PAST_RELEASE);
+        if entry.in_transfer {
+            self.become_owner(place, epoch); // It was on its way to somebody.
+            return true;
+        }
         let orphan = Orphan { id: entry.id, owner: entry.owner, assigned: entry.assigned };
         let adopt = self.adoption.as_mut().map_or(Adopt::ByHost, |decide| decide(&orphan));
         if adopt == Adopt::Nobody {
             return false;
         }
-        let epoch = self.entries[place as usize].epoch.saturating_add(PAST_RELEASE);
         self.become_owner(place, epoch);
-        if let Adopt::By(to) = adopt {
-            self.leaving.push(Leaving { id: orphan.id, to });
+        if let Adopt::By(to) = adopt
+            && to != self.local
+        {
+            self.part_with(place, to);
         }
         true
     }
 
-    /// Requests that nobody has answered for too long end.
-    pub(super) fn end_requests(&mut self) {
-        while let Some(id) = self.requests.iter().find(|(_, deadline)| **deadline <= self.now).map(|(id, _)| *id) {
+    /// Asks for what could not be asked for so far. Requests that nobody has answered for too long end.
+    pub(super) fn end_wanted(&mut self) {
+        while let Some(id) = self.wanted.iter().find(|(_, wanted)| wanted.deadline <= self.now).map(|(id, _)| *id) {
             self.conclude(id, OwnershipOutcome::TimedOut);
+        }
+        let Self { wanted, entries, index, .. } = self;
+        let is_due = |(id, wanted): &(&ReplicaId, &mut Wanted)| {
+            !wanted.asked && index.get(id).is_some_and(|place| !entries[*place as usize].in_transfer)
+        };
+        let due: Vec<_> = wanted
+            .iter_mut()
+            .filter(is_due)
+            .map(|(id, wanted)| {
+                wanted.asked = true;
+                *id
+            })
+            .collect();
+        for id in due {
+            self.answer_request(id, self.local, None);
         }
     }
 
     /// The answer to our request, if there is one open.
     pub(super) fn conclude(&mut self, id: ReplicaId, outcome: OwnershipOutcome) {
-        if self.requests.remove(&id).is_some() {
+        if self.wanted.remove(&id).is_some() {
             self.push_event(ReplicaEvent::OwnershipAnswered { id, outcome });
         }
     }

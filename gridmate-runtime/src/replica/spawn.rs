@@ -1,9 +1,8 @@
 //! Replicas come and go: adding, assigning, destroying.
 
 use super::entry::{ChunkRef, Chunks, Entry};
-use super::ownership::{OwnershipOutcome, RefusedOwnership};
 use super::target::PeerId;
-use super::{AddError, PeerRole, ReplicaError, ReplicaManager};
+use super::{AddError, ReplicaError, ReplicaManager};
 use crate::chunk::{ChunkStore, ReplicaChunk, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
@@ -120,7 +119,7 @@ impl ReplicaManager {
             received: 0,
             migratable,
             epoch: 1,
-            recalled: false,
+            in_transfer: false,
             predicts: false,
             audience: 0,
             priority,
@@ -128,6 +127,7 @@ impl ReplicaManager {
             echoed: false,
             doomed: false,
             waits_in: 0,
+            suspended: false,
             dying: false,
             live: true,
         };
@@ -164,6 +164,7 @@ impl ReplicaManager {
 
     /// Takes a replica out of the table and tells every peer that may know of it, but the one we had it from.
     pub(super) fn vacate(&mut self, place: u32) {
+        self.lift(place);
         let entry = &mut self.entries[place as usize];
         debug_assert!(entry.live, "a place is vacated once");
         entry.live = false;
@@ -193,18 +194,10 @@ impl ReplicaManager {
         if entry.audience != 0 {
             self.audiences.0.push(entry.audience);
         }
-        let id = entry.id;
-        if entry.epoch > 1 {
-            // It may end elsewhere than with who created it, who must not use its id again all the same.
-            let creator = self.peers.iter_mut().flatten().find(|peer| peer.member == id.creator);
-            if let Some(creator) = creator.filter(|peer| peer.role == PeerRole::Client) {
-                creator.spent.insert(id.serial);
-            }
-        }
-        self.recalls.remove(&id);
-        self.conclude(id, OwnershipOutcome::Refused(RefusedOwnership::Gone));
+        let (id, epoch) = (entry.id, entry.epoch);
         self.index.remove(&id);
         self.free.push(place);
+        self.end_transfers(id, epoch);
     }
 
     /// Sends the replica whole to everyone, as when it was new: what is not a dataset has changed.

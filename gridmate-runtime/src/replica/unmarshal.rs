@@ -3,16 +3,18 @@
 use smallvec::SmallVec;
 
 use super::entry::ChunkRef;
+use super::handoff::{has_state, is_handoff};
 use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
 use super::records::{ModelledRecords, PackedRecords, Records};
+use super::sync::is_report;
 use super::target::{Doomed, Peer, PeerId};
 use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
 use crate::chunk::coder::Supply;
 use crate::chunk::{Arrival, Basis, ReceiveError};
 use crate::ids::ReplicaId;
 use crate::limits;
-use crate::wire::{BitReader, WireError};
+use crate::wire::{BitReader, Source, WireError};
 
 /// What became of a state message.
 ///
@@ -94,10 +96,18 @@ impl ReplicaManager {
     /// # Errors
     /// A [`PeerFault`] says that the peer does not follow the protocol and has to go.
     pub fn handle_call(&mut self, peer: PeerId, reliable: bool, message: &[u8]) -> Result<(), PeerFault> {
+        let id = peer;
         let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) else { return Ok(()) };
+        if is_report(message) {
+            return self.handle_report(id, reliable, message);
+        }
         let mut r = BitReader::new(message);
         let call = Call::read(&mut r)?;
-        let limit = if reliable { limits::RPC_BYTES } else { limits::UNRELIABLE_RPC_BYTES };
+        let limit = match (reliable, has_state(&call)) {
+            (false, _) => limits::UNRELIABLE_RPC_BYTES,
+            (true, false) => limits::RPC_BYTES,
+            (true, true) => limits::RECORD_BYTES,
+        };
         if r.remaining() > limit * 8 + 7 {
             return Err(WireError::TooLong.into());
         }
@@ -105,6 +115,10 @@ impl ReplicaManager {
             return Err(PeerFault::NotOwner);
         }
         peer.rpcs_received = peer.rpcs_received.wrapping_add(u32::from(reliable));
+        if is_handoff(&call) && !self.take_handoff(id, reliable, &call, &r)? {
+            return Ok(());
+        }
+        let Some(Some(peer)) = self.peers.get_mut(id.0 as usize) else { return Ok(()) };
         peer.held.push(call, message, reliable)
     }
 
@@ -157,7 +171,10 @@ impl ReplicaManager {
         };
         let entry = &self.entries[place as usize];
         if entry.upstream != Some(peer) {
-            return Err(PeerFault::NotOwner.into());
+            return Err(self.out_of_turn(peer, place));
+        }
+        if entry.received == 0 {
+            return Err(Stop::TooLate); // From before it went to and fro: this time nothing has come yet.
         }
         if version <= entry.received {
             return self.skip_chunks(place, basis, version, r);
@@ -172,6 +189,24 @@ impl ReplicaManager {
         version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
+        let (ownership, classes) = self.read_head(r)?;
+        self.check_claim(peer, id, ownership)?;
+        if let Some(&place) = self.index.get(&id) {
+            let entry = &self.entries[place as usize];
+            if !entry.is_made_of(&classes) {
+                return Err(PeerFault::NoSuchType.into());
+            }
+            if version <= entry.received {
+                return self.skip_chunks(place, Basis::DEFAULTS, version, r);
+            }
+            self.set_ownership(place, ownership);
+            return self.receive_chunks(place, Basis::DEFAULTS, version, r);
+        }
+        self.create_proxy(peer, id, ownership, &classes, version, r)
+    }
+
+    /// Reads whose a replica is and what it is made of.
+    pub(super) fn read_head(&self, r: &mut impl Source) -> Result<(Ownership, SmallVec<[u16; 4]>), Stop> {
         let ownership = Ownership::read(r)?;
         let count = r.gamma()? as usize;
         if count > limits::CHUNKS_PER_REPLICA {
@@ -189,36 +224,10 @@ impl ReplicaManager {
             }
             classes.push(class);
         }
-        if self.is_buried(peer, id) {
-            return Err(Stop::TooLate);
-        }
-        let known = self.peers[peer.0 as usize].as_ref().expect("checked by the caller");
-        if known.role == PeerRole::Client {
-            if ownership.owner != known.member || id.creator != known.member {
-                return Err(PeerFault::NotOwner.into());
-            }
-            if known.spent.contains(id.serial) {
-                return Err(PeerFault::IdReused.into());
-            }
-        }
-        if let Some(&place) = self.index.get(&id) {
-            let entry = &self.entries[place as usize];
-            if entry.upstream != Some(peer) {
-                return Err(PeerFault::NotOwner.into());
-            }
-            if entry.chunks.len() != count || entry.chunks.iter().zip(&classes).any(|(c, class)| c.class != *class) {
-                return Err(PeerFault::NoSuchType.into());
-            }
-            if version <= entry.received {
-                return self.skip_chunks(place, Basis::DEFAULTS, version, r);
-            }
-            self.set_ownership(place, ownership);
-            return self.receive_chunks(place, Basis::DEFAULTS, version, r);
-        }
-        self.create_proxy(peer, id, ownership, &classes, version, r)
+        Ok((ownership, classes))
     }
 
-    fn create_proxy<'b>(
+    pub(super) fn create_proxy<'b>(
         &mut self,
         peer: PeerId,
         id: ReplicaId,
@@ -236,11 +245,13 @@ impl ReplicaManager {
             return Err(PeerFault::Limit("replicas").into());
         }
         known.proxies += 1;
-        let Ownership { owner, assigned, migratable } = ownership;
+        known.graves.raise(id);
+        let Ownership { owner, assigned, migratable, epoch } = ownership;
         // Not the owner's to say: the types decide.
         let migratable = migratable && classes.iter().all(|c| self.stores[usize::from(*c)].descriptor().migratable);
         let priority = self.priority_of(classes.iter().copied());
         let place = self.occupy(id, owner, assigned, Some(peer), migratable, priority);
+        self.entries[place as usize].epoch = epoch;
         for class in classes {
             let slot = self.stores[usize::from(*class)].insert_default(place);
             self.attach(place, ChunkRef { class: *class, slot });
@@ -256,6 +267,7 @@ impl ReplicaManager {
 
     fn set_ownership(&mut self, place: u32, ownership: Ownership) {
         let entry = &mut self.entries[place as usize];
+        entry.epoch = ownership.epoch;
         if entry.owner == ownership.owner && entry.assigned == ownership.assigned {
             return;
         }
@@ -271,7 +283,7 @@ impl ReplicaManager {
     fn read_destroy(&mut self, peer: PeerId, id: ReplicaId, after_rpcs: Option<u32>) -> Result<(), Stop> {
         match self.index.get(&id) {
             Some(&place) if self.entries[place as usize].upstream != Some(peer) => {
-                return Err(PeerFault::NotOwner.into());
+                return self.read_late_destroy(peer, place, after_rpcs);
             }
             None if !self.may_bury(peer, id) => return Err(PeerFault::NotOwner.into()),
             _ => {}
@@ -280,10 +292,10 @@ impl ReplicaManager {
         if known.graves.contains(id) {
             return Ok(()); // Said before.
         }
-        if !known.graves.dig(id) {
+        if !known.graves.dig(id, u32::MAX) {
             return Err(Stop::TooLate); // Until there is room again.
         }
-        if known.role == PeerRole::Client {
+        if known.role == PeerRole::Client && known.member == id.creator {
             known.spent.insert(id.serial);
         }
         if let Some(&place) = self.index.get(&id)
@@ -295,7 +307,7 @@ impl ReplicaManager {
     }
 
     /// Reads the encodings of all chunks of a replica and applies them.
-    fn receive_chunks<'b>(
+    pub(super) fn receive_chunks<'b>(
         &mut self,
         place: u32,
         basis: Basis,
@@ -357,7 +369,8 @@ impl ReplicaManager {
 
     /// Whether a peer may end a replica that we never heard of.
     fn may_bury(&self, peer: PeerId, id: ReplicaId) -> bool {
-        self.peer(peer).is_some_and(|p: &Peer| p.role == PeerRole::Host || id.creator == p.member)
+        self.peer(peer)
+            .is_some_and(|p: &Peer| p.role == PeerRole::Host || id.creator == p.member || p.graves.contains(id))
     }
 }
 

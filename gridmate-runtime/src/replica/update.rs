@@ -1,11 +1,12 @@
 //! What was noted down while messages came in is carried out: RPC handlers first, then change handlers, then destructions.
 
+use super::handoff::{has_state, is_handoff};
 use super::hold::HeldCall;
 use super::prepare::Echo;
 use super::record::{Call, Route};
 use super::target::{Doomed, Peer, PeerId};
 use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
-use crate::chunk::{MayCall, OutboxCall, Propagate, RpcContext, RpcFlags, TimeContext};
+use crate::chunk::{MayCall, OutboxCall, Propagate, RequestError, RpcContext, RpcFlags, TimeContext};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::time::Instant;
@@ -22,6 +23,7 @@ impl ReplicaManager {
         for peer in self.hopeless.drain(..) {
             faults(peer, PeerFault::Limit("unacknowledged destructions"));
         }
+        self.lift_overtaken();
         for place in 0..self.peers.len() {
             let Some(peer) = &self.peers[place] else { continue };
             if peer.held.calls.is_empty() && peer.doomed.is_empty() {
@@ -37,14 +39,27 @@ impl ReplicaManager {
         for place in 0..self.peers.len() {
             self.carry_out_destructions(place);
         }
+        self.settle_transfers();
+        self.end_requests();
     }
 
     fn run_held(&mut self, peer: PeerId) -> Result<(), PeerFault> {
         self.pass += 1;
         let Some(known) = self.peer_mut(peer) else { return Ok(()) };
         known.forwarded = 0;
+        known.held.unpark();
         for _ in 0..known.held.calls.len() {
             let Some(held) = self.peer_mut(peer).and_then(|p| p.held.calls.pop_front()) else { break };
+            if self.is_parked(&held.call) {
+                self.park(peer, held);
+                continue;
+            }
+            if self.waits_for_transfer(peer, &held.call) {
+                if let Some(peer) = self.peer_mut(peer) {
+                    peer.held.calls.push_back(held);
+                }
+                continue;
+            }
             if !self.is_ready(peer, &held.call) && !held.is_overdue(self.now) {
                 self.note_waiting(held.call.replica);
                 let now = self.now;
@@ -53,18 +68,21 @@ impl ReplicaManager {
                 }
                 continue;
             }
-            let result = self.run(peer, &held);
+            let result = if is_handoff(&held.call) { self.run_handoff(peer, &held) } else { self.run(peer, &held) };
             if let Some(peer) = self.peer_mut(peer) {
                 peer.held.finished(held);
             }
             result?;
         }
+        self.lift_overfull(peer);
         self.peer(peer).map_or(Ok(()), |p| p.held.check())
     }
 
     fn is_ready(&self, peer: PeerId, call: &Call) -> bool {
         let Route::Echo { after, .. } = call.route else {
-            return true; // Requests wait for nothing: the primary is the newest there is.
+            // Requests wait for nothing: the primary is the newest there is. What hands a replica over is behind its echoes.
+            let place = self.index.get(&call.replica).filter(|_| has_state(call));
+            return place.is_none_or(|place| self.entries[*place as usize].waits_in != self.pass);
         };
         if self.is_buried(peer, call.replica) {
             return true; // Its end has been announced; no newer state will come.
@@ -92,7 +110,7 @@ impl ReplicaManager {
         let entry = &self.entries[place as usize];
         let chunk = *entry.chunks.get(usize::from(call.chunk)).ok_or(PeerFault::NoSuchType)?;
         let store = &self.stores[usize::from(chunk.class)];
-        let flags = store.rpc(call.rpc).ok_or(PeerFault::NoSuchType)?;
+        let (flags, question) = store.rpc(call.rpc).ok_or(PeerFault::NoSuchType)?;
         if flags.reliable != *reliable {
             return Err(PeerFault::NoSuchType);
         }
@@ -101,9 +119,13 @@ impl ReplicaManager {
         Call::read(&mut r)?;
         self.charge(peer, message.len())?;
         match call.route {
-            Route::Echo { source, .. } => {
+            Route::Echo { source, to, .. } => {
                 if upstream != Some(peer) {
-                    return Err(PeerFault::NotOwner);
+                    self.stats.rpcs_dropped += 1;
+                    return if self.is_former_owner(peer, place) { Ok(()) } else { Err(PeerFault::NotOwner) };
+                }
+                if let Some(to) = to {
+                    return self.take_directed((peer, place), call, flags, (source, to), r);
                 }
                 let args = r.clone();
                 let context = RpcContext::new(source, self.local, call.replica, false, self.now);
@@ -122,16 +144,31 @@ impl ReplicaManager {
                 };
                 if !permitted || entry.dying {
                     self.stats.rpcs_dropped += 1;
+                    self.turn_down(call, (flags, question), source, RequestError::NotPermitted, r);
                     return Ok(());
                 }
                 match upstream {
-                    // Sent to whom we have it from: it does not know that the replica changed hands. Its state is on its way.
+                    // Who owns it did not know that yet, and hears of it before the call comes back.
+                    Some(upstream) if upstream == peer && self.returns_calls(peer, place) => {
+                        self.forward_request(upstream, call, source, *reliable, &mut r);
+                        Ok(())
+                    }
                     Some(upstream) if upstream == peer => {
                         self.stats.rpcs_dropped += 1;
                         Ok(())
                     }
+                    Some(_) if !flags.relayed => {
+                        self.stats.rpcs_dropped += 1;
+                        self.turn_down(call, (flags, question), source, RequestError::NotPermitted, r);
+                        Ok(())
+                    }
                     Some(upstream) => {
                         self.forward_request(upstream, call, source, *reliable, &mut r);
+                        Ok(())
+                    }
+                    None if source != self.local && !self.within_rate(chunk.class, call.rpc, flags, source) => {
+                        self.stats.rpcs_limited += 1;
+                        self.turn_down(call, (flags, question), source, RequestError::TooOften, r);
                         Ok(())
                     }
                     None => match self.run_on_primary(place, call, flags, source, r) {
@@ -155,13 +192,24 @@ impl ReplicaManager {
         mut r: BitReader<'_>,
     ) -> Result<(), PeerFault> {
         let chunk = self.entries[place as usize].chunks[usize::from(call.chunk)];
+        let store = &self.stores[usize::from(chunk.class)];
+        let ticket = if store.rpc(call.rpc).is_some_and(|(_, question)| question) { r.gamma()? } else { 0 };
         let mut args = r.clone();
         let context = RpcContext::new(source, self.local, call.replica, true, self.now);
         let answer = self.stores[usize::from(chunk.class)].invoke(chunk.slot, call.rpc, &context, &mut r)?;
         self.stats.rpcs_run += 1;
         let end = if call.is_passed_on() { r.position() } else { read_of(&r)? };
         let bits = end - args.position();
-        if answer == Propagate::ToProxies {
+        let echo = match answer {
+            Propagate::ToProxies => Some(None),
+            Propagate::To(member) if member != self.local => Some(Some(member)),
+            Propagate::To(_) | Propagate::Stop => None,
+        };
+        if ticket != 0 {
+            let answer = context.take_answer(flags.bytes()).ok_or(RequestError::Unreadable);
+            self.send_answer(call, flags, (source, ticket), answer);
+        }
+        if let Some(to) = echo {
             let mut w = core::mem::take(&mut self.encoder.scratch);
             w.clear();
             w.append_from(&mut args, bits);
@@ -174,6 +222,8 @@ impl ReplicaManager {
                 rpc: call.rpc,
                 flags,
                 echo: true,
+                to,
+                ticket: 0,
                 source,
                 args: start,
                 bits,
@@ -188,7 +238,7 @@ impl ReplicaManager {
     }
 
     /// A client's calls may cost others only so much.
-    fn charge(&mut self, peer: PeerId, bytes: usize) -> Result<(), PeerFault> {
+    pub(super) fn charge(&mut self, peer: PeerId, bytes: usize) -> Result<(), PeerFault> {
         let others = self.peers.len() > 1;
         if let Some(peer) = self.peer_mut(peer).filter(|p| others && p.role == PeerRole::Client) {
             peer.forwarded += bytes;
@@ -212,7 +262,7 @@ impl ReplicaManager {
         if self.peers.len() < 2 {
             return;
         }
-        let echo = Echo { chunk: call.chunk, rpc: call.rpc, flags, source };
+        let echo = Echo { chunk: call.chunk, rpc: call.rpc, flags, source, to: None, ticket: 0 };
         self.send_echo(place, &echo, (args, end - args.position()), self.tick + 1);
         self.stats.rpcs_forwarded += 1;
     }
@@ -254,10 +304,13 @@ impl ReplicaManager {
         let mut doomed = core::mem::take(&mut peer.doomed);
         let received = peer.rpcs_received;
         doomed.retain(|Doomed { id, after_rpcs }| {
+            let Some(&replica) = self.index.get(id) else { return false };
+            let entry = &self.entries[replica as usize];
             // The count wraps, so "enough" is "not behind by less than half of its range".
             let wait = after_rpcs.is_some_and(|count| received.wrapping_sub(count).cast_signed() < 0);
-            if !wait && let Some(&place) = self.index.get(id) {
-                self.vacate(place);
+            let wait = wait || entry.in_transfer && entry.is_primary();
+            if !wait && entry.upstream.is_some_and(|upstream| upstream.0 as usize == place) {
+                self.vacate(replica);
                 self.push_event(ReplicaEvent::Removed { id: *id });
             }
             wait
@@ -274,7 +327,7 @@ impl ReplicaManager {
 
 /// Where a handler stopped reading its arguments. Nothing but padding may be left: a byte's by the caller, and one by a node
 /// that passed the call on.
-fn read_of(r: &BitReader<'_>) -> Result<usize, WireError> {
+pub(super) fn read_of(r: &BitReader<'_>) -> Result<usize, WireError> {
     let left = u32::try_from(r.remaining()).unwrap_or(u32::MAX);
     if left < 16 && r.clone().bits(left) == Ok(0) { Ok(r.position()) } else { Err(WireError::Invalid) }
 }

@@ -1,0 +1,94 @@
+//! What comes from who is not the owner of a replica here: late, because it was, or early, because it will be. Or it lies.
+//!
+//! State and destructions travel apart from the words by which a replica changes hands, so they may come before or after those. What a
+//! former owner says does not count and is no fault; it is told apart from a false claim by the replica's epoch, which is 1 as
+//! long as nobody but its creator has owned it.
+
+use super::handoff::{is_handoff, kind};
+use super::record::{Call, Ownership, Route};
+use super::target::{Doomed, PeerId};
+use super::unmarshal::Stop;
+use super::{PeerFault, PeerRole, ReplicaManager};
+use crate::ids::ReplicaId;
+
+impl ReplicaManager {
+    /// Whether a call has to wait until it is clear who owns its replica.
+    pub(super) fn waits_for_transfer(&self, peer: PeerId, call: &Call) -> bool {
+        if self.recalls.is_empty() && self.leaving.is_empty() || matches!(call.route, Route::Echo { .. }) {
+            return false;
+        }
+        let Some(place) = self.index.get(&call.replica) else { return false };
+        let entry = &self.entries[*place as usize];
+        let waits = !is_handoff(call) || call.rpc == kind::ASK;
+        waits && entry.in_transfer && entry.upstream != Some(peer)
+    }
+
+    /// Whether calls of the owner itself are to go back to it: it was given the replica and had not heard of that.
+    pub(super) fn returns_calls(&self, peer: PeerId, place: u32) -> bool {
+        let is_client = self.peer(peer).is_some_and(|peer| peer.role == PeerRole::Client);
+        is_client && !self.entries[place as usize].in_transfer
+    }
+
+    /// Whether a peer that does not own this replica may have owned it, or has taken it from us.
+    pub(super) fn is_former_owner(&self, peer: PeerId, place: u32) -> bool {
+        let entry = &self.entries[place as usize];
+        entry.epoch > 1 || entry.is_primary() && self.peer(peer).is_some_and(|peer| peer.role == PeerRole::Host)
+    }
+
+    /// What becomes of state that a peer sends of a replica that it does not own.
+    pub(super) fn out_of_turn(&self, peer: PeerId, place: u32) -> Stop {
+        if self.is_former_owner(peer, place) { Stop::TooLate } else { PeerFault::NotOwner.into() }
+    }
+
+    /// Whether a peer may say of a replica what it is, and whose.
+    pub(super) fn check_claim(&mut self, peer: PeerId, id: ReplicaId, ownership: Ownership) -> Result<(), Stop> {
+        let Ownership { owner, epoch, .. } = ownership;
+        let known = self.peers[peer.0 as usize].as_ref().expect("checked by the caller");
+        let is_client = known.role == PeerRole::Client;
+        let place = self.index.get(&id).copied();
+        let is_doomed = place.is_some_and(|place| self.entries[place as usize].doomed);
+        if is_doomed || place.is_none() && known.graves.covers(id, epoch) {
+            return Err(Stop::TooLate);
+        }
+        if is_client && owner != known.member {
+            return Err(PeerFault::NotOwner.into());
+        }
+        let Some(place) = place else {
+            if is_client && (id.creator != known.member || epoch != 1) {
+                return Err(PeerFault::NotOwner.into());
+            }
+            if is_client && known.spent.contains(id.serial) {
+                return Err(PeerFault::IdReused.into());
+            }
+            return Ok(());
+        };
+        let entry = &self.entries[place as usize];
+        if entry.upstream != Some(peer) {
+            if is_client || !entry.is_primary() || entry.dying || epoch <= entry.epoch {
+                return Err(self.out_of_turn(peer, place));
+            }
+            self.lose(place, peer);
+            return Ok(());
+        }
+        if is_client && epoch > entry.epoch {
+            return Err(PeerFault::NotOwner.into());
+        }
+        if epoch < entry.epoch { Err(Stop::TooLate) } else { Ok(()) }
+    }
+
+    /// A peer has ended a replica that is not its own here.
+    pub(super) fn read_late_destroy(&mut self, peer: PeerId, place: u32, after_rpcs: Option<u32>) -> Result<(), Stop> {
+        if !self.is_former_owner(peer, place) {
+            return Err(PeerFault::NotOwner.into());
+        }
+        let Self { entries, peers, .. } = self;
+        let (entry, known) =
+            (&entries[place as usize], peers[peer.0 as usize].as_mut().expect("checked by the caller"));
+        // The host has taken it, which is in line to be heard of, and ended it. Or this is from before it was ours.
+        let may_be_so = known.role == PeerRole::Host && entry.is_primary();
+        if may_be_so && known.doomed.iter().all(|doomed| doomed.id != entry.id) {
+            known.doomed.push(Doomed { id: entry.id, after_rpcs });
+        }
+        Ok(())
+    }
+}
