@@ -61,6 +61,18 @@ cases! { replica_chunk;
             }
         }
     }
+    accept_ownership as Ball {
+        #[chunk(migratable, accept_ownership = Self::may_go)]
+        struct Ball {
+            held: bool,
+        }
+    }, given {
+        impl Ball {
+            fn may_go(&self, _request: &gridmate_runtime::OwnershipRequest) -> Result<(), u16> {
+                if self.held { Err(1) } else { Ok(()) }
+            }
+        }
+    }
     with_unit_struct as Ship {
         struct Ship {
             #[dataset(with = Half)]

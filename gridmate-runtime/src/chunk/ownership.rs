@@ -7,7 +7,6 @@ use crate::time::Instant;
 ///
 /// ```
 /// use gridmate_runtime::prelude::*;
-/// use gridmate_runtime::chunk::OwnershipRequest;
 ///
 /// #[derive(Default, ReplicaChunk)]
 /// #[chunk(migratable, accept_ownership = Self::may_be_taken)]

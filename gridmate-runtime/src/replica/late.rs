@@ -13,20 +13,22 @@ use crate::ids::ReplicaId;
 
 impl ReplicaManager {
     /// Whether a call has to wait until it is clear who owns its replica.
-    pub(super) fn waits_for_transfer(&self, peer: PeerId, call: &Call) -> bool {
+    pub(super) fn waits_for_transfer(&self, peer: PeerId, call: &Call, reliable: bool) -> bool {
         if self.recalls.is_empty() && self.leaving.is_empty() || matches!(call.route, Route::Echo { .. }) {
             return false;
         }
         let Some(place) = self.index.get(&call.replica) else { return false };
         let entry = &self.entries[*place as usize];
         let waits = !is_handoff(call) || call.rpc == kind::ASK;
-        waits && entry.in_transfer && entry.upstream != Some(peer)
+        // What its owner sends unreliably may have overtaken the news that it is not that any more, and would run out of turn.
+        waits && entry.in_transfer && (reliable || entry.upstream != Some(peer))
     }
 
     /// Whether calls of the owner itself are to go back to it: it was given the replica and had not heard of that.
     pub(super) fn returns_calls(&self, peer: PeerId, place: u32) -> bool {
         let is_client = self.peer(peer).is_some_and(|peer| peer.role == PeerRole::Client);
-        is_client && !self.entries[place as usize].in_transfer
+        let entry = &self.entries[place as usize];
+        is_client && entry.epoch > 1 && !entry.in_transfer
     }
 
     /// Whether a peer that does not own this replica may have owned it, or has taken it from us.

@@ -269,25 +269,33 @@ impl ReplicaManager {
         true
     }
 
-    /// Asks for what could not be asked for so far. Requests that nobody has answered for too long end.
+    /// Before calls run: asks for what could not be asked for so far.
+    pub(super) fn ask_at_last(&mut self) {
+        if self.wanted.values().all(|wanted| wanted.asked) {
+            return;
+        }
+        let Self { wanted, entries, index, .. } = self;
+        let mut due = Vec::new();
+        for (id, wanted) in wanted.iter_mut().filter(|(_, wanted)| !wanted.asked) {
+            wanted.asked = index.get(id).is_some_and(|place| !entries[*place as usize].in_transfer);
+            due.extend(wanted.asked.then_some(*id));
+        }
+        for id in due {
+            self.answer_request(id, self.local, None);
+        }
+    }
+
+    /// Requests that nobody has answered for too long end.
     pub(super) fn end_wanted(&mut self) {
         while let Some(id) = self.wanted.iter().find(|(_, wanted)| wanted.deadline <= self.now).map(|(id, _)| *id) {
             self.conclude(id, OwnershipOutcome::TimedOut);
         }
-        let Self { wanted, entries, index, .. } = self;
-        let is_due = |(id, wanted): &(&ReplicaId, &mut Wanted)| {
-            !wanted.asked && index.get(id).is_some_and(|place| !entries[*place as usize].in_transfer)
-        };
-        let due: Vec<_> = wanted
-            .iter_mut()
-            .filter(is_due)
-            .map(|(id, wanted)| {
-                wanted.asked = true;
-                *id
-            })
-            .collect();
-        for id in due {
-            self.answer_request(id, self.local, None);
+    }
+
+    /// Whom we have asked does not own it any more, and another will in a moment.
+    pub(super) fn ask_again(&mut self, id: ReplicaId) {
+        if let Some(wanted) = self.wanted.get_mut(&id) {
+            wanted.asked = false;
         }
     }
 

@@ -121,13 +121,14 @@ impl ReplicaManager {
         let entry = &mut self.entries[place as usize];
         let id = entry.id;
         entry.in_transfer = false;
-        if let Some(Recall { to, .. }) = self.recalls.remove(&id)
-            && to != self.local
-        {
-            self.part_with(place, to);
-        }
         self.push_event(ReplicaEvent::OwnerChanged { id, owner: self.local });
-        self.conclude(id, OwnershipOutcome::Granted);
+        match self.recalls.remove(&id) {
+            Some(Recall { to, .. }) if to != self.local => {
+                self.part_with(place, to);
+                self.ask_again(id);
+            }
+            _ => self.conclude(id, OwnershipOutcome::Granted),
+        }
         self.resume_postponed(id);
     }
 

@@ -24,6 +24,7 @@ impl ReplicaManager {
             faults(peer, PeerFault::Limit("unacknowledged destructions"));
         }
         self.lift_overtaken();
+        self.ask_at_last();
         for place in 0..self.peers.len() {
             let Some(peer) = &self.peers[place] else { continue };
             if peer.held.calls.is_empty() && peer.doomed.is_empty() {
@@ -54,7 +55,7 @@ impl ReplicaManager {
                 self.park(peer, held);
                 continue;
             }
-            if self.waits_for_transfer(peer, &held.call) {
+            if self.waits_for_transfer(peer, &held.call, held.reliable) {
                 if let Some(peer) = self.peer_mut(peer) {
                     peer.held.calls.push_back(held);
                 }

@@ -7,8 +7,14 @@ use syn::{Attribute, Expr, LitStr, Path, Token};
 use super::{Given, Keys, set, set_constant, set_count, set_flag, set_value};
 use crate::errors::Errors;
 
-const KEYS: Keys =
-    Keys { attr: "chunk", known: &["coder", "crate", "migratable", "name", "priority", "rate", "send_to"] };
+const KEYS: Keys = Keys {
+    attr: "chunk",
+    known: &["accept_ownership", "coder", "crate", "migratable", "name", "priority", "rate", "send_to"],
+};
+
+/// What `accept_ownership` looks like.
+const ACCEPT_OWNERSHIP: &str =
+    "`accept_ownership = path`, the path of a `fn(&Self, &OwnershipRequest) -> Result<(), u16>`";
 
 /// What `send_to` looks like.
 const SEND_TO: &str = "`send_to = path`, the path of a `fn(&Self, &TargetPeer) -> bool`";
@@ -17,6 +23,7 @@ const SEND_TO: &str = "`send_to = path`, the path of a `fn(&Self, &TargetPeer) -
 pub(crate) struct ChunkAttr {
     pub(crate) name: Option<Given<LitStr>>,
     pub(crate) migratable: Option<Given<()>>,
+    pub(crate) accept_ownership: Option<Given<Path>>,
     pub(crate) priority: Option<Given<Expr>>,
     pub(crate) rate: Option<Given<Expr>>,
     pub(crate) coder: Option<Given<Coder>>,
@@ -35,6 +42,7 @@ impl ChunkAttr {
     pub(crate) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut at = Self::default();
         KEYS.read(attrs, errors, &mut |name, key, input| match name {
+            "accept_ownership" => set_value(&mut at.accept_ownership, key, ACCEPT_OWNERSHIP, input),
             "coder" => {
                 let value = Coder::parse_after(key, input)?;
                 set(&mut at.coder, key, value)
@@ -46,6 +54,9 @@ impl ChunkAttr {
             "send_to" => set_value(&mut at.send_to, key, SEND_TO, input),
             _ => set_constant(&mut at.priority, key, "`priority = EXPR`, a constant `Priority`", input),
         });
+        if let (Some(accept), None) = (&at.accept_ownership, &at.migratable) {
+            errors.at(&accept.key, "nobody else may own a chunk that is not `migratable`, so this is never asked");
+        }
         if let Some(name) = &at.name
             && name.value.value().is_empty()
         {

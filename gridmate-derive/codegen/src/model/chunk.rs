@@ -19,6 +19,8 @@ pub(crate) struct Chunk {
     /// Its name on the wire.
     pub(crate) name: String,
     pub(crate) migratable: bool,
+    /// Says who may own it.
+    pub(crate) accept_ownership: Option<Path>,
     pub(crate) priority: Option<Expr>,
     /// Changes a second at most.
     pub(crate) rate: Option<Expr>,
@@ -47,6 +49,7 @@ impl Chunk {
             ident: ident.clone(),
             name: at.name.map_or_else(|| ident.unraw().to_string(), |name| name.value.value()),
             migratable: at.migratable.is_some(),
+            accept_ownership: at.accept_ownership.map(|accept| accept.value),
             priority: at.priority.map(|priority| priority.value),
             rate: at.rate.map(|rate| rate.value),
             coder: at.coder.map_or(Coder::Packed, |coder| coder.value),
