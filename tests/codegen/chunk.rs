@@ -64,12 +64,12 @@ cases! { replica_chunk;
     accept_ownership as Ball {
         #[chunk(migratable, accept_ownership = Self::may_go)]
         struct Ball {
-            held: bool,
+            holder: u32,
         }
     }, given {
         impl Ball {
             fn may_go(&self, _request: &gridmate_runtime::OwnershipRequest) -> Result<(), u16> {
-                if self.held { Err(1) } else { Ok(()) }
+                if self.holder != 0 { Err(1) } else { Ok(()) }
             }
         }
     }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::OwnershipOutcome;
+use gridmate_runtime::schema::Coder;
 use gridmate_tests::mesh::{Mesh, Weather};
 
 /// How its owner answers those who want it.
@@ -98,12 +99,14 @@ impl Secret {
     }
 }
 
-pub(super) fn registry() -> Registry {
-    Registry::builder().chunk::<Ball>().chunk::<Rock>().chunk::<Secret>().build().unwrap()
+pub(super) fn registry(coder: Coder) -> Registry {
+    Registry::builder().coder(coder).chunk::<Ball>().chunk::<Rock>().chunk::<Secret>().build().unwrap()
 }
 
+/// Those with an even seed write packed messages, the others under models.
 pub(super) fn mesh(clients: usize, seed: u64, weather: Weather) -> Mesh {
-    Mesh::new(&registry(), clients, seed, weather)
+    let coder = if seed.is_multiple_of(2) { Coder::Packed } else { Coder::Entropy };
+    Mesh::new(&registry(coder), clients, seed, weather)
 }
 
 /// The member that a node of a mesh is.

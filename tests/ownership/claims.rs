@@ -20,7 +20,7 @@ const BALL: u32 = 0;
 
 /// A ball of each node; client 1 is not to be trusted.
 fn balls() -> (Mesh, [ReplicaId; 3]) {
-    let mut mesh = mesh(2, 1, Weather::FAIR);
+    let mut mesh = mesh(2, 2, Weather::FAIR);
     let balls = [0, 1, 2].map(|node| mesh.managers[node].add(Ball { x: 10, ..Ball::default() }).unwrap());
     mesh.settle();
     (mesh, balls)

@@ -7,3 +7,4 @@ mod matrix;
 mod storm;
 mod takeover;
 mod udp;
+mod world;

@@ -11,7 +11,7 @@ const RECALL: u64 = 160;
 
 /// A ball of client 1, which has stopped.
 fn stopped(seed: u64) -> (Mesh, ReplicaId) {
-    let mut mesh = mesh(3, seed, [Weather::FAIR, Weather::FOUL][(seed % 2) as usize]);
+    let mut mesh = mesh(3, seed, [Weather::FAIR, Weather::FOUL][(seed / 2 % 2) as usize]);
     let id = mesh.managers[1].add(Ball { x: 5, ..Ball::default() }).unwrap();
     mesh.settle();
     mesh.slow.insert(1, u64::MAX);

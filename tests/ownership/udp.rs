@@ -4,13 +4,14 @@ use core::num::NonZeroU32;
 
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::OwnershipOutcome;
+use gridmate_runtime::schema::Coder;
 
 use super::ball::{Ball, registry};
 
 #[test]
 fn a_ball_goes_round_over_loopback() {
     let any = ([127, 0, 0, 1], 0).into();
-    let config = || NodeConfig::new(registry());
+    let config = || NodeConfig::new(registry(Coder::Packed));
     let mut nodes = vec![Node::host(UdpDriver::bind(any).unwrap(), config()).unwrap()];
     let address = nodes[0].local_addr();
     for _ in 0..2 {

@@ -113,7 +113,7 @@ pub struct ReplicaInfo {
     pub assigned: MemberId,
     /// Whether the primary is on this node.
     pub is_primary: bool,
-    /// Whether another node may take it over when its owner is lost.
+    /// Whether another node may own it.
     pub migratable: bool,
     /// Counts owners: 1 for the first. In one epoch no two nodes hold the primary.
     pub epoch: u32,

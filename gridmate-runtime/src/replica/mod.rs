@@ -19,6 +19,9 @@
 //! When bytes are short, `ranking` says what goes first (`relevance` asks the program), and `rate` how many there are at most; `sync` tells a
 //! newcomer how much of what there was has come.
 //!
+//! A replica changes hands by the words of `handoff`, which go in the row of reliable calls; `transfers` holds what is on its way, and `late` knows
+//! what to make of those who had it before. `ownership` is what a program sees of it.
+//!
 //! State is repeated from its newest values until a message that carried it is acknowledged; the acknowledged version is the
 //! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding; `lanes` has the usual ones at hand. `record` has the
 //! bits, `target` the bookkeeping per peer; `audience` and `profile` say what a peer may have of a replica, and what its program

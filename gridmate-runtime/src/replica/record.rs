@@ -33,7 +33,7 @@
 //!         | 1 member:gamma (0 | 1 ticket:gamma)
 //! ```
 //!
-//! One that begins with 32 zeros is a report to a newcomer: `sync`.
+//! One that begins with 32 zeros is a report to a newcomer: `sync`. One of chunk 255 is about who owns the replica: `handoff`.
 //! The arguments of a request that is a question follow its ticket:gamma. An answer has, in place of arguments, two bits and, if they
 //! are 0, the value: 1 not permitted, 2 too often, 3 no answer.
 
