@@ -41,7 +41,7 @@ impl Ball {
         self.asked.fetch_add(1, Relaxed);
         match self.keeps {
             NEVER => Err(KEPT),
-            SOMETIMES if request.member.0 % 2 == 0 => Err(KEPT + 1),
+            SOMETIMES if request.member.0.is_multiple_of(2) => Err(KEPT + 1),
             _ => Ok(()),
         }
     }
@@ -62,6 +62,12 @@ impl Ball {
     /// Runs where the primary is.
     #[rpc]
     pub(super) fn control(&mut self, ctx: &RpcContext, number: u32) {
+        self.controls.push((ctx.source, number));
+    }
+
+    /// Runs where the primary is, not too often.
+    #[rpc(rate = 1, burst = 10)]
+    pub(super) fn rare(&mut self, ctx: &RpcContext, number: u32) {
         self.controls.push((ctx.source, number));
     }
 

@@ -47,7 +47,7 @@ fn everyone_gets_what_its_owner_gives_and_nothing_else() {
                     settle(&mut mesh);
                     let refusal = match keeps {
                         NEVER => Some(KEPT),
-                        SOMETIMES if member(to).0 % 2 == 0 => Some(KEPT + 1),
+                        SOMETIMES if member(to).0.is_multiple_of(2) => Some(KEPT + 1),
                         _ => None,
                     };
                     let outcome = match refusal {
@@ -275,4 +275,23 @@ fn what_ends_meanwhile_is_gone() {
             assert_eq!(answers.len(), 1, "{answers:?}");
         }
     }
+}
+
+/// What a node has called before it knew that it is the owner comes back to it, and counts once.
+#[test]
+fn calls_on_what_is_ones_own_by_now_come_back() {
+    let mut mesh = mesh(1, 2, Weather::FAIR);
+    let id = mesh.managers[0].add(Ball::default()).unwrap();
+    settle(&mut mesh);
+    mesh.managers[0].set_owner(id, member(1)).unwrap();
+    mesh.step();
+    assert_eq!(mesh.managers[0].info(id).unwrap().owner, member(1));
+    for number in 0..10 {
+        mesh.managers[1].proxy::<Ball>(id).unwrap().rpcs().rare(number).unwrap();
+    }
+    mesh.step();
+    assert!(!mesh.managers[1].info(id).unwrap().is_primary, "the calls are on their way");
+    settle(&mut mesh);
+    let ran = &mesh.managers[1].get::<Ball>(id).unwrap().controls;
+    assert_eq!(*ran, (0..10).map(|number| (member(1), number)).collect::<Vec<_>>());
 }

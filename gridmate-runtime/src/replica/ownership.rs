@@ -287,7 +287,9 @@ impl ReplicaManager {
 
     /// Requests that nobody has answered for too long end.
     pub(super) fn end_wanted(&mut self) {
-        while let Some(id) = self.wanted.iter().find(|(_, wanted)| wanted.deadline <= self.now).map(|(id, _)| *id) {
+        let is_over = |wanted: &Wanted| wanted.deadline <= self.now;
+        let over: Vec<_> = self.wanted.iter().filter(|(_, wanted)| is_over(wanted)).map(|(id, _)| *id).collect();
+        for id in over {
             self.conclude(id, OwnershipOutcome::TimedOut);
         }
     }
@@ -303,6 +305,26 @@ impl ReplicaManager {
     pub(super) fn conclude(&mut self, id: ReplicaId, outcome: OwnershipOutcome) {
         if self.wanted.remove(&id).is_some() {
             self.push_event(ReplicaEvent::OwnershipAnswered { id, outcome });
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn reasons_come_back_and_there_are_no_others() {
+        use RefusedOwnership::{ByGame, Full, Gone, NotMigratable, Overtaken, TooLarge};
+        for reason in [NotMigratable, ByGame(0), ByGame(u16::MAX), TooLarge, Gone, Full, Overtaken] {
+            let mut w = BitWriter::new();
+            reason.write(&mut w);
+            assert_eq!(RefusedOwnership::read(&mut BitReader::new(w.finish())), Ok(reason));
+        }
+        for unknown in [7, 8, u32::MAX] {
+            let mut w = BitWriter::new();
+            w.gamma(unknown);
+            assert_eq!(RefusedOwnership::read(&mut BitReader::new(w.finish())), Err(WireError::Invalid));
         }
     }
 }

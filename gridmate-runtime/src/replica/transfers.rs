@@ -52,8 +52,9 @@ impl ReplicaManager {
     pub(super) fn part_with(&mut self, place: u32, to: MemberId) {
         let entry = &mut self.entries[place as usize];
         let (id, epoch) = (entry.id, entry.epoch);
-        entry.in_transfer = true;
-        if let Some(leaving) = self.leaving.iter_mut().find(|leaving| leaving.id == id) {
+        if core::mem::replace(&mut entry.in_transfer, true)
+            && let Some(leaving) = self.leaving.iter_mut().find(|leaving| leaving.id == id)
+        {
             let before = core::mem::replace(leaving, Leaving { id, to, epoch }).to;
             return self.overtake(id, before, to);
         }
@@ -101,17 +102,19 @@ impl ReplicaManager {
     }
 
     fn end_recalls(&mut self) {
-        while let Some(id) = self.recalls.iter().find(|(_, recall)| recall.deadline <= self.now).map(|(id, _)| *id) {
+        let is_over = |recall: &Recall| recall.deadline <= self.now;
+        let over: Vec<_> = self.recalls.iter().filter(|(_, recall)| is_over(recall)).map(|(id, _)| *id).collect();
+        for id in over {
             let place = self.index[&id];
             let entry = &mut self.entries[place as usize];
             if entry.doomed {
                 entry.in_transfer = false;
                 self.recalls.remove(&id);
                 self.resume_postponed(id);
-                continue;
+            } else {
+                let epoch = entry.epoch.saturating_add(PAST_RELEASE);
+                self.become_owner(place, epoch);
             }
-            let epoch = entry.epoch.saturating_add(PAST_RELEASE);
-            self.become_owner(place, epoch);
         }
     }
 
