@@ -179,6 +179,7 @@ fn what_is_not_its_own_is_a_fault() {
             w.gamma(1);
             w.bits(0b1000, 4);
             w.bool(false);
+            w.gamma(1);
         }),
     ] {
         pair.order += 1;

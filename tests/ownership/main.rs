@@ -4,6 +4,7 @@ mod ball;
 mod claims;
 mod leaves;
 mod matrix;
+mod order;
 mod storm;
 mod takeover;
 mod udp;

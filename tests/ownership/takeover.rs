@@ -80,27 +80,6 @@ fn what_was_taken_can_be_given_back_before_its_owner_hears_of_either() {
     }
 }
 
-/// The recall is still on its way to it when the host gives it back: both come at once.
-#[test]
-fn a_recall_and_a_grant_in_one_tick() {
-    for destroyed in [false, true] {
-        let (mut mesh, id) = stopped(0);
-        mesh.managers[0].set_owner(id, member(0)).unwrap();
-        mesh.run(RECALL);
-        mesh.managers[0].set_owner(id, member(1)).unwrap();
-        mesh.run(20);
-        if destroyed {
-            mesh.managers[1].destroy(id).unwrap();
-        }
-        thaw(&mut mesh);
-        if destroyed {
-            assert!(mesh.nodes().iter().all(|node| mesh.managers[*node].info(id).is_none()), "its owner has ended it");
-        } else {
-            assert_eq!(owner(&mesh, id), 1);
-        }
-    }
-}
-
 /// It ends what is not its own any more: that does not count, and it gets it back as a proxy.
 #[test]
 fn a_stopped_owner_ends_nothing_that_was_taken() {

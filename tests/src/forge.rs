@@ -107,4 +107,5 @@ pub fn end(w: &mut BitWriter, after_rpcs: Option<u32>) {
     if let Some(count) = after_rpcs {
         w.bits(u64::from(count), 32);
     }
+    w.gamma(1); // In its first epoch.
 }

@@ -92,7 +92,7 @@ impl ReplicaManager {
             (kind::RELEASED, Some(PeerRole::Client)) => entry.is_some_and(|e| e.awaits_release(from, epoch)),
             (kind::GRANTED, Some(PeerRole::Host)) => match entry {
                 Some(e) => !e.dying && !e.doomed && epoch > e.epoch,
-                None => !self.is_buried(from, call.replica),
+                None => !self.peer(from).is_some_and(|peer| peer.graves.covers(call.replica, epoch)),
             },
             _ => return Err(PeerFault::NotOwner),
         };

@@ -6,7 +6,7 @@
 
 use super::handoff::{is_handoff, kind};
 use super::record::{Call, Ownership, Route};
-use super::target::{Doomed, PeerId};
+use super::target::PeerId;
 use super::unmarshal::Stop;
 use super::{PeerFault, PeerRole, ReplicaManager};
 use crate::ids::ReplicaId;
@@ -78,19 +78,25 @@ impl ReplicaManager {
         if epoch < entry.epoch { Err(Stop::TooLate) } else { Ok(()) }
     }
 
-    /// A peer has ended a replica that is not its own here.
-    pub(super) fn read_late_destroy(&mut self, peer: PeerId, place: u32, after_rpcs: Option<u32>) -> Result<(), Stop> {
-        if !self.is_former_owner(peer, place) {
+    /// Whether what a peer has ended, in this epoch, ends here by that. What the host has taken from us is its own to end.
+    pub(super) fn may_end(&mut self, peer: PeerId, place: u32, epoch: u32) -> Result<bool, Stop> {
+        let is_host = self.peer(peer).is_some_and(|peer| peer.role == PeerRole::Host);
+        let entry = &self.entries[place as usize];
+        if entry.upstream == Some(peer) {
+            // What is from before it went to and fro does not count. Only a host knows of epochs to come.
+            return if epoch > entry.epoch && !is_host {
+                Err(PeerFault::NotOwner.into())
+            } else {
+                Ok(epoch >= entry.epoch)
+            };
+        }
+        let is_taken = is_host && entry.is_primary() && !entry.dying && epoch > entry.epoch;
+        if is_taken {
+            self.lose(place, peer);
+            self.entries[place as usize].epoch = epoch;
+        } else if !self.is_former_owner(peer, place) {
             return Err(PeerFault::NotOwner.into());
         }
-        let Self { entries, peers, .. } = self;
-        let (entry, known) =
-            (&entries[place as usize], peers[peer.0 as usize].as_mut().expect("checked by the caller"));
-        // The host has taken it, which is in line to be heard of, and ended it. Or this is from before it was ours.
-        let may_be_so = known.role == PeerRole::Host && entry.is_primary();
-        if may_be_so && known.doomed.iter().all(|doomed| doomed.id != entry.id) {
-            known.doomed.push(Doomed { id: entry.id, after_rpcs });
-        }
-        Ok(())
+        Ok(is_taken)
     }
 }

@@ -13,7 +13,7 @@
 //! kind    = 1                body-delta             against the message's common base and past
 //!         | 01 d:gamma past  body-delta             against the sender's version tick - d, and its past
 //!         | 001              body-full              against the defaults; creates the replica
-//!         | 0001 rpcs        destroy                rpcs = 0 | 1 count:32
+//!         | 0001 rpcs epoch:gamma                   destroy, in the epoch in which it ends; rpcs = 0 | 1 count:32
 //! body-delta = chunk*            chunk = encoding, preceded by a "differs" bit when the replica has several
 //! body-full  = owner migratable:1 epoch:gamma count:gamma (class + 1):gamma* encoding*
 //! past    = 1 (none) | (p + 1):gamma calm:3         the sender's version base - p, and how calm the motion is
@@ -57,8 +57,9 @@ pub(super) enum Kind {
     Delta { basis: Basis },
     /// Against the defaults.
     Full,
-    /// The replica is gone, once so many reliable RPCs have been received (counted over the whole connection).
-    Destroy { after_rpcs: Option<u32> },
+    /// The replica is gone, once so many reliable RPCs have been received (counted over the whole connection). Its last epoch says
+    /// whether that is about the replica as it is known.
+    Destroy { after_rpcs: Option<u32>, epoch: u32 },
 }
 
 /// Where the id of the next record counts from.
@@ -160,9 +161,10 @@ impl Kind {
                 write_past(basis, w);
             }
             Self::Full => w.bits(0b100, 3),
-            Self::Destroy { after_rpcs } => {
+            Self::Destroy { after_rpcs, epoch } => {
                 w.bits(0b1000, 4);
                 optional32(after_rpcs, w);
+                w.gamma(epoch);
             }
         }
     }
@@ -180,7 +182,7 @@ impl Kind {
         } else if r.bool()? {
             Self::Full
         } else if r.bool()? {
-            Self::Destroy { after_rpcs: read_optional32(r)? }
+            Self::Destroy { after_rpcs: read_optional32(r)?, epoch: r.gamma()? }
         } else {
             return Err(WireError::Invalid);
         })
@@ -374,7 +376,7 @@ mod tests {
                 0 => Kind::Delta { basis: header.common },
                 1 => Kind::Delta { basis: basis(n, n % 4) },
                 2 => Kind::Full,
-                _ => Kind::Destroy { after_rpcs: n.is_multiple_of(2).then_some(n) },
+                _ => Kind::Destroy { after_rpcs: n.is_multiple_of(2).then_some(n), epoch: 1 + n % 5 },
             };
             let mut w = BitWriter::new();
             header.write(&mut w);

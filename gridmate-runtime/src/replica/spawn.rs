@@ -197,7 +197,7 @@ impl ReplicaManager {
         let (id, epoch) = (entry.id, entry.epoch);
         self.index.remove(&id);
         self.free.push(place);
-        self.end_transfers(id, epoch);
+        self.end_transfers(id, epoch, upstream.is_none());
     }
 
     /// Sends the replica whole to everyone, as when it was new: what is not a dataset has changed.

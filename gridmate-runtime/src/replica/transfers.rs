@@ -78,7 +78,6 @@ impl ReplicaManager {
             return self.overtake(id, before, to);
         }
         entry.in_transfer = true;
-        entry.echoed = true; // Its end must not overtake the recall.
         let deadline = self.now + Duration::from_millis(limits::RECALL_MILLIS);
         self.recalls.insert(id, Recall { to, deadline, forced });
         self.say(upstream, id, kind::RECALL, Route::Request { source: None }, |_| ());
@@ -178,13 +177,14 @@ impl ReplicaManager {
 
     /// A replica has left the table. What a former owner still has to say of it comes too late; and it may end elsewhere than with
     /// who created it, who must not use its id again all the same.
-    pub(super) fn end_transfers(&mut self, id: ReplicaId, epoch: u32) {
-        if epoch > 1 {
-            for peer in self.peers.iter_mut().flatten() {
+    pub(super) fn end_transfers(&mut self, id: ReplicaId, epoch: u32, was_primary: bool) {
+        for peer in self.peers.iter_mut().flatten().filter(|_| epoch > 1 || was_primary) {
+            // A host may have taken what was ours, of which nothing was heard yet.
+            if epoch > 1 || peer.role == PeerRole::Host {
                 peer.graves.dig(id, epoch);
-                if peer.member == id.creator && peer.role == PeerRole::Client {
-                    peer.spent.insert(id.serial);
-                }
+            }
+            if epoch > 1 && peer.role == PeerRole::Client && peer.member == id.creator {
+                peer.spent.insert(id.serial);
             }
         }
         self.recalls.remove(&id);

@@ -147,7 +147,7 @@ impl ReplicaManager {
             match kind {
                 Kind::Delta { basis } => self.read_delta(peer, id, basis, tick, records.body())?,
                 Kind::Full => self.read_full(peer, id, tick, records.body())?,
-                Kind::Destroy { after_rpcs } => self.read_destroy(peer, id, after_rpcs)?,
+                Kind::Destroy { after_rpcs, epoch } => self.read_destroy(peer, id, epoch, after_rpcs)?,
             }
         }
         Ok(())
@@ -280,19 +280,17 @@ impl ReplicaManager {
         self.renew(place);
     }
 
-    fn read_destroy(&mut self, peer: PeerId, id: ReplicaId, after_rpcs: Option<u32>) -> Result<(), Stop> {
-        match self.index.get(&id) {
-            Some(&place) if self.entries[place as usize].upstream != Some(peer) => {
-                return self.read_late_destroy(peer, place, after_rpcs);
-            }
+    fn read_destroy(&mut self, peer: PeerId, id: ReplicaId, epoch: u32, after_rpcs: Option<u32>) -> Result<(), Stop> {
+        match self.index.get(&id).copied() {
+            Some(place) if !self.may_end(peer, place, epoch)? => return Ok(()),
             None if !self.may_bury(peer, id) => return Err(PeerFault::NotOwner.into()),
             _ => {}
         }
         let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
-        if known.graves.contains(id) {
+        if known.graves.covers(id, epoch) {
             return Ok(()); // Said before.
         }
-        if !known.graves.dig(id, u32::MAX) {
+        if !known.graves.dig(id, epoch) {
             return Err(Stop::TooLate); // Until there is room again.
         }
         if known.role == PeerRole::Client && known.member == id.creator {

@@ -309,7 +309,6 @@ impl ReplicaManager {
             let entry = &self.entries[replica as usize];
             // The count wraps, so "enough" is "not behind by less than half of its range".
             let wait = after_rpcs.is_some_and(|count| received.wrapping_sub(count).cast_signed() < 0);
-            let wait = wait || entry.in_transfer && entry.is_primary();
             if !wait && entry.upstream.is_some_and(|upstream| upstream.0 as usize == place) {
                 self.vacate(replica);
                 self.push_event(ReplicaEvent::Removed { id: *id });
