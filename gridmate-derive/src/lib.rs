@@ -42,7 +42,8 @@ use proc_macro::TokenStream;
 /// | `#[chunk(…)]` on the struct | default | meaning |
 /// |---|---|---|
 /// | `name = "…"` | the struct's name | the type's name on the wire; not empty, and no other type's in the registry |
-/// | `migratable` | off | another node may take over when the owner is lost |
+/// | `migratable` | off | another node may own it: when its owner is lost, when it asks, when the host says so |
+/// | `accept_ownership = path` | everyone | `fn(&Self, &OwnershipRequest) -> Result<(), u16>`: who may own it; see [below](#who-owns-a-chunk) |
 /// | `priority = EXPR` | `Priority::NORMAL` | how much it matters when bytes are short; a constant `Priority` |
 /// | `coder = Packed`, `coder = Entropy` | `Packed` | how values become bits: fixed codes, or codes by what is likely; see `Coder` |
 /// | `rate = n` | every tick | changes go out `n` times a second at most, 1 to 1,000; what they came to goes out in the end |
@@ -95,6 +96,13 @@ use proc_macro::TokenStream;
 /// It is the sender that asks, for the peers it sends to. The owner of a replica on a client decides about the host, and the host,
 /// by what it got and what fields with `skip` have by default, about the others: what the host may not have, nobody gets. Who is in the
 /// session sees that the replica is there, which chunks it has, and when something of it changes.
+///
+/// # Who owns a chunk
+///
+/// A replica whose chunks are all `migratable` changes hands when another member asks for it (`ReplicaManager::request_ownership`). Before
+/// it does, each of its chunks with `accept_ownership` is asked, in order and where the primary is, until one says no: an
+/// `Err(code)` refuses the request, and the code is told to who asked. The owner and the host give it away without asking
+/// (`set_owner`), and so it is when its owner is lost (`set_adoption`).
 ///
 /// # How a codec is written
 ///

@@ -15,8 +15,9 @@ pub use crate::chunk::field::{
 };
 pub use crate::chunk::fit::{Args, Datasets, args, datasets, sum_bits, tagged_bits};
 pub use crate::chunk::{
-    ArgDescriptor, CallRate, HasRpcs, IntoPropagate, LifeContext, LifeEvent, MayCall, Moment, NoRpcs, Propagate,
-    ReplicaChunk, RpcContext, RpcDescriptor, RpcError, RpcFlags, RpcPort, TargetPeer, ThrottleMark, TimeContext,
+    ArgDescriptor, CallRate, HasRpcs, IntoPropagate, LifeContext, LifeEvent, MayCall, Moment, NoRpcs, OwnershipRequest,
+    Propagate, ReplicaChunk, RpcContext, RpcDescriptor, RpcError, RpcFlags, RpcPort, TargetPeer, ThrottleMark,
+    TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor, HostOnly, Priority};
 pub use crate::wire::codec::{Bits, ByReplica, MaxLen, Native, Predict, Predictable, Quantize};

@@ -83,8 +83,8 @@ pub mod wire;
 pub mod __private;
 
 pub use chunk::{
-    HasRpcs, LifeContext, LifeEvent, PeerRole, Propagate, Registry, RegistryBuilder, RegistryError, ReplicaChunk,
-    Reply, Request, RequestError, RpcContext, RpcError, TargetPeer, TimeContext,
+    HasRpcs, LifeContext, LifeEvent, OwnershipRequest, PeerRole, Propagate, Registry, RegistryBuilder, RegistryError,
+    ReplicaChunk, Reply, Request, RequestError, RpcContext, RpcError, TargetPeer, TimeContext,
 };
 #[cfg(feature = "derive")]
 pub use gridmate_derive::{Marshal, ReplicaChunk, rpcs};

@@ -50,6 +50,13 @@ pub const ARRIVED_RPC_BYTES: usize = 64 << 20;
 /// RPCs that wait for the state they belong to, per peer, count.
 pub const HELD_RPCS: usize = 65_536;
 
+/// How long a client that the host recalls a replica from may take to send its last state, milliseconds. Well below
+/// [`HELD_RPC_MILLIS`], for calls on it wait meanwhile.
+pub const RECALL_MILLIS: u64 = 5_000;
+
+/// How long whoever asks to own a replica waits for an answer, milliseconds.
+pub const OWNERSHIP_MILLIS: u64 = 10_000;
+
 /// RPCs that wait for the state they belong to, per peer, bytes.
 pub const HELD_RPC_BYTES: usize = 16 << 20;
 

@@ -94,6 +94,18 @@ cases! { replica_chunk;
         #[chunk(host_only = Replica, migratable)]
         struct Referee { round: u8 }
     }
+    accept_ownership as Ball {
+        #[chunk(migratable, accept_ownership = Self::may_go)]
+        struct Ball {
+            holder: u32,
+        }
+    }, given {
+        impl Ball {
+            fn may_go(&self, _request: &gridmate_runtime::OwnershipRequest) -> Result<(), u16> {
+                if self.holder != 0 { Err(1) } else { Ok(()) }
+            }
+        }
+    }
     with_unit_struct as Ship {
         struct Ship {
             #[dataset(with = Half)]

@@ -157,6 +157,7 @@ fn create(w: &mut BitWriter, creator: u32, serial: u32, owner: u32) {
     w.gamma(owner);
     w.bool(true); // Assigned to its owner.
     w.bool(false);
+    w.gamma(1); // Its first owner.
     w.gamma(1); // One chunk,
     w.gamma(1); // of class 0,
     w.bits(0, 2); // both datasets as they are by default.
@@ -178,6 +179,7 @@ fn what_is_not_its_own_is_a_fault() {
             w.gamma(1);
             w.bits(0b1000, 4);
             w.bool(false);
+            w.gamma(1);
         }),
     ] {
         pair.order += 1;

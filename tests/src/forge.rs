@@ -46,6 +46,22 @@ fn head(id: ReplicaId, rpc: u8) -> BitWriter {
     w
 }
 
+/// A word about a replica itself, on its way between owners: see `handoff` in the runtime.
+pub fn handoff(id: ReplicaId, kind: u8, source: Option<MemberId>, payload: impl FnOnce(&mut BitWriter)) -> Vec<u8> {
+    let mut w = BitWriter::new();
+    w.gamma(id.creator.0);
+    w.gamma(id.serial);
+    w.gamma(256);
+    w.bits(u64::from(kind), 8);
+    w.bool(false);
+    w.bool(source.is_some());
+    if let Some(source) = source {
+        w.gamma(source.0);
+    }
+    payload(&mut w);
+    w.finish().to_vec()
+}
+
 /// A state message of tick `tick` without a common baseline: whatever `records` writes.
 pub fn state(tick: u32, records: impl FnOnce(&mut BitWriter)) -> Vec<u8> {
     let mut w = BitWriter::new();
@@ -70,9 +86,15 @@ pub fn next_id(w: &mut BitWriter) {
 /// The rest of a record that creates a replica of the classes given, each of them with two datasets as they are by default.
 pub fn full(w: &mut BitWriter, owner: u32, classes: &[u32]) {
     w.bits(0b100, 3);
+    whole(w, owner, 1, classes);
+}
+
+/// What follows the kind of such a record, of a replica that has had `epoch` - 1 owners before.
+pub fn whole(w: &mut BitWriter, owner: u32, epoch: u32, classes: &[u32]) {
     w.gamma(owner);
     w.bool(true); // Assigned to its owner,
     w.bool(false); // not to migrate.
+    w.gamma(epoch);
     w.gamma(u32::try_from(classes.len()).expect("few chunks"));
     classes.iter().for_each(|class| w.gamma(class + 1));
     classes.iter().for_each(|_| w.bits(0, 2));
@@ -85,4 +107,5 @@ pub fn end(w: &mut BitWriter, after_rpcs: Option<u32>) {
     if let Some(count) = after_rpcs {
         w.bits(u64::from(count), 32);
     }
+    w.gamma(1); // In its first epoch.
 }

@@ -53,6 +53,8 @@ pub struct Mesh {
     pub tick: u64,
     /// What was sent since this was made empty, by sender and receiver; nothing is noted without.
     pub overheard: Option<Vec<(usize, usize, Vec<u8>)>>,
+    /// Nodes that are slow: they tick only in every so many ticks of the others.
+    pub slow: BTreeMap<usize, u64>,
     registry: Registry,
     seed: u64,
     /// `peers[a][b]`: how `a` calls `b`.
@@ -85,6 +87,7 @@ impl Mesh {
             bytes: 0,
             tick: 0,
             overheard: None,
+            slow: BTreeMap::new(),
             registry: registry.clone(),
             seed,
             peers: vec![BTreeMap::new()],
@@ -144,6 +147,9 @@ impl Mesh {
     pub fn step(&mut self) {
         self.tick += 1;
         for node in self.nodes() {
+            if self.slow.get(&node).is_some_and(|every| !self.tick.is_multiple_of(*every)) {
+                continue;
+            }
             self.deliver(node);
             assert_eq!(self.update(node), [], "at node {node}");
             self.managers[node].prepare();

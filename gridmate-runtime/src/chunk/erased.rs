@@ -3,7 +3,9 @@
 use core::any::Any;
 
 use super::coder::{In, Out, Share};
-use crate::chunk::{LifeContext, LifeEvent, Propagate, RpcContext, RpcFlags, TargetPeer, TimeContext};
+use crate::chunk::{
+    LifeContext, LifeEvent, OwnershipRequest, Propagate, RpcContext, RpcFlags, TargetPeer, TimeContext,
+};
 use crate::ids::{MemberId, ReplicaId};
 use crate::schema::{ChunkDescriptor, HostOnly};
 use crate::time::Instant;
@@ -63,6 +65,9 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Whether a peer may have this one.
     fn sends_to(&self, slot: u32, peer: &TargetPeer) -> bool;
 
+    /// Whether another member may own it.
+    fn accepts_owner(&self, slot: u32, request: &OwnershipRequest) -> Result<(), u16>;
+
     /// Takes a new snapshot from the owner, or none for one equal to the baseline. See [`Arrival`]. Of the datasets those that are shared
     /// come from this peer; the others are what they are in the base.
     fn receive(
@@ -92,6 +97,8 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn set_suspended(&mut self, slot: u32, suspended: bool);
     /// Forgets what only a proxy needs: the owner is here now.
     fn promote(&mut self, slot: u32);
+    /// Takes what the value is now for the last snapshot of this owner, in force from `version` on; another goes on from it.
+    fn demote(&mut self, slot: u32, version: u32);
 
     /// Whether what it has received is ever shown between what arrived.
     fn interpolates(&self) -> bool;

@@ -22,6 +22,7 @@ mod guessing;
 mod history;
 mod interpolate;
 mod life;
+mod ownership;
 mod port;
 mod registry;
 pub(crate) mod reply;
@@ -40,6 +41,7 @@ pub use interpolate::{
     Angle, Apart, Beside, Between, Extrapolate, Hermite, Interpolator, Lerp, Linear, Moment, Point, Sample, Snap, Way,
 };
 pub use life::{LifeContext, LifeEvent};
+pub use ownership::OwnershipRequest;
 pub use port::RpcPort;
 pub(crate) use port::{OutboxCall, Recipients, RpcOutbox};
 pub use registry::{Registry, RegistryBuilder, RegistryError};
@@ -174,6 +176,16 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
     fn sends_to(&self, peer: &TargetPeer) -> bool {
         let _ = peer;
         true
+    }
+
+    /// Whether another member may own the replica; asked once for each request, where the primary is. An error refuses it, with a
+    /// code that the one who asked is told.
+    ///
+    /// # Errors
+    /// A code that means something to the game.
+    fn accept_ownership(&self, request: &OwnershipRequest) -> Result<(), u16> {
+        let _ = request;
+        Ok(())
     }
 
     /// Whether [`notify`](Self::notify) does anything on a primary.

@@ -17,7 +17,8 @@ use super::history::{History, Spare};
 use super::interpolate::guess_limit;
 use super::throttle::Throttles;
 use crate::chunk::{
-    LifeContext, LifeEvent, Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext,
+    LifeContext, LifeEvent, Moment, OwnershipRequest, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer,
+    TimeContext,
 };
 use crate::ids::{MemberId, ReplicaId};
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
@@ -508,6 +509,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.values[slot as usize].sends_to(peer)
     }
 
+    fn accepts_owner(&self, slot: u32, request: &OwnershipRequest) -> Result<(), u16> {
+        self.values[slot as usize].accept_ownership(request)
+    }
+
     fn differs(&self, slot: u32, base: u32) -> bool {
         let s = &self.slots[slot as usize];
         match s.at(base) {
@@ -658,10 +663,27 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
 
     fn promote(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
+        // Everyone is sent it whole: what was sent by the former owner serves nobody.
+        s.sent.clear();
         s.received.clear();
         self.throttles.reset(slot, &s.current);
         self.forget_arrivals(slot);
         self.touch(slot);
+    }
+
+    fn demote(&mut self, slot: u32, version: u32) {
+        let s = &mut self.slots[slot as usize];
+        self.values[slot as usize].capture(&mut self.scratch);
+        if T::INITIAL && s.version != 0 {
+            T::keep_initial(&mut self.scratch, &s.current);
+        }
+        if self.scratch != s.current {
+            s.version = version;
+            core::mem::swap(&mut s.current, &mut self.scratch);
+        }
+        s.sent.clear();
+        s.received.clear();
+        self.marks[slot as usize] = false;
     }
 
     fn interpolates(&self) -> bool {

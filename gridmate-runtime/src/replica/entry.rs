@@ -42,6 +42,10 @@ pub(super) struct Entry {
     /// Newest version that was applied here, as the peer numbers it that we have it from; 0 on the primary.
     pub(super) received: u32,
     pub(super) migratable: bool,
+    /// Counts owners: 1 for the first.
+    pub(super) epoch: u32,
+    /// It is about to change hands, as far as is known here: on the host, calls on it wait.
+    pub(super) in_transfer: bool,
     /// A chunk of it is written with regard to its past.
     pub(super) predicts: bool,
     /// Its number among the replicas with a chunk that not every peer may have; 0 for all others.
@@ -76,8 +80,18 @@ impl Entry {
         self.upstream.is_none()
     }
 
+    /// Whether its chunks are of these classes, in this order.
+    pub(super) fn is_made_of(&self, classes: &[u16]) -> bool {
+        self.chunks.iter().map(|chunk| chunk.class).eq(classes.iter().copied())
+    }
+
+    /// Whether a peer that owns it was asked to let go, and is to begin this epoch by doing so.
+    pub(super) fn awaits_release(&self, peer: PeerId, epoch: u32) -> bool {
+        self.in_transfer && self.upstream == Some(peer) && epoch == self.epoch.saturating_add(1)
+    }
+
     pub(super) const fn ownership(&self) -> Ownership {
-        Ownership { owner: self.owner, assigned: self.assigned, migratable: self.migratable }
+        Ownership { owner: self.owner, assigned: self.assigned, migratable: self.migratable, epoch: self.epoch }
     }
 }
 
@@ -110,6 +124,8 @@ pub struct ReplicaInfo {
     pub assigned: MemberId,
     /// Whether the primary is on this node.
     pub is_primary: bool,
-    /// Whether another node may take it over when its owner is lost.
+    /// Whether another node may own it.
     pub migratable: bool,
+    /// Counts owners: 1 for the first. In one epoch no two nodes hold the primary.
+    pub epoch: u32,
 }

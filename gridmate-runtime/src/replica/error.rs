@@ -1,6 +1,6 @@
 //! What can go wrong between a program and its replicas.
 
-use crate::ids::ReplicaId;
+use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 
 /// Why a replica could not be reached or changed.
@@ -35,6 +35,15 @@ pub enum ReplicaError {
     /// This node holds the primary: use `primary_mut`.
     #[error("replica {0} is a primary on this node; use `primary_mut`")]
     NotProxy(ReplicaId),
+    /// A chunk of it is not `migratable`.
+    #[error("replica {0} cannot change hands: a chunk of it is not `migratable`")]
+    NotMigratable(ReplicaId),
+    /// Nobody of that id is in the session.
+    #[error("{0} is not in the session")]
+    NoSuchMember(MemberId),
+    /// The answer to an earlier request to own it is not here yet.
+    #[error("the ownership of {0} was asked for already; wait for `ReplicaEvent::OwnershipAnswered`")]
+    AlreadyAsked(ReplicaId),
 }
 
 /// Why a replica could not be added.

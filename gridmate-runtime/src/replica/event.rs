@@ -1,5 +1,6 @@
 //! What happened to replicas.
 
+use super::OwnershipOutcome;
 use crate::ids::{MemberId, ReplicaId};
 
 /// Something that happened to the replicas of this node because of others.
@@ -56,6 +57,13 @@ pub enum ReplicaEvent {
         id: ReplicaId,
         /// The new owner.
         owner: MemberId,
+    },
+    /// What became of a request to own a replica; once for each [`request_ownership`](crate::ReplicaManager::request_ownership).
+    OwnershipAnswered {
+        /// The replica.
+        id: ReplicaId,
+        /// The answer.
+        outcome: OwnershipOutcome,
     },
     /// So much of what was there when this node came has come here. The first one says how much there is.
     SyncProgress {

@@ -1,6 +1,6 @@
 //! Replicas of a peer's that are gone, and must stay gone.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 
 use crate::ids::ReplicaId;
 use crate::limits;
@@ -8,35 +8,49 @@ use crate::limits;
 /// Remembers each for as long as a datagram from before its end could still arrive.
 #[derive(Debug, Default)]
 pub(super) struct Graves {
-    by_id: BTreeSet<ReplicaId>,
-    by_order: VecDeque<(u64, ReplicaId)>,
+    /// With the epoch that it ended in.
+    by_id: BTreeMap<ReplicaId, u32>,
+    by_order: VecDeque<(u64, ReplicaId, u32)>,
     newest: u64,
 }
 
 impl Graves {
     pub(super) fn contains(&self, id: ReplicaId) -> bool {
-        self.by_id.contains(&id)
+        self.by_id.contains_key(&id)
+    }
+
+    /// Whether it had ended by the time that it was in this epoch.
+    pub(super) fn covers(&self, id: ReplicaId, epoch: u32) -> bool {
+        self.by_id.get(&id).is_some_and(|last| epoch <= *last)
+    }
+
+    /// It goes on, in a later epoch.
+    pub(super) fn raise(&mut self, id: ReplicaId) {
+        self.by_id.remove(&id);
     }
 
     /// A message with this place in the peer's sending order has arrived.
     pub(super) fn arrived(&mut self, order: u64) {
         self.newest = self.newest.max(order);
         let newest = self.newest;
-        while let Some((_, id)) = self.by_order.pop_front_if(|(dug, _)| newest - *dug > limits::PACKET_WINDOW as u64) {
-            self.by_id.remove(&id);
+        let is_over = |grave: &mut (u64, ReplicaId, u32)| newest - grave.0 > limits::PACKET_WINDOW as u64;
+        while let Some((_, id, epoch)) = self.by_order.pop_front_if(is_over) {
+            if self.by_id.get(&id) == Some(&epoch) {
+                self.by_id.remove(&id);
+            }
         }
     }
 
     /// False when there is no room for now.
-    pub(super) fn dig(&mut self, id: ReplicaId) -> bool {
-        if self.by_id.contains(&id) {
+    pub(super) fn dig(&mut self, id: ReplicaId, epoch: u32) -> bool {
+        if self.covers(id, epoch) {
             return true;
         }
         if self.by_id.len() >= limits::TOMBSTONES {
             return false;
         }
-        self.by_id.insert(id);
-        self.by_order.push_back((self.newest, id));
+        self.by_id.insert(id, epoch);
+        self.by_order.push_back((self.newest, id, epoch));
         true
     }
 }
@@ -80,15 +94,32 @@ mod tests {
         let id = |serial: usize| ReplicaId { creator: MemberId(2), serial: u32::try_from(serial).unwrap() };
         let mut graves = Graves::default();
         graves.arrived(10);
-        assert!(graves.dig(id(1)) && graves.dig(id(1)));
+        assert!(graves.dig(id(1), 1) && graves.dig(id(1), 1));
         graves.arrived(10 + limits::PACKET_WINDOW as u64);
         assert!(graves.contains(id(1)));
         graves.arrived(11 + limits::PACKET_WINDOW as u64);
         assert!(!graves.contains(id(1)));
-        assert!((1..=limits::TOMBSTONES).all(|serial| graves.dig(id(serial))));
-        assert!(!graves.dig(id(0)) && graves.dig(id(7)), "full, and nothing is forgotten before its time");
+        assert!((1..=limits::TOMBSTONES).all(|serial| graves.dig(id(serial), 1)));
+        assert!(!graves.dig(id(0), 1) && graves.dig(id(7), 1), "full, and nothing is forgotten before its time");
         graves.arrived(12 + 2 * limits::PACKET_WINDOW as u64);
-        assert!(graves.dig(id(0)));
+        assert!(graves.dig(id(0), 1));
+    }
+
+    #[test]
+    fn a_grave_covers_the_epochs_up_to_the_last() {
+        let id = ReplicaId { creator: MemberId(2), serial: 1 };
+        let mut graves = Graves::default();
+        assert!(graves.dig(id, 3));
+        assert_eq!([3, 4].map(|epoch| graves.covers(id, epoch)), [true, false]);
+        graves.arrived(5);
+        assert!(graves.dig(id, 2) && graves.dig(id, 4), "what is later counts");
+        graves.arrived(2 + limits::PACKET_WINDOW as u64);
+        assert!(graves.covers(id, 4), "and is kept from then on");
+        graves.raise(id);
+        assert!(!graves.contains(id));
+        assert!(graves.dig(id, 5));
+        graves.arrived(6 + limits::PACKET_WINDOW as u64);
+        assert!(graves.covers(id, 5));
     }
 
     #[test]

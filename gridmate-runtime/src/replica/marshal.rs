@@ -216,7 +216,7 @@ impl Pass<'_> {
     fn destroys(&mut self, message: &mut impl Message, owed: &mut Owed, in_flight: &mut InFlight) {
         while message.has_room() {
             let Some((id, tomb, again)) = owed.next_tomb() else { break };
-            message.destroy(id, tomb.after_rpcs);
+            message.destroy(id, Kind::Destroy { after_rpcs: tomb.after_rpcs, epoch: tomb.epoch });
             in_flight.record_destroy(id, again);
             self.records += 1;
         }

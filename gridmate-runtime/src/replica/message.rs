@@ -51,7 +51,7 @@ pub(super) trait Message {
     fn has_room(&self) -> bool;
     /// Whether a record with this body fits.
     fn fits(&self, body: &Encoding, encoder: &Encoder) -> bool;
-    fn destroy(&mut self, id: ReplicaId, after_rpcs: Option<u32>);
+    fn destroy(&mut self, id: ReplicaId, kind: Kind);
     fn record(&mut self, id: ReplicaId, kind: Kind, body: &Encoding, encoder: &mut Encoder);
     /// Adds a record against the common basis whose bits are at hand, if it fits. Only bits are: under models it never does.
     fn copy(&mut self, _id: ReplicaId, _body: Copied, _encoder: &Encoder) -> bool {
@@ -98,9 +98,9 @@ impl Message for Packed<'_> {
         self.room.holds(self.w.len() + RECORD_HEAD_BITS + body.length, self.any)
     }
 
-    fn destroy(&mut self, id: ReplicaId, after_rpcs: Option<u32>) {
+    fn destroy(&mut self, id: ReplicaId, kind: Kind) {
         self.cursor.write(id, self.w);
-        Kind::Destroy { after_rpcs }.write(self.header, self.w);
+        kind.write(self.header, self.w);
         self.any = true;
     }
 
@@ -263,11 +263,12 @@ impl<'a> Modelled<'a> {
             return;
         }
         self.w.flag(flags::FULL, kind == Kind::Full);
-        if let Kind::Destroy { after_rpcs } = kind {
+        if let Kind::Destroy { after_rpcs, epoch } = kind {
             self.w.bits(after_rpcs.is_some().into(), 1);
             if let Some(count) = after_rpcs {
                 self.w.bits(count.into(), 32);
             }
+            self.w.step(epoch);
         }
     }
 
@@ -298,9 +299,9 @@ impl Message for Modelled<'_> {
             || self.room.holds(self.used_bits() + self.w.cost(&encoder.recorder, symbols), self.any)
     }
 
-    fn destroy(&mut self, id: ReplicaId, after_rpcs: Option<u32>) {
+    fn destroy(&mut self, id: ReplicaId, kind: Kind) {
         self.id(id);
-        self.kind(Kind::Destroy { after_rpcs }, false);
+        self.kind(kind, false);
         self.any = true;
     }
 

@@ -19,6 +19,9 @@
 //! When bytes are short, `ranking` says what goes first (`relevance` asks the program), and `rate` how many there are at most; `sync` tells a
 //! newcomer how much of what there was has come.
 //!
+//! A replica changes hands by the words of `handoff`, which go in the row of reliable calls; `transfers` holds what is on its way, and `late` knows
+//! what to make of those who had it before. `ownership` is what a program sees of it.
+//!
 //! State is repeated from its newest values until a message that carried it is acknowledged; the acknowledged version is the
 //! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding; `lanes` has the usual ones at hand. `record` has the
 //! bits, `target` the bookkeeping per peer; `audience` and `profile` say what a peer may have of a replica, and what its program
@@ -35,16 +38,19 @@ mod event;
 mod expected;
 mod graves;
 mod guard;
+mod handoff;
 mod hold;
 mod in_flight;
 mod index;
 mod lanes;
+mod late;
 mod life;
 mod marshal;
 mod message;
 mod names;
 mod neighbours;
 mod owed;
+mod ownership;
 mod pair;
 mod peers;
 mod playout;
@@ -69,6 +75,7 @@ mod sync;
 mod target;
 mod targets;
 mod timeline;
+mod transfers;
 mod unmarshal;
 mod update;
 
@@ -80,6 +87,7 @@ pub use error::{AddError, PeerFault, ReplicaError};
 pub use event::ReplicaEvent;
 pub use guard::{PrimaryMut, Proxy};
 pub use marshal::StateMessage;
+pub use ownership::{Adopt, Orphan, OwnershipOutcome, RefusedOwnership};
 pub use playout::Delay;
 pub use primaries::ChunkMut;
 pub use rate::StateRate;
@@ -98,10 +106,12 @@ use self::entry::{ChunkRef, Entry};
 use self::index::Index;
 use self::names::Names;
 use self::neighbours::Neighbours;
+use self::ownership::{Adoption, Wanted};
 use self::ranking::Ranking;
 use self::reach::Reach;
 use self::records::Reading;
 use self::target::Peer;
+use self::transfers::{Leaving, Recall};
 use crate::chunk::{Accounts, ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
@@ -180,6 +190,15 @@ pub struct ReplicaManager {
     lives: Vec<u32>,
     living: Vec<u16>,
     ending: Vec<u32>,
+    /// Calls made here on replicas that change hands: they wait for the next owner.
+    postponed: RpcOutbox,
+    /// What clients were asked to let go of.
+    recalls: BTreeMap<ReplicaId, Recall>,
+    /// What is to go to another owner at the end of `prepare`.
+    leaving: Vec<Leaving>,
+    /// Replicas that this node has asked to own.
+    wanted: BTreeMap<ReplicaId, Wanted>,
+    adoption: Option<Adoption>,
     /// Places of proxies whose handlers do not run for now.
     suspended: Vec<u32>,
     names: Names,
@@ -282,6 +301,11 @@ impl ReplicaManager {
             lives: Vec::new(),
             living,
             ending: Vec::new(),
+            postponed: RpcOutbox::default(),
+            recalls: BTreeMap::new(),
+            leaving: Vec::new(),
+            wanted: BTreeMap::new(),
+            adoption: None,
             suspended: Vec::new(),
             names: Names::default(),
             events: VecDeque::new(),

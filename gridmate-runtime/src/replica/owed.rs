@@ -46,6 +46,7 @@ pub(super) struct Owed {
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Tomb {
     pub(super) after_rpcs: Option<u32>,
+    pub(super) epoch: u32,
     pending: bool,
     again: bool,
 }
@@ -162,7 +163,7 @@ impl Owed {
         self.forget(place);
         if target.knows() {
             let after_rpcs = entry.echoed.then_some(rpcs_sent);
-            self.tombs.insert(entry.id, Tomb { after_rpcs, pending: true, again: false });
+            self.tombs.insert(entry.id, Tomb { after_rpcs, epoch: entry.epoch, pending: true, again: false });
             self.tomb_queue.push_back(entry.id);
         }
     }

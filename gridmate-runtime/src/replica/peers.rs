@@ -1,6 +1,7 @@
 //! Peers come and go.
 
 use super::owed::Owed;
+use super::pair::Target;
 use super::rate::Bucket;
 use super::target::{Peer, PeerId};
 use super::{PeerRole, ReplicaEvent, ReplicaManager};
@@ -52,10 +53,7 @@ impl ReplicaManager {
             let replica = entry.id;
             #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
             let place = place as u32;
-            if adopt && entry.migratable {
-                self.promote(place);
-                self.push_event(ReplicaEvent::OwnerChanged { id: replica, owner: self.local });
-            } else {
+            if !(adopt && entry.migratable && !entry.doomed && self.adopt(place)) {
                 self.vacate(place);
                 self.push_event(ReplicaEvent::Removed { id: replica });
             }
@@ -98,11 +96,12 @@ impl ReplicaManager {
         self.peers.get(id.0 as usize)?.as_ref()
     }
 
-    /// Makes the proxy at `place` the primary.
-    fn promote(&mut self, place: u32) {
+    /// Makes the proxy at `place` the primary, in a new epoch.
+    pub(super) fn promote(&mut self, place: u32, epoch: u32) {
         let entry = &mut self.entries[place as usize];
         let former = entry.owner;
         entry.owner = self.local;
+        entry.epoch = epoch;
         self.primaries += 1;
         self.came_home = true;
         if entry.assigned == former {
@@ -112,6 +111,8 @@ impl ReplicaManager {
             && let Some(peer) = &mut self.peers[upstream.0 as usize]
         {
             peer.proxies -= 1;
+            // It has the replica, so it must hear of its end.
+            peer.owed.targets.edit(place as usize, Target::tell);
         }
         entry.received = 0;
         for chunk in &entry.chunks {

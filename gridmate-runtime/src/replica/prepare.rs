@@ -33,6 +33,7 @@ impl ReplicaManager {
         self.mark_pending();
         self.repeat_overdue();
         self.address_calls();
+        self.let_go();
         self.bury_the_dying();
         self.report_sync();
         self.tell_names();
@@ -161,13 +162,14 @@ impl ReplicaManager {
         }
     }
 
-    fn address_call(&mut self, call: &OutboxCall, args: &[u8]) {
+    pub(super) fn address_call(&mut self, call: &OutboxCall, args: &[u8]) {
         let Some(&place) = self.index.get(&call.replica) else {
             self.stats.rpcs_dropped += 1;
             return;
         };
         let head = |route| Call { replica: call.replica, chunk: call.chunk, rpc: call.rpc, route };
-        let args = BitReader::new(&args[..call.bits.div_ceil(8)]);
+        let bytes = &args[..call.bits.div_ceil(8)];
+        let args = BitReader::new(bytes);
         let entry = &self.entries[place as usize];
         let upstream = entry.upstream;
         match upstream {
@@ -176,6 +178,7 @@ impl ReplicaManager {
                 let echo = Echo { chunk, rpc, flags, source, to, ticket };
                 self.send_echo(place, &echo, (&args, call.bits), self.tick);
             }
+            Some(_) if entry.in_transfer => self.postpone(call, bytes),
             Some(upstream) => {
                 let mut w = core::mem::take(&mut self.encoder.scratch);
                 w.clear();

@@ -13,9 +13,9 @@
 //! kind    = 1                body-delta             against the message's common base and past
 //!         | 01 d:gamma past  body-delta             against the sender's version tick - d, and its past
 //!         | 001              body-full              against the defaults; creates the replica
-//!         | 0001 rpcs        destroy                rpcs = 0 | 1 count:32
+//!         | 0001 rpcs epoch:gamma                   destroy, in the epoch in which it ends; rpcs = 0 | 1 count:32
 //! body-delta = chunk*            chunk = encoding, preceded by a "differs" bit when the replica has several
-//! body-full  = owner migratable:1 count:gamma type* encoding*
+//! body-full  = owner migratable:1 epoch:gamma count:gamma type* encoding*
 //! type    = (class + 1):gamma                       and refused:1 if the type is `host_only`; see `refuse`
 //! past    = 1 (none) | (p + 1):gamma calm:3         the sender's version base - p, and how calm the motion is
 //! owner   = owner:gamma assigned                    assigned = 1 (to the owner) | 0 member:gamma
@@ -35,6 +35,7 @@
 //! ```
 //!
 //! One that begins with 64 zeros is about names for people: `names`. Another that begins with 32 zeros is a report to a newcomer: `sync`.
+//! One of chunk 255 is about who owns the replica: `handoff`.
 //! The arguments of a request that is a question follow its ticket:gamma. An answer has, in place of arguments, two bits and, if they
 //! are 0, the value: 1 not permitted, 2 too often, 3 no answer.
 
@@ -58,8 +59,9 @@ pub(super) enum Kind {
     Delta { basis: Basis },
     /// Against the defaults.
     Full,
-    /// The replica is gone, once so many reliable RPCs have been received (counted over the whole connection).
-    Destroy { after_rpcs: Option<u32> },
+    /// The replica is gone, once so many reliable RPCs have been received (counted over the whole connection). Its last epoch says
+    /// whether that is about the replica as it is known.
+    Destroy { after_rpcs: Option<u32>, epoch: u32 },
 }
 
 /// What most records begin with: the next serial, against the message's common base and past.
@@ -181,9 +183,10 @@ impl Kind {
                 write_past(basis, w);
             }
             Self::Full => w.bits(0b100, 3),
-            Self::Destroy { after_rpcs } => {
+            Self::Destroy { after_rpcs, epoch } => {
                 w.bits(0b1000, 4);
                 optional32(after_rpcs, w);
+                w.gamma(epoch);
             }
         }
     }
@@ -201,7 +204,7 @@ impl Kind {
         } else if r.bool()? {
             Self::Full
         } else if r.bool()? {
-            Self::Destroy { after_rpcs: read_optional32(r)? }
+            Self::Destroy { after_rpcs: read_optional32(r)?, epoch: r.gamma()? }
         } else {
             return Err(WireError::Invalid);
         })
@@ -248,6 +251,8 @@ pub(super) struct Ownership {
     pub(super) owner: MemberId,
     pub(super) assigned: MemberId,
     pub(super) migratable: bool,
+    /// Counts owners: 1 for the first.
+    pub(super) epoch: u32,
 }
 
 impl Ownership {
@@ -258,12 +263,13 @@ impl Ownership {
             w.gamma(self.assigned.0);
         }
         w.bool(self.migratable);
+        w.gamma(self.epoch);
     }
 
     pub(super) fn read(r: &mut impl Source) -> Result<Self, WireError> {
         let owner = MemberId(r.gamma()?);
         let assigned = if r.bool()? { owner } else { MemberId(r.gamma()?) };
-        Ok(Self { owner, assigned, migratable: r.bool()? })
+        Ok(Self { owner, assigned, migratable: r.bool()?, epoch: r.gamma()? })
     }
 }
 
@@ -392,7 +398,7 @@ mod tests {
                 0 => Kind::Delta { basis: header.common },
                 1 => Kind::Delta { basis: basis(n, n % 4) },
                 2 => Kind::Full,
-                _ => Kind::Destroy { after_rpcs: n.is_multiple_of(2).then_some(n) },
+                _ => Kind::Destroy { after_rpcs: n.is_multiple_of(2).then_some(n), epoch: 1 + n % 5 },
             };
             let mut w = BitWriter::new();
             header.write(&mut w);

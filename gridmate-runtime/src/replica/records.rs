@@ -164,7 +164,11 @@ impl<'b> ModelledRecords<'b> {
             Kind::Full
         } else {
             let counted = self.r.bits(1)? != 0;
-            Kind::Destroy { after_rpcs: if counted { Some(self.number()?) } else { None } }
+            let after_rpcs = if counted { Some(self.number()?) } else { None };
+            match self.r.step()? {
+                0 => return Err(WireError::Invalid),
+                epoch => Kind::Destroy { after_rpcs, epoch },
+            }
         })
     }
 

@@ -115,6 +115,7 @@ impl<'a> ReplicaView<'a> {
             assigned: entry.assigned,
             is_primary: entry.is_primary(),
             migratable: entry.migratable,
+            epoch: entry.epoch,
         })
     }
 

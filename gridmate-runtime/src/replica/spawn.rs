@@ -120,6 +120,8 @@ impl ReplicaManager {
             floor: 0,
             received: 0,
             migratable,
+            epoch: 1,
+            in_transfer: false,
             predicts: false,
             audience: 0,
             priority,
@@ -204,11 +206,12 @@ impl ReplicaManager {
         if entry.audience != 0 {
             self.audiences.0.push(entry.audience);
         }
-        let id = entry.id;
+        let (id, epoch) = (entry.id, entry.epoch);
         self.index.remove(&id);
         self.neighbours.go(place);
         self.forget_name(id);
         self.free.push(place);
+        self.end_transfers(id, epoch, upstream.is_none());
     }
 
     /// Sends the replica whole to everyone, as when it was new: what is not a dataset has changed.

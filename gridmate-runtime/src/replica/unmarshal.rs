@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::entry::ChunkRef;
+use super::handoff::{has_state, is_handoff};
 use super::names::is_about_names;
 use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
@@ -15,7 +16,7 @@ use crate::chunk::coder::Supply;
 use crate::chunk::{Arrival, Basis, ReceiveError};
 use crate::ids::ReplicaId;
 use crate::limits;
-use crate::wire::{BitReader, WireError};
+use crate::wire::{BitReader, Source, WireError};
 
 /// What became of a state message.
 ///
@@ -107,7 +108,11 @@ impl ReplicaManager {
         }
         let mut r = BitReader::new(message);
         let call = Call::read(&mut r)?;
-        let limit = if reliable { limits::RPC_BYTES } else { limits::UNRELIABLE_RPC_BYTES };
+        let limit = match (reliable, has_state(&call)) {
+            (false, _) => limits::UNRELIABLE_RPC_BYTES,
+            (true, false) => limits::RPC_BYTES,
+            (true, true) => limits::RECORD_BYTES,
+        };
         if r.remaining() > limit * 8 + 7 {
             return Err(WireError::TooLong.into());
         }
@@ -115,6 +120,10 @@ impl ReplicaManager {
             return Err(PeerFault::NotOwner);
         }
         peer.rpcs_received = peer.rpcs_received.wrapping_add(u32::from(reliable));
+        if is_handoff(&call) && !self.take_handoff(id, reliable, &call, &r)? {
+            return Ok(());
+        }
+        let Some(Some(peer)) = self.peers.get_mut(id.0 as usize) else { return Ok(()) };
         peer.held.push(call, message, reliable)
     }
 
@@ -154,7 +163,7 @@ impl ReplicaManager {
                     self.read_delta(peer, id, (&arrival, profile.as_deref()), records.body())?;
                 }
                 Kind::Full => self.read_full(peer, id, tick, records.body())?,
-                Kind::Destroy { after_rpcs } => self.read_destroy(peer, id, after_rpcs)?,
+                Kind::Destroy { after_rpcs, epoch } => self.read_destroy(peer, id, epoch, after_rpcs)?,
             }
         }
     }
@@ -177,7 +186,10 @@ impl ReplicaManager {
         };
         let entry = &self.entries[place as usize];
         if entry.upstream != Some(peer) {
-            return Err(PeerFault::NotOwner.into());
+            return Err(self.out_of_turn(peer, place));
+        }
+        if entry.received == 0 {
+            return Err(Stop::TooLate); // From before it went to and fro: this time nothing has come yet.
         }
         if version <= entry.received {
             return self.skip_chunks(place, basis, version, r);
@@ -199,6 +211,25 @@ impl ReplicaManager {
         version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
+        let (ownership, classes, refused) = self.read_head(r)?;
+        self.check_claim(peer, id, ownership)?;
+        if let Some(&place) = self.index.get(&id) {
+            let entry = &self.entries[place as usize];
+            if !entry.is_made_of(&classes) {
+                return Err(PeerFault::NoSuchType.into());
+            }
+            if version <= entry.received {
+                return self.skip_chunks(place, Basis::DEFAULTS, version, r);
+            }
+            self.set_ownership(place, ownership);
+            return self.receive_chunks(place, Basis::DEFAULTS, version, r);
+        }
+        let refused = self.refused(peer, &classes, refused)?;
+        self.create_proxy(peer, id, ownership, (&classes, refused), version, r)
+    }
+
+    /// Reads whose a replica is and what it is made of, and a bit for each chunk that is refused.
+    pub(super) fn read_head(&self, r: &mut impl Source) -> Result<(Ownership, SmallVec<[u16; 4]>, u64), Stop> {
         let ownership = Ownership::read(r)?;
         let count = r.gamma()? as usize;
         if count > limits::CHUNKS_PER_REPLICA {
@@ -221,37 +252,10 @@ impl ReplicaManager {
             }
             classes.push(class);
         }
-        if self.is_buried(peer, id) {
-            return Err(Stop::TooLate);
-        }
-        let known = self.peers[peer.0 as usize].as_ref().expect("checked by the caller");
-        if known.role == PeerRole::Client {
-            if ownership.owner != known.member || id.creator != known.member {
-                return Err(PeerFault::NotOwner.into());
-            }
-            if known.spent.contains(id.serial) {
-                return Err(PeerFault::IdReused.into());
-            }
-        }
-        if let Some(&place) = self.index.get(&id) {
-            let entry = &self.entries[place as usize];
-            if entry.upstream != Some(peer) {
-                return Err(PeerFault::NotOwner.into());
-            }
-            if entry.chunks.len() != count || entry.chunks.iter().zip(&classes).any(|(c, class)| c.class != *class) {
-                return Err(PeerFault::NoSuchType.into());
-            }
-            if version <= entry.received {
-                return self.skip_chunks(place, Basis::DEFAULTS, version, r);
-            }
-            self.set_ownership(place, ownership);
-            return self.receive_chunks(place, Basis::DEFAULTS, version, r);
-        }
-        let refused = self.refused(peer, &classes, refused)?;
-        self.create_proxy(peer, id, ownership, (&classes, refused), version, r)
+        Ok((ownership, classes, refused))
     }
 
-    fn create_proxy<'b>(
+    pub(super) fn create_proxy<'b>(
         &mut self,
         peer: PeerId,
         id: ReplicaId,
@@ -269,11 +273,13 @@ impl ReplicaManager {
             return Err(PeerFault::Limit("replicas").into());
         }
         known.proxies += 1;
-        let Ownership { owner, assigned, migratable } = ownership;
+        known.graves.raise(id);
+        let Ownership { owner, assigned, migratable, epoch } = ownership;
         // Not the owner's to say: the types decide.
         let migratable = migratable && classes.iter().all(|c| self.stores[usize::from(*c)].descriptor().migratable);
         let priority = self.priority_of(classes.iter().copied());
         let place = self.occupy(id, owner, assigned, Some(peer), migratable, priority);
+        self.entries[place as usize].epoch = epoch;
         for (i, class) in classes.iter().enumerate() {
             let slot = self.stores[usize::from(*class)].insert_default(place);
             self.attach(place, ChunkRef { refused: refused >> i & 1 == 1, ..ChunkRef::new(*class, slot) });
@@ -293,6 +299,7 @@ impl ReplicaManager {
 
     fn set_ownership(&mut self, place: u32, ownership: Ownership) {
         let entry = &mut self.entries[place as usize];
+        entry.epoch = ownership.epoch;
         if entry.owner == ownership.owner && entry.assigned == ownership.assigned {
             return;
         }
@@ -306,22 +313,20 @@ impl ReplicaManager {
         self.renew(place);
     }
 
-    fn read_destroy(&mut self, peer: PeerId, id: ReplicaId, after_rpcs: Option<u32>) -> Result<(), Stop> {
-        match self.index.get(&id) {
-            Some(&place) if self.entries[place as usize].upstream != Some(peer) => {
-                return Err(PeerFault::NotOwner.into());
-            }
+    fn read_destroy(&mut self, peer: PeerId, id: ReplicaId, epoch: u32, after_rpcs: Option<u32>) -> Result<(), Stop> {
+        match self.index.get(&id).copied() {
+            Some(place) if !self.may_end(peer, place, epoch)? => return Ok(()),
             None if !self.may_bury(peer, id) => return Err(PeerFault::NotOwner.into()),
             _ => {}
         }
         let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
-        if known.graves.contains(id) {
+        if known.graves.covers(id, epoch) {
             return Ok(()); // Said before.
         }
-        if !known.graves.dig(id) {
+        if !known.graves.dig(id, epoch) {
             return Err(Stop::TooLate); // Until there is room again.
         }
-        if known.role == PeerRole::Client {
+        if known.role == PeerRole::Client && known.member == id.creator {
             known.spent.insert(id.serial);
         }
         if let Some(&place) = self.index.get(&id)
@@ -333,7 +338,7 @@ impl ReplicaManager {
     }
 
     /// Reads the encodings of all chunks of a replica and applies them.
-    fn receive_chunks<'b>(
+    pub(super) fn receive_chunks<'b>(
         &mut self,
         place: u32,
         basis: Basis,
@@ -407,7 +412,8 @@ impl ReplicaManager {
 
     /// Whether a peer may end a replica that we never heard of.
     fn may_bury(&self, peer: PeerId, id: ReplicaId) -> bool {
-        self.peer(peer).is_some_and(|p: &Peer| p.role == PeerRole::Host || id.creator == p.member)
+        self.peer(peer)
+            .is_some_and(|p: &Peer| p.role == PeerRole::Host || id.creator == p.member || p.graves.contains(id))
     }
 }
 

@@ -1,5 +1,6 @@
 //! What was noted down while messages came in is carried out: RPC handlers first, then change handlers, then destructions.
 
+use super::handoff::{has_state, is_handoff};
 use super::hold::HeldCall;
 use super::prepare::Echo;
 use super::record::{Call, Route};
@@ -24,6 +25,7 @@ impl ReplicaManager {
         }
         self.lift_overtaken();
         self.tell_lives();
+        self.ask_at_last();
         for place in 0..self.peers.len() {
             let Some(peer) = &self.peers[place] else { continue };
             if peer.held.calls.is_empty() && peer.doomed.is_empty() {
@@ -39,6 +41,7 @@ impl ReplicaManager {
         for place in 0..self.peers.len() {
             self.carry_out_destructions(place);
         }
+        self.settle_transfers();
         self.end_requests();
     }
 
@@ -53,6 +56,12 @@ impl ReplicaManager {
                 self.park(peer, held);
                 continue;
             }
+            if self.waits_for_transfer(peer, &held.call, held.reliable) {
+                if let Some(peer) = self.peer_mut(peer) {
+                    peer.held.calls.push_back(held);
+                }
+                continue;
+            }
             if !self.is_ready(peer, &held.call) && !held.is_overdue(self.now) {
                 self.note_waiting(held.call.replica);
                 let now = self.now;
@@ -61,7 +70,7 @@ impl ReplicaManager {
                 }
                 continue;
             }
-            let result = self.run(peer, &held);
+            let result = if is_handoff(&held.call) { self.run_handoff(peer, &held) } else { self.run(peer, &held) };
             if let Some(peer) = self.peer_mut(peer) {
                 peer.held.finished(held);
             }
@@ -73,7 +82,9 @@ impl ReplicaManager {
 
     fn is_ready(&self, peer: PeerId, call: &Call) -> bool {
         let Route::Echo { after, .. } = call.route else {
-            return true; // Requests wait for nothing: the primary is the newest there is.
+            // Requests wait for nothing: the primary is the newest there is. What hands a replica over is behind its echoes.
+            let place = self.index.get(&call.replica).filter(|_| has_state(call));
+            return place.is_none_or(|place| self.entries[*place as usize].waits_in != self.pass);
         };
         if self.is_buried(peer, call.replica) {
             return true; // Its end has been announced; no newer state will come.
@@ -116,7 +127,8 @@ impl ReplicaManager {
         match call.route {
             Route::Echo { source, to, after } => {
                 if upstream != Some(peer) {
-                    return Err(PeerFault::NotOwner);
+                    self.stats.rpcs_dropped += 1;
+                    return if self.is_former_owner(peer, place) { Ok(()) } else { Err(PeerFault::NotOwner) };
                 }
                 // What says who may see the chunk did not come before the replica's end: this is for nobody else.
                 let is_secret = is_selective && after.is_some_and(|version| received < version);
@@ -155,7 +167,11 @@ impl ReplicaManager {
                     return Ok(());
                 }
                 match upstream {
-                    // Sent to whom we have it from: it does not know that the replica changed hands. Its state is on its way.
+                    // Who owns it did not know that yet, and hears of it before the call comes back.
+                    Some(upstream) if upstream == peer && self.returns_calls(peer, place) => {
+                        self.forward_request(upstream, call, source, *reliable, &mut r);
+                        Ok(())
+                    }
                     Some(upstream) if upstream == peer => {
                         self.stats.rpcs_dropped += 1;
                         Ok(())
@@ -169,7 +185,7 @@ impl ReplicaManager {
                         self.forward_request(upstream, call, source, *reliable, &mut r);
                         Ok(())
                     }
-                    None if !self.within_rate(chunk.class, call.rpc, flags, source) => {
+                    None if source != self.local && !self.within_rate(chunk.class, call.rpc, flags, source) => {
                         self.stats.rpcs_limited += 1;
                         self.turn_down(call, (flags, question), source, RequestError::TooOften, r);
                         Ok(())
@@ -306,10 +322,12 @@ impl ReplicaManager {
         let mut doomed = core::mem::take(&mut peer.doomed);
         let received = peer.rpcs_received;
         doomed.retain(|Doomed { id, after_rpcs }| {
+            let Some(&replica) = self.index.get(id) else { return false };
+            let entry = &self.entries[replica as usize];
             // The count wraps, so "enough" is "not behind by less than half of its range".
             let wait = after_rpcs.is_some_and(|count| received.wrapping_sub(count).cast_signed() < 0);
-            if !wait && let Some(&place) = self.index.get(id) {
-                self.vacate(place);
+            if !wait && entry.upstream.is_some_and(|upstream| upstream.0 as usize == place) {
+                self.vacate(replica);
                 self.push_event(ReplicaEvent::Removed { id: *id });
             }
             wait

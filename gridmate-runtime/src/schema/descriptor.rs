@@ -20,7 +20,7 @@ use crate::wire::Shape;
 pub struct ChunkDescriptor {
     /// The type's name on the wire: `#[chunk(name = "…")]`, else the struct's own.
     pub name: &'static str,
-    /// Whether another node may take over replicas with this chunk when their owner is lost.
+    /// Whether replicas with this chunk may have another owner: when theirs is lost, when one asks, when the host says so.
     pub migratable: bool,
     /// How much it matters when bytes are short.
     pub priority: Priority,
@@ -113,7 +113,7 @@ impl ChunkDescriptor {
         }
     }
 
-    /// Another node may take over when the owner is lost.
+    /// Another node may own it.
     pub const fn migratable(self) -> Self {
         Self { migratable: true, ..self }
     }

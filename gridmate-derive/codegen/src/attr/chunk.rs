@@ -10,6 +10,7 @@ use crate::errors::Errors;
 const KEYS: Keys = Keys {
     attr: "chunk",
     known: &[
+        "accept_ownership",
         "coder",
         "crate",
         "host_only",
@@ -26,6 +27,10 @@ const KEYS: Keys = Keys {
         "send_to",
     ],
 };
+
+/// What `accept_ownership` looks like.
+const ACCEPT_OWNERSHIP: &str =
+    "`accept_ownership = path`, the path of a `fn(&Self, &OwnershipRequest) -> Result<(), u16>`";
 
 /// What a chunk can be told of its life, in the order of a life: the key, and the runtime's name for it.
 const LIFE: [(&str, &str); 6] = [
@@ -44,6 +49,7 @@ const SEND_TO: &str = "`send_to = path`, the path of a `fn(&Self, &TargetPeer) -
 pub(crate) struct ChunkAttr {
     pub(crate) name: Option<Given<LitStr>>,
     pub(crate) migratable: Option<Given<()>>,
+    pub(crate) accept_ownership: Option<Given<Path>>,
     pub(crate) priority: Option<Given<Expr>>,
     pub(crate) rate: Option<Given<Expr>>,
     pub(crate) coder: Option<Given<Coder>>,
@@ -72,6 +78,7 @@ impl ChunkAttr {
     pub(crate) fn read(attrs: &[Attribute], errors: &mut Errors) -> Self {
         let mut at = Self::default();
         KEYS.read(attrs, errors, &mut |name, key, input| match name {
+            "accept_ownership" => set_value(&mut at.accept_ownership, key, ACCEPT_OWNERSHIP, input),
             "coder" => {
                 let value = Coder::parse_after(key, input)?;
                 set(&mut at.coder, key, value)
@@ -91,6 +98,9 @@ impl ChunkAttr {
                 set_value(&mut at.life[of], key, &handler_form(name), input)
             }
         });
+        if let (Some(accept), None) = (&at.accept_ownership, &at.migratable) {
+            errors.at(&accept.key, "nobody else may own a chunk that is not `migratable`, so this is never asked");
+        }
         if let Some(name) = &at.name
             && name.value.value().is_empty()
         {

@@ -31,6 +31,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
     });
     let (descriptor, state, throttle, notify) = (descriptor(chunk), state(chunk), throttle(chunk), notify(chunk));
     let (datasets, interpolate, send_to, life) = (datasets(chunk), interpolate(chunk), send_to(chunk), life(chunk));
+    let accept_ownership = accept_ownership(chunk);
     gen_tokens! {
         use __gm::NoRpcs as _;
         #(#constants)*
@@ -45,6 +46,7 @@ pub(super) fn items(chunk: &Chunk) -> TokenStream {
             #throttle
             #interpolate
             #send_to
+            #accept_ownership
             #notify
             #life
         }
@@ -210,6 +212,20 @@ fn send_to(chunk: &Chunk) -> Option<TokenStream> {
     Some(gen_tokens! {
         const SELECTIVE: ::core::primitive::bool = true;
         fn sends_to(&self, __peer: &__gm::TargetPeer) -> ::core::primitive::bool { #answer }
+    })
+}
+
+// fn accept_ownership(&self, __request: &__gm::OwnershipRequest) -> __gm::Result<(), u16> { Self::may_go(self, __request) }
+fn accept_ownership(chunk: &Chunk) -> Option<TokenStream> {
+    let (path, this) = (chunk.accept_ownership.as_ref()?, this());
+    let answer = quote_spanned!(Span::mixed_site().located_at(path.span())=> #path(#this, __request));
+    Some(gen_tokens! {
+        fn accept_ownership(
+            &self,
+            __request: &__gm::OwnershipRequest,
+        ) -> __gm::Result<(), ::core::primitive::u16> {
+            #answer
+        }
     })
 }
 

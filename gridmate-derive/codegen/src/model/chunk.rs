@@ -19,6 +19,8 @@ pub(crate) struct Chunk {
     /// Its name on the wire.
     pub(crate) name: String,
     pub(crate) migratable: bool,
+    /// Says who may own it.
+    pub(crate) accept_ownership: Option<Path>,
     pub(crate) priority: Option<Expr>,
     /// Changes a second at most.
     pub(crate) rate: Option<Expr>,
@@ -61,6 +63,7 @@ impl Chunk {
             life,
             host_only: at.host_only.map(|host_only| host_only.value),
             migratable: at.migratable.is_some(),
+            accept_ownership: at.accept_ownership.map(|accept| accept.value),
             priority: at.priority.map(|priority| priority.value),
             rate: at.rate.map(|rate| rate.value),
             coder: at.coder.map_or(Coder::Packed, |coder| coder.value),

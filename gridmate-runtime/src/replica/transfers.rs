@@ -1,0 +1,279 @@
+//! Replicas that are about to change hands: who is to have them, what waits meanwhile, and the moment in which they do. What is said
+//! for it is in `handoff`.
+
+use core::time::Duration;
+
+use super::handoff::kind;
+use super::ownership::{OwnershipOutcome, RefusedOwnership};
+use super::profile::share;
+use super::record::{Ownership, Route};
+use super::target::PeerId;
+use super::{PeerRole, ReplicaEvent, ReplicaManager};
+use crate::chunk::coder::Out;
+use crate::chunk::{Basis, OutboxCall};
+use crate::ids::{MemberId, ReplicaId};
+use crate::limits;
+use crate::time::Instant;
+use crate::wire::BitWriter;
+
+/// Beyond the epoch that a client which was recalled, and was not heard of, may have begun by letting go.
+pub(super) const PAST_RELEASE: u32 = 2;
+
+/// A replica that a client was asked to let go.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Recall {
+    pub(super) to: MemberId,
+    deadline: Instant,
+    /// By the program here: nobody's offer counts for more.
+    forced: bool,
+}
+
+/// What is to be done with a primary once this tick's calls are addressed.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Leaving {
+    pub(super) id: ReplicaId,
+    /// Whose it will be.
+    pub(super) to: MemberId,
+    /// In which epoch that was decided.
+    pub(super) epoch: u32,
+}
+
+impl ReplicaManager {
+    /// A primary here is to be `to`'s: now, if this node is the host, else when the host is ready.
+    pub(super) fn give(&mut self, place: u32, to: MemberId) {
+        let id = self.entries[place as usize].id;
+        match self.host() {
+            None => self.part_with(place, to),
+            Some(host) => self.say(host, id, kind::OFFER, Route::Request { source: None }, |w| w.gamma(to.0)),
+        }
+    }
+
+    /// A primary here goes to `to` at the end of `prepare`. From the next tick on nothing runs here on its behalf.
+    pub(super) fn part_with(&mut self, place: u32, to: MemberId) {
+        let entry = &mut self.entries[place as usize];
+        let (id, epoch) = (entry.id, entry.epoch);
+        if core::mem::replace(&mut entry.in_transfer, true)
+            && let Some(leaving) = self.leaving.iter_mut().find(|leaving| leaving.id == id)
+        {
+            let before = core::mem::replace(leaving, Leaving { id, to, epoch }).to;
+            return self.overtake(id, before, to);
+        }
+        self.leaving.push(Leaving { id, to, epoch });
+    }
+
+    /// On the host: a client is to let go of the replica at `place`. Calls on it wait here from now on.
+    pub(super) fn recall(&mut self, place: u32, to: MemberId, forced: bool) {
+        let entry = &mut self.entries[place as usize];
+        let (id, Some(upstream)) = (entry.id, entry.upstream) else { return };
+        if entry.doomed || !entry.migratable {
+            return;
+        }
+        if let Some(recall) = self.recalls.get_mut(&id) {
+            // The last who is to have it gets it, but for whom the program here has chosen.
+            let Recall { to: before, forced: was_forced, .. } = *recall;
+            if was_forced && !forced {
+                return self.overtake(id, to, before);
+            }
+            (recall.to, recall.forced) = (to, forced);
+            return self.overtake(id, before, to);
+        }
+        entry.in_transfer = true;
+        let deadline = self.now + Duration::from_millis(limits::RECALL_MILLIS);
+        self.recalls.insert(id, Recall { to, deadline, forced });
+        self.say(upstream, id, kind::RECALL, Route::Request { source: None }, |_| ());
+    }
+
+    /// Another gets what `member` was to have.
+    fn overtake(&mut self, id: ReplicaId, member: MemberId, by: MemberId) {
+        if member != by {
+            self.refuse(id, member, RefusedOwnership::Overtaken);
+        }
+    }
+
+    /// At the end of `update`: takes what clients were to let go of and did not, and ends what was asked for too long ago.
+    pub(super) fn settle_transfers(&mut self) {
+        if !self.recalls.is_empty() {
+            self.end_recalls();
+        }
+        if !self.wanted.is_empty() {
+            self.end_wanted();
+        }
+    }
+
+    fn end_recalls(&mut self) {
+        let is_over = |recall: &Recall| recall.deadline <= self.now;
+        let over: Vec<_> = self.recalls.iter().filter(|(_, recall)| is_over(recall)).map(|(id, _)| *id).collect();
+        for id in over {
+            let place = self.index[&id];
+            let entry = &mut self.entries[place as usize];
+            if entry.doomed {
+                entry.in_transfer = false;
+                self.recalls.remove(&id);
+                self.resume_postponed(id);
+            } else {
+                let epoch = entry.epoch.saturating_add(PAST_RELEASE);
+                self.become_owner(place, epoch);
+            }
+        }
+    }
+
+    /// The primary is here from now on, unless it goes on from here.
+    pub(super) fn become_owner(&mut self, place: u32, epoch: u32) {
+        self.promote(place, epoch);
+        let entry = &mut self.entries[place as usize];
+        let id = entry.id;
+        entry.in_transfer = false;
+        self.push_event(ReplicaEvent::OwnerChanged { id, owner: self.local });
+        match self.recalls.remove(&id) {
+            Some(Recall { to, .. }) if to != self.local => {
+                self.part_with(place, to);
+                self.ask_again(id);
+            }
+            _ => self.conclude(id, OwnershipOutcome::Granted),
+        }
+        self.resume_postponed(id);
+    }
+
+    /// At the end of `prepare`, when every call made so far has been addressed: lets go of what is to go.
+    pub(super) fn let_go(&mut self) {
+        for Leaving { id, to, epoch } in core::mem::take(&mut self.leaving) {
+            let Some(&place) = self.index.get(&id) else { continue };
+            let entry = &mut self.entries[place as usize];
+            if !entry.is_primary() || entry.dying {
+                continue;
+            }
+            entry.in_transfer = false;
+            if entry.epoch == epoch && to != self.local {
+                match self.host() {
+                    None => self.grant(place, to),
+                    Some(host) => self.hand_over(place, host, kind::RELEASED),
+                }
+            }
+        }
+    }
+
+    /// Keeps a call that this node has made until it is clear where to.
+    pub(super) fn postpone(&mut self, call: &OutboxCall, args: &[u8]) {
+        if self.postponed.calls.len() >= limits::OUTBOX_CALLS {
+            self.stats.rpcs_dropped += 1;
+            return;
+        }
+        let start = self.postponed.arena.len();
+        self.postponed.arena.extend_from_slice(&args[..call.bits.div_ceil(8)]);
+        self.postponed.calls.push(OutboxCall { args: start, ..*call });
+    }
+
+    /// It is clear now; or the replica is gone, and its calls with it.
+    pub(super) fn resume_postponed(&mut self, id: ReplicaId) {
+        if self.postponed.calls.is_empty() {
+            return;
+        }
+        let all = core::mem::take(&mut self.postponed);
+        for call in &all.calls {
+            let args = &all.arena[call.args..];
+            if call.replica == id { self.address_call(call, args) } else { self.postpone(call, args) }
+        }
+    }
+
+    /// A replica has left the table. What a former owner still has to say of it comes too late; and it may end elsewhere than with
+    /// who created it, who must not use its id again all the same.
+    pub(super) fn end_transfers(&mut self, id: ReplicaId, epoch: u32, was_primary: bool) {
+        for peer in self.peers.iter_mut().flatten().filter(|_| epoch > 1 || was_primary) {
+            // A host may have taken what was ours, of which nothing was heard yet.
+            if epoch > 1 || peer.role == PeerRole::Host {
+                peer.graves.dig(id, epoch);
+            }
+            if epoch > 1 && peer.role == PeerRole::Client && peer.member == id.creator {
+                peer.spent.insert(id.serial);
+            }
+        }
+        self.recalls.remove(&id);
+        self.conclude(id, OwnershipOutcome::Refused(RefusedOwnership::Gone));
+        self.resume_postponed(id);
+    }
+
+    fn grant(&mut self, place: u32, to: MemberId) {
+        let entry = &self.entries[place as usize];
+        let id = entry.id;
+        // Who has left meanwhile cannot have it.
+        let Some((peer, known)) = self.peer_of(to).and_then(|peer| Some((peer, self.peer(peer)?))) else { return };
+        if known.profile.as_ref().is_some_and(|profile| profile.cuts(entry)) {
+            return self.refuse(id, to, RefusedOwnership::NotMigratable);
+        }
+        if known.proxies >= limits::REPLICAS_PER_MEMBER {
+            return self.refuse(id, to, RefusedOwnership::Full);
+        }
+        self.hand_over(place, peer, kind::GRANTED);
+    }
+
+    /// Sends the state of a primary to its next owner, and is a proxy from then on.
+    fn hand_over(&mut self, place: u32, to: PeerId, kind: u8) {
+        let Some(owner) = self.peer_member(to) else { return };
+        let Self { entries, stores, peers, tick, .. } = self;
+        let entry = &mut entries[place as usize];
+        let id = entry.id;
+        let mut ownership = Ownership { owner, epoch: entry.epoch.saturating_add(1), ..entry.ownership() };
+        if ownership.assigned == entry.owner {
+            ownership.assigned = owner;
+        }
+        let mut body = BitWriter::new();
+        body.bits(u64::from(*tick), 32);
+        ownership.write(&mut body);
+        body.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
+        for chunk in &entry.chunks {
+            body.gamma(u32::from(chunk.class) + 1);
+        }
+        let profile = peers[to.0 as usize].as_ref().and_then(|peer| peer.profile.as_deref());
+        for chunk in &entry.chunks {
+            let store = &mut stores[usize::from(chunk.class)];
+            store.demote(chunk.slot, *tick + 1);
+            store.encode(chunk.slot, Basis::DEFAULTS, *tick, share(profile, chunk.class), Out::Packed(&mut body));
+        }
+        if body.take_error().is_some() || body.len() > limits::RECORD_BYTES * 8 {
+            // Nobody can be told of it, so it stays.
+            for chunk in &entry.chunks {
+                stores[usize::from(chunk.class)].promote(chunk.slot);
+            }
+            return self.refuse(id, owner, RefusedOwnership::TooLarge);
+        }
+        entry.owner = owner;
+        entry.assigned = ownership.assigned;
+        entry.epoch = ownership.epoch;
+        self.follow(place, to);
+        let bits = body.len();
+        let state = body.finish().to_vec();
+        self.say(to, id, kind, Route::Request { source: None }, |w| {
+            w.append(&state, bits);
+        });
+        self.owner_changed(place, self.local);
+        self.push_event(ReplicaEvent::OwnerChanged { id, owner });
+    }
+
+    /// The host has taken the replica at `place`, whose primary was here: it has what comes next of it.
+    pub(super) fn lose(&mut self, place: u32, to: PeerId) {
+        for chunk in &self.entries[place as usize].chunks {
+            self.stores[usize::from(chunk.class)].demote(chunk.slot, self.tick + 1);
+        }
+        self.follow(place, to);
+    }
+
+    /// What was a primary is a proxy, of what a peer has.
+    fn follow(&mut self, place: u32, upstream: PeerId) {
+        let Self { entries, peers, stores, .. } = self;
+        let entry = &mut entries[place as usize];
+        entry.upstream = Some(upstream);
+        entry.in_transfer = false;
+        entry.received = 0;
+        entry.echoed = false;
+        self.primaries -= 1;
+        if let Some(peer) = &mut peers[upstream.0 as usize] {
+            peer.proxies += 1;
+            peer.owed.forget(place);
+            peer.owed.begin(place);
+        }
+        for chunk in &entry.chunks {
+            stores[usize::from(chunk.class)].set_owned(chunk.slot, None);
+        }
+        self.renew(place);
+    }
+}

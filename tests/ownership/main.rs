@@ -1,0 +1,11 @@
+//! Replicas that change hands: asked for, given, taken, inherited, and claimed by those who have no right to.
+
+mod ball;
+mod claims;
+mod leaves;
+mod matrix;
+mod order;
+mod storm;
+mod takeover;
+mod udp;
+mod world;

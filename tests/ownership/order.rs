@@ -1,0 +1,111 @@
+//! Messages in an order in which they come seldom.
+
+use gridmate_runtime::prelude::*;
+use gridmate_runtime::replica::Verdict;
+use gridmate_tests::mesh::{Mesh, Weather};
+
+use super::ball::{Ball, check_agreement, member, mesh, owner};
+
+/// The host gives a ball to client 1, to which nothing else was said of it but what is returned; it has just got it.
+fn granted() -> (Mesh, ReplicaId, Vec<u8>) {
+    let mut mesh = mesh(1, 2, Weather::FAIR);
+    let id = mesh.managers[0].add(Ball { x: 4, ..Ball::default() }).unwrap();
+    mesh.managers[0].prepare();
+    let state = mesh.take_state(0, 1).pop().expect("the ball").1;
+    mesh.managers[0].set_owner(id, member(1)).unwrap();
+    mesh.managers[0].prepare();
+    for (_, call) in mesh.take_calls(0, 1) {
+        mesh.give_call(0, 1, &call).unwrap();
+    }
+    assert_eq!(mesh.update(1), []);
+    assert!(mesh.managers[1].info(id).unwrap().is_primary);
+    (mesh, id, state)
+}
+
+#[test]
+fn what_the_host_said_before_is_late() {
+    let (mut mesh, id, state) = granted();
+    mesh.managers[1].primary_mut::<Ball>(id).unwrap().x = 5;
+    assert_eq!(mesh.give_state(0, 1, &state), Ok(Verdict::TooLate));
+    assert_eq!(mesh.managers[1].get::<Ball>(id).unwrap().x, 5);
+}
+
+#[test]
+fn an_owner_that_never_said_anything_can_end_it() {
+    let (mut mesh, id, state) = granted();
+    mesh.managers[1].destroy(id).unwrap();
+    mesh.managers[1].prepare();
+    assert_eq!(mesh.give_state(0, 1, &state), Ok(Verdict::TooLate), "it does not come back");
+    assert!(mesh.managers[1].is_empty());
+    for (_, end) in mesh.take_state(1, 0) {
+        assert_eq!(mesh.give_state(1, 0, &end), Ok(Verdict::Accepted));
+    }
+    assert_eq!(mesh.update(0), []);
+    assert!(mesh.managers[0].is_empty());
+}
+
+/// Client 1 has stopped, and ended its ball last. The host has taken it before, and given it back: it was not the client's to end.
+#[test]
+fn who_has_ended_what_was_taken_has_not_ended_it() {
+    for rounds in [0, 1] {
+        for back in [false, true] {
+            let mut mesh = mesh(2, 2, Weather::FAIR);
+            let id = mesh.managers[1].add(Ball { x: 4, ..Ball::default() }).unwrap();
+            mesh.settle();
+            for _ in 0..rounds {
+                mesh.managers[0].set_owner(id, member(2)).unwrap();
+                mesh.settle();
+                mesh.managers[0].set_owner(id, member(1)).unwrap();
+                mesh.settle();
+            }
+            mesh.slow.insert(1, u64::MAX);
+            mesh.managers[1].destroy(id).unwrap();
+            mesh.managers[1].prepare();
+            assert!(mesh.managers[1].is_empty());
+            mesh.managers[0].set_owner(id, member(0)).unwrap();
+            mesh.run(160);
+            if back {
+                mesh.managers[0].set_owner(id, member(1)).unwrap();
+                mesh.run(10);
+            }
+            mesh.slow.clear();
+            mesh.settle();
+            mesh.run(20);
+            assert_eq!(owner(&mesh, id), usize::from(back));
+            assert_eq!(mesh.managers[1].get::<Ball>(id).unwrap().x, 4);
+            check_agreement(&mesh);
+            let there = owner(&mesh, id);
+            mesh.managers[there].destroy(id).unwrap();
+            mesh.settle();
+            assert!((0..3).all(|node| mesh.managers[node].is_empty()), "{rounds}, {back}");
+        }
+    }
+}
+
+/// The host has taken what client 1 owns, and ended it; of that client 1 hears before it hears of the recall.
+#[test]
+fn an_end_may_overtake_the_recall() {
+    let mut mesh = mesh(1, 2, Weather::FAIR);
+    let id = mesh.managers[1].add(Ball::default()).unwrap();
+    mesh.settle();
+    mesh.managers[0].set_owner(id, member(0)).unwrap();
+    mesh.managers[0].prepare();
+    let recall = mesh.take_calls(0, 1).pop().expect("a recall").1;
+    mesh.tick += 160;
+    assert_eq!(mesh.update(0), []);
+    mesh.managers[0].destroy(id).unwrap();
+    mesh.managers[0].prepare();
+    for (_, end) in mesh.take_state(0, 1) {
+        for _ in 0..2 {
+            assert_eq!(mesh.give_state(0, 1, &end), Ok(Verdict::Accepted));
+        }
+    }
+    assert!(mesh.managers[1].primary_mut::<Ball>(id).is_err());
+    assert_eq!(mesh.update(1), []);
+    assert!(mesh.managers[1].is_empty());
+    mesh.give_call(0, 1, &recall).unwrap();
+    assert_eq!(mesh.update(1), []);
+    mesh.managers[1].prepare();
+    assert_eq!(mesh.take_calls(1, 0), []);
+    assert!(mesh.take_state(1, 0).is_empty());
+}
