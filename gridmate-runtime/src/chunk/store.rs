@@ -7,6 +7,9 @@
 //! All of it is compiled for each chunk type of a program, so what does not need the type stands at the end, and there are
 //! loops and `match` where a closure would be one more function for each.
 
+mod capturing;
+mod receiving;
+
 use core::any::Any;
 
 use super::coder::{In, Out, Share};
@@ -182,90 +185,6 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
     }
 
-    /// The draft of what is received, as it is before it is read, and its past if that is asked for.
-    #[inline(always)]
-    fn draft<'a>(
-        slots: &'a mut [Slot<T>],
-        defaults: &T::Snapshot,
-        slot: u32,
-        arrival: &Arrival,
-        asks: bool,
-    ) -> Result<(&'a mut T::Snapshot, Past<'a, T::Snapshot>), ReceiveError> {
-        let &Arrival { basis, ahead, .. } = arrival;
-        let received = &mut slots[slot as usize].received;
-        match received.draft(basis.base, if asks { basis.past } else { 0 }, defaults) {
-            Some((draft, None)) => Ok((draft, Past::UNKNOWN)),
-            Some((draft, Some(past))) => Ok((draft, Past::new(past, ahead))),
-            None => Err(ReceiveError::MissingBaseline),
-        }
-    }
-
-    /// Leaves the snapshot that `r` encodes in the draft: of what goes through models, or is cut off, or passed over.
-    fn decode(
-        &mut self,
-        slot: u32,
-        arrival: &Arrival,
-        share: Share,
-        r: Option<In<'_, '_>>,
-    ) -> Result<(), ReceiveError> {
-        let asks = r.is_some() && guesses(self.predicted, share);
-        let (draft, past) = Self::draft(&mut self.slots, &self.defaults, slot, arrival, asks)?;
-        let Some(mut r) = r else { return Ok(()) };
-        if let In::Modelled(r) = &mut r {
-            r.begin(self.class, self.modelled);
-        }
-        let whole = T::INITIAL && arrival.basis.base == 0;
-        T::decode(draft, past, &mut Cut::new(r, share).whole(whole)).map_err(ReceiveError::Wire)
-    }
-
-    /// Lets go of what nobody will name who names this basis.
-    #[inline(always)]
-    fn forget(&mut self, slot: u32, basis: Basis) {
-        if const { T::INTERPOLATES == 0 } {
-            self.slots[slot as usize].received.forget_before(if basis.past == 0 { basis.base } else { basis.past });
-        }
-    }
-
-    /// Makes what is in the draft the newest snapshot; true if it is another one.
-    #[inline(always)]
-    fn accept(&mut self, slot: u32, arrival: &Arrival) -> bool {
-        let s = &mut self.slots[slot as usize];
-        let is_new = s.received.keep_draft(arrival.version);
-        let (newest, now) = s.received.newest();
-        if let Some(guessing) = &mut self.guessing {
-            if is_new {
-                guessing.changed(slot, arrival.version);
-            } else {
-                guessing.unchanged(slot, arrival.version, newest);
-            }
-        }
-        let first = s.version == 0;
-        if s.refused {
-            s.version = if first { arrival.relay_as.unwrap_or(1) } else { s.version };
-            return first;
-        }
-        if !first && s.current == *now {
-            return false;
-        }
-        self.values[slot as usize].apply(now, &s.current);
-        if const { T::NOTIFIES || updates::<T>() } && s.before.is_none() {
-            s.before = Some(self.spare.copy(&s.current));
-            self.changed.push(slot);
-        }
-        // Without anyone to pass it on to, any version but 0 will do: it is never sent.
-        let version = arrival.relay_as.unwrap_or(1);
-        if !first && arrival.relay_as.is_some() && s.version != version {
-            s.sent.push(s.version, &s.current);
-        }
-        s.version = version;
-        s.current.clone_from(now);
-        if let Some(guessing) = self.guessing.as_mut().filter(|_| arrival.relay_as.is_some()) {
-            guessing.goes_out(slot);
-        }
-        self.mark_updated(slot);
-        true
-    }
-
     fn write(&self, change: Change<'_, T::Snapshot>, whole: bool, share: Share, mut out: Out<'_>) {
         let whole = T::INITIAL && whole;
         if let Out::Modelled(w) = &mut out {
@@ -303,14 +222,6 @@ impl<T: ReplicaChunk> TypedStore<T> {
     pub(crate) fn walk(&mut self) -> (&[Option<ReplicaId>], &mut [T], &mut [bool]) {
         self.walked = true;
         (&self.owned, &mut self.values, &mut self.marks)
-    }
-
-    /// Lists what was written to by someone who walked.
-    fn list_walked(&mut self) {
-        if core::mem::take(&mut self.walked) {
-            self.touched.clear();
-            self.touched.extend((0..).zip(&self.marks).filter(|(_, mark)| **mark).map(|(slot, _)| slot));
-        }
     }
 
     fn allocate(&mut self, value: T, replica: u32) -> u32 {
@@ -351,21 +262,6 @@ impl<T: ReplicaChunk> TypedStore<T> {
         if let Some(guessing) = &mut self.guessing {
             guessing.reset(slot);
         }
-    }
-
-    /// What has come to rest is a version once more.
-    fn settle(&mut self, version: u32, changed: &mut Vec<u32>) {
-        let Self { guessing: Some(guessing), slots, .. } = self else { return };
-        guessing.settle(|slot, limit| {
-            let s = &mut slots[slot as usize];
-            let rests = version.saturating_sub(s.version) >= limit;
-            if rests && s.live {
-                s.sent.push(s.version, &s.current);
-                s.version = version;
-                changed.push(s.replica);
-            }
-            rests || !s.live
-        });
     }
 }
 
@@ -416,55 +312,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         context: &dyn Fn(u32) -> Option<TimeContext>,
         ending: &mut Vec<u32>,
     ) {
-        let (version, _) = at;
-        self.list_walked();
-        let mut touched = core::mem::take(&mut self.touched);
-        for slot in touched.drain(..) {
-            if !core::mem::take(&mut self.marks[slot as usize]) {
-                continue;
-            }
-            let s = &mut self.slots[slot as usize];
-            let value = &mut self.values[slot as usize];
-            value.capture(&mut self.scratch);
-            let first = s.version == 0;
-            let sent = if first { None } else { Some(&s.current) };
-            if T::INITIAL && !first {
-                // What is written there later stays here.
-                T::keep_initial(&mut self.scratch, &s.current);
-            }
-            if self.throttles.hold(slot, &mut self.scratch, sent, at) {
-                self.again.push(slot);
-            }
-            if first || self.scratch != s.current {
-                // Version and tick are the same when it arrived in this very tick and its owner was lost since.
-                if !first && s.version != version {
-                    s.sent.push(s.version, &s.current);
-                }
-                s.version = version;
-                changed.push(s.replica);
-                if let Some(guessing) = &mut self.guessing {
-                    guessing.goes_out(slot);
-                }
-                let context = if const { T::NOTIFIES_PRIMARY } { context(s.replica) } else { None };
-                if let Some(context) = &context {
-                    value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
-                }
-                core::mem::swap(&mut s.current, &mut self.scratch);
-                if let Some(context) = &context {
-                    if context.wants_destroy() {
-                        ending.push(s.replica);
-                    }
-                    // What the handler has written is looked at in the next tick, and by whoever keeps a copy.
-                    self.again.push(slot);
-                    self.mark_updated(slot);
-                }
-            }
-        }
-        self.touched = touched;
-        self.settle(version, changed);
-        while let Some(slot) = self.again.pop() {
-            self.touch(slot);
-        }
+        self.capture_touched(at, changed, context, ending);
     }
 
     fn predicts(&self) -> bool {
@@ -546,39 +394,13 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         slot: u32,
         arrival: &Arrival,
         share: Share,
-        mut r: Option<In<'_, '_>>,
+        r: Option<In<'_, '_>>,
     ) -> Result<bool, ReceiveError> {
-        let whole = T::INITIAL && arrival.basis.base == 0;
-        if let (None, Some(In::Packed(r)), false) = (share, &mut r, whole) {
-            let Taken { changed, fault, .. } = self.receive_run(&[slot], arrival, (0, 0), r);
-            return fault.map_or(Ok(changed != 0), Err);
-        }
-        self.forget(slot, arrival.basis);
-        self.decode(slot, arrival, share, r)?;
-        Ok(self.accept(slot, arrival))
+        self.take_in(slot, arrival, share, r)
     }
 
-    /// The one place where a type's packed encodings are read: all of it is one function then, with the window in registers.
     fn receive_run(&mut self, slots: &[u32], arrival: &Arrival, head: Head, r: &mut Window<'_>) -> Taken {
-        let asks = guesses(self.predicted, None);
-        let mut taken = Taken { count: 0, changed: 0, fault: None };
-        let mut window = r.clone();
-        for slot in slots {
-            if head.1 > 0 && !window.begins(head.0, head.1) {
-                break;
-            }
-            self.forget(*slot, arrival.basis);
-            let read = Self::draft(&mut self.slots, &self.defaults, *slot, arrival, asks)
-                .and_then(|(draft, past)| T::decode(draft, past, &mut window).map_err(ReceiveError::Wire));
-            if let Err(fault) = read {
-                taken.fault = Some(fault);
-                break;
-            }
-            taken.changed |= u64::from(self.accept(*slot, arrival)) << taken.count;
-            taken.count += 1;
-        }
-        *r = window;
-        taken
+        self.take_in_run(slots, arrival, head, r)
     }
 
     fn skip(&mut self, slot: u32, arrival: &Arrival, share: Share, r: In<'_, '_>) -> Result<(), ReceiveError> {

@@ -17,6 +17,7 @@ mod arrays;
 mod bits;
 pub mod codec;
 mod containers;
+mod copy;
 pub(crate) mod entropy;
 mod error;
 pub(crate) mod forward;
