@@ -19,6 +19,7 @@ mod naia;
 mod relay;
 mod replicon;
 mod rig;
+mod show;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -36,7 +37,7 @@ const QUICK: Effort = Effort { rounds: 3, turn: Duration::from_millis(30) };
 const WITH_LEAST: [&str; 3] = ["server_us_per_tick", "client_us_per_tick", "server_us_per_join"];
 
 /// What the tables show.
-const TABLE: [&str; 17] = [
+const TABLE: [&str; 18] = [
     "server_us_per_tick",
     "client_us_per_tick",
     "bytes_per_entity",
@@ -54,6 +55,7 @@ const TABLE: [&str; 17] = [
     "bytes_per_replica_with_one_peer",
     "mib",
     "most_mib",
+    "show_ns_per_replica",
 ];
 
 struct Options {
