@@ -13,6 +13,7 @@ use crate::model::{Body, Motion};
 use crate::naia::Naia;
 use crate::replicon::Replicon;
 use crate::rig::Rig;
+use crate::show;
 
 /// Of one case, what it does.
 enum Kind {
@@ -22,13 +23,14 @@ enum Kind {
     Idle(Size),
     Join(usize),
     Memory(Size),
+    Show(usize),
 }
 
 const fn size(entities: usize, clients: usize) -> Size {
     Size { entities, clients }
 }
 
-const CASES: [(&str, Kind); 13] = [
+const CASES: [(&str, Kind); 14] = [
     ("active_R100_N4", Kind::Active(size(100, 4))),
     ("active_R1000_N1", Kind::Active(size(1_000, 1))),
     ("active_R1000_N4", Kind::Active(size(1_000, 4))),
@@ -42,6 +44,7 @@ const CASES: [(&str, Kind); 13] = [
     ("join_R10000", Kind::Join(10_000)),
     ("memory_R100000_N100", Kind::Memory(size(100_000, 100))),
     ("memory_R1000_N16", Kind::Memory(size(1_000, 16))),
+    ("show_R1000", Kind::Show(1_000)),
 ];
 
 fn gridmate(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
@@ -88,13 +91,14 @@ pub fn run(effort: Effort, wanted: impl Fn(&str) -> bool, lib: impl Fn(&str) -> 
         entrants.retain(|entrant| lib(entrant.lib));
         let case = match *kind {
             Kind::Memory(size) if lib("gridmate") => memory::measure(name, size.entities, size.clients),
+            Kind::Show(replicas) if lib("gridmate") => show::measure(name, replicas, effort),
             _ if entrants.is_empty() => continue,
             Kind::Active(size) | Kind::OneOfThree(size) | Kind::Quantised(size) => {
                 measure::active(name, size, &entrants, effort)
             }
             Kind::Idle(size) => measure::idle(name, size, &entrants, effort),
             Kind::Join(entities) => measure::join(name, entities, &entrants, Effort { turn: Duration::ZERO, ..effort }),
-            Kind::Memory(_) => continue,
+            Kind::Memory(_) | Kind::Show(_) => continue,
         };
         done(case);
     }
@@ -134,7 +138,7 @@ fn entrants(kind: &Kind) -> Vec<Entrant> {
             entrant("gridmate_paced", Smooth, gridmate_paced),
             entrant("bevy_replicon", Smooth, replicon),
         ],
-        Kind::Memory(_) => Vec::new(),
+        Kind::Memory(_) | Kind::Show(_) => Vec::new(),
     };
     if let Kind::Active(size) | Kind::Idle(size) = kind
         && size.entities <= NAIA

@@ -20,6 +20,7 @@ mod naia;
 mod relay;
 mod replicon;
 mod rig;
+mod show;
 
 use std::process::ExitCode;
 use std::time::Duration;
@@ -56,6 +57,7 @@ const TABLE: [&str; 18] = [
     "bytes_per_replica_with_one_peer",
     "mib",
     "most_mib",
+    "show_ns_per_replica",
 ];
 
 struct Options {

@@ -14,7 +14,7 @@ use super::Moment;
 use crate::time::Instant;
 
 /// Ticks of the sender in which the longest guess is taken back, count.
-const MOST: f64 = 12.0;
+const MOST: u32 = 12;
 
 /// Arrivals remembered, count. One comes in a tick at most, and now and then one more that says that nothing has changed: none is
 /// forgotten that matters.
@@ -94,31 +94,42 @@ impl<'a, S> Moment<'a, S> {
         let mut levels = SmallVec::new();
         self.note(limit);
         let Some(News { arrivals, now, rate }) = self.news.filter(|_| limit > 0) else { return levels };
-        let (limit, present) = (f64::from(limit), self.tick + self.behind);
-        let most = limit.min(MOST);
+        let (most, limit) = (f64::from(limit.min(MOST)), f64::from(limit));
+        let present = self.tick + self.behind;
         let tick = |i: usize| f64::from(self.received.entry(i).0);
         let repr = |i: usize| of(self.received.entry(i).1);
-        let (mut end, mut rest_before) = (f64::MIN, None);
-        for Arrival { version, rest, at } in &arrivals.list {
-            let rest_before = core::mem::replace(&mut rest_before, rest.then_some(*version));
-            let came = present - at.map_or(0.0, |at| (now - at).as_secs_f64() * rate);
+        let (now, rate) = (now.as_micros(), rate * 1e-6);
+        let age = |arrival: &Arrival| arrival.at.map_or(0.0, |at| now.saturating_sub(at.as_micros()) as f64 * rate);
+        // Of those that may matter, each change is an entry, up to the newest.
+        let young = arrivals.list.iter().rev().take_while(|arrival| age(arrival) < most).count();
+        let (old, young) = arrivals.list.split_at(arrivals.list.len() - young);
+        let mut entries = self.received.len() - young.iter().filter(|arrival| !arrival.rest).count();
+        let mut rest_before = old.last().filter(|last| last.rest).map(|last| last.version);
+        let mut end = f64::MIN;
+        for arrival in young {
+            let Arrival { version, rest, .. } = *arrival;
+            let (before, rest_before) = (entries, core::mem::replace(&mut rest_before, rest.then_some(version)));
+            entries += usize::from(!rest);
             // On this side of a leap, and the leap itself.
-            let before = self.received.count_until(f64::from(*version)).saturating_sub(usize::from(!rest));
-            if came + most <= present || before <= self.first || before > self.end {
+            if before <= self.first || before > self.end {
                 continue;
             }
             let newest = before - 1;
             let since = (self.first + 1..=newest).rev().find(|i| repr(*i - 1) != repr(*i)).unwrap_or(self.first);
+            let came = present - age(arrival);
+            let shown = came - self.behind;
+            if shown <= tick(since) && end <= present {
+                continue; // What was shown was known.
+            }
             let (rests_from, known) = (tick(since) + limit, rest_before.map_or_else(|| tick(newest), f64::from));
-            let changes = !rest && before < self.received.len() && repr(before) != repr(newest);
-            let version = f64::from(*version);
-            if !changes && (version < rests_from || known >= rests_from) {
+            let version = f64::from(version);
+            if (rest || repr(before) == repr(newest)) && (version < rests_from || known >= rests_from) {
                 continue; // It is on the way that it was on.
             }
             // From when on what was shown is not what it is now: from the last change on, or from where the way out of a rest begins.
             let wrong_from =
                 if known < rests_from { f64::MIN } else { version - self.behind.max(limit) }.max(tick(since));
-            end = end.max(came + (came - self.behind - wrong_from).clamp(0.0, most));
+            end = end.max(came + (shown - wrong_from).clamp(0.0, most));
             if end > present {
                 #[expect(clippy::cast_possible_truncation, reason = "a fraction")]
                 let part = ((end - present) / (end - came)) as f32;
