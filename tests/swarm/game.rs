@@ -448,8 +448,10 @@ impl Game {
             // Or it was there, and its former owner has not heard that it has another.
             let here = [truth.home, truth.first_home].contains(&at) || there;
             self.counts.hold(Law::R4, here, || format!("{ran:?}, which is not there"));
-            // What the owner itself calls after its end runs there all the same, as long as it is there.
-            let after = ran.primary && truth.home == at && truth.ended.is_some_and(|ended| ended < self.tick);
+            // What the owner itself calls after its end runs there all the same, as long as it is there. An owner that is lost to the
+            // others may not have heard of it.
+            let ended = truth.ended.filter(|_| !truth.lost);
+            let after = ran.primary && truth.home == at && ended.is_some_and(|ended| ended < self.tick);
             self.counts.hold(Law::R4, !after, || format!("{ran:?}, which had ended: {truth:?}"));
             if ran.primary
                 && ran.rpc == "steer"

@@ -12,7 +12,7 @@ use crate::game::{Game, State};
 use crate::ledger::{Call, For};
 use crate::oracle::{Row, row_of};
 
-/// R9: how far a proxy may be behind its owner in a mild session, without a rate that state has to keep to.
+/// R9: how far a proxy may be behind its owner in a mild session, whatever the rate and besides some intervals in which state goes out.
 const AGE: Duration = Duration::from_millis(1_500);
 
 impl Game {

@@ -105,6 +105,9 @@ impl Game {
     pub fn end(&mut self, id: ReplicaId) {
         let calls = self.calls;
         let truth = self.truths.get_mut(&id).expect("it was there");
+        if truth.ended.is_some() {
+            return; // Twice in one tick is once.
+        }
         (truth.ended, truth.last_call) = (Some(self.tick), calls);
         truth.written = None;
         self.counts.note(Happened::Destroyed);
