@@ -1,10 +1,23 @@
 //! The two coders, as seen by the stores of chunks: where an encoding goes, and where it comes from.
 
+use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
 use crate::wire::entropy::{Reader, Recorder};
 use crate::wire::{BitWriter, Sink, Source, Window};
 
 /// How many of a chunk's datasets are exchanged with a peer, the first ones; all of them without a number.
 pub(crate) type Share = Option<u32>;
+
+/// How many datasets there are up to the first that is guessed from its past; none if no dataset is.
+pub(super) fn first_predicted(descriptor: &ChunkDescriptor, coder: Coder) -> Option<u32> {
+    // Models ask what was on the move, whether or not a guess is made of it.
+    let asked = |(_, dataset): &(u32, &DatasetDescriptor)| coder == Coder::Entropy || (dataset.shape)().predicts();
+    (1..).zip(descriptor.datasets).find(asked).map(|(count, _)| count)
+}
+
+/// Whether the past matters for what is shared. Where it does not, the other end names any.
+pub(super) fn guesses(predicted: Option<u32>, share: Share) -> bool {
+    predicted.is_some_and(|first| share.is_none_or(|datasets| datasets >= first))
+}
 
 /// Where the encoding of a chunk goes.
 pub(crate) enum Out<'a> {

@@ -52,6 +52,10 @@ impl<S: Clone> History<S> {
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
     pub fn push(&mut self, version: u32, snapshot: &S) {
+        if self.len == self.capacity {
+            // Where there are no drafts, the ring has no more than it remembers.
+            self.forget_oldest();
+        }
         self.make_room(snapshot);
         let next = self.place(self.len());
         self.ring[next].1.clone_from(snapshot);
@@ -141,6 +145,10 @@ impl<S: Clone> History<S> {
     fn grow(&mut self, like: &S) {
         self.ring.rotate_left(self.first.into());
         self.first = 0;
+        if self.ring.len() == self.ring.capacity() {
+            // Twice as many at first; but of thirty-three a half would lie idle.
+            self.ring.reserve_exact(self.ring.len().clamp(2, 8));
+        }
         self.ring.push((0, like.clone()));
     }
 }

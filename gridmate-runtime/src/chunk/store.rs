@@ -12,7 +12,7 @@ mod receiving;
 
 use core::any::Any;
 
-use super::coder::{In, Out, Share};
+use super::coder::{In, Out, Share, first_predicted, guesses};
 use super::cut::Cut;
 use super::erased::{Arrival, Basis, ChunkStore, Head, ReceiveError, Taken};
 use super::guessing::Guessing;
@@ -24,7 +24,7 @@ use crate::chunk::{
     TimeContext,
 };
 use crate::ids::{MemberId, ReplicaId};
-use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
+use crate::schema::{ChunkDescriptor, Coder};
 use crate::time::Instant;
 use crate::wire::{BitReader, BitWriter, Change, Past, Window, WireError};
 
@@ -568,18 +568,6 @@ impl<T: ReplicaChunk> Slot<T> {
 /// Whether chunks of the type are told of updates.
 const fn updates<T: ReplicaChunk>() -> bool {
     LifeEvent::Update.is_in(T::LIFE)
-}
-
-/// How many datasets there are up to the first that is guessed from its past; none if no dataset is.
-fn first_predicted(descriptor: &ChunkDescriptor, coder: Coder) -> Option<u32> {
-    // Models ask what was on the move, whether or not a guess is made of it.
-    let asked = |(_, dataset): &(u32, &DatasetDescriptor)| coder == Coder::Entropy || (dataset.shape)().predicts();
-    (1..).zip(descriptor.datasets).find(asked).map(|(count, _)| count)
-}
-
-/// Whether the past matters for what is shared. Where it does not, the other end names any.
-fn guesses(predicted: Option<u32>, share: Share) -> bool {
-    predicted.is_some_and(|first| share.is_none_or(|datasets| datasets >= first))
 }
 
 fn forget(slots: &mut Vec<u32>, slot: u32) {

@@ -297,7 +297,7 @@ impl Pass<'_> {
                     Whole::Full => Err((places.trailing_zeros(), 0)),
                     Whole::Parts => self.parts(message, (block, places), owed, in_flight, level),
                 };
-                let said_there = said.map_or_else(|(_, said)| said, |said| said);
+                let said_there = said.unwrap_or_else(|(_, said)| said);
                 owed.pending.as_raw_mut_slice()[i] &= !((said_there as usize) << shift);
                 if let Err((stopped, _)) = said {
                     return Err(block * BLOCK + stopped as usize);

@@ -49,7 +49,27 @@ impl ReplicaManager {
     }
 }
 
-/// A chunk that may be written to: one of [`ReplicaManager::primaries_mut`]. Reads are free; the first write marks it as touched.
+/// A chunk that may be written to: one of [`ReplicaManager::primaries_mut`]. Reads are free; a write marks it as touched.
+///
+/// ```
+/// use gridmate_runtime::prelude::*;
+/// use gridmate_runtime::replica::ChunkMut;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Body {
+///     x: f32,
+/// }
+///
+/// fn push(mut body: ChunkMut<'_, Body>, by: f32) {
+///     body.x += by;
+/// }
+///
+/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Body>().build()?, 1);
+/// let id = replicas.add(Body { x: 1.0 })?;
+/// replicas.primaries_mut().for_each(|(_, body)| push(body, 0.5));
+/// assert_eq!(replicas.get::<Body>(id)?.x, 1.5);
+/// # Ok::<(), Box<dyn std::error::Error>>(())
+/// ```
 pub struct ChunkMut<'a, T> {
     value: &'a mut T,
     mark: &'a mut bool,

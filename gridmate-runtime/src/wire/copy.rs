@@ -47,7 +47,7 @@ impl BitWriter {
     #[inline(always)]
     pub(crate) fn append_at(&mut self, source: &[u8], start: usize, count: usize) {
         let source = &source[start / 8..];
-        if start % 8 == 0 {
+        if start.is_multiple_of(8) {
             self.append(source, count);
         } else {
             self.append_shifted(source, start % 8, count);

@@ -263,7 +263,7 @@ impl Expectation {
     /// How many bits that has: the logarithm of what has one bit more and is never zero.
     #[inline]
     const fn bits(&self, guess: Guess) -> u32 {
-        ((guess.motion * 6 + self.most + self.error * 12) / 16 | 1).ilog2()
+        (((guess.motion * 6 + self.most + self.error * 12) / 16) | 1).ilog2()
     }
 
     #[inline]
