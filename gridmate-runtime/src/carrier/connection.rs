@@ -5,11 +5,11 @@
 //! on, so a packet either has its whole effect and is acknowledged, or has none. Acting goes in a fixed order:
 //! the number is noted, all acknowledgements are processed, losses are declared, then frames are delivered.
 
-use core::hint::black_box;
 use core::time::Duration;
 use std::net::SocketAddr;
 
 use super::acks::Acks;
+use super::ahead;
 use super::channel::fragment::Reassembly;
 use super::channel::unreliable::{Tokens, cost, pieces};
 use super::channel::{Channel, Channels};
@@ -153,14 +153,11 @@ impl Connection {
         }
     }
 
-    /// Reads a little of every part that a packet needs. A connection that is in no cache, one of thousands, comes in all at once
-    /// that way, and not piece by piece as each is found missing.
+    /// Has all of it fetched. A connection that is in no cache, one of thousands, comes in all at once that way, and not piece by
+    /// piece as each is found missing.
     #[inline]
     pub(super) fn fetch(&self) {
-        black_box((self.id, self.last_sent, self.unreliable_queued, self.mtu.next(), self.channels.any_waits()));
-        black_box((self.sent.oldest(), self.sent.next(), self.congestion.window(), self.questions.next()));
-        black_box((self.rtt.latest(), self.received.ends(), self.totals.packets_sent, self.totals.messages_expired));
-        black_box((self.since_urgent, self.quality.loss(), self.reassembly.held(), self.groups));
+        ahead::lines(&self.id, size_of::<Self>());
     }
 
     pub(super) fn measured(&mut self, round_trip: Duration) {

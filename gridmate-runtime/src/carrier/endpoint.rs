@@ -74,7 +74,9 @@ pub struct Endpoint {
     pub(super) shared: Shared,
 }
 
+/// In this order in memory, so that it can be fetched from its first field on.
 #[derive(Debug, Default)]
+#[repr(C)]
 pub(super) struct Slot {
     pub(super) generation: u32,
     /// It is in `ready`.

@@ -62,6 +62,7 @@
 
 mod acks;
 mod admission;
+mod ahead;
 mod answers;
 mod channel;
 mod channel_stats;

@@ -9,6 +9,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use super::ahead;
 use super::packet::{CUMULATIVE, number_bits, put_delay, put_low, put_varint, set_ack};
 use super::stats::Cause;
 use crate::limits;
@@ -58,14 +59,14 @@ impl Received {
         }
     }
 
+    /// Fetches what it names.
+    pub(super) fn fetch(&self) {
+        ahead::ring(&self.carriers);
+    }
+
     /// The number the next packet would have if nothing were lost.
     pub(super) const fn expected(&self) -> u64 {
         self.end
-    }
-
-    /// The first and the last of what is remembered.
-    pub(super) const fn ends(&self) -> (u64, u64, u64) {
-        (self.end, self.bits[0], self.bits[WORDS - 1])
     }
 
     /// Whether a packet with this number may be looked at.

@@ -7,6 +7,7 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 
+use super::ahead;
 use super::packet::{Ack, expand_down, number_bits};
 use super::stats::Cause;
 use crate::limits;
@@ -95,6 +96,12 @@ impl Sent {
     /// The first number there is.
     pub(super) const fn first(&self) -> u64 {
         self.first
+    }
+
+    /// Fetches what it names.
+    pub(super) fn fetch(&self) {
+        ahead::ring(&self.packets);
+        ahead::ring(&self.records);
     }
 
     /// Packets in flight.

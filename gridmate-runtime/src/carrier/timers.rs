@@ -1,8 +1,10 @@
-//! One deadline per connection, the earliest on top: an indexed binary heap.
+//! One deadline per connection, the earliest on top: an indexed heap with four entries below each.
 //!
 //! Connections that wait for nothing cost nothing, and memory is four words per slot. A deadline mostly moves to later: every
 //! packet puts off the next ping, and the one by which silence is death. So an entry that is to move down stays where it is, too
 //! early, and moves when it comes to the top. The entry on top is always right.
+
+use prefetch_index::prefetch_index;
 
 use crate::time::Instant;
 
@@ -10,6 +12,10 @@ use crate::time::Instant;
 pub(super) const NOBODY: u32 = u32::MAX;
 
 const NOWHERE: u32 = u32::MAX;
+
+/// Entries below each entry of the heap. With four, which are next to each other in memory, an entry passes half as many levels on
+/// its way down as with two.
+const CHILDREN: usize = 4;
 
 /// Deadlines by slot number.
 #[derive(Debug, Default)]
@@ -22,6 +28,11 @@ pub(super) struct Timers {
 }
 
 impl Timers {
+    /// Fetches what there is about a slot.
+    pub(super) fn fetch(&self, slot: u32) {
+        prefetch_index(&self.slots, slot as usize);
+    }
+
     /// The earliest deadline and whose it is.
     pub(super) fn first(&self) -> Option<(Instant, u32)> {
         self.heap.first().copied()
@@ -77,9 +88,9 @@ impl Timers {
 
     fn up(&mut self, mut place: usize) -> usize {
         let entry = self.heap[place];
-        while place > 0 && entry < self.heap[(place - 1) / 2] {
-            self.put(place, self.heap[(place - 1) / 2]);
-            place = (place - 1) / 2;
+        while place > 0 && entry < self.heap[(place - 1) / CHILDREN] {
+            self.put(place, self.heap[(place - 1) / CHILDREN]);
+            place = (place - 1) / CHILDREN;
         }
         self.put(place, entry);
         place
@@ -88,14 +99,9 @@ impl Timers {
     fn down(&mut self, mut place: usize) {
         let entry = self.heap[place];
         loop {
-            let left = 2 * place + 1;
-            let Some(&(mut child)) = self.heap.get(left) else { break };
-            let mut next = left;
-            if let Some(&right) = self.heap.get(left + 1)
-                && right < child
-            {
-                (child, next) = (right, left + 1);
-            }
+            let first = CHILDREN * place + 1;
+            let children = (first..).zip(self.heap.iter().skip(first).take(CHILDREN));
+            let Some((next, &child)) = children.min_by_key(|(_, child)| **child) else { break };
             if entry <= child {
                 break;
             }

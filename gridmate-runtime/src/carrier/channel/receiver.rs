@@ -6,6 +6,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::ahead;
 use super::super::frame::{Segment, half_range};
 use super::super::packet::expand;
 use super::super::pool::Pool;
@@ -53,6 +54,13 @@ pub(in crate::carrier) struct Receiver {
 impl Receiver {
     pub(in crate::carrier) const fn new(first: u64, ordered: bool, max_message: usize) -> Self {
         Self { ordered, max_message, next: first, ahead: VecDeque::new(), partial: Vec::new(), open: false, held: 0 }
+    }
+
+    /// Fetches itself.
+    pub(in crate::carrier) fn fetch(&self) {
+        ahead::line(&self.next);
+        ahead::line(&self.ahead);
+        ahead::line(&self.held);
     }
 
     /// Bytes of memory that wait for others.

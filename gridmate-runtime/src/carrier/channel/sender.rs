@@ -9,6 +9,7 @@
 
 use std::collections::VecDeque;
 
+use super::super::ahead;
 use super::super::frame::FrameWriter;
 use super::super::pool::Pool;
 use super::super::sent::Record;
@@ -95,6 +96,20 @@ impl Sender {
             queued: 0,
             resent: 0,
         }
+    }
+
+    /// Fetches what its queues name.
+    pub(in crate::carrier) fn fetch_queues(&self) {
+        ahead::ring(&self.messages);
+        ahead::ring(&self.window);
+    }
+
+    /// Fetches itself.
+    pub(in crate::carrier) fn fetch(&self) {
+        ahead::line(&self.messages);
+        ahead::line(&self.window);
+        ahead::line(&self.once);
+        ahead::line(&self.base);
     }
 
     /// Bytes waiting, with bookkeeping.
