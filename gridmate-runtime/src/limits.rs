@@ -76,6 +76,9 @@ pub const TOMBS: usize = 1 << 20;
 /// that has to go.
 pub const FORWARDED_RPC_BYTES: usize = 256 << 10;
 
+/// Bytes that a node has recorded and its program has not yet taken. A program that takes no more has stopped recording.
+pub const RECORDING_BYTES: usize = 64 << 20;
+
 /// Largest encoding of one replica's state, bytes: what an unreliable message of [`FRAGMENTS`] fragments holds.
 pub const RECORD_BYTES: usize = FRAGMENTS * 1_024;
 

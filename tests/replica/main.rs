@@ -5,5 +5,6 @@ mod calls;
 mod golden;
 mod life;
 mod limits;
+mod saved;
 mod storm;
 mod values;

@@ -6,6 +6,7 @@ mod display;
 mod idle;
 mod messages;
 mod nat;
+mod recording;
 mod sessions;
 
 use core::time::Duration;

@@ -14,6 +14,7 @@
 
 pub(crate) mod coder;
 mod cut;
+mod erased;
 pub(crate) mod field;
 pub(crate) mod fit;
 mod history;
@@ -24,6 +25,7 @@ mod store;
 mod target;
 mod throttle;
 
+pub(crate) use erased::{Arrival, Basis, ChunkStore, ReceiveError};
 pub use field::Field;
 pub use history::History;
 #[cfg(feature = "glam")]
@@ -35,7 +37,7 @@ pub use rpc::{
     RpcPort,
 };
 pub(crate) use rpc::{OutboxCall, RpcOutbox};
-pub(crate) use store::{Arrival, Basis, ChunkStore, ReceiveError, TypedStore};
+pub(crate) use store::TypedStore;
 pub use target::{PeerRole, TargetPeer};
 pub use throttle::{AtMost, Distance, Epsilon, Exact, Pace, SettledEpsilon, Throttle, ThrottleMark};
 

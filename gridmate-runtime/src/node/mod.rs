@@ -18,7 +18,9 @@ mod config;
 mod event;
 mod inbox;
 mod message;
+mod recording;
 mod relay;
+mod saved;
 mod stats;
 
 use core::time::Duration;
@@ -35,6 +37,7 @@ use self::channels::{CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
 use self::clock::Leader;
 use self::inbox::Inbox;
 use self::message::Messages;
+use self::recording::Recording;
 use self::relay::Allowance;
 use crate::carrier::{CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint, SendError};
 use crate::driver::{Driver, DriverError, Ecn};
@@ -88,6 +91,7 @@ pub struct Node {
     buffer: Vec<u8>,
     /// Connections to be ended at the end of a step.
     faulty: Vec<(ConnectionId, DisconnectReason)>,
+    recording: Recording,
 }
 
 #[derive(Debug)]
@@ -163,6 +167,7 @@ impl Node {
         self.measure(now);
         self.replicas.prepare();
         self.marshal();
+        self.record(now);
         self.flush(now)
     }
 
@@ -259,6 +264,7 @@ impl Node {
             interval: Duration::ZERO,
             buffer: Vec::new(),
             faulty: Vec::new(),
+            recording: Recording::default(),
         }
     }
 

@@ -113,6 +113,9 @@ impl Owed {
 
 fn hidden_from((member, role): (MemberId, PeerRole), entry: &Entry, stores: &[Box<dyn ChunkStore>]) -> u64 {
     let peer = TargetPeer::new(entry.id, member, role).of(entry.owner, entry.assigned);
+    if member == MemberId::NONE {
+        return 0; // A recorder.
+    }
     let mut hidden = 0;
     for (i, chunk) in entry.chunks.iter().enumerate() {
         let store = &stores[usize::from(chunk.class)];

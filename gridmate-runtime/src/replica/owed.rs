@@ -111,6 +111,24 @@ impl Owed {
         }
     }
 
+    /// For a peer that is to be told everything again, with what `before` had not yet told it of those that are gone.
+    pub(super) fn anew(mut before: Self, entries: &[Entry]) -> Self {
+        let mut owed = Self::default();
+        owed.resize(entries.len());
+        for (place, entry) in (0..).zip(entries) {
+            // What was never captured becomes pending when it is.
+            if entry.live && !entry.dying && entry.version != 0 {
+                owed.set_pending(place);
+            }
+        }
+        owed.tombs = core::mem::take(&mut before.tombs);
+        for (id, tomb) in &mut owed.tombs {
+            tomb.pending = true;
+            owed.tomb_queue.push_back(*id);
+        }
+        owed
+    }
+
     pub(super) fn set_pending(&mut self, place: u32) {
         self.pending.set(place as usize, true);
         self.has_pending = true;

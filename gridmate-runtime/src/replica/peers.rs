@@ -1,5 +1,6 @@
 //! Peers come and go.
 
+use super::owed::Owed;
 use super::target::{Peer, PeerId};
 use super::{PeerRole, ReplicaEvent, ReplicaManager};
 use crate::ids::MemberId;
@@ -19,14 +20,8 @@ impl ReplicaManager {
     }
 
     fn add_new_peer(&mut self, mut peer: Peer) -> PeerId {
-        peer.owed.resize(self.entries.len());
+        peer.owed = Owed::anew(Owed::default(), &self.entries);
         peer.timeline = self.new_timeline();
-        for (place, entry) in (0..).zip(&self.entries) {
-            // What was never captured becomes pending when it is.
-            if entry.live && !entry.dying && entry.version != 0 {
-                peer.owed.set_pending(place);
-            }
-        }
         let place = self.peers.iter().position(Option::is_none).unwrap_or_else(|| {
             self.peers.push(None);
             self.peers.len() - 1

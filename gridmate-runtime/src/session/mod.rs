@@ -425,6 +425,16 @@ impl Session {
         false
     }
 
+    /// Whether this node hosts, and nobody has joined or is about to.
+    pub(crate) fn is_alone(&self) -> bool {
+        self.role == Role::Host && self.connections.is_empty()
+    }
+
+    /// Members who join from now on get ids after `last`.
+    pub(crate) fn reserve(&mut self, last: MemberId) {
+        self.next_member = self.next_member.max(last.0.saturating_add(1));
+    }
+
     /// Leaves, or ends the session when this node hosts it.
     pub(crate) fn leave(&mut self) {
         let reason = if self.role == Role::Host { DisconnectReason::Shutdown } else { DisconnectReason::Leave };

@@ -17,6 +17,7 @@ mod pair;
 mod reader;
 mod round_trip;
 mod rpc_message;
+mod saved;
 mod schema_json;
 mod script;
 mod sink;
@@ -34,6 +35,7 @@ pub(crate) const TARGETS: &[Target] = &[
     ("handshake", handshake::run),
     ("kitchen_sink", kitchen_sink::run),
     ("rpc_message", rpc_message::run),
+    ("saved", saved::run),
     ("schema_json", schema_json::run),
     ("state_message", state_message::run),
 ];

@@ -142,13 +142,18 @@ impl Pair {
     }
 }
 
+/// What both sides know.
+pub(crate) fn registry(coder: Coder) -> &'static Registry {
+    static REGISTRIES: [OnceLock<Registry>; 2] = [const { OnceLock::new() }; 2];
+    REGISTRIES[usize::from(coder == Coder::Entropy)].get_or_init(|| {
+        let types = Registry::builder().chunk::<KitchenSink>().chunk::<Counter>();
+        types.coder(coder).build().expect("two names")
+    })
+}
+
 impl Side {
     fn new(coder: Coder, member: MemberId, other: MemberId, role: PeerRole) -> Self {
-        static REGISTRIES: [OnceLock<Registry>; 2] = [const { OnceLock::new() }; 2];
-        let registry = REGISTRIES[usize::from(coder == Coder::Entropy)].get_or_init(|| {
-            let types = Registry::builder().chunk::<KitchenSink>().chunk::<Counter>();
-            types.coder(coder).build().expect("two names")
-        });
+        let registry = registry(coder);
         let mut replicas = ReplicaManager::new(registry.clone(), member.0.into());
         replicas.set_local_member(member);
         let peer = replicas.add_peer(other, role);

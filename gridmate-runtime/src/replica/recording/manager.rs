@@ -1,0 +1,42 @@
+//! What a manager does for recorders and players, and for nobody else.
+
+use crate::replica::ReplicaManager;
+use crate::replica::owed::Owed;
+use crate::replica::target::{Peer, PeerId};
+use crate::time::Instant;
+
+impl ReplicaManager {
+    /// Owes a peer everything again, as if it had just come, without forgetting what it has yet to hear. Returns how many reliable
+    /// calls it was sent; none if there is no such peer.
+    pub(super) fn begin_anew(&mut self, id: PeerId) -> Option<u32> {
+        let peer = self.peers.get_mut(id.0 as usize)?.as_mut()?;
+        let mut anew = Peer::new(peer.member, peer.role);
+        anew.owed = Owed::anew(core::mem::take(&mut peer.owed), &self.entries);
+        anew.calls = core::mem::take(&mut peer.calls);
+        anew.rpcs_sent = peer.rpcs_sent;
+        *peer = anew;
+        let queued = peer.calls.queue.iter().filter(|call| call.reliable).count();
+        Some(peer.rpcs_sent.wrapping_sub(u32::try_from(queued).expect("bounded by the outbox")))
+    }
+
+    /// Time goes on, and nothing runs.
+    pub(super) fn skip_to(&mut self, now: Instant) {
+        self.follow_ticks(now);
+        self.now = now;
+    }
+
+    /// Reliable calls of a peer count as received.
+    pub(super) fn skip_calls(&mut self, id: PeerId, calls: u32) {
+        if let Some(Some(peer)) = self.peers.get_mut(id.0 as usize) {
+            peer.rpcs_received = peer.rpcs_received.wrapping_add(calls);
+        }
+    }
+
+    /// Forgets the calls that the program has made.
+    pub(super) fn drop_calls(&mut self) {
+        self.stats.rpcs_dropped += self.outbox.calls.len() as u64;
+        self.outbox.calls.clear();
+        self.outbox.arena.clear();
+        self.outbox.destroys.clear();
+    }
+}
