@@ -66,8 +66,9 @@ impl ReplicaChunk for Door {
 
     const RPCS: &'static [RpcDescriptor<Self>] = &[RpcDescriptor {
         name: "push",
-        flags: RpcFlags { reliable: true, post_attached: true, may_call: MayCall::Anyone },
+        flags: RpcFlags { reliable: true, post_attached: true, may_call: MayCall::Anyone, ..RpcFlags::DEFAULT },
         args: &[ArgDescriptor { name: "degrees", shape: f32::shape }],
+        reply: None,
         invoke: |door, ctx, r| {
             let degrees = f32::unmarshal(r)?;
             Ok(door.push(ctx, degrees))

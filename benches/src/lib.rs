@@ -1,4 +1,7 @@
-//! What benchmarks of whole messages have in common.
+//! What benchmarks have in common: an allocator that counts, figures and how they are printed, and a pair of replica managers.
+
+pub mod counting;
+pub mod report;
 
 use std::collections::VecDeque;
 use std::error::Error;

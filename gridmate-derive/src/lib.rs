@@ -45,6 +45,7 @@ use proc_macro::TokenStream;
 /// | `migratable` | off | another node may take over when the owner is lost |
 /// | `priority = EXPR` | `Priority::NORMAL` | how much it matters when bytes are short; a constant `Priority` |
 /// | `coder = Packed`, `coder = Entropy` | `Packed` | how values become bits: fixed codes, or codes by what is likely; see `Coder` |
+/// | `rate = n` | every tick | changes go out `n` times a second at most, 1 to 1,000; what they came to goes out in the end |
 /// | `send_to = path` | every peer | `fn(&Self, &TargetPeer) -> bool`: which peers may have the chunk; see [below](#who-gets-a-chunk) |
 /// | `crate = path` | `::gridmate_runtime` | where the runtime is |
 ///
@@ -138,6 +139,9 @@ use proc_macro::TokenStream;
 /// | `Slerp` | glam's quaternions (feature `glam`) | the shorter turn |
 /// | `Angle::DEGREES`, `Angle::RADIANS`, `Angle::per_turn(x)` | floats | the shorter way round |
 /// | `Point` | what is `Clone` | the value before |
+/// | `Hermite` | what `Linear` is for, glam's quaternions | a smooth curve |
+/// | `Extrapolate(x, 6)` | what `x` is for | as `x`, and goes on past the newest value for so many ticks |
+/// | `Snap(x, 5.0)` | what `x` is for and is `Apart` | as `x`, but no way between values further apart than so much |
 /// | any other | | what its `Interpolator<FieldType>` says |
 ///
 /// These are values in scope, from the prelude or the program. At rest the exact value is shown. Chunks without interpolators keep
@@ -187,7 +191,8 @@ pub fn marshal(input: TokenStream) -> TokenStream {
 /// Makes methods of a replica chunk callable from every node that has a replica of it.
 ///
 /// A handler takes `&mut self`, `ctx: &RpcContext` and its arguments as `name: Type`, and returns `Propagate` or nothing. It
-/// runs where the primary lives, and on every proxy if it says `Propagate::ToProxies`. Callers get a method of the same name,
+/// runs where the primary lives, and on every proxy if it says `Propagate::ToProxies`, or on one with `Propagate::To(member)`. A handler
+/// that returns `Reply<T>` answers its caller, who gets a ticket for `ReplicaManager::poll_reply`. Callers get a method of the same name,
 /// visibility and documentation, without the context. Other items of the block are left as they are.
 ///
 /// ```
@@ -215,6 +220,8 @@ pub fn marshal(input: TokenStream) -> TokenStream {
 /// | `post_attached = bool` | `true` | runs on a proxy only after the values it was sent with are there |
 /// | `owner_only` | anyone may call | only the primary's member and the member the replica is assigned to |
 /// | `authority_only` | anyone may call | only the member that holds the primary |
+/// | `no_relay` | passed on | a host drops a request that it would pass on to the client that owns the replica |
+/// | `rate = n`, `burst = n` | any number | calls a second of each member, and calls at once (as many as `rate` unless given) |
 ///
 /// | `#[marshal(…)]` on an argument | meaning |
 /// |---|---|

@@ -13,8 +13,8 @@ pub use std::vec::Vec;
 pub use crate::chunk::field::{Field, Read, Repr, enum_shape, field_shape, shape_of, struct_shape, variant_shape};
 pub use crate::chunk::fit::{Args, Datasets, args, datasets, sum_bits, tagged_bits};
 pub use crate::chunk::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, Moment, NoRpcs, Propagate, ReplicaChunk, RpcContext, RpcDescriptor,
-    RpcError, RpcFlags, RpcPort, TargetPeer, ThrottleMark, TimeContext,
+    ArgDescriptor, CallRate, HasRpcs, IntoPropagate, MayCall, Moment, NoRpcs, Propagate, ReplicaChunk, RpcContext,
+    RpcDescriptor, RpcError, RpcFlags, RpcPort, TargetPeer, ThrottleMark, TimeContext,
 };
 pub use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor, Priority};
 pub use crate::wire::codec::{Bits, ByReplica, MaxLen, Native, Predict, Predictable, Quantize};

@@ -83,8 +83,8 @@ pub mod wire;
 pub mod __private;
 
 pub use chunk::{
-    HasRpcs, PeerRole, Propagate, Registry, RegistryBuilder, RegistryError, ReplicaChunk, RpcContext, RpcError,
-    TargetPeer, TimeContext,
+    HasRpcs, PeerRole, Propagate, Registry, RegistryBuilder, RegistryError, ReplicaChunk, Reply, Request, RequestError,
+    RpcContext, RpcError, TargetPeer, TimeContext,
 };
 #[cfg(feature = "derive")]
 pub use gridmate_derive::{Marshal, ReplicaChunk, rpcs};

@@ -25,11 +25,24 @@ pub const RPC_BYTES: usize = 8 * 1_024;
 /// Largest marshaled argument list of one unreliable RPC, bytes: with its head it has to fit one datagram.
 pub const UNRELIABLE_RPC_BYTES: usize = 1_024;
 
-/// Head of an RPC message, bytes: five gamma codes of 63 bits, an index, a version, flags.
-pub const RPC_HEAD_BYTES: usize = 56;
+/// Head of an RPC message, bytes: seven gamma codes of 63 bits, an index, a version, flags.
+pub const RPC_HEAD_BYTES: usize = 64;
 
 /// Calls waiting for the next tick, count. A program that reaches it calls without ever ticking.
 pub const OUTBOX_CALLS: usize = 65_536;
+
+/// Questions that a node has asked and that are not answered, count; and as many answers that its program has not taken.
+pub const OPEN_REQUESTS: usize = 4_096;
+
+/// How long a question waits for its answer, unless the caller says otherwise, milliseconds.
+pub const REQUEST_MILLIS: u64 = 5_000;
+
+/// Callers and RPCs with a rate that a node counts for at one time, count: those that called within a burst's time. More calls than
+/// that are beyond the rate.
+pub const CALL_RATES: usize = 65_536;
+
+/// What the network may bunch together of calls that were made within their rate, milliseconds of that rate.
+pub const CALL_RATE_SLACK_MILLIS: u64 = 1_000;
 
 /// RPC messages that arrived since the last update, per peer, bytes. More than a tick can bring over one connection.
 pub const ARRIVED_RPC_BYTES: usize = 64 << 20;
@@ -43,6 +56,12 @@ pub const HELD_RPC_BYTES: usize = 16 << 20;
 /// How long an RPC waits for the state it belongs to, milliseconds. State that has not come by then is state that cannot be
 /// sent (see [`RECORD_BYTES`]): the call runs without it, or is dropped when there is no replica to run it on.
 pub const HELD_RPC_MILLIS: u64 = 10_000;
+
+/// RPCs that wait for suspended replicas, per peer, count. When there are more the replicas resume by themselves.
+pub const SUSPENDED_RPCS: usize = 4_096;
+
+/// RPCs that wait for suspended replicas, per peer, bytes. When there are more the replicas resume by themselves.
+pub const SUSPENDED_RPC_BYTES: usize = 1 << 20;
 
 /// RPCs per chunk type: an index is eight bits on the wire.
 pub const RPCS_PER_CHUNK: usize = 256;
@@ -60,6 +79,13 @@ pub const REPLICAS: usize = 4 << 20;
 /// a peer that acknowledges later than that gets whole values, and a program that shows interpolated proxies can show them as
 /// they were that long ago.
 pub const HISTORY: usize = 32;
+
+/// Reports to a newcomer of how much has come, besides the first and the last, count.
+pub const SYNC_REPORTS: u32 = 64;
+
+/// State of the class [`REALTIME`](crate::Priority::REALTIME) that goes to one peer in one tick when there is no room for it, bytes; one
+/// replica may be larger.
+pub const REALTIME_BYTES: usize = 4 << 10;
 
 /// Replicas of one tick's messages that later ones may count on by order instead of naming them, under the entropy coder. Twelve
 /// bytes each, for as many ticks as there is history.
@@ -231,7 +257,7 @@ pub const UNACKED_SPAN: u64 = 16_384;
 pub const MESSAGE_OVERHEAD: usize = 64;
 
 /// Unreliable bytes worth queueing per flush while the link keeps up, per connection, bytes.
-pub const STATE_BYTES: usize = 64 << 10;
+pub const STATE_BYTES: usize = 256 << 10;
 
 /// Unacknowledged packets above which no more state is worth queueing, per connection, count.
 pub const STATE_IN_FLIGHT: usize = 1_024;

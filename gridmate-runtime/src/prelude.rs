@@ -3,8 +3,8 @@
 #[cfg(feature = "glam")]
 pub use crate::chunk::Slerp;
 pub use crate::chunk::{
-    Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, PeerRole, Point, Propagate, RpcContext, RpcError, TargetPeer,
-    TimeContext,
+    Angle, AtMost, Epsilon, Exact, Extrapolate, HasRpcs, Hermite, Linear, PeerRole, Point, Propagate, Reply, Request,
+    RequestError, RpcContext, RpcError, Snap, TargetPeer, TimeContext,
 };
 #[cfg(feature = "tcp")]
 pub use crate::driver::TcpDriver;

@@ -3,8 +3,8 @@
 #[cfg(feature = "glam")]
 pub use gridmate_runtime::chunk::Slerp;
 pub use gridmate_runtime::chunk::{
-    Angle, AtMost, Epsilon, Exact, HasRpcs, Linear, PeerRole, Point, Propagate, RpcContext, RpcError, TargetPeer,
-    TimeContext,
+    Angle, AtMost, Epsilon, Exact, Extrapolate, HasRpcs, Hermite, Linear, PeerRole, Point, Propagate, RpcContext,
+    RpcError, Snap, TargetPeer, TimeContext,
 };
 #[cfg(feature = "udp")]
 pub use gridmate_runtime::driver::UdpDriver;

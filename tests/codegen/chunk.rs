@@ -184,6 +184,10 @@ cases! { replica_chunk;
         #[chunk(priority = Priority::HIGH)]
         pub struct Ship { health: u8 }
     }
+    rate as Ship {
+        #[chunk(rate = 20)]
+        struct Ship { health: u8 }
+    }
     raw_identifiers as r#struct {
         struct r#struct { r#type: u8 }
     }

@@ -6,7 +6,7 @@ pub(crate) use std::marker::PhantomData;
 
 pub(crate) use glam::{Quat, Vec3};
 pub(crate) use gridmate_runtime::prelude::{
-    EntityRef, Epsilon, Half, Linear, Marshal, Priority, Propagate, ReplicaChunk, RpcContext, UnitVec,
+    EntityRef, Epsilon, Half, Linear, Marshal, Priority, Propagate, ReplicaChunk, Reply, RpcContext, UnitVec,
 };
 pub(crate) use gridmate_runtime::wire::codec as codecs;
 use gridmate_runtime::wire::codec::Native;

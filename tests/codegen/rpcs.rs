@@ -93,6 +93,30 @@ cases! { rpcs;
             health: u8,
         }
     }
+    rates_and_relays as Ship {
+        impl Ship {
+            #[rpc(rate = 20, burst = 40)]
+            fn a(&mut self, ctx: &RpcContext) {}
+            #[rpc(rate = 5, no_relay)]
+            fn b(&mut self, ctx: &RpcContext) {}
+        }
+    }, given {
+        #[derive(Default, ReplicaChunk)]
+        struct Ship {
+            health: u8,
+        }
+    }
+    questions as Ship {
+        impl Ship {
+            #[rpc]
+            fn ask(&mut self, ctx: &RpcContext, of: u8) -> Reply<Vec<u8>> { Reply(Vec::new()) }
+        }
+    }, given {
+        #[derive(Default, ReplicaChunk)]
+        struct Ship {
+            health: u8,
+        }
+    }
     docs_and_visibility as Ship {
         impl Ship {
             /// Fires.

@@ -287,3 +287,73 @@ fn transforms_and_colours_are_shown_on_their_way() {
     assert_near(shown.light.r, 0.505);
     assert_near(shown.light.a, 1.0);
 }
+
+#[test]
+#[expect(clippy::cast_possible_truncation, reason = "near enough")]
+fn curves_leaps_and_guesses_are_declared_like_lines() {
+    #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+    struct Wisp {
+        #[dataset(interpolate = Hermite)]
+        height: f64,
+        #[dataset(interpolate = Hermite)]
+        rotation: Quat,
+        #[dataset(interpolate = Extrapolate(Linear, 6))]
+        along: f32,
+        #[dataset(interpolate = Snap(Linear, 5.0))]
+        at: Vec3,
+        #[dataset(interpolate = Extrapolate(Snap(Hermite, 5.0), 6))]
+        all: [f32; 2],
+    }
+
+    let (mut mesh, id) = shared(Wisp::default());
+    let path = |tick: f64| Wisp {
+        height: 0.1 * tick * tick,
+        rotation: Quat::from_rotation_y(0.1 * tick as f32),
+        along: tick as f32,
+        // Far away every ten ticks.
+        at: Vec3::new(tick as f32 + 100.0 * (tick / 10.0).floor() as f32, 0.0, 0.0),
+        all: [tick as f32, 0.0],
+    };
+    while mesh.tick < 60 {
+        let tick = f64::from(u32::try_from(mesh.tick + 1).unwrap());
+        *mesh.managers[0].primary_mut::<Wisp>(id).unwrap() = path(tick);
+        mesh.step();
+    }
+    let micros = |ticks: f64| Duration::from_secs_f64(ticks * 0.033);
+    let shown = |mesh: &Mesh, tick: f64, behind: f64| -> Wisp {
+        let now = Instant::ZERO + micros(tick + behind) + micros(2.0);
+        mesh.managers[1].display(now, micros(behind)).get(id).unwrap()
+    };
+    for tenths in 450..540 {
+        let tick = f64::from(tenths) * 0.1 + 0.0005;
+        let (there, here) = (path(tick), shown(&mesh, tick, 8.0));
+        assert!((here.height - there.height).abs() < 0.001, "{tick}: {here:?}");
+        assert!(here.rotation.angle_between(there.rotation) < 1e-2, "{tick}");
+        assert_near(here.along, there.along);
+        // In the tick before a leap it waits.
+        let at = if (49.0..50.0).contains(&tick) { path(49.0).at } else { there.at };
+        assert_near(here.at.x, at.x);
+        assert_near(here.all[0], there.all[0]);
+    }
+    // 58 is the newest. What is guessed goes on and comes back; what is not stays.
+    for (tick, along) in [(60.0, 60.0), (63.9, 63.9), (67.0, 61.0), (70.1, 58.0), (200.0, 58.0)] {
+        let here = shown(&mesh, tick, 0.0);
+        assert_near(here.along, along);
+        assert_near(here.all[0], along);
+        assert_near(here.at.x, path(58.0).at.x);
+    }
+    // A way that was guessed right is taken up where it was left, however short the delay.
+    mesh.weather.loss = 1.0;
+    for _ in 0..3 {
+        *mesh.managers[0].primary_mut::<Wisp>(id).unwrap() = path((mesh.tick + 1) as f64);
+        mesh.step();
+    }
+    mesh.weather.loss = 0.0;
+    let guess = shown(&mesh, 61.5, 1.0).along;
+    for _ in 0..4 {
+        *mesh.managers[0].primary_mut::<Wisp>(id).unwrap() = path((mesh.tick + 1) as f64);
+        mesh.step();
+    }
+    assert_near(guess, 61.5);
+    assert_near(shown(&mesh, 61.5, 1.0).along, 61.5);
+}

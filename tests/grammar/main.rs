@@ -6,6 +6,7 @@ mod limits;
 mod max_len;
 mod on_change;
 mod predict;
+mod rate;
 mod throttle;
 
 use gridmate_runtime::prelude::*;

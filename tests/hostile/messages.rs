@@ -211,7 +211,8 @@ fn floods_end_at_a_limit() {
     call.bits(0, 8);
     call.bool(true);
     call.gamma(2);
-    call.bool(false);
+    call.bool(false); // Waits for nothing,
+    call.bool(false); // for every proxy.
     let bytes = call.finish().to_vec();
     for _ in 0..=limits::HELD_RPCS {
         pair.host.handle_call(pair.at_host, true, &bytes).unwrap();

@@ -1,7 +1,8 @@
-//! Real processes over loopback UDP: the examples, run as people run them, and killed as machines kill them.
+//! Real sockets and clocks. Real processes over loopback UDP: the examples, run as people run them, and killed as machines kill them.
 //!
 //! Every wait ends: with what was waited for, or with a failure that shows all that was printed.
 
+mod paced;
 mod process;
 mod voices;
 

@@ -2,9 +2,19 @@
 
 mod audience;
 mod calls;
+mod calls_arguments;
+mod calls_asked;
+mod calls_directed;
+mod calls_storm;
+mod composition;
 mod golden;
 mod life;
 mod limits;
+mod newcomers;
+mod offline;
+mod pressure;
 mod saved;
 mod storm;
+mod suspended;
+mod throttles;
 mod values;

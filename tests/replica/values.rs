@@ -99,6 +99,25 @@ fn peers_on_one_baseline_share_an_encoding() {
 }
 
 #[test]
+fn peers_whose_common_baseline_is_forgotten_are_all_sent_the_whole() {
+    let mut mesh = Mesh::new(&registry(), 3, 1, Weather::FAIR);
+    let gauge = mesh.managers[0].add(Gauge { level: 1, ..Gauge::default() }).unwrap();
+    let mover = mesh.managers[0].add(Mover::default()).unwrap();
+    let change = |mesh: &mut Mesh| {
+        mesh.managers[0].primary_mut::<Gauge>(gauge).unwrap().level += 1;
+        mesh.managers[0].primary_mut::<Mover>(mover).unwrap().energy += 1;
+        mesh.step();
+    };
+    (0..10).for_each(|_| change(&mut mesh));
+    mesh.weather.loss = 1.0;
+    (0..limits::HISTORY + 20).for_each(|_| change(&mut mesh));
+    mesh.weather.loss = 0.0;
+    (0..10).for_each(|_| change(&mut mesh));
+    mesh.settle();
+    assert!(mesh.agree());
+}
+
+#[test]
 fn a_change_handler_hears_of_the_newest_value_once_and_never_on_the_primary() {
     let mut mesh = Mesh::new(&registry(), 1, 1, Weather::FAIR);
     let id = mesh.managers[0].add(Gauge { level: 1, ..Gauge::default() }).unwrap();

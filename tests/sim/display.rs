@@ -3,6 +3,7 @@
 use core::time::Duration;
 
 use gridmate_runtime::prelude::*;
+use gridmate_runtime::replica::Delay;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
 
 use gridmate_tests::links::foul;
@@ -182,4 +183,91 @@ fn a_ship_over_foul_links_flies_smoothly_where_it_was() {
     // As it comes, it would be off by a tick half of the time and leap in every eighth frame.
     assert!(half < 0.25 && most < 1.5 && nearly_all < 2.5, "{half}, {most}, {nearly_all}");
     assert!(all.hitches * 500 < frames, "{} in {frames}", all.hitches);
+}
+
+/// As much as the link needs.
+const ADAPTIVE: Delay = Delay::Adaptive { least: Duration::ZERO, most: Duration::from_millis(500) };
+
+/// What an adaptive display shows of a ship that is flown for so long: the delay in ticks at the end, and the share of frames in which
+/// nothing newer had arrived than what is shown.
+fn adapted(flight: &mut Flight, span: Duration) -> (f64, f64) {
+    shown_with(flight, span, ADAPTIVE)
+}
+
+/// The same of another delay.
+fn shown_with(flight: &mut Flight, span: Duration, delay: Delay) -> (f64, f64) {
+    let (mut frames, mut starved, mut last) = (0_u32, 0_u32, f64::MIN);
+    let end = flight.world.now() + span;
+    while flight.world.now() < end {
+        let seconds = (flight.world.now() - flight.start).as_secs_f64();
+        *flight.world.replicas(flight.pilot).primary_mut::<Glider>(flight.id).unwrap() = path(seconds);
+        let mut frame = flight.world.now();
+        flight.world.step();
+        while frame < flight.world.now() {
+            let replicas = flight.world.replicas(flight.watcher);
+            let (newest, shown) = (
+                replicas.get::<Glider>(flight.id).unwrap().along,
+                replicas.display(frame, delay).get::<Glider>(flight.id).unwrap().along,
+            );
+            assert!(shown >= last, "back by {}", last - shown);
+            last = shown;
+            frames += 1;
+            starved += u32::from(shown >= newest);
+            frame += FRAME;
+        }
+    }
+    // At a steady speed, places tell the time: of the display, and of one without a delay that is not held by what has arrived.
+    let frame = flight.world.now();
+    let mut back = |delay: Delay| -> f64 {
+        flight.world.replicas(flight.watcher).display(frame, delay).get::<Glider>(flight.id).unwrap().along
+    };
+    let reference = Duration::from_millis(400);
+    let late = 0.4 + (back(reference.into()) - back(delay)) / SPEED;
+    (late * 30.0, f64::from(starved) / f64::from(frames))
+}
+
+/// Links that take from 50 to 150 ms: each datagram its own time, or all of them the least and then the most, by half seconds.
+fn unsteady(flight: &mut Flight, wanders: bool, spans: u32, delay: Delay) -> f64 {
+    let half = Duration::from_millis(500);
+    let ms = Duration::from_millis;
+    let starved: f64 = (0..spans)
+        .map(|i| {
+            let (latency, jitter) = if wanders { (ms(50 + u64::from(i % 2) * 100), ms(0)) } else { (ms(50), ms(100)) };
+            flight.world.set_link(LinkConfig { latency, jitter, ..LinkConfig::perfect() }).unwrap();
+            shown_with(flight, half, delay).1
+        })
+        .sum();
+    starved / f64::from(spans)
+}
+
+#[test]
+fn an_adaptive_delay_is_as_long_as_the_link_needs() {
+    for wanders in [false, true] {
+        let (mut worst, mut most, mut fixed) = (0.0_f64, 0.0_f64, 0.0_f64);
+        for seed in 0..20 {
+            let mut flight = Flight::new(seed, LinkConfig::perfect(), [0, 1], Duration::ZERO);
+            let (steady, starved) = adapted(&mut flight, Duration::from_secs(5));
+            assert!((1.0..=2.0).contains(&steady), "seed {seed}: {steady} ticks over a steady link");
+            assert!(starved < 0.001, "seed {seed}: {starved} starved over a steady link");
+            unsteady(&mut flight, wanders, 6, ADAPTIVE);
+            worst = worst.max(unsteady(&mut flight, wanders, 40, ADAPTIVE));
+            most = most.max(adapted(&mut flight, Duration::from_millis(100)).0);
+            flight.world.set_link(LinkConfig { latency: Duration::from_millis(100), ..LinkConfig::perfect() }).unwrap();
+            adapted(&mut flight, Duration::from_secs(10));
+            let (steady, _) = adapted(&mut flight, Duration::from_secs(1));
+            assert!((1.0..=2.0).contains(&steady), "seed {seed}: {steady} ticks, ten seconds after");
+            // What it would be without.
+            let mut flight = Flight::new(seed, LinkConfig::perfect(), [0, 1], Duration::ZERO);
+            let short = Duration::from_millis(42).into();
+            unsteady(&mut flight, wanders, 6, short);
+            fixed = fixed.max(unsteady(&mut flight, wanders, 40, short));
+        }
+        eprintln!(
+            "±50 ms, wandering {wanders}: at most {most:.2} ticks late, {worst:.4} of the frames starved; {fixed:.4} at a steady link's \
+             delay"
+        );
+        // What is late is so by three ticks, and up to two for arriving in a tick and following another; a quarter more, and as much as
+        // the line of time is off while it bends after a link that changes.
+        assert!(worst < 0.02 && most < 8.5 && fixed > 5.0 * worst, "{wanders}: {worst}, {most}, {fixed}");
+    }
 }

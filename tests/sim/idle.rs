@@ -6,6 +6,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::collections::BTreeMap;
 
 use gridmate_runtime::prelude::*;
+use gridmate_runtime::replica::{ReplicaView, StateRate};
 use gridmate_runtime::schema::Coder;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
 use gridmate_tests::chunks::{Mover, registry_with};
@@ -77,20 +78,43 @@ fn a_busy_tick_allocates_nothing_under_models() {
     busy_ticks(Coder::Entropy);
 }
 
+/// A tick in which every replica changes.
+fn stir(world: &mut World, host: NodeKey, ids: &[ReplicaId], n: u32) {
+    for id in ids {
+        let mut mover = world.replicas(host).primary_mut::<Mover>(*id).unwrap();
+        mover.energy = mover.energy.wrapping_add(n);
+        mover.position = (mover.position + 0.1) % 90.0;
+    }
+    world.step();
+}
+
 fn busy_ticks(coder: Coder) {
     let (mut world, nodes, ids) = settled(200, coder);
-    let step = |world: &mut World, n: u32| {
-        for id in &ids {
-            let mut mover = world.replicas(nodes[0]).primary_mut::<Mover>(*id).unwrap();
-            mover.energy = mover.energy.wrapping_add(n);
-            mover.position = (mover.position + 0.1) % 90.0;
-        }
-        world.step();
-    };
+    let step = |world: &mut World, n| stir(world, nodes[0], &ids, n);
     (0..300).for_each(|n| step(&mut world, n));
     let before = allocations();
     (300..400).for_each(|n| step(&mut world, n));
     assert_eq!(allocations() - before, 0, "in 100 ticks of 200 changing replicas and 16 peers");
+}
+
+#[test]
+fn a_tick_under_pressure_allocates_nothing_once_warmed_up() {
+    for coder in [Coder::Packed, Coder::Entropy] {
+        let (mut world, nodes, ids) = settled(200, coder);
+        for member in 2..=17 {
+            assert!(world.node(nodes[0]).set_state_rate(MemberId(member), StateRate::new(6_000)));
+        }
+        world.replicas(nodes[0]).set_relevance(|peer: &TargetPeer, view: &ReplicaView<'_>| {
+            view.get::<Mover>(peer.replica).map_or(1.0, |mover| 1.0 / mover.position)
+        });
+        let step = |world: &mut World, n| stir(world, nodes[0], &ids, n);
+        (0..600).for_each(|n| step(&mut world, n));
+        let (before, records) = (allocations(), world.replicas(nodes[0]).stats().records_sent);
+        (600..700).for_each(|n| step(&mut world, n));
+        let records = world.replicas(nodes[0]).stats().records_sent - records;
+        assert!(records < 100 * 200 * 16 / 2, "{records} records: no pressure");
+        assert_eq!(allocations() - before, 0, "in 100 ticks of 200 changing replicas and 16 peers, {coder:?}");
+    }
 }
 
 #[test]

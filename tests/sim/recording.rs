@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::BTreeMap;
 
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::replica::{PlaybackError, Player, Recorder};
+use gridmate_runtime::replica::{PlaybackError, Player, Recorder, StateRate};
 use gridmate_runtime::schema::Coder;
 use gridmate_runtime::{Rng, limits};
 use gridmate_tests::chunks::{Journal, Mover};
@@ -126,6 +126,31 @@ fn any_moment_can_be_gone_to() {
         player.seek(Duration::from_secs(3_600)).unwrap();
         assert_eq!(player.replicas_ref().digest(), *taped.digests.last().unwrap());
         assert!(player.is_at_end());
+    }
+}
+
+#[test]
+fn a_recording_has_everything_however_little_goes_to_peers() {
+    let mut host = ReplicaManager::new(registry(Coder::Packed), 1);
+    host.set_default_state_rate(StateRate::new(100));
+    let ids: Vec<_> = (0..200).map(|_| host.add(Mover::default()).unwrap()).collect();
+    let mut recording = Vec::new();
+    let mut recorder = Recorder::start(&mut host, Instant::ZERO, Duration::from_millis(200), &mut recording);
+    for tick in 0..30 {
+        for id in &ids {
+            host.primary_mut::<Mover>(*id).unwrap().energy = tick;
+        }
+        host.prepare();
+        recorder.record(&mut host, Instant::ZERO + TICK * tick, &mut recording);
+        let mut player = Player::open(registry(Coder::Packed), recording.clone()).unwrap();
+        player.seek(TICK * tick).unwrap();
+        assert_eq!(player.replicas_ref().digest(), host.digest(), "tick {tick}");
+    }
+    // A recorder is nobody, so nobody is told how far it has come.
+    let mut player = Player::open(registry(Coder::Packed), recording).unwrap();
+    player.advance(TICK * 30).unwrap();
+    while let Some(event) = player.replicas().poll_event() {
+        assert!(matches!(event, ReplicaEvent::Added { .. }), "{event:?}");
     }
 }
 

@@ -32,6 +32,7 @@ pub fn echo(id: ReplicaId, rpc: u8, source: MemberId, after: Option<u32>, number
     if let Some(after) = after {
         w.bits(u64::from(after), 32);
     }
+    w.bool(false); // For every proxy.
     u32::encode(&number, &mut w);
     w.finish().to_vec()
 }

@@ -4,9 +4,9 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use proc_macro2::Ident;
 use quote::ToTokens as _;
-use syn::Type;
+use syn::{LitInt, Type};
 
-use crate::attr::{CodecAttr, DatasetAttr, RpcAttr};
+use crate::attr::{CodecAttr, DatasetAttr, Given, RpcAttr};
 use crate::errors::Errors;
 use crate::model::{Rpc, Variant};
 
@@ -78,6 +78,26 @@ pub(crate) fn rpc_flags(at: &RpcAttr, errors: &mut Errors) {
         if let (Some(one), Some(other)) = (one, other) {
             errors.at(&other.key, format_args!("`{}` and `{}` exclude each other", one.key, other.key));
         }
+    }
+}
+
+/// How often an RPC may be called by a member: calls a second, and at once.
+pub(crate) fn rpc_rate(at: &RpcAttr, errors: &mut Errors) -> Option<(u16, u16)> {
+    let mut number = |given: &Given<LitInt>| match given.value.base10_parse::<u16>() {
+        Ok(number) if number > 0 => Some(number),
+        _ => {
+            errors.at(&given.value, format_args!("`{}` is a number of calls from 1 to {}", given.key, u16::MAX));
+            None
+        }
+    };
+    let (rate, burst) = (at.rate.as_ref().map(&mut number), at.burst.as_ref().map(&mut number));
+    match (rate, burst, &at.burst) {
+        (None, Some(_), Some(burst)) => {
+            errors.at(&burst.key, "`burst` needs a `rate`: calls a second");
+            None
+        }
+        (Some(rate), burst, _) => Some((rate?, burst.unwrap_or(rate)?)),
+        _ => None,
     }
 }
 

@@ -5,6 +5,7 @@ use core::any::Any;
 use super::coder::{In, Out, Share};
 use crate::chunk::{Propagate, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::schema::ChunkDescriptor;
+use crate::time::Instant;
 use crate::wire::{Ahead, BitReader, BitWriter, WireError};
 
 /// A [`TypedStore`](super::TypedStore) with its type forgotten: one dynamic call per chunk and phase, none per dataset.
@@ -17,9 +18,10 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn insert_default(&mut self, replica: u32) -> u32;
     fn remove(&mut self, slot: u32);
 
-    /// Turns every touched value into its snapshot; the replicas of those that differ are added to `changed`. Runs the change
+    /// Turns every touched value into its snapshot, `at` a version and a time; the replicas of those that differ are added to `changed`.
+    /// Runs the change
     /// handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed.
-    fn capture(&mut self, version: u32, changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>);
+    fn capture(&mut self, at: (u32, Instant), changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>);
 
     /// Whether encodings look at more than their base; see [`Basis::past`].
     fn predicts(&self) -> bool;
@@ -53,13 +55,16 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn notify(&mut self, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>);
     /// From now on the change handlers of this one run; see [`TypedStore::waiting`](super::TypedStore::waiting).
     fn mark_bound(&mut self, slot: u32);
+    /// Whether the change handlers of this one wait.
+    fn set_suspended(&mut self, slot: u32, suspended: bool);
     /// Forgets what only a proxy needs: the owner is here now.
     fn promote(&mut self, slot: u32);
 
     /// Whether what it has received is ever shown between what arrived.
     fn interpolates(&self) -> bool;
 
-    fn rpc(&self, index: u8) -> Option<RpcFlags>;
+    /// How an RPC travels, and whether it is a question.
+    fn rpc(&self, index: u8) -> Option<(RpcFlags, bool)>;
     /// Runs a handler. A primary it ran on counts as touched.
     fn invoke(
         &mut self,

@@ -8,6 +8,16 @@
 //! ([`limits::HISTORY`](crate::limits::HISTORY) changes), others let it go as soon as nobody needs it. Moments are ticks of the
 //! sender here; which tick it was at which time is the business of [`replica`](crate::replica).
 
+mod extrapolate;
+mod hermite;
+mod snap;
+mod way;
+
+pub use extrapolate::Extrapolate;
+pub use hermite::Hermite;
+pub use snap::{Apart, Snap};
+pub use way::{Beside, Sample, Way};
+
 use crate::chunk::field::Field;
 use crate::chunk::history::History;
 use crate::wire::Codec;
@@ -38,13 +48,41 @@ use crate::wire::types::{Color, Transform};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` is not an interpolator for `{T}`",
     label = "cannot interpolate a `{T}`",
-    note = "interpolators are `Point`, for floats and vectors `Linear`, for angles `Angle`, for rotations `Slerp` (feature `glam`), \
-            and what implements `Interpolator`"
+    note = "interpolators are `Point`, for floats and vectors `Linear` and `Hermite`, for angles `Angle`, for rotations `Slerp` \
+            (feature `glam`), `Snap` and `Extrapolate` around one of them, and what implements `Interpolator`"
 )]
 pub trait Interpolator<T> {
     /// What is shown at `t`, more than 0 and less than 1, on the way from one value to the next. At the ends of the way the values
-    /// themselves are shown, and nobody is asked.
+    /// themselves are shown, and nobody is asked. [`Hermite`] and [`Extrapolate`] also ask for what lies beyond the ends.
     fn between(&self, from: &T, to: &T, t: f32) -> T;
+
+    /// Whether [`along`](Self::along) is to be asked, always, in place of [`between`](Self::between). That costs a look at the
+    /// changes around.
+    const LOOKS_AROUND: bool = false;
+
+    /// What is shown on a [`Way`], with the changes around it. `None` is the value it comes from, exactly.
+    ///
+    /// ```
+    /// use gridmate_runtime::chunk::{Beside, Interpolator, Way};
+    ///
+    /// /// Moves only between changes that follow one another; what comes out of a rest leaps.
+    /// struct Wakes;
+    ///
+    /// impl Interpolator<f32> for Wakes {
+    ///     const LOOKS_AROUND: bool = true;
+    ///
+    ///     fn between(&self, from: &f32, to: &f32, t: f32) -> f32 {
+    ///         from + (to - from) * t
+    ///     }
+    ///
+    ///     fn along(&self, way: &Way<f32>) -> Option<f32> {
+    ///         if matches!(way.before, Beside::Rest) { None } else { way.straight(self) }
+    ///     }
+    /// }
+    /// ```
+    fn along(&self, way: &Way<T>) -> Option<T> {
+        way.straight(self)
+    }
 }
 
 /// The newest value at or before the moment shown: in step with what moves, without moving itself.
@@ -118,7 +156,7 @@ impl<T: Lerp> Interpolator<T> for Linear {
             `Point`"
 )]
 pub trait Lerp {
-    /// The point at `t` of the way from `self` (0) to `to` (1).
+    /// The point at `t` of the way from `self` (0) to `to` (1), and beyond its ends for [`Hermite`] and [`Extrapolate`].
     #[must_use]
     fn lerp(&self, to: &Self, t: f32) -> Self;
 }
@@ -393,10 +431,25 @@ impl<'a, S> Moment<'a, S> {
 }
 
 impl<T, C: Codec<T>> Field<T, C> {
-    /// Stores in `value` what `by` shows.
+    /// Stores in `value` what `by` shows at a `moment` of the dataset whose repr `of` picks.
     #[inline]
-    pub fn interpolate(&self, by: &impl Interpolator<T>, between: Between<'_, C::Repr>, value: &mut T) {
-        let Between { from, to, t } = between;
+    pub fn interpolate<'a, S, I: Interpolator<T>>(
+        &self,
+        by: &I,
+        moment: &Moment<'a, S>,
+        of: impl Fn(&'a S) -> &'a C::Repr,
+        value: &mut T,
+    ) {
+        if I::LOOKS_AROUND {
+            let way = moment.way(of);
+            let from = way.from.value;
+            match by.along(&way.map(|repr| self.from_repr(repr))) {
+                Some(shown) => *value = shown,
+                None => self.assign(value, from),
+            }
+            return;
+        }
+        let Between { from, to, t } = moment.between(of);
         if t > 0.0 {
             *value = by.between(&self.from_repr(from), &self.from_repr(to), t);
         } else {

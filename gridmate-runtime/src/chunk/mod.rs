@@ -12,6 +12,7 @@
 //!
 //! A **snapshot** is the struct as reprs, one per dataset. It is what is compared, kept as a baseline and agreed upon.
 
+mod call_rate;
 pub(crate) mod coder;
 mod cut;
 mod erased;
@@ -19,7 +20,10 @@ pub(crate) mod field;
 pub(crate) mod fit;
 mod history;
 mod interpolate;
+mod port;
 mod registry;
+pub(crate) mod reply;
+mod requests;
 mod rpc;
 mod store;
 mod target;
@@ -30,13 +34,18 @@ pub use field::Field;
 pub use history::History;
 #[cfg(feature = "glam")]
 pub use interpolate::Slerp;
-pub use interpolate::{Angle, Between, Interpolator, Lerp, Linear, Moment, Point};
-pub use registry::{Registry, RegistryBuilder, RegistryError};
-pub use rpc::{
-    ArgDescriptor, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError, RpcFlags,
-    RpcPort,
+pub use interpolate::{
+    Angle, Apart, Beside, Between, Extrapolate, Hermite, Interpolator, Lerp, Linear, Moment, Point, Sample, Snap, Way,
 };
-pub(crate) use rpc::{OutboxCall, RpcOutbox};
+pub use port::RpcPort;
+pub(crate) use port::{OutboxCall, Recipients, RpcOutbox};
+pub use registry::{Registry, RegistryBuilder, RegistryError};
+pub use reply::{Reply, Request, RequestError};
+pub(crate) use requests::{Accounts, Question};
+pub use rpc::{
+    ArgDescriptor, CallRate, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError,
+    RpcFlags,
+};
 pub(crate) use store::TypedStore;
 pub use target::{PeerRole, TargetPeer};
 pub use throttle::{AtMost, Distance, Epsilon, Exact, Pace, SettledEpsilon, Throttle, ThrottleMark};
@@ -116,7 +125,7 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
 
     /// Stores in `self` what every dataset with an interpolator shows at a `moment`; the others stay as they are.
     ///
-    /// A line for each: `Field::interpolate`, between what [`Moment::between`] finds.
+    /// A line for each: `Field::interpolate`, which looks for the changes around the moment.
     fn interpolate(&mut self, moment: &Moment<'_, Self::Snapshot>) {
         let _ = moment;
     }

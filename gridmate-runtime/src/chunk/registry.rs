@@ -288,7 +288,7 @@ fn schema_of<T: ReplicaChunk>() -> ChunkSchema {
     let mut schema = schema_of_datasets(T::DESCRIPTOR);
     if const { !T::RPCS.is_empty() } {
         for rpc in T::RPCS {
-            schema.rpcs.push(schema_of_rpc(rpc.name, rpc.flags, rpc.args));
+            schema.rpcs.push(schema_of_rpc(rpc.name, rpc.flags, rpc.args, rpc.reply));
         }
     }
     schema
@@ -299,9 +299,15 @@ fn schema_of_datasets(descriptor: &ChunkDescriptor) -> ChunkSchema {
     ChunkSchema { name: descriptor.name, datasets, rpcs: Vec::new() }
 }
 
-fn schema_of_rpc(name: &'static str, flags: RpcFlags, args: &[ArgDescriptor]) -> RpcSchema {
+fn schema_of_rpc(
+    name: &'static str,
+    flags: RpcFlags,
+    args: &[ArgDescriptor],
+    reply: Option<fn() -> Shape>,
+) -> RpcSchema {
     let args = args.iter().map(|a| FieldShape { name: a.name, shape: (a.shape)() }).collect();
-    RpcSchema { name, flags: describe(flags), args }
+    let answers = reply.map(|shape| format!(" answers {}", shape())).unwrap_or_default();
+    RpcSchema { name, flags: describe(flags) + &answers, args }
 }
 
 fn describe(flags: RpcFlags) -> String {
@@ -312,5 +318,7 @@ fn describe(flags: RpcFlags) -> String {
         MayCall::Owner => " owner_only",
         MayCall::Authority => " authority_only",
     };
-    format!("{reliable}{attached}{may_call}")
+    let relayed = if flags.relayed { "" } else { " no_relay" };
+    let rate = flags.rate.map(|r| format!(" rate {} burst {}", r.per_second, r.burst)).unwrap_or_default();
+    format!("{reliable}{attached}{may_call}{relayed}{rate}")
 }

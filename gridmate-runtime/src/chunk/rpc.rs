@@ -4,14 +4,13 @@
 //! The handler's answer decides whether the call is *echoed*: [`Propagate::ToProxies`] runs it on every proxy too. Arguments
 //! are marshaled before the first handler sees them, so every node works with the same, quantised values.
 
-use core::cell::Cell;
-use std::collections::BTreeMap;
+use core::cell::{Cell, RefCell};
 
-use crate::chunk::ReplicaChunk;
+use crate::chunk::{ReplicaChunk, RpcPort};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::time::Instant;
-use crate::wire::{BitReader, BitWriter, Shape, WireError};
+use crate::wire::{BitReader, BitWriter, Marshal, Shape, WireError};
 
 /// One RPC of a chunk type.
 ///
@@ -51,6 +50,8 @@ pub struct RpcDescriptor<T> {
     pub flags: RpcFlags,
     /// Its arguments, in wire order.
     pub args: &'static [ArgDescriptor],
+    /// What its handler answers, of a handler that returns [`Reply`](crate::Reply).
+    pub reply: Option<fn() -> Shape>,
     /// Reads the arguments and runs the handler.
     pub invoke: fn(&mut T, &RpcContext, &mut BitReader<'_>) -> Result<Propagate, WireError>,
 }
@@ -114,11 +115,47 @@ pub struct RpcFlags {
     pub post_attached: bool,
     /// Who may call.
     pub may_call: MayCall,
+    /// A host passes a request on to the client that holds the primary (`true`), or drops it (`false`).
+    pub relayed: bool,
+    /// How often each member may call.
+    pub rate: Option<CallRate>,
+}
+
+/// How often each member may call an RPC, counted over all replicas with the chunk type. Checked where a call is made on a proxy,
+/// and again where the primary is, with a second's worth of patience for what the network bunches together. Calls made at the
+/// primary are not counted.
+///
+/// ```
+/// use gridmate_runtime::chunk::CallRate;
+/// use gridmate_runtime::prelude::*;
+///
+/// #[derive(Default, ReplicaChunk)]
+/// struct Horn {
+///     blown: u32,
+/// }
+///
+/// #[rpcs]
+/// impl Horn {
+///     #[rpc(rate = 2, burst = 5)]
+///     fn blow(&mut self, _ctx: &RpcContext) {
+///         self.blown += 1;
+///     }
+/// }
+///
+/// assert_eq!(Horn::RPCS[0].flags.rate, Some(CallRate { per_second: 2, burst: 5 }));
+/// ```
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct CallRate {
+    /// Calls a second, in the long run.
+    pub per_second: u16,
+    /// Calls at once.
+    pub burst: u16,
 }
 
 impl RpcFlags {
-    /// Reliable, post-attached, anyone may call.
-    pub const DEFAULT: Self = Self { reliable: true, post_attached: true, may_call: MayCall::Anyone };
+    /// Reliable, post-attached, anyone may call, from everywhere and as often as they like.
+    pub const DEFAULT: Self =
+        Self { reliable: true, post_attached: true, may_call: MayCall::Anyone, relayed: true, rate: None };
 }
 
 /// Who may call an RPC. Checked where the call is made, and again where it arrives.
@@ -192,41 +229,63 @@ pub enum Propagate {
     Stop,
     /// Every proxy, but those from whom the chunk is hidden (`send_to`).
     ToProxies,
+    /// One member's proxy: how a handler on the primary lets a proxy's call through to another. Nobody else, when that is this
+    /// member, or one that the replica is hidden from.
+    To(MemberId),
 }
 
-/// What a handler may return: a [`Propagate`], or nothing, which means [`Propagate::Stop`].
+/// What a handler may return: a [`Propagate`]; nothing, which means [`Propagate::Stop`]; or a [`Reply`](crate::Reply) to its caller.
 ///
 /// ```
-/// use gridmate_runtime::Propagate;
 /// use gridmate_runtime::chunk::IntoPropagate;
+/// use gridmate_runtime::{Instant, MemberId, Propagate, ReplicaId, RpcContext};
 ///
 /// fn quiet() {}
 /// fn loud() -> Propagate {
 ///     Propagate::ToProxies
 /// }
 ///
-/// assert_eq!(quiet().into_propagate(), Propagate::Stop);
-/// assert_eq!(loud().into_propagate(), Propagate::ToProxies);
+/// let replica = ReplicaId { creator: MemberId::HOST, serial: 1 };
+/// let ctx = RpcContext::new(MemberId(2), MemberId::HOST, replica, true, Instant::ZERO);
+/// assert_eq!(quiet().into_propagate(&ctx), Propagate::Stop);
+/// assert_eq!(loud().into_propagate(&ctx), Propagate::ToProxies);
 /// ```
 #[diagnostic::on_unimplemented(
-    message = "an RPC handler returns `Propagate` or nothing, not `{Self}`",
-    label = "expected `Propagate` or `()`"
+    message = "an RPC handler returns `Propagate`, `Reply<…>` or nothing, not `{Self}`",
+    label = "expected `Propagate`, `Reply<…>` or `()`"
 )]
 pub trait IntoPropagate {
-    /// The answer.
-    fn into_propagate(self) -> Propagate;
+    /// What a caller gets: nothing, or a ticket for the answer.
+    type Ticket;
+
+    /// The layout of the answer to the caller, if there is one.
+    const REPLY: Option<fn() -> Shape> = None;
+
+    /// Who else runs the call; what the caller is answered goes into the context.
+    fn into_propagate(self, ctx: &RpcContext) -> Propagate;
+
+    /// The ticket with this number; 0 if there is no answer to wait for.
+    fn ticket(number: u32) -> Self::Ticket;
 }
 
 impl IntoPropagate for Propagate {
-    fn into_propagate(self) -> Propagate {
+    type Ticket = ();
+
+    fn into_propagate(self, _: &RpcContext) -> Propagate {
         self
     }
+
+    fn ticket(_: u32) {}
 }
 
 impl IntoPropagate for () {
-    fn into_propagate(self) -> Propagate {
+    type Ticket = ();
+
+    fn into_propagate(self, _: &RpcContext) -> Propagate {
         Propagate::Stop
     }
+
+    fn ticket(_: u32) {}
 }
 
 /// What an RPC handler knows besides its arguments.
@@ -254,12 +313,27 @@ pub struct RpcContext {
     /// The time of this node's tick.
     pub now: Instant,
     destroy: Cell<bool>,
+    answer: RefCell<Option<Vec<u8>>>,
 }
 
 impl RpcContext {
     /// For tests and hand-written callers.
     pub const fn new(source: MemberId, local: MemberId, replica: ReplicaId, primary: bool, now: Instant) -> Self {
-        Self { source, local, replica, primary, now, destroy: Cell::new(false) }
+        Self { source, local, replica, primary, now, destroy: Cell::new(false), answer: RefCell::new(None) }
+    }
+
+    /// Answers the caller, as returning a [`Reply`](crate::Reply) does. Without effect on a proxy; the last one counts. An answer
+    /// that breaks a length limit is none.
+    pub fn answer<T: Marshal>(&self, answer: &T) {
+        let mut w = BitWriter::new();
+        answer.marshal(&mut w);
+        let fits = self.primary && w.error().is_none();
+        *self.answer.borrow_mut() = fits.then(|| w.finish().to_vec());
+    }
+
+    /// What the handler answered, if that is no more than `limit` bytes with the bits that say that it is an answer.
+    pub(crate) fn take_answer(&self, limit: usize) -> Option<Vec<u8>> {
+        self.answer.take().filter(|answer| answer.len() < limit)
     }
 
     /// Destroys the replica once the handler has returned; without effect on a proxy. A call that is propagated as well still
@@ -310,6 +384,18 @@ pub enum RpcError {
     /// The RPC is `owner_only`, this node does not hold the primary and the replica is not assigned to it.
     #[error("only the replica's owner or the member it is assigned to may call this RPC")]
     OwnerOnly,
+    /// The RPC is `no_relay`, and the primary is reached by way of the host.
+    #[error("this RPC is not passed on by a host, and its primary is on another client")]
+    NotRelayed,
+    /// The RPC has a rate, and this member has called it too often of late.
+    #[error("this RPC may not be called so often")]
+    TooOften,
+    /// As many questions as may are open: [`limits::OPEN_REQUESTS`].
+    #[error("{} questions are open; wait for answers before asking more", limits::OPEN_REQUESTS)]
+    TooManyRequests,
+    /// A question is for the primary; it cannot be addressed to a proxy.
+    #[error("an RPC that answers runs on the primary; it cannot be sent to a proxy")]
+    QuestionToProxy,
     /// Too many calls wait to be sent; tick the node before calling again.
     #[error("{} calls wait to be sent; tick the node before calling again", limits::OUTBOX_CALLS)]
     QueueFull,
@@ -378,154 +464,3 @@ pub trait NoRpcs: ReplicaChunk {
 }
 
 impl<T: ReplicaChunk> NoRpcs for T {}
-
-/// The way from a caller to one chunk: at hand when this node holds the primary, else by way of the outbox.
-///
-/// ```
-/// use gridmate_runtime::chunk::{ArgDescriptor, HasRpcs, RpcDescriptor, RpcFlags, RpcPort};
-/// use gridmate_runtime::prelude::*;
-/// # use gridmate_runtime::schema::ChunkDescriptor;
-/// # use gridmate_runtime::wire::{Change, Past, Sink, Source, WireError};
-///
-/// #[derive(Default)]
-/// struct Bell {
-///     rung: u32,
-/// }
-///
-/// impl ReplicaChunk for Bell {
-///     const RPCS: &'static [RpcDescriptor<Self>] = &[RpcDescriptor {
-///         name: "ring",
-///         flags: RpcFlags::DEFAULT,
-///         args: &[ArgDescriptor { name: "times", shape: u8::shape }],
-///         invoke: |bell, _ctx, r| {
-///             bell.rung += u32::from(u8::unmarshal(r)?);
-///             Ok(Propagate::ToProxies)
-///         },
-///     }];
-///     // … and no datasets
-/// #     type Snapshot = ();
-/// #     const DESCRIPTOR: &'static ChunkDescriptor = &ChunkDescriptor::new("bell", &[]);
-/// #     fn snapshot(&self) {}
-/// #     fn capture(&self, _: &mut ()) {}
-/// #     fn encode(_: Change<'_, ()>, _: &mut impl Sink) {}
-/// #     fn decode(_: &mut (), _: Past<'_, ()>, _: &mut impl Source) -> Result<(), WireError> {
-/// #         Ok(())
-/// #     }
-/// #     fn apply(&mut self, _: &(), _: &()) {}
-/// }
-///
-/// impl HasRpcs for Bell {
-///     /// What `#[rpcs]` wraps in methods with names.
-///     type Caller<'a> = RpcPort<'a, Self>;
-///
-///     fn caller(port: RpcPort<'_, Self>) -> RpcPort<'_, Self> {
-///         port
-///     }
-/// }
-///
-/// let mut replicas = ReplicaManager::new(Registry::builder().chunk::<Bell>().build()?, 1);
-/// let id = replicas.add(Bell::default())?;
-/// let mut bell = replicas.primary_mut::<Bell>(id)?;
-/// bell.rpcs().call(0, |w| 3_u8.marshal(w))?; // the primary is here: it runs at once
-/// assert_eq!(bell.rung, 3);
-/// let too_short = bell.rpcs().call(0, |_| ());
-/// assert!(matches!(too_short, Err(RpcError::Unreadable(_))));
-/// # Ok::<(), Box<dyn std::error::Error>>(())
-/// ```
-#[derive(Debug)]
-pub struct RpcPort<'a, T> {
-    pub(crate) outbox: &'a mut RpcOutbox,
-    /// The chunk itself, on the primary.
-    pub(crate) value: Option<&'a mut T>,
-    pub(crate) context: RpcContext,
-    /// Position of the chunk in its replica.
-    pub(crate) chunk: u8,
-    /// Whether the replica is assigned to this node.
-    pub(crate) assigned: bool,
-}
-
-impl<T: ReplicaChunk> RpcPort<'_, T> {
-    /// Calls RPC number `index` with the arguments that `write` marshals.
-    ///
-    /// # Errors
-    /// See [`RpcError`]; nothing has happened then.
-    ///
-    /// # Panics
-    /// When the type has no RPC of that number.
-    pub fn call(&mut self, index: u8, write: impl FnOnce(&mut BitWriter)) -> Result<(), RpcError> {
-        let rpc = &T::RPCS[usize::from(index)];
-        match rpc.flags.may_call {
-            MayCall::Authority if self.value.is_none() => return Err(RpcError::AuthorityOnly),
-            MayCall::Owner if self.value.is_none() && !self.assigned => return Err(RpcError::OwnerOnly),
-            _ => {}
-        }
-        if self.outbox.calls.len() >= limits::OUTBOX_CALLS {
-            return Err(RpcError::QueueFull);
-        }
-        let start = self.outbox.arena.len();
-        let mut w = core::mem::take(&mut self.outbox.scratch);
-        w.clear();
-        write(&mut w);
-        let limit = if rpc.flags.reliable { limits::RPC_BYTES } else { limits::UNRELIABLE_RPC_BYTES };
-        let bits = w.len();
-        let fits = w.error().is_none() && w.finish().len() <= limit;
-        if fits {
-            self.outbox.arena.extend_from_slice(w.finish());
-        }
-        self.outbox.scratch = w;
-        if !fits {
-            return Err(RpcError::TooLarge { limit });
-        }
-        let mut echo = false;
-        if let Some(value) = &mut self.value {
-            let mut r = BitReader::new(&self.outbox.arena[start..]);
-            let answer = (rpc.invoke)(value, &self.context, &mut r);
-            echo = answer == Ok(Propagate::ToProxies);
-            if self.context.wants_destroy() {
-                // This call still goes out when it is propagated, later ones do not.
-                let last = self.outbox.calls.len() + usize::from(echo);
-                self.outbox.destroys.entry(self.context.replica).or_insert(last);
-            }
-            if !echo {
-                self.outbox.arena.truncate(start);
-                return answer.map(drop).map_err(RpcError::Unreadable);
-            }
-        }
-        self.outbox.calls.push(OutboxCall {
-            replica: self.context.replica,
-            chunk: self.chunk,
-            rpc: index,
-            flags: rpc.flags,
-            echo,
-            source: self.context.source,
-            args: start,
-            bits,
-        });
-        Ok(())
-    }
-}
-
-/// Calls made since the last tick, arguments in one arena.
-#[derive(Debug, Default)]
-pub(crate) struct RpcOutbox {
-    pub(crate) calls: Vec<OutboxCall>,
-    pub(crate) arena: Vec<u8>,
-    /// Replicas that a handler asked to destroy, with the number of calls before: later ones go nowhere.
-    pub(crate) destroys: BTreeMap<ReplicaId, usize>,
-    scratch: BitWriter,
-}
-
-#[derive(Debug)]
-pub(crate) struct OutboxCall {
-    pub(crate) replica: ReplicaId,
-    pub(crate) chunk: u8,
-    pub(crate) rpc: u8,
-    pub(crate) flags: RpcFlags,
-    /// The handler ran here and asked for all proxies to run it; else the call is a request to the primary.
-    pub(crate) echo: bool,
-    /// Who made it.
-    pub(crate) source: MemberId,
-    /// Where in the arena the arguments start, and how long they are.
-    pub(crate) args: usize,
-    pub(crate) bits: usize,
-}

@@ -16,6 +16,7 @@ use super::history::{History, Spare};
 use super::throttle::Throttles;
 use crate::chunk::{Moment, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer, TimeContext};
 use crate::schema::{ChunkDescriptor, Coder, DatasetDescriptor};
+use crate::time::Instant;
 use crate::wire::{BitReader, BitWriter, Change, Past, WireError};
 
 pub(crate) struct TypedStore<T: ReplicaChunk> {
@@ -59,6 +60,8 @@ struct Slot<T: ReplicaChunk> {
     before: Option<T::Snapshot>,
     /// Nobody is to be notified yet.
     waits: bool,
+    /// Its change handlers wait until the program resumes it.
+    suspended: bool,
     live: bool,
 }
 
@@ -215,6 +218,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             updated: false,
             before: None,
             waits: false,
+            suspended: false,
             live: true,
         };
         if let Some(index) = self.free.pop() {
@@ -252,7 +256,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
 
     fn remove(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
-        if s.waits && s.before.is_some() {
+        if (s.waits || s.suspended) && s.before.is_some() {
             // Only those that wait stay listed for longer than a tick.
             forget(&mut self.changed, slot);
         }
@@ -266,7 +270,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.free.push(slot);
     }
 
-    fn capture(&mut self, version: u32, changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>) {
+    fn capture(&mut self, at: (u32, Instant), changed: &mut Vec<u32>, context: &dyn Fn(u32) -> Option<TimeContext>) {
+        let (version, _) = at;
         let mut touched = core::mem::take(&mut self.touched);
         for slot in touched.drain(..) {
             let s = &mut self.slots[slot as usize];
@@ -276,7 +281,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             s.value.capture(&mut self.scratch);
             let first = s.version == 0;
             let sent = if first { None } else { Some(&s.current) };
-            if self.throttles.hold(slot, &mut self.scratch, sent, version) {
+            if self.throttles.hold(slot, &mut self.scratch, sent, at) {
                 self.again.push(slot);
             }
             if first || self.scratch != s.current {
@@ -408,7 +413,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         for at in 0..self.changed.len() {
             let slot = self.changed[at];
             let s = &mut self.slots[slot as usize];
-            if s.waits && s.before.is_some() {
+            if (s.waits || s.suspended) && s.before.is_some() {
                 self.changed[waiting] = slot;
                 waiting += 1;
             } else if let Some(before) = s.before.take()
@@ -428,6 +433,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.slots[slot as usize].waits = false;
     }
 
+    fn set_suspended(&mut self, slot: u32, suspended: bool) {
+        self.slots[slot as usize].suspended = suspended;
+    }
+
     fn promote(&mut self, slot: u32) {
         let s = &mut self.slots[slot as usize];
         s.received.clear();
@@ -439,12 +448,12 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         T::INTERPOLATES > 0
     }
 
-    fn rpc(&self, index: u8) -> Option<RpcFlags> {
+    fn rpc(&self, index: u8) -> Option<(RpcFlags, bool)> {
         if const { T::RPCS.is_empty() } {
             return None;
         }
         let rpc = T::RPCS.get(usize::from(index))?;
-        Some(rpc.flags)
+        Some((rpc.flags, rpc.reply.is_some()))
     }
 
     fn invoke(

@@ -6,8 +6,11 @@
 //!
 //! Types without a throttle keep nothing for it and check nothing.
 
+use core::time::Duration;
+
 use crate::chunk::ReplicaChunk;
 use crate::chunk::field::Field;
+use crate::time::Instant;
 use crate::wire::Codec;
 
 /// Decides when a change of a dataset of type `T` is sent: what `throttle = …` names.
@@ -337,7 +340,7 @@ pub(crate) struct Throttles<T: ReplicaChunk> {
 trait Withhold<S>: Send + Sync {
     fn reset(&mut self, slot: u32, snapshot: &S);
     fn captured(&self, slot: u32) -> Option<&S>;
-    fn hold(&mut self, slot: u32, now: &mut S, sent: Option<&S>, tick: u32) -> bool;
+    fn hold(&mut self, slot: u32, now: &mut S, sent: Option<&S>, at: (u32, Instant)) -> bool;
 }
 
 struct Slots<T: ReplicaChunk>(Vec<Throttled<T::Snapshot>>);
@@ -348,11 +351,19 @@ struct Throttled<S> {
     /// The same of the tick before.
     before: S,
     marks: Box<[ThrottleMark]>,
+    /// When the next change may go, of a type with a rate.
+    next: Instant,
 }
 
 impl<T: ReplicaChunk> Throttles<T> {
     pub(crate) fn new() -> Self {
-        Self { slots: if const { T::THROTTLES > 0 } { Some(Box::new(Slots::<T>(Vec::new()))) } else { None } }
+        Self {
+            slots: if const { T::THROTTLES > 0 || T::DESCRIPTOR.rate.is_some() } {
+                Some(Box::new(Slots::<T>(Vec::new())))
+            } else {
+                None
+            },
+        }
     }
 
     /// A slot that is new, next to the last, or starts again: it holds `snapshot`, and so do all proxies.
@@ -373,9 +384,15 @@ impl<T: ReplicaChunk> Throttles<T> {
     /// Puts back in `now` what is withheld in this tick; true if anything is. Nothing is while there are no proxies: then
     /// `sent` is none.
     #[inline]
-    pub(crate) fn hold(&mut self, slot: u32, now: &mut T::Snapshot, sent: Option<&T::Snapshot>, tick: u32) -> bool {
+    pub(crate) fn hold(
+        &mut self,
+        slot: u32,
+        now: &mut T::Snapshot,
+        sent: Option<&T::Snapshot>,
+        at: (u32, Instant),
+    ) -> bool {
         match &mut self.slots {
-            Some(slots) => slots.hold(slot, now, sent, tick),
+            Some(slots) => slots.hold(slot, now, sent, at),
             None => false,
         }
     }
@@ -387,11 +404,13 @@ impl<T: ReplicaChunk> Withhold<T::Snapshot> for Slots<T> {
             Some(known) => {
                 known.captured.clone_from(snapshot);
                 known.marks.fill(ThrottleMark::default());
+                known.next = Instant::ZERO;
             }
             None => self.0.push(Throttled {
                 captured: snapshot.clone(),
                 before: snapshot.clone(),
                 marks: vec![ThrottleMark::default(); T::THROTTLES].into(),
+                next: Instant::ZERO,
             }),
         }
     }
@@ -400,17 +419,48 @@ impl<T: ReplicaChunk> Withhold<T::Snapshot> for Slots<T> {
         self.0.get(slot as usize).map(|known| &known.captured)
     }
 
-    fn hold(&mut self, slot: u32, now: &mut T::Snapshot, sent: Option<&T::Snapshot>, tick: u32) -> bool {
-        let Some(Throttled { captured, before, marks }) = self.0.get_mut(slot as usize) else { return false };
+    fn hold(
+        &mut self,
+        slot: u32,
+        now: &mut T::Snapshot,
+        sent: Option<&T::Snapshot>,
+        (tick, time): (u32, Instant),
+    ) -> bool {
+        let Some(Throttled { captured, before, marks, next }) = self.0.get_mut(slot as usize) else { return false };
         core::mem::swap(before, captured);
         captured.clone_from(now);
         let Some(sent) = sent else {
             marks.fill(ThrottleMark { tick, moved: tick, sent: tick });
+            *next = time + interval::<T>();
             return false;
         };
         for mark in &mut *marks {
             mark.tick = tick;
         }
-        T::throttle(now, before, sent, marks)
+        if now == sent {
+            return false;
+        }
+        if time < *next {
+            // Which of them moved nobody looks at before the whole may go.
+            let moved = now != before;
+            marks.iter_mut().for_each(|mark| mark.moved = if moved { tick } else { mark.moved });
+            now.clone_from(sent);
+            return true;
+        }
+        let withheld = T::throttle(now, before, sent, marks);
+        if now != sent {
+            // On the average as often as it says, whatever the ticks.
+            let due = *next + interval::<T>();
+            *next = if due > time { due } else { time + interval::<T>() };
+        }
+        withheld
+    }
+}
+
+/// The least time from one change to the next, of a type with a rate.
+const fn interval<T: ReplicaChunk>() -> Duration {
+    match T::DESCRIPTOR.rate {
+        Some(rate) => Duration::from_micros(1_000_000 / rate as u64),
+        None => Duration::ZERO,
     }
 }

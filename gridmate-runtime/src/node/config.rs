@@ -6,6 +6,7 @@ use super::channels::channels;
 use crate::carrier::{CarrierConfig, CompressionConfig, CongestionConfig};
 use crate::chunk::Registry;
 use crate::limits;
+use crate::replica::StateRate;
 use crate::session::JoinPolicy;
 
 /// How a node takes part in a session. Start from [`NodeConfig::new`] and change what matters.
@@ -31,6 +32,8 @@ pub struct NodeConfig {
     pub(super) compression: CompressionConfig,
     pub(super) admission: JoinPolicy,
     pub(super) credentials: Vec<u8>,
+    pub(super) send_interval: Duration,
+    pub(super) state_rate: StateRate,
 }
 
 impl NodeConfig {
@@ -48,6 +51,8 @@ impl NodeConfig {
             compression: CompressionConfig::None,
             admission: JoinPolicy::OPEN,
             credentials: Vec::new(),
+            send_interval: Duration::ZERO,
+            state_rate: StateRate::UNLIMITED,
         }
     }
 
@@ -100,6 +105,41 @@ impl NodeConfig {
     #[must_use]
     pub fn congestion(mut self, congestion: CongestionConfig) -> Self {
         self.congestion = congestion;
+        self
+    }
+
+    /// How often state goes out: ticks in between carry calls and messages, and receive, and what changes in them waits. Without it, or
+    /// with less than the time between ticks, state goes out in every tick.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use gridmate_runtime::{NodeConfig, Registry};
+    ///
+    /// // A program that ticks sixty times a second, and sends state twenty times.
+    /// let config = NodeConfig::new(Registry::builder().build()?).send_interval(Duration::from_millis(50));
+    /// # Ok::<(), gridmate_runtime::RegistryError>(())
+    /// ```
+    #[must_use]
+    pub const fn send_interval(mut self, interval: Duration) -> Self {
+        self.send_interval = interval;
+        self
+    }
+
+    /// How many bytes of state a second each peer is sent at most, besides what congestion control lets through. Without it, that
+    /// alone decides. [`Node::set_state_rate`](crate::Node::set_state_rate) changes it for one member.
+    ///
+    /// ```
+    /// use core::time::Duration;
+    /// use gridmate_runtime::replica::StateRate;
+    /// use gridmate_runtime::{NodeConfig, Registry};
+    ///
+    /// let rate = StateRate::new(32_000).burst(Duration::from_millis(500));
+    /// let config = NodeConfig::new(Registry::builder().build()?).state_rate(rate);
+    /// # Ok::<(), gridmate_runtime::RegistryError>(())
+    /// ```
+    #[must_use]
+    pub const fn state_rate(mut self, rate: StateRate) -> Self {
+        self.state_rate = rate;
         self
     }
 

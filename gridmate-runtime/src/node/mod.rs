@@ -18,6 +18,7 @@ mod config;
 mod event;
 mod inbox;
 mod message;
+mod pace;
 mod recording;
 mod relay;
 mod saved;
@@ -37,6 +38,7 @@ use self::channels::{CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
 use self::clock::Leader;
 use self::inbox::Inbox;
 use self::message::Messages;
+use self::pace::Pace;
 use self::recording::Recording;
 use self::relay::Allowance;
 use crate::carrier::{CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint, SendError};
@@ -84,6 +86,8 @@ pub struct Node {
     messages: Messages,
     inbox: Inbox,
     leader: Leader,
+    /// When state goes out.
+    pace: Pace,
     last_tick: Option<Instant>,
     /// Between ticks, smoothed.
     interval: Duration,
@@ -166,7 +170,7 @@ impl Node {
         self.update(now);
         self.measure(now);
         self.replicas.prepare();
-        self.marshal();
+        self.marshal(now);
         self.record(now);
         self.flush(now)
     }
@@ -249,17 +253,20 @@ impl Node {
         if config.tolerant {
             session.tolerate(config.registry.snapshot());
         }
+        let mut replicas = ReplicaManager::new(config.registry, rng.next_u64());
+        replicas.set_default_state_rate(config.state_rate);
         Self {
             joining: None,
             driver,
             endpoint,
             session,
-            replicas: ReplicaManager::new(config.registry, rng.next_u64()),
+            replicas,
             links: BTreeMap::new(),
             connections: BTreeMap::new(),
             messages: Messages::default(),
             inbox: Inbox::default(),
             leader: Leader::Nobody,
+            pace: Pace::new(config.send_interval),
             last_tick: None,
             interval: Duration::ZERO,
             buffer: Vec::new(),
@@ -385,19 +392,26 @@ impl Node {
         }
     }
 
-    fn marshal(&mut self) {
+    fn marshal(&mut self, now: Instant) {
+        let state_is_due = self.pace.is_due(now);
         for (connection, link) in &self.links {
             let (endpoint, faulty) = (&mut self.endpoint, &mut self.faulty);
+            let mut crowded_out = 0;
             self.replicas.drain_calls(link.peer, |reliable, message| {
                 let channel = if reliable { RPC_RELIABLE } else { RPC_UNRELIABLE };
                 // An unreliable call that finds no room is lost, as it may be. A reliable one must not be.
-                if endpoint.send(*connection, channel, message, None) == Err(SendError::QueueFull) && reliable {
-                    faulty.push((*connection, DisconnectReason::Overflow));
+                if endpoint.send(*connection, channel, message, None) == Err(SendError::QueueFull) {
+                    crowded_out += 1;
+                    if reliable {
+                        faulty.push((*connection, DisconnectReason::Overflow));
+                    }
                 }
             });
+            self.replicas.call_crowded_out(crowded_out);
             let mut budget = self.endpoint.state_budget(*connection, STATE);
-            while budget > 0 && self.replicas.has_state_for(link.peer) {
-                let max = self.endpoint.max_unfragmented().min(budget.max(256));
+            while state_is_due && self.replicas.has_state_for(link.peer) {
+                // Without budget there may be what does not wait for any.
+                let max = if budget == 0 { 0 } else { self.endpoint.max_unfragmented().min(budget.max(256)) };
                 let Some(message) = self.replicas.marshal(link.peer, max, &mut self.buffer) else { break };
                 budget = budget.saturating_sub(self.buffer.len());
                 if self.endpoint.send(*connection, STATE, &self.buffer, Some(message.token)).is_err() {

@@ -80,14 +80,14 @@ impl Owed {
     ) -> (u64, bool) {
         let before = self.hidden(entry);
         let target = &mut self.targets[place];
-        if target.sent == tick {
+        if target.sent() == tick {
             return (before, false); // Versions are ticks: there is no second one in this.
         }
         let hidden = hidden_from(to, entry, stores);
         if hidden != before {
-            if target.sent != 0 {
+            if target.sent() != 0 {
                 target.renew();
-                target.kept = tick;
+                target.keep(tick);
             }
             let at = entry.audience as usize;
             if self.hidden.len() <= at {

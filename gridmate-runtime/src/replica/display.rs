@@ -1,7 +1,6 @@
 //! What a program shows: its proxies as they were a moment ago, and moving.
 
-use core::time::Duration;
-
+use super::playout::Delay;
 use super::target::PeerId;
 use super::timeline::Timeline;
 use super::{ReplicaError, ReplicaManager};
@@ -15,7 +14,8 @@ impl ReplicaManager {
     ///
     /// The delay buys smoothness: what arrives within it arrives in time. It should be at least the time between two changes of what is
     /// shown, and as much again as datagrams differ in how long they travel; with one more time between two changes, each loss goes
-    /// unnoticed. Where values are missing, the newest there is stays until another comes. A delay of zero shows what is there.
+    /// unnoticed. [`Delay::Adaptive`] measures it. Where values are missing, the newest there is stays until another comes. A delay
+    /// of zero shows what is there.
     ///
     /// ```
     /// use core::time::Duration;
@@ -39,8 +39,8 @@ impl ReplicaManager {
     /// # draw(&ReplicaManager::new(Registry::builder().build()?, 1), Instant::ZERO)?;
     /// # Ok::<(), Box<dyn std::error::Error>>(())
     /// ```
-    pub const fn display(&self, now: Instant, delay: Duration) -> Display<'_> {
-        Display { replicas: self, now, delay }
+    pub fn display(&self, now: Instant, delay: impl Into<Delay>) -> Display<'_> {
+        Display { replicas: self, now, delay: delay.into() }
     }
 
     /// The line of time of a new peer, if there is anything to show by it.
@@ -98,7 +98,7 @@ impl ReplicaManager {
 pub struct Display<'a> {
     replicas: &'a ReplicaManager,
     now: Instant,
-    delay: Duration,
+    delay: Delay,
 }
 
 impl Display<'_> {
@@ -132,13 +132,17 @@ impl Display<'_> {
 
     fn moment<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<Option<Moment<'_, T::Snapshot>>, ReplicaError> {
         let Self { replicas, now, delay } = *self;
-        let (_, chunk) = replicas.locate::<T>(id)?;
+        let (entry, _, chunk) = replicas.locate::<T>(id)?;
         if T::INTERPOLATES == 0 {
             return Ok(None);
         }
-        let peer = replicas.entry(id)?.upstream.and_then(|peer| replicas.peer(peer));
+        let peer = entry.upstream.and_then(|peer| replicas.peer(peer));
         let moments = peer.and_then(|peer| {
             let timeline = peer.timeline.as_ref()?;
+            let delay = match delay {
+                Delay::Fixed(delay) => delay,
+                Delay::Adaptive { least, most } => timeline.delay_at(now).min(most).max(least),
+            };
             Some((timeline.tick_at(now.saturating_sub(delay))?, timeline.tick_at(now)?))
         });
         Ok(moments.and_then(|(tick, newest)| replicas.store::<T>(chunk.class).moment(chunk.slot, tick, newest - tick)))

@@ -47,6 +47,8 @@ pub(super) struct Entry {
     pub(super) doomed: bool,
     /// The pass over a peer's calls in which one on this replica had to wait: later ones in that pass wait too.
     pub(super) waits_in: u64,
+    /// The program has suspended it: it is in the manager's list of those.
+    pub(super) suspended: bool,
     /// Destroyed by the program; leaves the table in the next tick, after the calls made before.
     pub(super) dying: bool,
     pub(super) live: bool,

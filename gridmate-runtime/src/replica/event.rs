@@ -57,6 +57,27 @@ pub enum ReplicaEvent {
         /// The new owner.
         owner: MemberId,
     },
+    /// So much of what was there when this node came has come here. The first one says how much there is.
+    SyncProgress {
+        /// Whom it comes from.
+        from: MemberId,
+        /// Replicas that have arrived, or are gone meanwhile.
+        arrived: u32,
+        /// Replicas that were there.
+        total: u32,
+    },
+    /// Everything that was there when this node came has come here, or is gone meanwhile. Said once.
+    Synced {
+        /// Whom it came from.
+        from: MemberId,
+        /// Replicas that were there.
+        total: u32,
+    },
+    /// A suspended proxy resumes by itself: more calls waited for it than may.
+    Resumed {
+        /// The replica.
+        id: ReplicaId,
+    },
     /// A replica's state is too large to be sent, or breaks a length limit: proxies keep the last values that could be sent
     /// until it is smaller again.
     TooLarge {

@@ -14,6 +14,8 @@ use crate::time::Instant;
 pub(super) struct Held {
     pub(super) calls: VecDeque<HeldCall>,
     bytes: usize,
+    /// How many of them wait for this program, which suspended their replicas, and their bytes.
+    parked: (usize, usize),
     /// Buffers of calls that have run.
     spare: Vec<Vec<u8>>,
 }
@@ -30,7 +32,7 @@ pub(super) struct HeldCall {
 
 impl Held {
     pub(super) fn push(&mut self, call: Call, message: &[u8], reliable: bool) -> Result<(), PeerFault> {
-        if self.bytes + message.len() > limits::ARRIVED_RPC_BYTES {
+        if self.bytes - self.parked.1 + message.len() > limits::ARRIVED_RPC_BYTES {
             return Err(PeerFault::Limit("calls in one tick"));
         }
         let mut buffer = self.spare.pop().unwrap_or_default();
@@ -49,10 +51,28 @@ impl Held {
 
     /// Whether more waits than may; to be asked when all that need not wait have run.
     pub(super) fn check(&self) -> Result<(), PeerFault> {
-        if self.calls.len() > limits::HELD_RPCS || self.bytes > limits::HELD_RPC_BYTES {
+        let (calls, bytes) = self.parked;
+        if self.calls.len() - calls > limits::HELD_RPCS || self.bytes - bytes > limits::HELD_RPC_BYTES {
             return Err(PeerFault::Limit("calls waiting for state"));
         }
         Ok(())
+    }
+
+    /// Puts a call back that waits for this program: the peer that it is from is not to blame.
+    pub(super) fn park(&mut self, call: HeldCall) {
+        self.parked.0 += 1;
+        self.parked.1 += call.message.len();
+        self.calls.push_back(call);
+    }
+
+    /// Before all calls are looked at again.
+    pub(super) const fn unpark(&mut self) {
+        self.parked = (0, 0);
+    }
+
+    /// Whether more waits for this program than may.
+    pub(super) const fn is_overfull(&self) -> bool {
+        self.parked.0 > limits::SUSPENDED_RPCS || self.parked.1 > limits::SUSPENDED_RPC_BYTES
     }
 
     pub(super) fn finished(&mut self, call: HeldCall) {

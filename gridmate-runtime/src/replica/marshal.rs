@@ -3,23 +3,20 @@
 use core::ops::Range;
 use std::collections::BTreeMap;
 
-use smallvec::SmallVec;
-
-use super::entry::{ChunkRef, Entry};
-use super::in_flight::{InFlight, Sent};
+use super::encoder::{Asked, Encoder, Encoding, Stores};
+use super::entry::Entry;
+use super::in_flight::InFlight;
+use super::lanes::Usual;
 use super::message::{Message, Modelled, Packed};
-use super::owed::{Owed, Target};
-use super::profile::{PeerProfile, share};
+use super::owed::Owed;
+use super::ranking::{QUICK_LEVELS, Ranking};
 use super::record::{Header, Kind};
 use super::target::Peer;
-use super::{PeerId, PeerRole, ReplicaEvent, ReplicaManager};
-use crate::chunk::coder::{Collect, Share};
-use crate::chunk::{Basis, ChunkStore};
+use super::{PeerId, PeerRole, ReplicaEvent, ReplicaManager, ReplicaView};
+use crate::chunk::Basis;
 use crate::ids::MemberId;
 use crate::limits;
 use crate::schema::Priority;
-use crate::wire::BitWriter;
-use crate::wire::entropy::{Recorder, Symbols, Writer};
 
 /// A state message is ready: send it unreliably, and report its fate to
 /// [`handle_receipt`](ReplicaManager::handle_receipt) exactly once.
@@ -52,195 +49,6 @@ pub struct StateMessage {
     pub token: u64,
 }
 
-/// Encodings of the current tick, shared by all peers on the same baseline.
-#[derive(Debug, Default)]
-pub(super) struct Encoder {
-    /// All of them, each starting at a byte; of a registry with models, as symbols.
-    pub(super) arena: BitWriter,
-    pub(super) recorder: Recorder,
-    modelled: bool,
-    by_place: Vec<Encodings>,
-    /// Encodings made and not yet counted; places and sizes of those that are too large.
-    made: u64,
-    oversized: Vec<(usize, usize)>,
-    /// Counts ticks; tells this tick's encodings from older ones.
-    generation: u64,
-    /// For messages that are not state.
-    pub(super) scratch: BitWriter,
-    /// For state messages.
-    message: BitWriter,
-    /// For those under models, but while one is being written.
-    writer: Option<Writer>,
-}
-
-#[derive(Clone, Debug, Default)]
-struct Encodings {
-    generation: u64,
-    list: SmallVec<[Encoding; 2]>,
-}
-
-/// What peers on one baseline, who may have the same chunks and of these the same datasets, are told of a replica.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-struct Asked {
-    /// Without a base, the whole.
-    basis: Basis,
-    /// A bit for each chunk that is hidden from them.
-    hidden: u64,
-    /// The number of their profile, if that cuts anything off; else 0.
-    profile: u32,
-}
-
-/// One body: where it is, and against what.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Encoding {
-    asked: Asked,
-    /// What it came out as: without a past that has been forgotten, or whole.
-    basis: Basis,
-    /// Bytes and bits, or symbols.
-    pub(super) start: usize,
-    pub(super) length: usize,
-    /// Too large to be sent.
-    oversized: bool,
-}
-
-impl Encoder {
-    pub(super) fn new(modelled: bool) -> Self {
-        Self { modelled, writer: modelled.then(Writer::default), ..Self::default() }
-    }
-
-    pub(super) fn start_tick(&mut self, places: usize) {
-        self.generation += 1;
-        self.arena.clear();
-        self.recorder.clear();
-        if self.by_place.len() < places {
-            self.by_place.resize(places, Encodings::default());
-        }
-    }
-
-    /// The body of `entry` that is `asked` for, made now unless it was for a peer before; `None` when it is too large.
-    #[inline]
-    fn body(&mut self, place: usize, asked: Asked, entry: &Entry, tick: u32, stores: Stores<'_>) -> Option<Encoding> {
-        debug_assert!(place < self.by_place.len(), "messages are written after `prepare`");
-        let encodings = &mut self.by_place[place];
-        if encodings.generation != self.generation {
-            encodings.generation = self.generation;
-            encodings.list.clear();
-        }
-        if let Some(known) = encodings.list.iter().find(|e| e.asked == asked) {
-            return (!known.oversized).then_some(*known);
-        }
-        let body = if self.modelled {
-            encode(&mut self.recorder, asked, entry, tick, stores)
-        } else {
-            encode(&mut self.arena, asked, entry, tick, stores)
-        };
-        encodings.list.push(body);
-        self.made += 1;
-        if body.oversized {
-            self.oversized.push((place, body.length / 8));
-            return None;
-        }
-        Some(body)
-    }
-}
-
-/// All chunks there are, and what is shared of them with those that an encoding is for.
-#[derive(Clone, Copy)]
-struct Stores<'a> {
-    all: &'a [Box<dyn ChunkStore>],
-    profile: Option<&'a PeerProfile>,
-}
-
-impl<'a> Stores<'a> {
-    fn of(self, chunk: ChunkRef) -> (&'a dyn ChunkStore, Share) {
-        (&*self.all[usize::from(chunk.class)], share(self.profile, chunk.class))
-    }
-}
-
-/// The bits that a body would take, about; nothing of it is kept.
-pub(super) fn trial(
-    encoder: &mut Encoder,
-    basis: Basis,
-    entry: &Entry,
-    tick: u32,
-    stores: &[Box<dyn ChunkStore>],
-) -> usize {
-    if !entry.live || entry.version > tick {
-        return 0;
-    }
-    let Encoder { arena, recorder, writer, modelled, .. } = encoder;
-    let (asked, stores) = (Asked { basis, hidden: 0, profile: 0 }, Stores { all: stores, profile: None });
-    if *modelled {
-        let body = encode(recorder, asked, entry, tick, stores);
-        let symbols = Symbols { start: body.start, len: body.length };
-        let cost = writer.as_ref().map_or(0, |writer| writer.cost(recorder, symbols));
-        recorder.truncate(body.start);
-        cost
-    } else {
-        let body = encode(arena, asked, entry, tick, stores);
-        arena.rewind(body.start);
-        body.length
-    }
-}
-
-fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: Stores<'_>) -> Encoding {
-    let start = to.mark();
-    let Asked { mut basis, hidden, .. } = asked;
-    if basis.past != 0 && !encode_delta(to, start, asked, entry, tick, stores) {
-        basis = basis.without_past();
-    }
-    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, Asked { basis, ..asked }, entry, tick, stores)) {
-        basis = Basis::DEFAULTS;
-        to.rewind(start);
-        encode_full(to, hidden, entry, tick, stores);
-    }
-    let length = to.length(start);
-    // What breaks a length limit of its own is as unfit to be sent as what is too large.
-    let oversized = to.take_fault() | (to.size(start) > limits::RECORD_BYTES * 8);
-    Encoding { asked, basis, start, length, oversized }
-}
-
-fn encode_delta(
-    to: &mut impl Collect,
-    start: usize,
-    Asked { basis, hidden, .. }: Asked,
-    entry: &Entry,
-    tick: u32,
-    stores: Stores<'_>,
-) -> bool {
-    to.rewind(start);
-    if let [chunk] = entry.chunks[..] {
-        let (store, share) = stores.of(chunk);
-        if hidden != 0 {
-            store.encode_hidden(basis, tick, share, to.out());
-            return true;
-        }
-        return store.encode(chunk.slot, basis, tick, share, to.out());
-    }
-    entry.chunks.iter().enumerate().all(|(i, chunk)| {
-        let (store, share) = stores.of(*chunk);
-        let differs = hidden >> i & 1 == 0 && store.differs(chunk.slot, basis.base);
-        to.bool(differs);
-        !differs || store.encode(chunk.slot, basis, tick, share, to.out())
-    })
-}
-
-fn encode_full(to: &mut impl Collect, hidden: u64, entry: &Entry, tick: u32, stores: Stores<'_>) {
-    entry.ownership().write(to);
-    to.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
-    for chunk in &entry.chunks {
-        to.gamma(u32::from(chunk.class) + 1);
-    }
-    for (i, chunk) in entry.chunks.iter().enumerate() {
-        let (store, share) = stores.of(*chunk);
-        if hidden >> i & 1 == 0 {
-            store.encode(chunk.slot, Basis::DEFAULTS, tick, share, to.out());
-        } else {
-            store.encode_hidden(Basis::DEFAULTS, tick, share, to.out());
-        }
-    }
-}
-
 impl ReplicaManager {
     /// Whether `peer` lacks anything that could be sent now.
     pub fn has_state_for(&self, peer: PeerId) -> bool {
@@ -248,38 +56,61 @@ impl ReplicaManager {
     }
 
     /// Writes the next state message for `peer` into `out` (cleared first), of at most `max_bytes` unless a single replica
-    /// needs more. `None` when it lacks nothing. Call after [`prepare`](Self::prepare), until `None` or out of budget: what is
-    /// left goes out in a later tick, with the values of then.
+    /// needs more. `None` when it lacks nothing, or has had all its [rate](Self::set_state_rate) allows. Call after
+    /// [`prepare`](Self::prepare), until `None` or out of budget: what is left goes out in a later tick, with the values of then.
+    ///
+    /// With 0 for `max_bytes` there is no room: then, as when the rate allows no more, only the class
+    /// [`REALTIME`](Priority::REALTIME) goes out, and of it only [`limits::REALTIME_BYTES`] in a tick.
     pub fn marshal(&mut self, peer: PeerId, max_bytes: usize, out: &mut Vec<u8>) -> Option<StateMessage> {
-        let Self { entries, stores, peers, encoder, stats, tick, levels, reach, .. } = self;
-        let peer = peers.get_mut(peer.0 as usize)?.as_mut()?;
+        out.clear();
+        let to = peer;
+        let Self { entries, stores, peers, encoder, stats, tick, levels, reach, now, .. } = self;
+        let peer = peers.get_mut(to.0 as usize)?.as_mut()?;
         if !peer.owed.has_pending && !peer.owed.has_tombs() {
             return None;
         }
+        let realtime = levels.contains_key(&Priority::REALTIME);
+        let Some((room, beyond)) = peer.room(max_bytes, realtime, (*now, *tick)) else {
+            peer.owed.stopped = true;
+            return None;
+        };
+        let ranked = !beyond && (peer.owed.pressed || levels.len() > QUICK_LEVELS);
+        if ranked && self.ranking.start(to.0, *tick) {
+            let view = ReplicaView { registry: &self.registry, stores, entries, index: &self.index };
+            peer.rank(&mut self.ranking, view, self.relevance.as_deref());
+        }
+        let order = match (ranked, levels.len()) {
+            _ if beyond => Order::Realtime,
+            (true, _) => Order::Ranked(&mut self.ranking),
+            // Nearly always there is one class, and one walk.
+            (false, 0..=1) => Order::Places,
+            (false, _) => Order::Classes(levels),
+        };
         let header = Header { tick: *tick, common: peer.owed.common_basis(*reach) };
-        // The most important first. Nearly always there is one level, and one walk.
-        let several = levels.len() > 1;
         let profile = peer.profile.clone();
         let stores = Stores { all: stores, profile: profile.as_deref() };
-        let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, records: 0 };
-        out.clear();
+        let usual = if profile.is_none() { encoder.lanes.usual(header) } else { Usual::default() };
+        let mut pass = Pass { to: (peer.member, peer.role), entries, stores, encoder, usual, records: 0, realtime };
         if let Some(mut writer) = pass.encoder.writer.take() {
             let Peer { owed, in_flight, company, .. } = &mut *peer;
-            let list = if several { None } else { company.delivered(header.common.base) };
-            let mut message = Modelled::new(&mut writer, header, list, max_bytes);
+            let list = if matches!(order, Order::Places) { company.delivered(header.common.base) } else { None };
+            let mut message = Modelled::new(&mut writer, header, list, room);
             pass.expected(&mut message, owed, in_flight);
-            pass.fill(&mut message, owed, in_flight, levels);
+            pass.fill(&mut message, owed, in_flight, order);
             out.extend_from_slice(message.finish());
             pass.encoder.writer = Some(writer);
         } else {
             let mut bits = core::mem::take(&mut pass.encoder.message);
-            let mut message = Packed::new(&mut bits, header, max_bytes);
-            pass.fill(&mut message, &mut peer.owed, &mut peer.in_flight, levels);
+            let mut message = Packed::new(&mut bits, header, room);
+            pass.fill(&mut message, &mut peer.owed, &mut peer.in_flight, order);
             out.extend_from_slice(bits.finish());
             pass.encoder.message = bits;
         }
         let records = pass.records;
         stats.records_sent += records;
+        if records > 0 {
+            peer.spend(out.len(), beyond, *tick);
+        }
         let message = (records > 0).then(|| {
             let Peer { in_flight, company, .. } = &mut *peer;
             if encoder.modelled {
@@ -329,26 +160,51 @@ struct Pass<'a> {
     entries: &'a [Entry],
     stores: Stores<'a>,
     encoder: &'a mut Encoder,
+    usual: Usual,
     records: u64,
+    /// There are replicas of the most urgent class.
+    realtime: bool,
+}
+
+/// In which order what is pending goes into a message.
+enum Order<'a> {
+    /// As it comes.
+    Places,
+    /// Class by class.
+    Classes(&'a BTreeMap<Priority, usize>),
+    /// By score.
+    Ranked(&'a mut Ranking),
+    /// The most urgent class and nothing else.
+    Realtime,
 }
 
 impl Pass<'_> {
-    /// Destructions, then what is pending, by priority, until the message is full.
-    fn fill(
-        &mut self,
-        message: &mut impl Message,
-        owed: &mut Owed,
-        in_flight: &mut InFlight,
-        levels: &BTreeMap<Priority, usize>,
-    ) {
+    /// What is urgent, destructions, then what is pending, until the message is full.
+    fn fill(&mut self, message: &mut impl Message, owed: &mut Owed, in_flight: &mut InFlight, order: Order<'_>) {
+        let tick = message.header().tick;
+        if self.realtime && owed.urgent_until != tick {
+            if !self.states(message, owed, in_flight, Some(Priority::REALTIME)) {
+                owed.stopped = true;
+                return;
+            }
+            owed.urgent_until = tick;
+        }
+        if matches!(order, Order::Realtime) {
+            owed.stopped = true;
+            return;
+        }
         self.destroys(message, owed, in_flight);
-        if !owed.has_tombs() && owed.has_pending {
-            let several = levels.len() > 1;
-            let done = levels.keys().rev().all(|level| {
-                let level = several.then_some(*level);
-                self.states(message, owed, in_flight, level)
-            });
-            owed.has_pending = !done;
+        owed.stopped = owed.has_tombs();
+        if !owed.stopped && owed.has_pending {
+            let done = match order {
+                Order::Places => self.states(message, owed, in_flight, None),
+                Order::Classes(levels) => {
+                    levels.keys().rev().all(|level| self.states(message, owed, in_flight, Some(*level)))
+                }
+                Order::Ranked(ranking) => self.ranked(message, owed, in_flight, ranking),
+                Order::Realtime => unreachable!("it is done with above"),
+            };
+            (owed.has_pending, owed.stopped) = (!done, !done);
         }
     }
 
@@ -356,7 +212,7 @@ impl Pass<'_> {
         while message.has_room() {
             let Some((id, tomb, again)) = owed.next_tomb() else { break };
             message.destroy(id, tomb.after_rpcs);
-            in_flight.record(Sent::Destroy { id, again });
+            in_flight.record_destroy(id, again);
             self.records += 1;
         }
     }
@@ -369,9 +225,9 @@ impl Pass<'_> {
                 && owed.pending[place];
             let written = pending
                 && match self.state(message, place, owed) {
-                    State::Record(kind, body, sent) => {
+                    State::Record(kind, body, again) => {
                         message.record_expected(kind, &body, &self.encoder.recorder);
-                        self.wrote(place, sent, owed, in_flight);
+                        self.wrote(place, again, owed, in_flight);
                         true
                     }
                     State::Nothing => {
@@ -423,6 +279,7 @@ impl Pass<'_> {
             if i == places.end / BITS {
                 left &= !(usize::MAX << (places.end % BITS));
             }
+            let mut said = 0;
             while left != 0 {
                 let bit = left & left.wrapping_neg();
                 left ^= bit;
@@ -430,18 +287,87 @@ impl Pass<'_> {
                 if level.is_some_and(|level| level != self.entries[place].priority) {
                     continue;
                 }
-                match self.state(message, place, owed) {
-                    State::Record(kind, body, sent) => {
-                        message.record(self.entries[place].id, kind, &body, self.encoder);
-                        self.wrote(place, sent, owed, in_flight);
+                let fits = match self.copy(message, place, owed, in_flight) {
+                    Some(true) => {
+                        said |= bit;
+                        true
                     }
-                    State::Nothing => owed.pending.as_raw_mut_slice()[i] ^= bit,
-                    State::Later => {}
-                    State::Full => return Err(place),
+                    Some(false) => false,
+                    None => match self.state(message, place, owed) {
+                        State::Record(kind, body, again) => {
+                            message.record(self.entries[place].id, kind, &body, self.encoder);
+                            self.wrote(place, again, owed, in_flight);
+                            true
+                        }
+                        State::Nothing => {
+                            owed.pending.as_raw_mut_slice()[i] ^= bit;
+                            true
+                        }
+                        State::Later => true,
+                        State::Full => false,
+                    },
+                };
+                if !fits {
+                    owed.pending.as_raw_mut_slice()[i] &= !said;
+                    return Err(place);
                 }
+            }
+            if said != 0 {
+                owed.pending.as_raw_mut_slice()[i] &= !said;
             }
         }
         Ok(())
+    }
+
+    /// Writes the usual record, if it is one and the bits are there. Whether there was room for it; if so, it is not pending any more.
+    #[inline]
+    fn copy(
+        &mut self,
+        message: &mut impl Message,
+        place: usize,
+        owed: &mut Owed,
+        in_flight: &mut InFlight,
+    ) -> Option<bool> {
+        let (header, entry, target) = (message.header(), &self.entries[place], &mut owed.targets[place]);
+        let body = self.encoder.lanes.find(self.usual, header, place, entry, *target)?;
+        if !message.copy(entry.id, body, self.encoder) {
+            return Some(false);
+        }
+        let Basis { base, past, .. } = header.common;
+        target.keep(if past == 0 { base } else { past });
+        let again = target.send(header.tick);
+        #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
+        in_flight.record_state(place as u32, again);
+        self.records += 1;
+        Some(true)
+    }
+
+    /// Writes what is pending in the order of a ranking, until there is no room for what comes next. Returns whether that was all.
+    fn ranked(
+        &mut self,
+        message: &mut impl Message,
+        owed: &mut Owed,
+        in_flight: &mut InFlight,
+        ranking: &mut Ranking,
+    ) -> bool {
+        while let Some(place) = ranking.pop() {
+            if !owed.pending[place] {
+                continue;
+            }
+            match self.state(message, place, owed) {
+                State::Record(kind, body, again) => {
+                    message.record(self.entries[place].id, kind, &body, self.encoder);
+                    self.wrote(place, again, owed, in_flight);
+                }
+                State::Nothing => owed.pending.set(place, false),
+                State::Later => {}
+                State::Full => {
+                    ranking.put_back();
+                    return false;
+                }
+            }
+        }
+        true
     }
 
     /// What to say of a place that is pending.
@@ -456,8 +382,8 @@ impl Pass<'_> {
         let hidden =
             if entry.audience == 0 { 0 } else { owed.ask(place, entry, self.to, header.tick, self.stores.all).0 };
         let target = &mut owed.targets[place];
-        if target.acked >= entry.version {
-            target.again = false;
+        if target.acked() >= entry.version {
+            target.settle();
             return State::Nothing; // The receipt came while it waited for its turn.
         }
         let (basis, named) = target.basis(header, entry, self.stores.all);
@@ -465,7 +391,8 @@ impl Pass<'_> {
         let asked = Asked { basis, hidden, profile: profile.map_or(0, |profile| profile.number) };
         let stores = Stores { profile, ..self.stores };
         let Some(body) = self.encoder.body(place, asked, entry, header.tick, stores) else {
-            target.again = false;
+            target.settle();
+            owed.skip_first(place);
             return State::Nothing;
         };
         if !message.fits(&body, self.encoder) {
@@ -474,65 +401,27 @@ impl Pass<'_> {
         // What names the common basis may still have to do without its past.
         let basis = if body.basis == basis { named } else { body.basis };
         let kind = if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } };
-        let again = core::mem::take(&mut target.again);
-        target.kept = target.kept.max(if basis.past == 0 { basis.base } else { basis.past });
-        target.sent = header.tick;
-        #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
-        State::Record(kind, body, Sent::State { place: place as u32, version: header.tick, again })
+        target.keep(if basis.past == 0 { basis.base } else { basis.past });
+        let again = target.send(header.tick);
+        State::Record(kind, body, again)
     }
 
     #[inline]
-    fn wrote(&mut self, place: usize, sent: Sent, owed: &mut Owed, in_flight: &mut InFlight) {
-        in_flight.record(sent);
+    fn wrote(&mut self, place: usize, again: bool, owed: &mut Owed, in_flight: &mut InFlight) {
+        #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
+        in_flight.record_state(place as u32, again);
         owed.pending.set(place, false);
         self.records += 1;
     }
 }
 
 enum State {
-    Record(Kind, Encoding, Sent),
+    /// And whether it is said again.
+    Record(Kind, Encoding, bool),
     /// It is not to be sent: it is there, or too large.
     Nothing,
     /// Not in this message.
     Later,
     /// There is no room.
     Full,
-}
-
-impl Target {
-    /// What to encode `entry` against for this peer, and how a record names that.
-    ///
-    /// Most of what moves was acknowledged in the same two messages, so that most records say no more than "the common basis".
-    /// Whatever else has been in force since then goes by that name too.
-    fn basis(&self, header: Header, entry: &Entry, stores: &[Box<dyn ChunkStore>]) -> (Basis, Basis) {
-        if self.acked == 0 {
-            return (Basis::DEFAULTS, Basis::DEFAULTS);
-        }
-        let common = header.common;
-        let in_force = |version: u32, at: u32| {
-            version == at
-                || version < at
-                    && entry.chunks.iter().all(|chunk| {
-                        stores[usize::from(chunk.class)].in_force(chunk.slot, at).is_some_and(|v| v <= version)
-                    })
-        };
-        let base_is_common = common.base != 0 && in_force(self.acked, common.base);
-        if !entry.predicts {
-            let own = Basis { base: self.acked, ..Basis::DEFAULTS };
-            return (own, if base_is_common { common } else { own });
-        }
-        if base_is_common && common.past != 0 && common.past >= self.kept {
-            let known = self.ticks().up_to(common.past);
-            let past_is_common = common.past >= self.acked || known.is_some_and(|known| in_force(known, common.past));
-            if past_is_common {
-                return (common, common);
-            }
-        }
-        // As near to the common past as this peer may still know it, so that the two meet again.
-        let ticks = self.ticks();
-        let near = [common.past.max(self.kept).min(self.acked - 1), self.acked - 1].map(|tick| ticks.up_to(tick));
-        let past = near.into_iter().flatten().find(|past| *past >= self.kept).unwrap_or(0);
-        let own = Basis { base: self.acked, past, calm: if past == 0 { 0 } else { header.common.calm } };
-        (own, own)
-    }
 }

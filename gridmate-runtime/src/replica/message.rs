@@ -3,8 +3,9 @@
 //! There are two kinds, and the registry decides which: bits that are copied, or symbols under models. `marshal` decides what
 //! goes in; how it is said is here.
 
+use super::encoder::{Encoder, Encoding};
 use super::expected::Expected;
-use super::marshal::{Encoder, Encoding};
+use super::lanes::Copied;
 use super::record::{Cursor, Header, Kind};
 use crate::ids::{MemberId, ReplicaId};
 use crate::wire::entropy::{Recorder, Symbols, Writer};
@@ -12,6 +13,26 @@ use crate::wire::{BitWriter, Sink as _};
 
 /// Room kept for a record's id and kind, bits: two gamma codes of 63, and four.
 const RECORD_HEAD_BITS: usize = 2 + 63 + 63 + 4 + 33;
+
+/// How large a message may become.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Room {
+    bits: usize,
+    /// With nothing in it but one record.
+    first: usize,
+}
+
+impl Room {
+    /// Of `bytes`, unless there is nothing in it but one record: then of `first`.
+    pub(super) const fn new(bytes: usize, first: usize) -> Self {
+        Self { bits: bytes.saturating_mul(8), first: first.saturating_mul(8) }
+    }
+
+    #[inline]
+    const fn holds(self, bits: usize, any: bool) -> bool {
+        bits <= if any { self.bits } else { self.first }
+    }
+}
 
 /// A message that is being written.
 pub(super) trait Message {
@@ -22,6 +43,10 @@ pub(super) trait Message {
     fn fits(&self, body: &Encoding, encoder: &Encoder) -> bool;
     fn destroy(&mut self, id: ReplicaId, after_rpcs: Option<u32>);
     fn record(&mut self, id: ReplicaId, kind: Kind, body: &Encoding, encoder: &mut Encoder);
+    /// Adds a record against the common basis whose bits are at hand, if it fits. Only bits are: under models it never does.
+    fn copy(&mut self, _id: ReplicaId, _body: Copied, _encoder: &Encoder) -> bool {
+        false
+    }
 }
 
 /// Bits, appended to bits.
@@ -29,15 +54,15 @@ pub(super) struct Packed<'a> {
     w: &'a mut BitWriter,
     header: Header,
     cursor: Cursor,
-    max_bits: usize,
+    room: Room,
     any: bool,
 }
 
 impl<'a> Packed<'a> {
-    pub(super) fn new(w: &'a mut BitWriter, header: Header, max_bytes: usize) -> Self {
+    pub(super) fn new(w: &'a mut BitWriter, header: Header, room: Room) -> Self {
         w.clear();
         header.write(w);
-        Self { w, header, cursor: Cursor::START, max_bits: max_bytes * 8, any: false }
+        Self { w, header, cursor: Cursor::START, room, any: false }
     }
 }
 
@@ -47,13 +72,12 @@ impl Message for Packed<'_> {
     }
 
     fn has_room(&self) -> bool {
-        // A first record always fits: the carrier cuts it into fragments when it must.
-        !self.any || self.w.len() + RECORD_HEAD_BITS <= self.max_bits
+        self.room.holds(self.w.len() + RECORD_HEAD_BITS, self.any)
     }
 
     #[inline]
     fn fits(&self, body: &Encoding, _: &Encoder) -> bool {
-        !self.any || self.w.len() + RECORD_HEAD_BITS + body.length <= self.max_bits
+        self.room.holds(self.w.len() + RECORD_HEAD_BITS + body.length, self.any)
     }
 
     fn destroy(&mut self, id: ReplicaId, after_rpcs: Option<u32>) {
@@ -68,6 +92,24 @@ impl Message for Packed<'_> {
         kind.write(self.header, self.w);
         self.w.append(&encoder.arena.finish()[body.start..], body.length);
         self.any = true;
+    }
+
+    #[inline]
+    fn copy(&mut self, id: ReplicaId, body: Copied, encoder: &Encoder) -> bool {
+        let length = body.length as usize;
+        if !self.room.holds(self.w.len() + RECORD_HEAD_BITS + length, self.any) {
+            return false;
+        }
+        self.any = true;
+        // "The next serial" and "the common basis" are a one each.
+        let head = if self.cursor.advance(id) {
+            (0b11, 2)
+        } else {
+            self.cursor.write(id, self.w);
+            (0b1, 1)
+        };
+        self.w.append_behind(head, &encoder.arena.finished()[body.start as usize..], length);
+        true
     }
 }
 
@@ -99,13 +141,13 @@ pub(super) struct Modelled<'a> {
     expected: &'a [Expected],
     was_here: bool,
     last: ReplicaId,
-    max_bits: usize,
+    room: Room,
     any: bool,
 }
 
 impl<'a> Modelled<'a> {
     /// With what was in the messages of the common base, if the peer has all of them.
-    pub(super) fn new(w: &'a mut Writer, header: Header, expected: Option<&'a [Expected]>, max_bytes: usize) -> Self {
+    pub(super) fn new(w: &'a mut Writer, header: Header, expected: Option<&'a [Expected]>, room: Room) -> Self {
         w.start(&header.tick.to_le_bytes());
         header.write_common(w);
         w.flag(flags::EXPECTED, expected.is_some());
@@ -115,7 +157,7 @@ impl<'a> Modelled<'a> {
             expected: expected.unwrap_or_default(),
             was_here: true,
             last: ReplicaId { creator: MemberId::NONE, serial: 0 },
-            max_bits: max_bytes * 8,
+            room,
             any: false,
         }
     }
@@ -211,12 +253,14 @@ impl Message for Modelled<'_> {
     }
 
     fn has_room(&self) -> bool {
-        !self.any || self.used_bits() <= self.max_bits
+        self.room.holds(self.used_bits(), self.any)
     }
 
     fn fits(&self, body: &Encoding, encoder: &Encoder) -> bool {
         let symbols = Symbols { start: body.start, len: body.length };
-        !self.any || self.used_bits() + self.w.cost(&encoder.recorder, symbols) <= self.max_bits
+        // What fits in any case need not be weighed.
+        !self.any && self.room.first == usize::MAX
+            || self.room.holds(self.used_bits() + self.w.cost(&encoder.recorder, symbols), self.any)
     }
 
     fn destroy(&mut self, id: ReplicaId, after_rpcs: Option<u32>) {

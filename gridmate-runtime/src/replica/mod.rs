@@ -16,14 +16,18 @@
 //! Between ticks, **display** answers what there is to see: proxies as they were a moment ago, on the way from one value to the
 //! next. `timeline` knows which tick of a peer that moment was.
 //!
+//! When bytes are short, `ranking` says what goes first (`relevance` asks the program), and `rate` how many there are at most; `sync` tells a
+//! newcomer how much of what there was has come.
+//!
 //! State is repeated from its newest values until a message that carried it is acknowledged; the acknowledged version is the
-//! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding. `record` has the
+//! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding; `lanes` has the usual ones at hand. `record` has the
 //! bits, `target` the bookkeeping per peer; `audience` and `profile` say what a peer may have of a replica, and what its program
 //! knows of it.
 
 mod audience;
 mod digest;
 mod display;
+mod encoder;
 mod entry;
 mod error;
 mod event;
@@ -33,18 +37,28 @@ mod guard;
 mod hold;
 mod in_flight;
 mod index;
+mod lanes;
 mod marshal;
 mod message;
 mod owed;
+mod pair;
 mod peers;
+mod playout;
 mod prepare;
+mod pressure;
 mod profile;
+mod ranking;
+mod rate;
 mod reach;
 mod record;
 mod recording;
 mod records;
+mod relevance;
+mod requests;
 mod save;
 mod spawn;
+mod suspend;
+mod sync;
 mod target;
 mod timeline;
 mod unmarshal;
@@ -58,21 +72,26 @@ pub use error::{AddError, PeerFault, ReplicaError};
 pub use event::ReplicaEvent;
 pub use guard::{PrimaryMut, Proxy};
 pub use marshal::StateMessage;
+pub use playout::Delay;
+pub use rate::StateRate;
 pub use recording::{PlaybackError, Player, Recorder};
+pub use relevance::{Relevance, ReplicaView};
 pub use save::{RestoreError, Restored};
 pub use spawn::ReplicaBuilder;
+pub use sync::SyncProgress;
 pub use target::PeerId;
 pub use unmarshal::Verdict;
 
 pub use crate::chunk::PeerRole;
 
+use self::encoder::Encoder;
 use self::entry::{ChunkRef, Entry};
 use self::index::{IdHash, Index};
-use self::marshal::Encoder;
+use self::ranking::Ranking;
 use self::reach::Reach;
 use self::records::Reading;
 use self::target::Peer;
-use crate::chunk::{ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
+use crate::chunk::{Accounts, ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::schema::Priority;
@@ -115,9 +134,15 @@ pub struct ReplicaManager {
     tick: u32,
     now: Instant,
     outbox: RpcOutbox,
+    accounts: Accounts,
     /// Numbers that replicas with a `send_to` had, to be given out again, and the highest ever given.
     audiences: (Vec<u32>, u32),
     encoder: Encoder,
+    /// What is pending of the peer that is written to, when it cannot all go; and what the program says of it.
+    ranking: Ranking,
+    relevance: Option<Box<dyn Relevance>>,
+    /// Of peers to come.
+    state_rate: StateRate,
     /// Profiles that peers have ever had, but for the one of those who have everything.
     profiles: u32,
     /// How far back guesses look.
@@ -126,6 +151,8 @@ pub struct ReplicaManager {
     reading: Option<Reading>,
     /// Places whose version is the current tick.
     changed: Vec<u32>,
+    /// The same, a bit for each place.
+    marks: Vec<usize>,
     /// Places that changed by what a peer sent, to be passed on in this tick.
     relayed: Vec<u32>,
     /// Counts passes over the calls of a peer.
@@ -134,6 +161,8 @@ pub struct ReplicaManager {
     hopeless: Vec<PeerId>,
     /// Places destroyed by the program, in order.
     dying: Vec<u32>,
+    /// Places of proxies whose handlers do not run for now.
+    suspended: Vec<u32>,
     events: VecDeque<ReplicaEvent>,
     stats: ReplicaStats,
 }
@@ -175,8 +204,17 @@ pub struct ReplicaStats {
     pub rpcs_run: u64,
     /// Calls passed on between other nodes.
     pub rpcs_forwarded: u64,
-    /// Calls dropped: not permitted, or on a replica that is gone.
+    /// Calls dropped: not permitted or not to be passed on, on a replica that is gone, to a member or by way of a peer that is gone.
     pub rpcs_dropped: u64,
+    /// Calls that found no room in a connection's queue: unreliable ones are lost, a reliable one ends the connection, with
+    /// [`LeaveReason::Overflow`](crate::LeaveReason::Overflow).
+    pub rpcs_crowded_out: u64,
+    /// Calls dropped because their caller made more of them than the RPC's rate allows.
+    pub rpcs_limited: u64,
+    /// Calls that were an error where they were made: see [`RpcError`](crate::RpcError).
+    pub rpcs_refused: u64,
+    /// Answers that no question was open for: late, twice, or to what was never asked.
+    pub replies_ignored: u64,
     /// Events dropped because the program does not poll for them.
     pub events_dropped: u64,
 }
@@ -201,16 +239,22 @@ impl ReplicaManager {
             tick: 0,
             now: Instant::ZERO,
             outbox: RpcOutbox::default(),
+            accounts: Accounts::default(),
             audiences: (Vec::new(), 0),
             encoder: Encoder::new(modelled),
+            ranking: Ranking::default(),
+            relevance: None,
+            state_rate: StateRate::UNLIMITED,
             profiles: 0,
             reach: Reach::default(),
             reading: modelled.then(Reading::default),
             changed: Vec::new(),
+            marks: Vec::new(),
             relayed: Vec::new(),
             pass: 0,
             hopeless: Vec::new(),
             dying: Vec::new(),
+            suspended: Vec::new(),
             events: VecDeque::new(),
             stats: ReplicaStats::default(),
         }
@@ -238,7 +282,11 @@ impl ReplicaManager {
 
     /// Counts since the manager was made.
     pub const fn stats(&self) -> ReplicaStats {
-        self.stats
+        ReplicaStats {
+            rpcs_refused: self.accounts.refused,
+            replies_ignored: self.accounts.requests.ignored(),
+            ..self.stats
+        }
     }
 
     /// How many replicas there are, primaries and proxies.
@@ -258,14 +306,7 @@ impl ReplicaManager {
 
     /// Who a replica belongs to; `None` when there is no such replica.
     pub fn info(&self, id: ReplicaId) -> Option<ReplicaInfo> {
-        let entry = self.entry(id).ok()?;
-        Some(ReplicaInfo {
-            id,
-            owner: entry.owner,
-            assigned: entry.assigned,
-            is_primary: entry.is_primary(),
-            migratable: entry.migratable,
-        })
+        self.view().info(id)
     }
 
     /// A replica's chunk of type `T`, primary or proxy.
@@ -273,18 +314,17 @@ impl ReplicaManager {
     /// # Errors
     /// [`ReplicaError::Unknown`], [`ReplicaError::NoSuchChunk`].
     pub fn get<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<&T, ReplicaError> {
-        let (_, chunk) = self.locate::<T>(id)?;
-        Ok(self.store::<T>(chunk.class).value(chunk.slot))
+        self.view().get(id)
     }
 
     /// Every chunk of type `T` with the replica it belongs to, primaries and proxies.
     pub fn iter<T: ReplicaChunk>(&self) -> impl Iterator<Item = (ReplicaId, &T)> {
-        self.class_of::<T>().into_iter().flat_map(move |class| {
-            self.store::<T>(class).iter().filter_map(move |(place, value)| {
-                let entry = &self.entries[place as usize];
-                (!entry.dying).then_some((entry.id, value))
-            })
-        })
+        self.view().iter()
+    }
+
+    fn view(&self) -> ReplicaView<'_> {
+        let Self { registry, stores, entries, index, .. } = self;
+        ReplicaView { registry, stores, entries, index }
     }
 
     /// Says that the program has made what a replica stands for, so that its change handlers may run, from the next tick on:
@@ -340,11 +380,12 @@ impl ReplicaManager {
     }
 
     /// The entry of `id` and the position of its chunk of type `T`, with where that lives.
-    fn locate<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<(u8, ChunkRef), ReplicaError> {
+    fn locate<T: ReplicaChunk>(&self, id: ReplicaId) -> Result<(&Entry, u8, ChunkRef), ReplicaError> {
         let entry = self.entry(id)?;
-        let class = self.class_of::<T>().ok_or(ReplicaError::NoSuchChunk(id))?;
-        let position = entry.chunks.iter().position(|c| c.class == class).ok_or(ReplicaError::NoSuchChunk(id))?;
-        Ok((u8::try_from(position).expect("at most 64 chunks"), entry.chunks[position]))
+        // Asking each store for its type is less than looking for the type among all there are.
+        let of_type = |chunk: &ChunkRef| self.stores[usize::from(chunk.class)].as_any().is::<TypedStore<T>>();
+        let position = entry.chunks.iter().position(of_type).ok_or(ReplicaError::NoSuchChunk(id))?;
+        Ok((entry, u8::try_from(position).expect("at most 64 chunks"), entry.chunks[position]))
     }
 
     fn class_of<T: ReplicaChunk>(&self) -> Option<u16> {

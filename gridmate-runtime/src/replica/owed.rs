@@ -6,26 +6,10 @@ use bitvec::vec::BitVec;
 
 use super::entry::Entry;
 use super::in_flight::Sent;
+use super::pair::Target;
 use super::reach::Reach;
 use crate::chunk::Basis;
 use crate::ids::ReplicaId;
-
-/// One replica, seen from one peer. Small: there is one for every pair.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Target {
-    /// Newest version it acknowledged: its baseline. 0 = none.
-    pub(super) acked: u32,
-    /// Which of the ticks up to that one it acknowledged: the lowest bit is that itself.
-    pub(super) seen: u32,
-    /// Nothing older may be named to it any more: it may have forgotten that.
-    pub(super) kept: u32,
-    /// Newest version sent to it. 0 = none.
-    pub(super) sent: u32,
-    /// An echo was sent to it, so it must hear of the replica's end even if it never heard of its beginning.
-    pub(super) told: bool,
-    /// What is pending was sent before, and nothing was heard of it.
-    pub(super) again: bool,
-}
 
 /// The state and the destructions that one peer has to be brought to acknowledge.
 #[derive(Debug, Default)]
@@ -37,6 +21,13 @@ pub(super) struct Owed {
     /// Places whose newest version is neither sent nor on its way.
     pub(super) pending: BitVec,
     pub(super) has_pending: bool,
+    /// The last message did not hold all that was pending; and so it was in the last tick, or nothing was sent yet.
+    pub(super) stopped: bool,
+    pub(super) pressed: bool,
+    /// The tick up to which all that is most urgent went out.
+    pub(super) urgent_until: u32,
+    /// Replicas left of those that were there when the peer came.
+    pub(super) left: u32,
     /// Where the last message that did not hold everything stopped: the next goes on there, so that no place is always last.
     pub(super) next_place: usize,
     /// Ticks of messages it acknowledged: what most of a message is written against.
@@ -61,7 +52,7 @@ pub(super) struct Tomb {
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct AckedTicks {
     pub(super) newest: u32,
-    seen: u32,
+    pub(super) seen: u32,
 }
 
 impl AckedTicks {
@@ -74,6 +65,12 @@ impl AckedTicks {
         }
     }
 
+    /// Whether a tick, not after the newest, is among them.
+    #[inline]
+    pub(super) fn has(self, tick: u32) -> bool {
+        self.seen.checked_shr(self.newest - tick).is_some_and(|seen| seen & 1 == 1)
+    }
+
     /// The newest of them that is not after `tick`.
     pub(super) fn up_to(self, tick: u32) -> Option<u32> {
         let later = self.newest.saturating_sub(tick);
@@ -82,30 +79,15 @@ impl AckedTicks {
     }
 }
 
-impl Target {
-    fn delivered(&mut self, version: u32) {
-        if version < self.kept {
-            return; // Too old to be named, or from when the peer was to have other chunks of it.
-        }
-        let mut ticks = self.ticks();
-        ticks.note(version);
-        (self.acked, self.seen) = (ticks.newest, ticks.seen);
-    }
-
-    /// Forgets what was acknowledged: it is sent whole from now on, until that is.
-    pub(super) const fn renew(&mut self) {
-        (self.acked, self.seen) = (0, 0);
-    }
-
-    pub(super) const fn ticks(&self) -> AckedTicks {
-        AckedTicks { newest: self.acked, seen: self.seen }
-    }
-}
-
 impl Owed {
     /// Makes room for a table of `places` replicas.
     pub(super) fn resize(&mut self, places: usize) {
         if self.targets.len() < places {
+            if self.targets.capacity() < places {
+                // Not twice as many: this is most of what a large world costs.
+                let spare = (places / 32).max(16);
+                self.targets.reserve_exact(places + spare - self.targets.len());
+            }
             self.targets.resize(places, Target::default());
             self.pending.resize(places, false);
         }
@@ -134,6 +116,27 @@ impl Owed {
         self.has_pending = true;
     }
 
+    /// The same of all places with a bit in `marks`.
+    pub(super) fn set_all_pending(&mut self, marks: &[usize]) {
+        for (pending, marks) in self.pending.as_raw_mut_slice().iter_mut().zip(marks) {
+            *pending |= marks;
+        }
+        self.has_pending |= marks.iter().any(|marks| *marks != 0);
+    }
+
+    /// The peer comes, and these are there.
+    pub(super) fn mark_first(&mut self, entries: &[Entry]) {
+        for (target, _) in self.targets.iter_mut().zip(entries).filter(|(_, entry)| entry.live && !entry.dying) {
+            target.mark_first();
+            self.left += 1;
+        }
+    }
+
+    /// If the replica at `place` was there when the peer came, that is not waited for any more.
+    pub(super) fn skip_first(&mut self, place: usize) {
+        self.left -= u32::from(self.targets[place].arrive());
+    }
+
     pub(super) fn has_tombs(&self) -> bool {
         !self.tomb_queue.is_empty()
     }
@@ -145,6 +148,7 @@ impl Owed {
 
     /// The replica at `place` is gone and was the peer's own.
     pub(super) fn forget(&mut self, place: u32) {
+        self.skip_first(place as usize);
         self.targets[place as usize] = Target::default();
         self.pending.set(place as usize, false);
     }
@@ -153,7 +157,7 @@ impl Owed {
     pub(super) fn bury(&mut self, place: u32, entry: &Entry, rpcs_sent: u32) {
         let target = self.targets[place as usize];
         self.forget(place);
-        if target.sent != 0 || target.told {
+        if target.knows() {
             let after_rpcs = entry.echoed.then_some(rpcs_sent);
             self.tombs.insert(entry.id, Tomb { after_rpcs, pending: true, again: false });
             self.tomb_queue.push_back(entry.id);
@@ -193,8 +197,7 @@ impl Owed {
                 // Not of a replica that is gone, of one that had this place before, or of one that was renewed since.
                 let entry = &entries[place as usize];
                 if entry.live && entry.floor != 0 && version >= entry.floor {
-                    let target = &mut self.targets[place as usize];
-                    target.delivered(version);
+                    self.left -= u32::from(self.targets[place as usize].delivered(version));
                 }
             }
             Sent::Destroy { id, .. } => {
@@ -208,8 +211,8 @@ impl Owed {
         match sent {
             Sent::State { place, version, .. } => {
                 let (entry, target) = (&entries[place as usize], &mut self.targets[place as usize]);
-                if entry.live && version >= entry.floor && target.sent == version && target.acked < version {
-                    target.again = true;
+                if entry.live && version >= entry.floor && target.sent() == version && target.acked() < version {
+                    target.repeat();
                     self.set_pending(place);
                 }
             }
@@ -220,6 +223,22 @@ impl Owed {
                     self.tomb_queue.push_back(id);
                 }
             }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_pair_costs_less_than_sixteen_bytes_however_the_table_grew() {
+        for step in [1, 7, 1_000, 100_000] {
+            let mut owed = Owed::default();
+            (step..=100_000).step_by(step).for_each(|places| owed.resize(places));
+            let places = owed.targets.len();
+            let bytes = owed.targets.capacity() * size_of::<Target>() + owed.pending.capacity() / 8;
+            assert!(bytes < 16 * places, "{bytes} bytes for {places} replicas, {step} at a time");
         }
     }
 }

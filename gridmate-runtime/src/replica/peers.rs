@@ -1,6 +1,7 @@
 //! Peers come and go.
 
 use super::owed::Owed;
+use super::rate::Bucket;
 use super::target::{Peer, PeerId};
 use super::{PeerRole, ReplicaEvent, ReplicaManager};
 use crate::ids::MemberId;
@@ -22,6 +23,11 @@ impl ReplicaManager {
     fn add_new_peer(&mut self, mut peer: Peer) -> PeerId {
         peer.owed = Owed::anew(Owed::default(), &self.entries);
         peer.timeline = self.new_timeline();
+        peer.owed.mark_first(&self.entries);
+        peer.sync.total = peer.owed.left;
+        // The nearest and the most important first, from the first message on. Without an opinion that is class by class.
+        peer.owed.stopped = self.relevance.is_some();
+        peer.bucket = Bucket::new(self.state_rate, self.now);
         let place = self.peers.iter().position(Option::is_none).unwrap_or_else(|| {
             self.peers.push(None);
             self.peers.len() - 1
@@ -33,9 +39,10 @@ impl ReplicaManager {
     /// Stops replicating with a peer. Of the replicas reached through it, those that can migrate are taken over when
     /// `adopt` is set; all others are gone.
     pub fn remove_peer(&mut self, id: PeerId, adopt: bool) {
-        if self.peer(id).is_none() {
-            return;
-        }
+        let Some(peer) = self.peer(id) else { return };
+        // What it sent and has not run, and what is not on its way yet, goes with it.
+        self.stats.rpcs_dropped += (peer.held.calls.len() + peer.calls.queue.len()) as u64;
+        self.end_requests_through(id);
         for place in 0..self.entries.len() {
             let entry = &mut self.entries[place];
             if !entry.live || entry.upstream != Some(id) {
@@ -73,6 +80,11 @@ impl ReplicaManager {
             send(call.reliable, &peer.calls.arena[call.range]);
         }
         peer.calls.arena.clear();
+    }
+
+    /// Notes that calls found no room.
+    pub(crate) const fn call_crowded_out(&mut self, calls: u64) {
+        self.stats.rpcs_crowded_out += calls;
     }
 
     /// Who a peer is.

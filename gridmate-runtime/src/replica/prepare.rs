@@ -1,8 +1,8 @@
 //! Before anything is sent: what has changed, who lacks it, and where calls go.
 
-use super::record::{Call, Route};
-use super::target::PeerId;
-use super::{ReplicaEvent, ReplicaManager};
+use super::record::{Call, Route, To};
+use super::target::{Peer, PeerId};
+use super::{PeerRole, ReplicaEvent, ReplicaManager};
 use crate::chunk::{OutboxCall, RpcFlags, TimeContext};
 use crate::ids::MemberId;
 use crate::limits;
@@ -14,6 +14,10 @@ pub(super) struct Echo {
     pub(super) rpc: u8,
     pub(super) flags: RpcFlags,
     pub(super) source: MemberId,
+    /// The only member it is for.
+    pub(super) to: Option<MemberId>,
+    /// The question that it answers; else 0.
+    pub(super) ticket: u32,
 }
 
 impl ReplicaManager {
@@ -26,6 +30,7 @@ impl ReplicaManager {
         self.repeat_overdue();
         self.address_calls();
         self.bury_the_dying();
+        self.report_sync();
         self.encoder.start_tick(self.entries.len());
         self.try_reach();
     }
@@ -34,7 +39,7 @@ impl ReplicaManager {
         self.changed.clear();
         let (now, tick, entries) = (self.now, self.tick, &self.entries);
         for store in &mut self.stores {
-            store.capture(tick, &mut self.changed, &|place| {
+            store.capture((tick, now), &mut self.changed, &|place| {
                 let entry = &entries[place as usize];
                 (!entry.dying).then(|| TimeContext::new(now, entry.id, entry.owner, tick).on_primary())
             });
@@ -55,14 +60,27 @@ impl ReplicaManager {
     }
 
     fn mark_pending(&mut self) {
+        const BITS: usize = usize::BITS as usize;
         if self.changed.is_empty() {
             return;
         }
+        let Self { entries, changed, marks, .. } = self;
+        let goes_out = |place: &u32| entries[*place as usize].live && !entries[*place as usize].dying;
+        marks.clear();
+        marks.resize(entries.len().div_ceil(BITS), 0);
+        // Of few changes among many replicas most words would be empty.
+        let few = changed.len() < marks.len();
+        for &place in changed.iter().filter(|place| goes_out(place)) {
+            marks[place as usize / BITS] |= 1 << (place as usize % BITS);
+        }
         for (peer_id, peer) in (0..).zip(&mut self.peers) {
             let Some(peer) = peer else { continue };
-            for &place in &self.changed {
-                let entry = &self.entries[place as usize];
-                if entry.live && !entry.dying && entry.upstream != Some(PeerId(peer_id)) {
+            if peer.proxies == 0 && !few {
+                peer.owed.set_all_pending(marks);
+                continue;
+            }
+            for &place in changed.iter().filter(|place| goes_out(place)) {
+                if entries[place as usize].upstream != Some(PeerId(peer_id)) {
                     peer.owed.set_pending(place);
                 }
             }
@@ -74,6 +92,7 @@ impl ReplicaManager {
         for (id, peer) in (0..).zip(peers) {
             let Some(peer) = peer else { continue };
             let (owed, patience) = (&mut peer.owed, peer.patience);
+            owed.pressed = owed.stopped;
             peer.in_flight.overdue(*tick, patience, |sent| owed.again(sent, entries));
             if owed.tombs() > limits::TOMBS {
                 hopeless.push(PeerId(id));
@@ -116,7 +135,8 @@ impl ReplicaManager {
         let upstream = entry.upstream;
         match upstream {
             _ if call.echo => {
-                let echo = Echo { chunk: call.chunk, rpc: call.rpc, flags: call.flags, source: call.source };
+                let &OutboxCall { chunk, rpc, flags, source, to, ticket, .. } = call;
+                let echo = Echo { chunk, rpc, flags, source, to, ticket };
                 self.send_echo(place, &echo, (&args, call.bits), self.tick);
             }
             Some(upstream) => {
@@ -130,7 +150,9 @@ impl ReplicaManager {
             // It was a proxy when the call was made.
             None => {
                 let request = head(Route::Request { source: None });
-                let _ = self.run_on_primary(place, &request, call.flags, call.source, args);
+                if self.run_on_primary(place, &request, call.flags, call.source, args).is_err() {
+                    self.stats.rpcs_dropped += 1;
+                }
             }
         }
     }
@@ -138,17 +160,28 @@ impl ReplicaManager {
     /// Queues an echo for every peer that has, or will have, the replica at `place`, unless the chunk is hidden from it. `tick` is
     /// the one that goes out next.
     pub(super) fn send_echo(&mut self, place: u32, echo: &Echo, (args, bits): (&BitReader<'_>, usize), tick: u32) {
+        let only = match echo.to.map(|to| self.way_to(to)) {
+            Some(None) => {
+                self.stats.rpcs_dropped += 1;
+                return;
+            }
+            way => way.flatten(),
+        };
         let Self { entries, peers, stores, encoder, .. } = self;
         let entry = &mut entries[place as usize];
-        let &Echo { chunk, rpc, flags, source } = echo;
+        let &Echo { chunk, rpc, flags, source, to, ticket } = echo;
+        let to = to.map(|member| To { member, ticket: (ticket != 0).then_some(ticket) });
         entry.echoed |= flags.reliable;
         let waits_for = entry.waits_for(flags);
         let w = &mut encoder.scratch;
         let mut written = None;
         for (peer_id, peer) in (0..).zip(peers) {
             let Some(peer) = peer else { continue };
+            if only.is_some_and(|only| only != PeerId(peer_id)) {
+                continue;
+            }
             let target = peer.owed.targets[place as usize];
-            if entry.upstream == Some(PeerId(peer_id)) || entry.dying && target.sent == 0 && !target.told {
+            if entry.upstream == Some(PeerId(peer_id)) || entry.dying && !target.knows() {
                 continue;
             }
             let mut after = waits_for;
@@ -162,23 +195,34 @@ impl ReplicaManager {
                     continue;
                 }
                 // What it had of the version may have been less than it is to have now.
-                after = after.map(|version| version.max(peer.owed.targets[place as usize].kept));
+                after = after.map(|version| version.max(peer.owed.targets[place as usize].kept()));
             }
             if written != Some(after) {
                 written = Some(after);
                 w.clear();
-                Call { replica: entry.id, chunk, rpc, route: Route::Echo { source, after } }.write(w);
+                Call { replica: entry.id, chunk, rpc, route: Route::Echo { source, after, to } }.write(w);
                 w.append_from(&mut args.clone(), bits);
             }
-            peer.owed.targets[place as usize].told = true;
+            peer.owed.targets[place as usize].tell();
             peer.queue_call(w.finish(), flags.reliable);
         }
+    }
+
+    /// The peer through which a member is reached: itself, or the host.
+    pub(super) fn way_to(&self, member: MemberId) -> Option<PeerId> {
+        let find = |fits: &dyn Fn(&Peer) -> bool| {
+            let place = self.peers.iter().position(|peer| peer.as_ref().is_some_and(fits))?;
+            u32::try_from(place).ok().map(PeerId)
+        };
+        find(&|peer| peer.member == member).or_else(|| find(&|peer| peer.role == PeerRole::Host))
     }
 
     /// Queues a message for the peer through which a replica's owner is reached.
     pub(super) fn send_request(&mut self, upstream: PeerId, message: &mut BitWriter, reliable: bool) {
         if let Some(peer) = &mut self.peers[upstream.0 as usize] {
             peer.queue_call(message.finish(), reliable);
+        } else {
+            self.stats.rpcs_dropped += 1;
         }
     }
 

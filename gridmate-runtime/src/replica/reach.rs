@@ -6,7 +6,7 @@
 //! found out the same way: the calmer the motion, the fewer bits are kept ready for errors.
 
 use super::ReplicaManager;
-use super::marshal::trial;
+use super::encoder::trial;
 use crate::chunk::Basis;
 
 /// How many ticks before the base the past is to be, and how calm what moves is.

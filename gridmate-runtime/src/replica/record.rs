@@ -28,8 +28,14 @@
 //! ```text
 //! call    = creator:gamma serial:gamma chunk+1:gamma rpc:8 (request | echo) argument*
 //! request = 0 source                                source = 0 (the sender) | 1 member:gamma
-//! echo    = 1 member:gamma after                    after = 0 | 1 version:32
+//! echo    = 1 member:gamma after to                 after = 0 | 1 version:32
+//! to      = 0 (every proxy)                         one member's proxy, or the answer to what it has asked
+//!         | 1 member:gamma (0 | 1 ticket:gamma)
 //! ```
+//!
+//! One that begins with 32 zeros is a report to a newcomer: `sync`.
+//! The arguments of a request that is a question follow its ticket:gamma. An answer has, in place of arguments, two bits and, if they
+//! are 0, the value: 1 not permitted, 2 too often, 3 no answer.
 
 use crate::chunk::Basis;
 use crate::ids::{MemberId, ReplicaId};
@@ -92,6 +98,16 @@ impl Header {
 
 impl Cursor {
     pub(super) const START: Self = Self(ReplicaId { creator: MemberId::NONE, serial: 0 });
+
+    /// Goes on to `id` if that is what a single one says.
+    #[inline]
+    pub(super) fn advance(&mut self, id: ReplicaId) -> bool {
+        let next = id.creator == self.0.creator && id.serial == self.0.serial.wrapping_add(1);
+        if next {
+            self.0 = id;
+        }
+        next
+    }
 
     #[inline]
     pub(super) fn write(&mut self, id: ReplicaId, w: &mut BitWriter) {
@@ -239,12 +255,20 @@ pub(super) struct Call {
     pub(super) route: Route,
 }
 
+/// Whom an echo is for alone.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct To {
+    pub(super) member: MemberId,
+    /// The question that it answers; none of a call.
+    pub(super) ticket: Option<u32>,
+}
+
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Route {
     /// Towards the primary. A node that forwards names the member it came from.
     Request { source: Option<MemberId> },
-    /// From the primary to the proxies, on behalf of `source`; not before the sender's version `after` is there.
-    Echo { source: MemberId, after: Option<u32> },
+    /// From the primary to the proxies, or to one of them, on behalf of `source`; not before the sender's version `after` is there.
+    Echo { source: MemberId, after: Option<u32>, to: Option<To> },
 }
 
 impl Call {
@@ -267,10 +291,18 @@ impl Call {
                     w.gamma(source.0);
                 }
             }
-            Route::Echo { source, after } => {
+            Route::Echo { source, after, to } => {
                 w.bool(true);
                 w.gamma(source.0);
                 optional32(after, w);
+                w.bool(to.is_some());
+                if let Some(To { member, ticket }) = to {
+                    w.gamma(member.0);
+                    w.bool(ticket.is_some());
+                    if let Some(ticket) = ticket {
+                        w.gamma(ticket);
+                    }
+                }
             }
         }
     }
@@ -281,12 +313,20 @@ impl Call {
         #[expect(clippy::cast_possible_truncation, reason = "eight bits are read")]
         let rpc = r.bits(8)? as u8;
         let route = if r.bool()? {
-            Route::Echo { source: MemberId(r.gamma()?), after: read_optional32(r)? }
+            Route::Echo { source: MemberId(r.gamma()?), after: read_optional32(r)?, to: read_to(r)? }
         } else {
             Route::Request { source: if r.bool()? { Some(MemberId(r.gamma()?)) } else { None } }
         };
         Ok(Self { replica, chunk, rpc, route })
     }
+}
+
+fn read_to(r: &mut BitReader<'_>) -> Result<Option<To>, WireError> {
+    if !r.bool()? {
+        return Ok(None);
+    }
+    let member = MemberId(r.gamma()?);
+    Ok(Some(To { member, ticket: if r.bool()? { Some(r.gamma()?) } else { None } }))
 }
 
 fn optional32(value: Option<u32>, w: &mut BitWriter) {
@@ -357,8 +397,12 @@ mod tests {
             let route = match n % 4 {
                 0 => Route::Request { source: None },
                 1 => Route::Request { source: Some(MemberId(n + 1)) },
-                2 => Route::Echo { source: MemberId(n + 1), after: None },
-                _ => Route::Echo { source: MemberId(n + 1), after: Some(m) },
+                2 => Route::Echo { source: MemberId(n + 1), after: None, to: None },
+                _ => {
+                    let ticket = m.checked_sub(1 << 31).map(|ticket| ticket + 1);
+                    let to = (n > 4).then_some(To { member: MemberId(n), ticket });
+                    Route::Echo { source: MemberId(n + 1), after: Some(m), to }
+                }
             };
             let call = Call { replica, chunk, rpc, route };
             let mut w = BitWriter::new();

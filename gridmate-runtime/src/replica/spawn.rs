@@ -125,6 +125,7 @@ impl ReplicaManager {
             echoed: false,
             doomed: false,
             waits_in: 0,
+            suspended: false,
             dying: false,
             live: true,
         };
@@ -161,6 +162,7 @@ impl ReplicaManager {
 
     /// Takes a replica out of the table and tells every peer that may know of it, but the one we had it from.
     pub(super) fn vacate(&mut self, place: u32) {
+        self.lift(place);
         let entry = &mut self.entries[place as usize];
         debug_assert!(entry.live, "a place is vacated once");
         entry.live = false;

@@ -8,6 +8,8 @@ use super::hold::Held;
 use super::in_flight::InFlight;
 use super::owed::Owed;
 use super::profile::PeerProfile;
+use super::rate::Bucket;
+use super::sync::SyncState;
 use super::timeline::Timeline;
 use crate::chunk::PeerRole;
 use crate::ids::{MemberId, ReplicaId};
@@ -37,6 +39,10 @@ pub(super) struct Peer {
 
     // What goes to it.
     pub(super) owed: Owed,
+    /// Bytes of state that may go now.
+    pub(super) bucket: Bucket,
+    /// Bytes of the most urgent that went beyond that, and in which tick.
+    pub(super) urgent: (u32, usize),
     pub(super) in_flight: InFlight,
     /// Who was in messages to it; only under models.
     pub(super) company: Company,
@@ -46,6 +52,9 @@ pub(super) struct Peer {
     pub(super) calls: Calls,
     /// Reliable RPC messages ever put into `calls`.
     pub(super) rpcs_sent: u32,
+
+    /// What it has of what there was when it came; of a host, what it says of that.
+    pub(super) sync: SyncState,
 
     // What comes from it.
     /// Who was in messages from it; only under models.
@@ -94,6 +103,9 @@ impl Peer {
             role,
             profile: None,
             owed: Owed::default(),
+            bucket: Bucket::default(),
+            urgent: (0, 0),
+            sync: SyncState::default(),
             in_flight: InFlight::default(),
             company: Company::default(),
             heard: Company::default(),
@@ -112,9 +124,14 @@ impl Peer {
     }
 
     pub(super) fn queue_call(&mut self, message: &[u8], reliable: bool) {
+        self.queue(message, reliable);
+        self.rpcs_sent = self.rpcs_sent.wrapping_add(u32::from(reliable));
+    }
+
+    /// The same for what is no call, and is not counted as one.
+    pub(super) fn queue(&mut self, message: &[u8], reliable: bool) {
         let start = self.calls.arena.len();
         self.calls.arena.extend_from_slice(message);
         self.calls.queue.push(OutgoingCall { reliable, range: start..self.calls.arena.len() });
-        self.rpcs_sent = self.rpcs_sent.wrapping_add(u32::from(reliable));
     }
 }

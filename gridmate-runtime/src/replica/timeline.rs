@@ -12,6 +12,7 @@ use core::time::Duration;
 
 use smallvec::SmallVec;
 
+use super::playout::Playout;
 use crate::time::Instant;
 
 /// Ticks that share a mark, count.
@@ -58,6 +59,7 @@ pub(super) struct Timeline {
     /// The course after the last bend: ticks per second, and for how many seconds. After that it is the line.
     slope: f64,
     until: f64,
+    playout: Playout,
 }
 
 /// A moment, and the tick that goes with it.
@@ -78,6 +80,7 @@ impl Timeline {
             bends: SmallVec::new(),
             slope: 0.0,
             until: 0.0,
+            playout: Playout::default(),
         }
     }
 
@@ -104,7 +107,7 @@ impl Timeline {
         }
         let here = self.tick_at(now);
         let same_bucket = self.newest / BUCKET == tick / BUCKET;
-        self.newest = tick;
+        let before = core::mem::replace(&mut self.newest, tick);
         let point = Point { at: now, tick: tick.into() };
         if self.measured && self.line(now).is_some_and(|line| line - point.tick > JUMP * self.rate) {
             self.marks.clear();
@@ -115,6 +118,17 @@ impl Timeline {
         self.measure();
         // Once the rate is known, what was guessed is no reason to be shown the wrong tick any longer.
         self.bend(now, here.filter(|_| !guessed || !self.measured));
+        if self.measured
+            && let Some(line) = self.line(now)
+        {
+            let [need, gap] = [line, f64::from(tick)].map(|tick| (tick - f64::from(before)) / self.rate);
+            self.playout.arrive(now, need, gap);
+        }
+    }
+
+    /// How late to show the peer at a moment, by what its messages need.
+    pub(super) fn delay_at(&self, at: Instant) -> Duration {
+        Duration::from_secs_f64(self.playout.at(at))
     }
 
     /// The tick at a moment; `None` before anything was heard.

@@ -6,6 +6,7 @@ use super::entry::ChunkRef;
 use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
 use super::records::{ModelledRecords, PackedRecords, Records};
+use super::sync::is_report;
 use super::target::{Doomed, Peer, PeerId};
 use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
 use crate::chunk::coder::Supply;
@@ -94,7 +95,11 @@ impl ReplicaManager {
     /// # Errors
     /// A [`PeerFault`] says that the peer does not follow the protocol and has to go.
     pub fn handle_call(&mut self, peer: PeerId, reliable: bool, message: &[u8]) -> Result<(), PeerFault> {
+        let id = peer;
         let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) else { return Ok(()) };
+        if is_report(message) {
+            return self.handle_report(id, reliable, message);
+        }
         let mut r = BitReader::new(message);
         let call = Call::read(&mut r)?;
         let limit = if reliable { limits::RPC_BYTES } else { limits::UNRELIABLE_RPC_BYTES };

@@ -5,7 +5,7 @@ use super::prepare::Echo;
 use super::record::{Call, Route};
 use super::target::{Doomed, Peer, PeerId};
 use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
-use crate::chunk::{MayCall, OutboxCall, Propagate, RpcContext, RpcFlags, TimeContext};
+use crate::chunk::{MayCall, OutboxCall, Propagate, RequestError, RpcContext, RpcFlags, TimeContext};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::time::Instant;
@@ -22,6 +22,7 @@ impl ReplicaManager {
         for peer in self.hopeless.drain(..) {
             faults(peer, PeerFault::Limit("unacknowledged destructions"));
         }
+        self.lift_overtaken();
         for place in 0..self.peers.len() {
             let Some(peer) = &self.peers[place] else { continue };
             if peer.held.calls.is_empty() && peer.doomed.is_empty() {
@@ -37,14 +38,20 @@ impl ReplicaManager {
         for place in 0..self.peers.len() {
             self.carry_out_destructions(place);
         }
+        self.end_requests();
     }
 
     fn run_held(&mut self, peer: PeerId) -> Result<(), PeerFault> {
         self.pass += 1;
         let Some(known) = self.peer_mut(peer) else { return Ok(()) };
         known.forwarded = 0;
+        known.held.unpark();
         for _ in 0..known.held.calls.len() {
             let Some(held) = self.peer_mut(peer).and_then(|p| p.held.calls.pop_front()) else { break };
+            if self.is_parked(&held.call) {
+                self.park(peer, held);
+                continue;
+            }
             if !self.is_ready(peer, &held.call) && !held.is_overdue(self.now) {
                 self.note_waiting(held.call.replica);
                 let now = self.now;
@@ -59,6 +66,7 @@ impl ReplicaManager {
             }
             result?;
         }
+        self.lift_overfull(peer);
         self.peer(peer).map_or(Ok(()), |p| p.held.check())
     }
 
@@ -92,7 +100,7 @@ impl ReplicaManager {
         let entry = &self.entries[place as usize];
         let chunk = *entry.chunks.get(usize::from(call.chunk)).ok_or(PeerFault::NoSuchType)?;
         let store = &self.stores[usize::from(chunk.class)];
-        let flags = store.rpc(call.rpc).ok_or(PeerFault::NoSuchType)?;
+        let (flags, question) = store.rpc(call.rpc).ok_or(PeerFault::NoSuchType)?;
         if flags.reliable != *reliable {
             return Err(PeerFault::NoSuchType);
         }
@@ -101,9 +109,12 @@ impl ReplicaManager {
         Call::read(&mut r)?;
         self.charge(peer, message.len())?;
         match call.route {
-            Route::Echo { source, .. } => {
+            Route::Echo { source, to, .. } => {
                 if upstream != Some(peer) {
                     return Err(PeerFault::NotOwner);
+                }
+                if let Some(to) = to {
+                    return self.take_directed((peer, place), call, flags, (source, to), r);
                 }
                 let args = r.clone();
                 let context = RpcContext::new(source, self.local, call.replica, false, self.now);
@@ -122,6 +133,7 @@ impl ReplicaManager {
                 };
                 if !permitted || entry.dying {
                     self.stats.rpcs_dropped += 1;
+                    self.turn_down(call, (flags, question), source, RequestError::NotPermitted, r);
                     return Ok(());
                 }
                 match upstream {
@@ -130,8 +142,18 @@ impl ReplicaManager {
                         self.stats.rpcs_dropped += 1;
                         Ok(())
                     }
+                    Some(_) if !flags.relayed => {
+                        self.stats.rpcs_dropped += 1;
+                        self.turn_down(call, (flags, question), source, RequestError::NotPermitted, r);
+                        Ok(())
+                    }
                     Some(upstream) => {
                         self.forward_request(upstream, call, source, *reliable, &mut r);
+                        Ok(())
+                    }
+                    None if !self.within_rate(chunk.class, call.rpc, flags, source) => {
+                        self.stats.rpcs_limited += 1;
+                        self.turn_down(call, (flags, question), source, RequestError::TooOften, r);
                         Ok(())
                     }
                     None => match self.run_on_primary(place, call, flags, source, r) {
@@ -155,13 +177,24 @@ impl ReplicaManager {
         mut r: BitReader<'_>,
     ) -> Result<(), PeerFault> {
         let chunk = self.entries[place as usize].chunks[usize::from(call.chunk)];
+        let store = &self.stores[usize::from(chunk.class)];
+        let ticket = if store.rpc(call.rpc).is_some_and(|(_, question)| question) { r.gamma()? } else { 0 };
         let mut args = r.clone();
         let context = RpcContext::new(source, self.local, call.replica, true, self.now);
         let answer = self.stores[usize::from(chunk.class)].invoke(chunk.slot, call.rpc, &context, &mut r)?;
         self.stats.rpcs_run += 1;
         let end = if call.is_passed_on() { r.position() } else { read_of(&r)? };
         let bits = end - args.position();
-        if answer == Propagate::ToProxies {
+        let echo = match answer {
+            Propagate::ToProxies => Some(None),
+            Propagate::To(member) if member != self.local => Some(Some(member)),
+            Propagate::To(_) | Propagate::Stop => None,
+        };
+        if ticket != 0 {
+            let answer = context.take_answer(flags.bytes()).ok_or(RequestError::Unreadable);
+            self.send_answer(call, flags, (source, ticket), answer);
+        }
+        if let Some(to) = echo {
             let mut w = core::mem::take(&mut self.encoder.scratch);
             w.clear();
             w.append_from(&mut args, bits);
@@ -174,6 +207,8 @@ impl ReplicaManager {
                 rpc: call.rpc,
                 flags,
                 echo: true,
+                to,
+                ticket: 0,
                 source,
                 args: start,
                 bits,
@@ -212,7 +247,7 @@ impl ReplicaManager {
         if self.peers.len() < 2 {
             return;
         }
-        let echo = Echo { chunk: call.chunk, rpc: call.rpc, flags, source };
+        let echo = Echo { chunk: call.chunk, rpc: call.rpc, flags, source, to: None, ticket: 0 };
         self.send_echo(place, &echo, (args, end - args.position()), self.tick + 1);
         self.stats.rpcs_forwarded += 1;
     }
@@ -274,7 +309,7 @@ impl ReplicaManager {
 
 /// Where a handler stopped reading its arguments. Nothing but padding may be left: a byte's by the caller, and one by a node
 /// that passed the call on.
-fn read_of(r: &BitReader<'_>) -> Result<usize, WireError> {
+pub(super) fn read_of(r: &BitReader<'_>) -> Result<usize, WireError> {
     let left = u32::try_from(r.remaining()).unwrap_or(u32::MAX);
     if left < 16 && r.clone().bits(left) == Ok(0) { Ok(r.position()) } else { Err(WireError::Invalid) }
 }

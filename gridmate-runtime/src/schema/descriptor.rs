@@ -24,6 +24,8 @@ pub struct ChunkDescriptor {
     pub migratable: bool,
     /// How much it matters when bytes are short.
     pub priority: Priority,
+    /// How many times a second its changes go out at most; none when every tick will do.
+    pub rate: Option<u16>,
     /// How its values become bits, unless the registry says so for all.
     pub coder: Coder,
     /// Its datasets, in wire order.
@@ -68,7 +70,7 @@ impl ChunkDescriptor {
     /// assert!(DOOR.migratable && DOOR.priority == Priority::LOW);
     /// ```
     pub const fn new(name: &'static str, datasets: &'static [DatasetDescriptor]) -> Self {
-        Self { name, migratable: false, priority: Priority::NORMAL, coder: Coder::Packed, datasets }
+        Self { name, migratable: false, priority: Priority::NORMAL, rate: None, coder: Coder::Packed, datasets }
     }
 
     /// Another node may take over when the owner is lost.
@@ -79,6 +81,15 @@ impl ChunkDescriptor {
     /// How its values become bits.
     pub const fn with_coder(self, coder: Coder) -> Self {
         Self { coder, ..self }
+    }
+
+    /// Its changes go out so many times a second at most. What they came to goes out in the end.
+    ///
+    /// # Panics
+    /// With 0.
+    pub const fn with_rate(self, per_second: u16) -> Self {
+        assert!(per_second > 0, "with a rate of 0 nothing would ever arrive");
+        Self { rate: Some(per_second), ..self }
     }
 
     /// How much it matters.
@@ -110,8 +121,9 @@ pub struct DatasetDescriptor {
     pub shape: fn() -> Shape,
 }
 
-/// How much a replica matters when bytes are short: higher goes first, equals take turns. A replica has
-/// the highest priority of its chunks. The numbers are GridMate's.
+/// How much a replica matters when bytes are short: it is sent in proportion to 1 + level / 8192, and nothing starves (see
+/// [`set_relevance`](crate::ReplicaManager::set_relevance)). A replica has the highest priority of its chunks. The numbers are
+/// GridMate's.
 ///
 /// ```
 /// use gridmate_runtime::Priority;
@@ -123,7 +135,8 @@ pub struct DatasetDescriptor {
 pub struct Priority(u16);
 
 impl Priority {
-    /// Goes first of all.
+    /// Goes first of all, and when there is no room too: of each tick's state to a peer, up to
+    /// [`limits::REALTIME_BYTES`](crate::limits::REALTIME_BYTES) of this class go out whatever the budget is.
     pub const REALTIME: Self = Self(0xFFFF);
     /// 0xFFFE.
     pub const HIGHEST: Self = Self(0xFFFE);

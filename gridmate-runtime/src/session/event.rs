@@ -161,6 +161,9 @@ pub enum LeaveReason {
     /// It did not follow the protocol, or a limit was reached.
     #[error("it broke the protocol or a limit")]
     Fault,
+    /// More waited to be sent to it than may: messages or calls that must arrive, made faster than it takes them.
+    #[error("more waited to be sent to it than may")]
+    Overflow,
 }
 
 impl LeaveReason {
@@ -171,6 +174,7 @@ impl LeaveReason {
             Self::Kicked => 2,
             Self::Timeout => 3,
             Self::Fault => 4,
+            Self::Overflow => 5,
         }
     }
 
@@ -181,6 +185,7 @@ impl LeaveReason {
             2 => Self::Kicked,
             3 => Self::Timeout,
             4 => Self::Fault,
+            5 => Self::Overflow,
             _ => return None,
         })
     }
@@ -193,6 +198,7 @@ impl From<DisconnectReason> for LeaveReason {
             DisconnectReason::Shutdown => Self::Shutdown,
             DisconnectReason::Kicked => Self::Kicked,
             DisconnectReason::Timeout => Self::Timeout,
+            DisconnectReason::Overflow => Self::Overflow,
             _ => Self::Fault,
         }
     }

@@ -116,21 +116,40 @@ impl BitWriter {
     /// When `source` holds fewer than `count` bits.
     #[inline(always)]
     pub fn append(&mut self, source: &[u8], count: usize) {
-        let (words, rest) = source[..count.div_ceil(8)].as_chunks::<8>();
-        let mut left = count;
-        for word in words {
-            let take = left.min(64);
-            let value = u64::from_le_bytes(*word);
-            #[expect(clippy::cast_possible_truncation, reason = "at most 64")]
-            self.bits(if take == 64 { value } else { value & ((1 << take) - 1) }, take as u32);
-            left -= take;
+        let (words, rest) = source.as_chunks::<8>();
+        let (whole, left) = (count / 64, count % 64);
+        for word in &words[..whole] {
+            self.bits(u64::from_le_bytes(*word), 64);
         }
         if left > 0 {
-            let mut word = [0; 8];
-            word[..rest.len()].copy_from_slice(rest);
+            let word =
+                words.get(whole).map_or_else(|| tail(&rest[..left.div_ceil(8)]), |word| u64::from_le_bytes(*word));
             #[expect(clippy::cast_possible_truncation, reason = "fewer than 64")]
-            self.bits(u64::from_le_bytes(word) & ((1 << left) - 1), left as u32);
+            self.bits(word & lowest(left as u32), left as u32);
         }
+    }
+
+    /// As [`append`](Self::append), behind a head of a few bits: both at once, where that is possible.
+    #[inline(always)]
+    pub(crate) fn append_behind(&mut self, head: (u64, u32), source: &[u8], count: usize) {
+        let (value, bits) = head;
+        if let Some(word) = source.first_chunk::<8>()
+            && count + bits as usize <= 63
+        {
+            #[expect(clippy::cast_possible_truncation, reason = "fewer than 64")]
+            let count = count as u32;
+            self.bits(value | (u64::from_le_bytes(*word) & lowest(count)) << bits, count + bits);
+        } else {
+            self.bits(value, bits);
+            self.append(source, count);
+        }
+    }
+
+    /// The bytes written so far, of what ends at one: see [`finish`](Self::finish).
+    #[inline(always)]
+    pub(crate) fn finished(&self) -> &[u8] {
+        debug_assert!(self.filled == 0, "there are bits behind the last byte");
+        &self.bytes
     }
 
     /// Bits written so far.
@@ -223,6 +242,12 @@ impl BitWriter {
 #[inline(always)]
 pub(super) const fn behind(value: u64, count: u32) -> u64 {
     value >> 1 >> (count - 1)
+}
+
+/// A mask of the lowest `count` bits, fewer than 64.
+#[inline(always)]
+const fn lowest(count: u32) -> u64 {
+    u64::MAX >> 1 >> (63 - count)
 }
 
 /// The bytes that are left when all whole words of `bytes` are gone, at least one; the first is the lowest.

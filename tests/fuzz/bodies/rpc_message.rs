@@ -21,7 +21,7 @@ pub(crate) fn run(input: &[u8]) {
         if script.is_empty() {
             break;
         }
-        let (what, client) = (script.pick(7), script.byte().is_multiple_of(2));
+        let (what, client) = (script.pick(8), script.byte().is_multiple_of(2));
         let ids = [pair.host.first, pair.client.first];
         match what {
             0 => drop(
@@ -36,6 +36,7 @@ pub(crate) fn run(input: &[u8]) {
             2 => call(pair.side(client), ids[script.pick(2)], &mut script),
             3 => pair.side(client).play(&mut script),
             4 => pair.exchange(client, |_| ()),
+            7 => drop(pair.side(client).take(&report(&mut script))),
             _ => pair.exchange(client, |message| {
                 if matches!(message, Message::Call { .. }) {
                     damage(message.bytes_mut(), &mut script);
@@ -63,6 +64,16 @@ fn forged(id: ReplicaId, script: &mut Script<'_>) -> Message {
         if after {
             w.bits(u64::from(script.byte()), 32);
         }
+        let directed = script.byte().is_multiple_of(4);
+        w.bool(directed);
+        if directed {
+            w.gamma(u32::from(script.byte() % 4) + 1);
+            let answer = script.byte().is_multiple_of(2);
+            w.bool(answer);
+            if answer {
+                w.gamma(u32::from(script.byte() % 4) + 1);
+            }
+        }
     } else {
         let source = script.byte().is_multiple_of(2);
         w.bool(source);
@@ -71,6 +82,19 @@ fn forged(id: ReplicaId, script: &mut Script<'_>) -> Message {
         }
     }
     w.bytes(script.bytes());
+    Message::Call { reliable, bytes: w.finish().to_vec() }
+}
+
+/// A report of how far a newcomer has come, most of them such as no host makes.
+fn report(script: &mut Script<'_>) -> Message {
+    let reliable = !script.byte().is_multiple_of(8);
+    let mut w = BitWriter::new();
+    w.bits(0, 32);
+    for _ in 0..2 {
+        w.gamma((1 + u32::from(script.byte())) << (script.byte() % 24));
+    }
+    let behind = script.bytes();
+    w.bytes(&behind[..behind.len().min(2)]);
     Message::Call { reliable, bytes: w.finish().to_vec() }
 }
 

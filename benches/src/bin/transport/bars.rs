@@ -1,6 +1,6 @@
 //! What is to be reached, and whether it is.
 
-use crate::report::{Case, Row};
+use gridmate_benches::report::{Case, Row, bar};
 
 /// Libraries that do what ours does.
 const PEERS: [&str; 3] = ["renet", "quinn", "enet"];
@@ -79,10 +79,6 @@ pub fn print(cases: &[Case]) {
     {
         bar("conns10k_cpu_beside_conns1k", ratio, LINEAR, ratio <= LINEAR);
     }
-}
-
-fn bar(name: &str, value: f64, limit: f64, holds: bool) {
-    println!("bar={name} value={value:.4} limit={limit} {}", if holds { "yes" } else { "NO" });
 }
 
 fn ours<'a>(cases: &'a [Case], name: &str) -> Option<(&'a Row, &'a Case)> {

@@ -9,11 +9,11 @@ use cpu_time::ProcessTime;
 use gridmate_runtime::Instant;
 use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, ConnectionId, Endpoint};
 
-use crate::counting::{allocations, held};
 use crate::gridmate_pair::RELIABLE;
 use crate::measure::Effort;
 use crate::pair::FRAME;
-use crate::report::{Case, Row};
+use gridmate_benches::counting::{allocations, held};
+use gridmate_benches::report::{Case, Row};
 
 /// Frames of a second: the connections speak in turns.
 const FRAMES: usize = 60;

@@ -14,7 +14,6 @@
 
 mod bars;
 mod conns;
-mod counting;
 mod enet_pair;
 mod gridmate_pair;
 mod measure;
@@ -23,7 +22,6 @@ mod pair;
 mod quinn_pair;
 mod raw;
 mod renet_pair;
-mod report;
 mod tokio_pair;
 mod wire;
 
@@ -31,13 +29,14 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use enet_pair::Enet;
+use gridmate_benches::counting;
+use gridmate_benches::report::Case;
 use gridmate_pair::Gridmate;
 use measure::{Effort, Maker};
 use pair::Kind;
 use quinn_pair::Quinn;
 use raw::{Packed, Raw, Segmented};
 use renet_pair::Renet;
-use report::Case;
 use tokio_pair::RawTokio;
 
 #[global_allocator]
@@ -98,7 +97,7 @@ fn main() -> ExitCode {
         eprintln!("no case of that name, or no library of that name in it");
         return ExitCode::from(2);
     }
-    cases.iter().for_each(Case::print_table);
+    cases.iter().for_each(|case| case.print_table(&[]));
     bars::print(&cases);
     ExitCode::SUCCESS
 }
@@ -113,7 +112,7 @@ fn run(options: &Options) -> Vec<Case> {
     let effort = options.effort;
     let mut cases = Vec::new();
     let mut add = |case: Case| {
-        case.print_lines();
+        case.print_lines("transport", &["cpu_ns_per_msg"]);
         cases.push(case);
     };
     for (name, reliable, size, batch) in THROUGHPUT.into_iter().filter(|(name, ..)| wanted(name)) {

@@ -4,10 +4,10 @@ use std::time::{Duration, Instant};
 
 use cpu_time::ProcessTime;
 
-use crate::counting::allocations;
 use crate::pair::{End, Kind, Pair};
-use crate::report::{Case, Row};
 use crate::wire::Sent;
+use gridmate_benches::counting::allocations;
+use gridmate_benches::report::{Case, Row};
 
 /// A library in a case, made when its turn comes.
 pub type Maker = (&'static str, fn(Kind) -> Box<dyn Pair>);

@@ -10,7 +10,7 @@ use gridmate_runtime::Instant;
 use gridmate_runtime::carrier::CongestionConfig;
 
 use crate::pair::FRAME;
-use crate::report::{Case, Row};
+use gridmate_benches::report::{Case, Row};
 use pipe::{Load, Path, Pipe};
 
 const LIB: &str = "gridmate";

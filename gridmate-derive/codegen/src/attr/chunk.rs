@@ -4,10 +4,11 @@ use proc_macro2::Ident;
 use syn::parse::ParseStream;
 use syn::{Attribute, Expr, LitStr, Path, Token};
 
-use super::{Given, Keys, set, set_constant, set_flag, set_value};
+use super::{Given, Keys, set, set_constant, set_count, set_flag, set_value};
 use crate::errors::Errors;
 
-const KEYS: Keys = Keys { attr: "chunk", known: &["coder", "crate", "migratable", "name", "priority", "send_to"] };
+const KEYS: Keys =
+    Keys { attr: "chunk", known: &["coder", "crate", "migratable", "name", "priority", "rate", "send_to"] };
 
 /// What `send_to` looks like.
 const SEND_TO: &str = "`send_to = path`, the path of a `fn(&Self, &TargetPeer) -> bool`";
@@ -17,6 +18,7 @@ pub(crate) struct ChunkAttr {
     pub(crate) name: Option<Given<LitStr>>,
     pub(crate) migratable: Option<Given<()>>,
     pub(crate) priority: Option<Given<Expr>>,
+    pub(crate) rate: Option<Given<Expr>>,
     pub(crate) coder: Option<Given<Coder>>,
     pub(crate) send_to: Option<Given<Path>>,
     pub(crate) krate: Option<Given<Path>>,
@@ -40,6 +42,7 @@ impl ChunkAttr {
             "crate" => set_value(&mut at.krate, key, "`crate = path`", input),
             "migratable" => set_flag(&mut at.migratable, key, input),
             "name" => set_value(&mut at.name, key, "`name = \"…\"`", input),
+            "rate" => set_count(&mut at.rate, key, 1..=1_000, input),
             "send_to" => set_value(&mut at.send_to, key, SEND_TO, input),
             _ => set_constant(&mut at.priority, key, "`priority = EXPR`, a constant `Priority`", input),
         });

@@ -75,15 +75,16 @@ fn datasets(chunk: &Chunk) -> TokenStream {
 }
 
 // const DESCRIPTOR: &'static __gm::ChunkDescriptor =
-//     &__D.descriptor().migratable().with_priority(Priority::HIGH).with_coder(__gm::Coder::Entropy);
+//     &__D.descriptor().migratable().with_priority(Priority::HIGH).with_rate(20).with_coder(__gm::Coder::Entropy);
 // const RPCS: &'static [__gm::RpcDescriptor<Self>] = Ship::__RPCS;
 fn descriptor(chunk: &Chunk) -> TokenStream {
     let Chunk { ident, .. } = chunk;
     let migratable = chunk.migratable.then(|| gen_tokens!(.migratable()));
     let priority = chunk.priority.as_ref().map(|priority| gen_tokens!(.with_priority(#priority)));
+    let rate = chunk.rate.as_ref().map(|rate| gen_tokens!(.with_rate(#rate)));
     let coder = matches!(chunk.coder, Coder::Entropy).then(|| gen_tokens!(.with_coder(__gm::Coder::Entropy)));
     gen_tokens! {
-        const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__D.descriptor() #migratable #priority #coder;
+        const DESCRIPTOR: &'static __gm::ChunkDescriptor = &__D.descriptor() #migratable #priority #rate #coder;
         const RPCS: &'static [__gm::RpcDescriptor<Self>] = #ident::__RPCS;
     }
 }

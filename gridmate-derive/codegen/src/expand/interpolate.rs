@@ -9,8 +9,7 @@ use crate::model::{Chunk, Field};
 
 // const INTERPOLATES: usize = 1usize;
 // fn interpolate(&mut self, __moment: &__gm::Moment<'_, __S>) {
-//     let __between = __moment.between(|__s| &__s.position);
-//     __F_position.interpolate(&const { Linear }, __between, &mut self.position);
+//     __F_position.interpolate(&const { Linear }, __moment, |__s| &__s.position, &mut self.position);
 // }
 pub(super) fn interpolate(chunk: &Chunk) -> Option<TokenStream> {
     let this = super::this();
@@ -20,8 +19,7 @@ pub(super) fn interpolate(chunk: &Chunk) -> Option<TokenStream> {
             // Errors about the interpolator go to the interpolator, as far as it is the one that is wrong.
             let by = quote_spanned!(Span::mixed_site().located_at(by.span())=> &const { #by });
             quote_spanned! {*span=>
-                let __between = __moment.between(|__s| &__s.#slot);
-                #handle.interpolate(#by, __between, &mut #this.#member);
+                #handle.interpolate(#by, __moment, |__s| &__s.#slot, &mut #this.#member);
             }
         })
         .collect();

@@ -1,7 +1,7 @@
 //! The RPC table of a chunk type, and the type whose methods call its RPCs.
 
-use proc_macro2::{Ident, Span, TokenStream};
-use quote::{quote, quote_spanned};
+use proc_macro2::{Group, Ident, Span, TokenStream, TokenTree};
+use quote::{ToTokens, quote, quote_spanned};
 
 use super::{block, gen_tokens};
 use crate::model::{Field, MayCall, Rpc, Rpcs};
@@ -66,19 +66,23 @@ fn table(rpcs: &Rpcs) -> TokenStream {
 
 // __gm::RpcDescriptor {
 //     name: "fire",
-//     flags: __gm::RpcFlags { reliable: false, post_attached: true, may_call: __gm::MayCall::Owner },
+//     flags: __gm::RpcFlags { reliable: false, may_call: __gm::MayCall::Owner, ..__gm::RpcFlags::DEFAULT },
 //     args: &__A0.list,
+//     reply: <Reply<u8> as __gm::IntoPropagate>::REPLY,
 //     invoke: |__this, __ctx, __r| {
 //         let __0 = __F0_0_burst.unmarshal(__r)?;
-//         __gm::Ok(__gm::IntoPropagate::into_propagate(Self::fire(__this, __ctx, __0)))
+//         __gm::Ok(__gm::IntoPropagate::into_propagate(Self::fire(__this, __ctx, __0), __ctx))
 //     },
 // }
 fn row(index: usize, rpc: &Rpc) -> TokenStream {
-    let Rpc { ident, name, reliable, post_attached, .. } = rpc;
-    let may_call = match rpc.may_call {
-        MayCall::Anyone => gen_tokens!(__gm::MayCall::Anyone),
-        MayCall::Owner => gen_tokens!(__gm::MayCall::Owner),
-        MayCall::Authority => gen_tokens!(__gm::MayCall::Authority),
+    let Rpc { ident, name, .. } = rpc;
+    let flags = flags(rpc);
+    let reply = match &rpc.returns {
+        Some(ty) => {
+            let ty = at(ty, rpc.output);
+            quote_spanned!(rpc.output=> <#ty as __gm::IntoPropagate>::REPLY)
+        }
+        None => gen_tokens!(__gm::None),
     };
     let args = if rpc.args.is_empty() {
         gen_tokens!(&[])
@@ -96,19 +100,46 @@ fn row(index: usize, rpc: &Rpc) -> TokenStream {
     let ctx = Ident::new("__ctx", Span::mixed_site().located_at(rpc.ctx));
     // So is one that returns something else.
     let answer = quote_spanned! {rpc.output=>
-        __gm::IntoPropagate::into_propagate(Self::#ident(__this, #ctx, #(#locals,)*))
+        __gm::IntoPropagate::into_propagate(Self::#ident(__this, #ctx, #(#locals,)*), __ctx)
     };
     gen_tokens! {
         __gm::RpcDescriptor {
             name: #name,
-            flags: __gm::RpcFlags { reliable: #reliable, post_attached: #post_attached, may_call: #may_call },
+            flags: #flags,
             args: #args,
+            reply: #reply,
             invoke: |__this, __ctx, __r| {
                 #(#reads)*
                 __gm::Ok(#answer)
             },
         }
     }
+}
+
+// What differs from the default.
+fn flags(rpc: &Rpc) -> TokenStream {
+    let mut given = Vec::new();
+    if !rpc.reliable {
+        given.push(gen_tokens!(reliable: false,));
+    }
+    if !rpc.post_attached {
+        given.push(gen_tokens!(post_attached: false,));
+    }
+    match rpc.may_call {
+        MayCall::Anyone => {}
+        MayCall::Owner => given.push(gen_tokens!(may_call: __gm::MayCall::Owner,)),
+        MayCall::Authority => given.push(gen_tokens!(may_call: __gm::MayCall::Authority,)),
+    }
+    if !rpc.relayed {
+        given.push(gen_tokens!(relayed: false,));
+    }
+    if let Some((per_second, burst)) = rpc.rate {
+        given.push(gen_tokens!(rate: __gm::Some(__gm::CallRate { per_second: #per_second, burst: #burst }),));
+    }
+    if given.is_empty() {
+        return gen_tokens!(__gm::RpcFlags::DEFAULT);
+    }
+    gen_tokens!(__gm::RpcFlags { #(#given)* ..__gm::RpcFlags::DEFAULT })
 }
 
 // #[doc(hidden)]
@@ -142,6 +173,10 @@ pub(super) fn caller(rpcs: &Rpcs) -> TokenStream {
 //         __F0_0_burst.marshal(&burst, __w);
 //     })
 // }
+// /// Of a handler that returns something.
+// pub fn ask(&mut self) -> __gm::Result<<Reply<u8> as __gm::IntoPropagate>::Ticket, __gm::RpcError> {
+//     self.0.call_for::<Reply<u8>>(1u8, |__w| {})
+// }
 fn caller_method(index: usize, rpc: &Rpc) -> TokenStream {
     let Rpc { ident, vis, docs, .. } = rpc;
     // `check` keeps the index below 256; a stub has none.
@@ -151,10 +186,34 @@ fn caller_method(index: usize, rpc: &Rpc) -> TokenStream {
         .args
         .iter()
         .map(|Field { handle, member, span, .. }| quote_spanned!(*span=> #handle.marshal(&#member, __w);));
-    gen_tokens! {
-        #(#docs)*
-        #vis fn #ident(&mut self, #(#args),*) -> __gm::Result<(), __gm::RpcError> {
-            self.0.call(#index, |__w| { #(#writes)* })
-        }
+    let returns = rpc.returns.as_ref().map(|ty| at(ty, rpc.output));
+    match &returns {
+        // Errors about the type go to where it stands, all to the same place, which makes one of them.
+        Some(ty) => quote_spanned! {rpc.output=>
+            #(#docs)*
+            #vis fn #ident(
+                &mut self, #(#args),*
+            ) -> __gm::Result<<#ty as __gm::IntoPropagate>::Ticket, __gm::RpcError> {
+                self.0.call_for::<#ty>(#index, |__w| { #(#writes)* })
+            }
+        },
+        None => gen_tokens! {
+            #(#docs)*
+            #vis fn #ident(&mut self, #(#args),*) -> __gm::Result<(), __gm::RpcError> {
+                self.0.call(#index, |__w| { #(#writes)* })
+            }
+        },
     }
+}
+
+/// A type's tokens, each in one place.
+fn at(ty: &impl ToTokens, span: Span) -> TokenStream {
+    let place = |mut token: TokenTree| {
+        if let TokenTree::Group(group) = &token {
+            token = Group::new(group.delimiter(), at(&group.stream(), span)).into();
+        }
+        token.set_span(span);
+        token
+    };
+    ty.to_token_stream().into_iter().map(place).collect()
 }

@@ -20,6 +20,8 @@ pub(crate) struct Chunk {
     pub(crate) name: String,
     pub(crate) migratable: bool,
     pub(crate) priority: Option<Expr>,
+    /// Changes a second at most.
+    pub(crate) rate: Option<Expr>,
     pub(crate) coder: Coder,
     /// Says which peers may have it.
     pub(crate) send_to: Option<Path>,
@@ -46,6 +48,7 @@ impl Chunk {
             name: at.name.map_or_else(|| ident.unraw().to_string(), |name| name.value.value()),
             migratable: at.migratable.is_some(),
             priority: at.priority.map(|priority| priority.value),
+            rate: at.rate.map(|rate| rate.value),
             coder: at.coder.map_or(Coder::Packed, |coder| coder.value),
             send_to: at.send_to.map(|send_to| send_to.value),
             datasets: fields(ident, data, errors)

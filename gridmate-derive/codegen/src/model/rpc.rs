@@ -30,7 +30,12 @@ pub(crate) struct Rpc {
     pub(crate) reliable: bool,
     pub(crate) post_attached: bool,
     pub(crate) may_call: MayCall,
+    pub(crate) relayed: bool,
+    /// Calls a second and at once, of each member.
+    pub(crate) rate: Option<(u16, u16)>,
     pub(crate) args: Vec<Field>,
+    /// What it returns, unless that is nothing.
+    pub(crate) returns: Option<Type>,
     /// Where the second parameter's type is: errors about the context go there.
     pub(crate) ctx: Span,
     /// Where the type is that it returns: errors about that go there.
@@ -74,6 +79,7 @@ impl Rpc {
     fn read(method: Method, place: &str, self_ty: &TokenStream, errors: &mut Errors) -> Option<Self> {
         let at = RpcAttr::read(&method.attrs, errors);
         check::rpc_flags(&at, errors);
+        let rate = check::rpc_rate(&at, errors);
         plain_function(&method, errors);
         let Method { attrs, vis, ident, args, args_span, output, .. } = method;
         let mut args = args.into_iter();
@@ -93,9 +99,12 @@ impl Rpc {
                 (_, Some(_)) => MayCall::Authority,
                 _ => MayCall::Anyone,
             },
+            relayed: at.no_relay.is_none(),
+            rate,
             args,
             ctx: ctx?,
-            output: output.map_or_else(Span::mixed_site, |ty| Span::mixed_site().located_at(ty.span())),
+            output: output.as_ref().map_or_else(Span::mixed_site, |ty| Span::mixed_site().located_at(ty.span())),
+            returns: output,
         })
     }
 }

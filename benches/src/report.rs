@@ -3,7 +3,7 @@
 use std::borrow::Cow;
 
 /// More columns than this make no table.
-const TABLE: usize = 8;
+const TABLE: usize = 12;
 
 /// What was measured of one library in one case.
 pub struct Row {
@@ -61,27 +61,26 @@ impl Case {
         self.rows.iter().find(|row| row.lib == lib)
     }
 
-    /// A line per library and metric.
-    pub fn print_lines(&self) {
+    /// A line per library and metric; of those in `with_least` one more, for the least of the rounds.
+    pub fn print_lines(&self, bench: &str, with_least: &[&str]) {
         for row in &self.rows {
+            let head = format!("bench={bench} case={} lib={}", self.name, row.lib);
             for (metric, rounds) in &row.metrics {
                 let value = median(rounds.clone());
-                println!("bench=transport case={} lib={} metric={metric} value={value:.3}", self.name, row.lib);
-            }
-            if let Some(rounds) = row.rounds("cpu_ns_per_msg") {
-                let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
-                println!(
-                    "bench=transport case={} lib={} metric=cpu_ns_per_msg_min value={least:.3}",
-                    self.name, row.lib
-                );
+                println!("{head} metric={metric} value={value:.3}");
+                if with_least.contains(&&**metric) {
+                    let least = rounds.iter().copied().fold(f64::INFINITY, f64::min);
+                    println!("{head} metric={metric}_min value={least:.3}");
+                }
             }
         }
     }
 
-    /// A line per library, a column per metric of the first.
-    pub fn print_table(&self) {
+    /// A line per library, a column per metric of the first; of those in `only`, unless that is empty.
+    pub fn print_table(&self, only: &[&str]) {
         let Some(first) = self.rows.first() else { return };
-        let columns: Vec<_> = first.metrics.iter().map(|(metric, _)| &**metric).collect();
+        let columns = first.metrics.iter().map(|(metric, _)| &**metric);
+        let columns: Vec<_> = columns.filter(|metric| only.is_empty() || only.contains(metric)).collect();
         println!();
         if columns.len() > TABLE {
             println!("{}: {} figures", self.name, columns.len());
@@ -101,6 +100,11 @@ impl Case {
             println!();
         }
     }
+}
+
+/// Prints what was reached of something, what was to be, and whether that holds.
+pub fn bar(name: &str, value: f64, limit: f64, holds: bool) {
+    println!("bar={name} value={value:.4} limit={limit} {}", if holds { "yes" } else { "NO" });
 }
 
 /// The middle one, or between the two in the middle.

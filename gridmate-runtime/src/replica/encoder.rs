@@ -1,0 +1,224 @@
+//! The encodings of a tick: what is said of a replica, made once for all peers on the same baseline.
+
+use smallvec::SmallVec;
+
+use super::entry::{ChunkRef, Entry};
+use super::lanes::Lanes;
+use super::profile::{PeerProfile, share};
+use crate::chunk::coder::{Collect, Share};
+use crate::chunk::{Basis, ChunkStore};
+use crate::limits;
+use crate::wire::BitWriter;
+use crate::wire::entropy::{Recorder, Symbols, Writer};
+
+/// Encodings of the current tick, shared by all peers on the same baseline.
+#[derive(Debug, Default)]
+pub(super) struct Encoder {
+    /// All of them, each starting at a byte; of a registry with models, as symbols.
+    pub(super) arena: BitWriter,
+    pub(super) recorder: Recorder,
+    pub(super) modelled: bool,
+    by_place: Vec<Encodings>,
+    /// Of those that are bits, where what most peers are sent is.
+    pub(super) lanes: Lanes,
+    /// Encodings made and not yet counted; places and sizes of those that are too large.
+    pub(super) made: u64,
+    pub(super) oversized: Vec<(usize, usize)>,
+    /// Counts ticks; tells this tick's encodings from older ones.
+    generation: u64,
+    /// For messages that are not state.
+    pub(super) scratch: BitWriter,
+    /// For state messages.
+    pub(super) message: BitWriter,
+    /// For those under models, but while one is being written.
+    pub(super) writer: Option<Writer>,
+}
+
+#[derive(Clone, Debug, Default)]
+struct Encodings {
+    generation: u64,
+    list: SmallVec<[Encoding; 2]>,
+}
+
+/// What peers on one baseline, who may have the same chunks and of these the same datasets, are told of a replica.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Asked {
+    /// Without a base, the whole.
+    pub(super) basis: Basis,
+    /// A bit for each chunk that is hidden from them.
+    pub(super) hidden: u64,
+    /// The number of their profile, if that cuts anything off; else 0.
+    pub(super) profile: u32,
+}
+
+/// One body: where it is, and against what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Encoding {
+    asked: Asked,
+    /// What it came out as: without a past that has been forgotten, or whole.
+    pub(super) basis: Basis,
+    /// Bytes and bits, or symbols.
+    pub(super) start: usize,
+    pub(super) length: usize,
+    /// Too large to be sent.
+    oversized: bool,
+}
+
+impl Encoder {
+    pub(super) fn new(modelled: bool) -> Self {
+        Self { modelled, writer: modelled.then(Writer::default), ..Self::default() }
+    }
+
+    pub(super) fn start_tick(&mut self, places: usize) {
+        self.generation += 1;
+        self.arena.clear();
+        self.recorder.clear();
+        self.lanes.start_tick();
+        if self.by_place.len() < places {
+            self.by_place.resize(places, Encodings::default());
+        }
+    }
+
+    /// The body of `entry` that is `asked` for, made now unless it was for a peer before; `None` when it is too large.
+    #[inline]
+    pub(super) fn body(
+        &mut self,
+        place: usize,
+        asked: Asked,
+        entry: &Entry,
+        tick: u32,
+        stores: Stores<'_>,
+    ) -> Option<Encoding> {
+        debug_assert!(place < self.by_place.len(), "messages are written after `prepare`");
+        let encodings = &mut self.by_place[place];
+        if encodings.generation != self.generation {
+            encodings.generation = self.generation;
+            encodings.list.clear();
+        }
+        if let Some(known) = encodings.list.iter().find(|e| e.asked == asked) {
+            return (!known.oversized).then_some(*known);
+        }
+        let body = if self.modelled {
+            encode(&mut self.recorder, asked, entry, tick, stores)
+        } else {
+            encode(&mut self.arena, asked, entry, tick, stores)
+        };
+        encodings.list.push(body);
+        self.made += 1;
+        if !self.modelled {
+            self.arena.finish(); // As lanes want it.
+            if hands_out(asked, &body) {
+                self.lanes.note(asked.basis, place, tick, body.start, body.length);
+            }
+        }
+        if body.oversized {
+            self.oversized.push((place, body.length / 8));
+            return None;
+        }
+        Some(body)
+    }
+}
+
+/// Whether a body is what any peer on that basis gets, against what it asked for.
+fn hands_out(asked: Asked, body: &Encoding) -> bool {
+    let Asked { basis, hidden, profile } = asked;
+    hidden == 0 && profile == 0 && !body.oversized && basis.base != 0 && basis == body.basis
+}
+
+/// All chunks there are, and what is shared of them with those that an encoding is for.
+#[derive(Clone, Copy)]
+pub(super) struct Stores<'a> {
+    pub(super) all: &'a [Box<dyn ChunkStore>],
+    pub(super) profile: Option<&'a PeerProfile>,
+}
+
+impl<'a> Stores<'a> {
+    fn of(self, chunk: ChunkRef) -> (&'a dyn ChunkStore, Share) {
+        (&*self.all[usize::from(chunk.class)], share(self.profile, chunk.class))
+    }
+}
+
+/// The bits that a body would take, about; nothing of it is kept.
+pub(super) fn trial(
+    encoder: &mut Encoder,
+    basis: Basis,
+    entry: &Entry,
+    tick: u32,
+    stores: &[Box<dyn ChunkStore>],
+) -> usize {
+    if !entry.live || entry.version > tick {
+        return 0;
+    }
+    let Encoder { arena, recorder, writer, modelled, .. } = encoder;
+    let (asked, stores) = (Asked { basis, hidden: 0, profile: 0 }, Stores { all: stores, profile: None });
+    if *modelled {
+        let body = encode(recorder, asked, entry, tick, stores);
+        let symbols = Symbols { start: body.start, len: body.length };
+        let cost = writer.as_ref().map_or(0, |writer| writer.cost(recorder, symbols));
+        recorder.truncate(body.start);
+        cost
+    } else {
+        let body = encode(arena, asked, entry, tick, stores);
+        arena.rewind(body.start);
+        arena.finish();
+        body.length
+    }
+}
+
+fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: Stores<'_>) -> Encoding {
+    let start = to.mark();
+    let Asked { mut basis, hidden, .. } = asked;
+    if basis.past != 0 && !encode_delta(to, start, asked, entry, tick, stores) {
+        basis = basis.without_past();
+    }
+    if basis.past == 0 && (basis.base == 0 || !encode_delta(to, start, Asked { basis, ..asked }, entry, tick, stores)) {
+        basis = Basis::DEFAULTS;
+        to.rewind(start);
+        encode_full(to, hidden, entry, tick, stores);
+    }
+    let length = to.length(start);
+    // What breaks a length limit of its own is as unfit to be sent as what is too large.
+    let oversized = to.take_fault() | (to.size(start) > limits::RECORD_BYTES * 8);
+    Encoding { asked, basis, start, length, oversized }
+}
+
+fn encode_delta(
+    to: &mut impl Collect,
+    start: usize,
+    Asked { basis, hidden, .. }: Asked,
+    entry: &Entry,
+    tick: u32,
+    stores: Stores<'_>,
+) -> bool {
+    to.rewind(start);
+    if let [chunk] = entry.chunks[..] {
+        let (store, share) = stores.of(chunk);
+        if hidden != 0 {
+            store.encode_hidden(basis, tick, share, to.out());
+            return true;
+        }
+        return store.encode(chunk.slot, basis, tick, share, to.out());
+    }
+    entry.chunks.iter().enumerate().all(|(i, chunk)| {
+        let (store, share) = stores.of(*chunk);
+        let differs = hidden >> i & 1 == 0 && store.differs(chunk.slot, basis.base);
+        to.bool(differs);
+        !differs || store.encode(chunk.slot, basis, tick, share, to.out())
+    })
+}
+
+fn encode_full(to: &mut impl Collect, hidden: u64, entry: &Entry, tick: u32, stores: Stores<'_>) {
+    entry.ownership().write(to);
+    to.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
+    for chunk in &entry.chunks {
+        to.gamma(u32::from(chunk.class) + 1);
+    }
+    for (i, chunk) in entry.chunks.iter().enumerate() {
+        let (store, share) = stores.of(*chunk);
+        if hidden >> i & 1 == 0 {
+            store.encode(chunk.slot, Basis::DEFAULTS, tick, share, to.out());
+        } else {
+            store.encode_hidden(Basis::DEFAULTS, tick, share, to.out());
+        }
+    }
+}
