@@ -66,8 +66,8 @@ impl Ids {
     }
 
     /// Fetches the place of an id.
-    pub(super) fn fetch(&self, id: WireId) {
-        prefetch_index(&self.slots, usize::from(id.value));
+    pub(super) fn fetch(&self, value: u16) {
+        prefetch_index(&self.slots, usize::from(value));
     }
 
     /// Whose an id is.

@@ -7,10 +7,9 @@
 //! what is older was reported twice already, one number and a time are all there is to say.
 
 use core::time::Duration;
-use std::collections::VecDeque;
 
-use super::ahead;
 use super::packet::{CUMULATIVE, number_bits, put_delay, put_low, put_varint, set_ack};
+use super::ring::Ring;
 use super::stats::Cause;
 use crate::limits;
 use crate::time::Instant;
@@ -26,9 +25,8 @@ const WORDS: usize = limits::PACKET_WINDOW / 64;
 
 /// The numbers received.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Received {
-    /// One bit per number, at its remainder by the window.
-    bits: [u64; WORDS],
     /// Those among them that must not be acknowledged: what they brought was of no use. They still count as seen. Few connections
     /// ever have any.
     refused: Option<Box<[u64; WORDS]>>,
@@ -37,31 +35,28 @@ pub(super) struct Received {
     /// When that one came.
     newest_at: Instant,
     first: u64,
-    /// Own packets that carried acknowledgements: their number, and the newest number they acknowledged.
-    carriers: VecDeque<(u64, u64)>,
     /// The peer is known to have seen everything up to here acknowledged.
     confirmed: u64,
     /// Ends of what the last two acknowledgements reported.
     reported: [u64; 2],
+    /// Own packets that carried acknowledgements: their number, and the newest number they acknowledged.
+    carriers: Ring<(u64, u64), 3>,
+    /// One bit per number, at its remainder by the window.
+    bits: [u64; WORDS],
 }
 
 impl Received {
-    pub(super) const fn new(first: u64) -> Self {
+    pub(super) fn new(first: u64) -> Self {
         Self {
             bits: [0; WORDS],
             refused: None,
             end: first,
             newest_at: Instant::ZERO,
             first,
-            carriers: VecDeque::new(),
+            carriers: Ring::new(),
             confirmed: first,
             reported: [first; 2],
         }
-    }
-
-    /// Fetches what it names.
-    pub(super) fn fetch(&self) {
-        ahead::ring(&self.carriers);
     }
 
     /// The number the next packet would have if nothing were lost.
