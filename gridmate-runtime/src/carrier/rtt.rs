@@ -104,6 +104,7 @@ const fn nanos(span: Duration) -> u64 {
 }
 
 /// Microseconds. More than an hour is as good as any more.
+#[expect(clippy::cast_possible_truncation, reason = "compared before")]
 const fn short(span: Duration) -> u32 {
     let micros = span.as_micros();
     if micros < u32::MAX as u128 { micros as u32 } else { u32::MAX - 1 }

@@ -27,6 +27,7 @@ const LISTS: usize = 256;
 const CHILDREN: usize = 4;
 
 /// Where an entry is, when it is not in the list of that number.
+#[expect(clippy::cast_possible_truncation, reason = "a few hundred")]
 const LATER: u16 = LISTS as u16;
 const HEAP: u16 = LATER + 1;
 const NOWHERE: u16 = HEAP + 1;
@@ -309,6 +310,7 @@ const fn unit(at: Instant) -> u64 {
 }
 
 /// The list of the wheel for a time.
+#[expect(clippy::cast_possible_truncation, reason = "below the number of lists")]
 const fn list_of(unit: u64) -> u16 {
     (unit % LISTS as u64) as u16
 }

@@ -70,7 +70,7 @@ impl Bandwidth {
         let rate = u32::try_from(rate).unwrap_or(u32::MAX);
         if !round.app_limited || self.best().is_none_or(|best| rate > best) {
             self.rates[self.next as usize] = rate;
-            self.next = (self.next + 1) % ROUNDS as u32;
+            self.next = if self.next as usize + 1 == ROUNDS { 0 } else { self.next + 1 };
         }
         self.round = Some(Round { start: now, bytes: 0, app_limited: acked.app_limited });
     }

@@ -8,7 +8,6 @@ use crate::time::Instant;
 
 /// See the module.
 #[derive(Debug)]
-#[expect(clippy::large_enum_variant, reason = "the largest is what most connections have")]
 pub(in crate::carrier) enum Controller {
     Adaptive(Adaptive),
     Cubic(Cubic),
