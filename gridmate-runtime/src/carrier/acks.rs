@@ -7,6 +7,7 @@
 
 use core::time::Duration;
 
+use super::due::Due;
 use crate::limits;
 use crate::time::Instant;
 
@@ -52,8 +53,8 @@ impl Acks {
     }
 
     /// When [`due`](Self::due) turns true.
-    pub(super) fn deadline(&self, delay: Duration) -> Option<Instant> {
-        (self.pending > 0).then_some(self.since + if self.now { Duration::ZERO } else { delay })
+    pub(super) fn deadline(&self, delay: Duration) -> Due {
+        (self.pending > 0).then(|| if self.now { self.since } else { self.since + delay }).into()
     }
 
     /// Everything was reported, or there turned out to be nothing to report.
@@ -75,11 +76,11 @@ mod tests {
             acks.done();
         }
         acks.heard(now, false, true);
-        assert!(acks.news && !acks.due(now + delay, delay) && acks.deadline(delay).is_none(), "nobody asked");
+        assert!(acks.news && !acks.due(now + delay, delay) && !acks.deadline(delay).is_set(), "nobody asked");
         acks.heard(now, true, false);
         acks.heard(now + Duration::from_millis(20), true, false);
         assert!(!acks.due(now + Duration::from_millis(24), delay) && acks.due(now + delay, delay));
-        assert_eq!(acks.deadline(delay), Some(now + delay));
+        assert_eq!(acks.deadline(delay), Due::at(now + delay));
         (2..limits::ACK_EVERY - 1).for_each(|_| acks.heard(now, true, false));
         assert!(!acks.due(now, delay));
         acks.heard(now, true, false);

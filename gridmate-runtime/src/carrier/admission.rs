@@ -6,7 +6,7 @@ use std::net::SocketAddr;
 use super::config::ConnectionId;
 use super::endpoint::{Endpoint, peer_mut};
 use super::error::{AcceptError, Refusal, UnknownConnection};
-use super::peer::Phase;
+use super::peer::{LetIn, Phase};
 use super::telemetry::ConnectionChange;
 use crate::limits;
 use crate::time::Instant;
@@ -146,7 +146,8 @@ impl Endpoint {
             return Err(UnknownConnection.into());
         };
         let welcome = self.shared.pool.copy(welcome);
-        peer.phase = Phase::Accepted { theirs, compressed, announced: true, acceptor, welcome, deadline, reply: true };
+        let accepted = LetIn { theirs, compressed, announced: true, acceptor, welcome, deadline, reply: true };
+        peer.phase = Phase::Accepted(Box::new(accepted));
         self.changed(id, ConnectionChange::Accepted);
         self.touch(id.index);
         Ok(())

@@ -1,6 +1,6 @@
 //! What each channel of a connection has done: plain counters, always on.
 
-use super::channel::Channel;
+use super::channel::{Channel, Place};
 use super::config::{ChannelId, ConnectionId};
 use super::connection::Connection;
 use super::endpoint::Endpoint;
@@ -71,6 +71,7 @@ impl ChannelStats {
 
 /// What is counted for a channel of either kind. The rest is known to its queue.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(super) struct Counters {
     sent: u64,
     sent_bytes: u64,
@@ -94,7 +95,7 @@ impl Counters {
 
 impl Connection {
     fn channel_stats(&self, channel: ChannelId) -> Option<ChannelStats> {
-        let (counted, channel) = (self.counters.get(usize::from(channel.0))?, self.channels.get(channel.0)?);
+        let Place { counters: counted, channel } = self.channels.all.get(usize::from(channel.0))?;
         let mut stats = ChannelStats {
             messages_sent: counted.sent,
             bytes_sent: counted.sent_bytes,
@@ -105,7 +106,9 @@ impl Connection {
             ..ChannelStats::default()
         };
         match channel {
-            Channel::Reliable(reliable) => (stats.resent, stats.queued) = (reliable.0.resent, reliable.0.queued()),
+            Channel::Reliable(reliable) => {
+                (stats.resent, stats.queued) = (reliable.sender.resent, reliable.sender.queued())
+            }
             Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => {
                 (stats.expired, stats.queued) = (queue.expired(), queue.queued());
             }

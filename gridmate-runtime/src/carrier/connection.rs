@@ -5,18 +5,18 @@
 //! on, so a packet either has its whole effect and is acknowledged, or has none. Acting goes in a fixed order:
 //! the number is noted, all acknowledgements are processed, losses are declared, then frames are delivered.
 
-use core::hint::black_box;
 use core::time::Duration;
 use std::net::SocketAddr;
 
 use super::acks::Acks;
 use super::channel::fragment::Reassembly;
 use super::channel::unreliable::{Tokens, cost, pieces};
-use super::channel::{Channel, Channels};
+use super::channel::{Channel, Channels, Place};
 use super::channel_stats::Counters;
 use super::compress::Trial;
 use super::config::{CarrierConfig, ChannelId, ConnectionId};
-use super::congestion::{Bandwidth, Congestion, Lost, Pacer};
+use super::congestion::{Bandwidth, Congestion, Controller, Lost, Pacer};
+use super::due::Due;
 use super::error::{DisconnectReason, SendError};
 use super::events::{CarrierEvent, Shared};
 use super::follow::Questions;
@@ -25,12 +25,12 @@ use super::mtu::Mtu;
 use super::opened::{Opened, Reading};
 use super::packet::{Content, Key, WireId};
 use super::path::Path;
-use super::quality::Quality;
+use super::quality::{Loss, Quality};
 use super::received::Received;
 use super::rtt::Rtt;
 use super::schedule::Turns;
 use super::sent::Sent;
-use super::stats::{Cause, ConnectionStats, Totals};
+use super::stats::{Cause, ConnectionStats, RareTotals, Totals};
 use super::telemetry::PacketReceived;
 use crate::limits;
 use crate::time::Instant;
@@ -52,7 +52,7 @@ pub(super) struct Names {
 /// In this order in memory, since thousands of connections do not fit into a cache: first what every look at a connection needs,
 /// then what packets need, then what few do.
 #[derive(Debug)]
-#[repr(C)]
+#[repr(C, align(64))]
 pub(super) struct Connection {
     pub(super) id: ConnectionId,
     pub(super) send_key: Key,
@@ -60,37 +60,41 @@ pub(super) struct Connection {
     pub(super) names: Names,
     /// Send a ping unless something else goes out.
     pub(super) ping: bool,
+    /// Congestion control is the program's, and hears of every packet. Ours does not listen, and is not looked for.
+    pub(super) own_control: bool,
     /// The peer has to hear of packets received with the congestion mark; how many there were, and what the peer has seen of ours.
     pub(super) marks_news: bool,
     pub(super) marks: u16,
     marks_heard: u16,
     /// Resend timeouts in a row.
     pub(super) backoff: u32,
+    pub(super) loss: Loss,
     pub(super) acks: Acks,
+    pub(super) mtu: Mtu,
     pub(super) last_received: Instant,
     pub(super) last_sent: Instant,
     /// When packets that later ones overtook count as lost.
-    pub(super) loss_at: Option<Instant>,
-    pub(super) unreliable_queued: usize,
+    pub(super) loss_at: Due,
+    /// When what was sent once is to be repeated at the latest.
+    pub(super) repeat_at: Due,
     pub(super) path: Path,
-    pub(super) mtu: Mtu,
-    pub(super) channels: Channels,
-    pub(super) sent: Sent,
-    pub(super) congestion: Box<dyn Congestion>,
     pub(super) questions: Questions,
-    pub(super) rtt: Rtt,
-    pub(super) received: Received,
-    pub(super) totals: Totals,
-    /// By channel.
-    pub(super) counters: Box<[Counters]>,
-    pub(super) pacer: Pacer,
+    pub(super) unreliable_queued: usize,
     /// Bytes sent since an acknowledgement was last asked for.
     pub(super) since_urgent: usize,
-    pub(super) quality: Quality,
-    /// When what was sent once is to be repeated at the latest.
-    pub(super) repeat_at: Option<Instant>,
+    /// What congestion control lets be in flight, bytes.
+    pub(super) window: usize,
+    pub(super) channels: Channels,
+    pub(super) pacer: Pacer,
+    pub(super) rtt: Rtt,
+    pub(super) totals: Totals,
+    pub(super) sent: Sent,
     pub(super) reassembly: Reassembly,
+    pub(super) received: Received,
+    pub(super) congestion: Controller,
     pub(super) bandwidth: Bandwidth,
+    pub(super) quality: Quality,
+    pub(super) rare_totals: RareTotals,
     /// The group the next fragmented message gets.
     pub(super) groups: u64,
     pub(super) tokens: Tokens,
@@ -115,13 +119,13 @@ impl Connection {
     /// A connection that pings at once: the peer learns from it that the handshake is over.
     pub(super) fn new(id: ConnectionId, config: &CarrierConfig, keys: (Key, Key), names: Names, now: Instant) -> Self {
         let first = config.first_number;
+        let congestion = Controller::new(&config.congestion);
         Self {
             id,
             send_key: keys.0,
             receive_key: keys.1,
             names,
             channels: Channels::new(&config.channels, first),
-            counters: config.channels.iter().map(|_| Counters::default()).collect(),
             turns: Turns::new(config.channels.len()),
             received: Received::new(first),
             acks: Acks::new(),
@@ -133,10 +137,12 @@ impl Connection {
             unreliable_queued: 0,
             ping: true,
             backoff: 0,
-            loss_at: None,
+            loss_at: Due::NEVER,
             last_received: now,
             last_sent: now,
-            congestion: config.congestion.build(),
+            window: congestion.window(),
+            own_control: matches!(congestion, Controller::Custom(_)),
+            congestion,
             pacer: Pacer::new(),
             bandwidth: Bandwidth::new(),
             since_urgent: 0,
@@ -145,22 +151,14 @@ impl Connection {
             marks: 0,
             marks_news: false,
             marks_heard: 0,
+            loss: Loss::default(),
             quality: Quality::new(now),
-            repeat_at: None,
+            repeat_at: Due::NEVER,
             questions: Questions::default(),
             totals: Totals::default(),
+            rare_totals: RareTotals::default(),
             trial: Trial::default(),
         }
-    }
-
-    /// Reads a little of every part that a packet needs. A connection that is in no cache, one of thousands, comes in all at once
-    /// that way, and not piece by piece as each is found missing.
-    #[inline]
-    pub(super) fn fetch(&self) {
-        black_box((self.id, self.last_sent, self.unreliable_queued, self.mtu.next(), self.channels.any_waits()));
-        black_box((self.sent.oldest(), self.sent.next(), self.congestion.window(), self.questions.next()));
-        black_box((self.rtt.latest(), self.received.ends(), self.totals.packets_sent, self.totals.messages_expired));
-        black_box((self.since_urgent, self.quality.loss(), self.reassembly.held(), self.groups));
     }
 
     pub(super) fn measured(&mut self, round_trip: Duration) {
@@ -176,7 +174,7 @@ impl Connection {
         if self.sent.in_flight() >= limits::STATE_IN_FLIGHT || !self.sent.has_room() {
             return 0;
         }
-        let window = self.congestion.window().saturating_sub(self.sent.bytes());
+        let window = self.window.saturating_sub(self.sent.bytes());
         let allowed = window.min(self.pacer.budget(now)).min(limits::STATE_BYTES);
         let own = self.channels.get(channel.0).map_or(0, Channel::waiting);
         // Whatever else waits gets no more than its half.
@@ -184,23 +182,23 @@ impl Connection {
     }
 
     pub(super) fn stats(&self) -> ConnectionStats {
-        let mut stats = self.totals.stats();
+        let mut stats = self.totals.stats(&self.rare_totals);
         stats.rtt = self.rtt.smoothed();
         stats.rtt_least = self.rtt.smoothed().map(|_| self.rtt.least());
         stats.rtt_variation = self.rtt.smoothed().map(|_| self.rtt.variation());
-        stats.loss = self.quality.loss();
+        stats.loss = self.loss.share();
         stats.packets_in_flight = self.sent.in_flight();
         stats.bytes_in_flight = self.sent.bytes();
-        stats.window = self.congestion.window();
+        stats.window = self.window;
         stats.bandwidth = self.bandwidth.estimate();
         stats.datagram = self.mtu.current();
         stats.unreliable_queued = self.unreliable_queued;
         stats.held = self.reassembly.held();
-        for channel in &self.channels.all {
-            if let Channel::Reliable(reliable) = channel {
-                stats.reliable_queued += reliable.0.queued();
-                stats.segments_resent += reliable.0.resent;
-                stats.held += reliable.1.held();
+        for place in &self.channels.all {
+            if let Channel::Reliable(reliable) = &place.channel {
+                stats.reliable_queued += reliable.sender.queued();
+                stats.segments_resent += reliable.sender.resent;
+                stats.held += reliable.receiver.held();
             }
         }
         stats
@@ -217,8 +215,7 @@ impl Connection {
     ) -> Result<(), SendError> {
         let settings = config.channels.get(usize::from(channel.0)).ok_or(SendError::UnknownChannel)?;
         let number = channel.0;
-        let channel = self.channels.get_mut(number).ok_or(SendError::UnknownChannel)?;
-        let counters = &mut self.counters[usize::from(number)];
+        let Place { counters, channel } = self.channels.place_mut(number).ok_or(SendError::UnknownChannel)?;
         let limit = match channel {
             Channel::Reliable(_) => settings.max_message.min(limits::MESSAGE_BYTES),
             Channel::Sequenced(..) => limits::SEGMENT_BYTES,
@@ -231,7 +228,7 @@ impl Connection {
         }
         let queue = match channel {
             Channel::Reliable(reliable) => {
-                if reliable.0.push(message, token, settings.queue_bytes, &mut shared.pool) {
+                if reliable.sender.push(message, token, settings.queue_bytes, &mut shared.pool) {
                     counters.sent(message.len());
                     self.channels.update(number);
                     return Ok(());
@@ -264,8 +261,8 @@ impl Connection {
         elsewhere: Option<(SocketAddr, u64)>,
         reading: Reading<'_>,
         shared: &mut Shared,
-    ) -> Result<Outcome, Cause> {
-        let (Opened { data, number, acked, .. }, kinds) = (opened, reading.kinds);
+    ) -> Result<(), Cause> {
+        let (Opened { data, number, acked, .. }, kinds, outcome) = (opened, reading.kinds, reading.outcome);
         self.received.check(number)?;
         if let (Some(ack), Some(newest)) = (&data.ack, acked) {
             self.sent.check(ack, newest)?;
@@ -304,17 +301,16 @@ impl Connection {
             self.process_ack(now, newest, ack.delay, ack.ranges(newest, self.sent.first()), shared);
         }
         self.reassembly.expire(self.received.expected() - 1, &mut shared.pool);
-        let mut outcome = Outcome::default();
         for item in sole.into_iter().chain(Items::new(frames, kinds).flatten()) {
             if let Item::Control(control) = item {
-                self.control(now, control, elsewhere.map(|(from, _)| from), &mut outcome);
+                self.control(now, control, elsewhere.map(|(from, _)| from), outcome);
             } else if let Some(reason) = self.deliver(number, item, shared) {
-                return Ok(Outcome { end: Some(reason), ..outcome });
+                outcome.end = Some(reason);
+                return Ok(());
             }
         }
-        self.pacer.set_rate(now, self.congestion.rate());
         outcome.due = data.ack.is_some() && self.resend_at().is_some_and(|at| at <= now);
-        Ok(outcome)
+        Ok(())
     }
 
     /// A packet's message was of no use: the packet is not to be acknowledged.
@@ -335,9 +331,10 @@ impl Connection {
         let paced = if self.is_paced(now) { self.pacer.next(now, limits::DATAGRAM_BYTES) } else { None };
         let ack = self.acks.deadline(config.ack_delay);
         // A probe that finds no room waits for an acknowledgement, as everything does.
-        let probe = self.mtu.next().filter(|_| self.sent.has_room());
-        let rest = [probe, self.path.next(), self.quality.deadline(config), self.questions.next()];
-        [resend, self.loss_at, paced, ack, self.repeat_at].into_iter().chain(rest).flatten().fold(quiet, Instant::min)
+        let probe = if self.sent.has_room() { self.mtu.next() } else { Due::NEVER };
+        let soon = quiet.min(self.loss_at.min(ack).min(self.repeat_at.min(probe)).moment());
+        let rest = [resend, paced, self.path.next(), self.quality.deadline(config), self.questions.next()];
+        rest.into_iter().flatten().fold(soon, Instant::min)
     }
 
     /// Acts on every deadline that has passed. `Some` when it has to end.
@@ -350,7 +347,7 @@ impl Connection {
         if now >= self.last_received + config.timeout {
             return Some(DisconnectReason::Timeout);
         }
-        if self.loss_at.is_some_and(|at| at <= now) {
+        if self.loss_at.is_due(now) {
             self.declare_lost(now, shared);
             self.measured_path(now, shared);
         }
@@ -369,22 +366,22 @@ impl Connection {
             if self.backoff == PERSISTENT {
                 let in_flight = self.sent.bytes();
                 self.congestion.on_lost(now, Lost { bytes: 0, sent_at: now, in_flight, persistent: true });
-                self.pacer.set_rate(now, self.congestion.rate());
+                self.steer(now);
             }
         }
         self.ping |= now >= self.ping_at(config);
-        self.quality.evaluate(now, self.rtt.smoothed(), config)
+        self.quality.evaluate(now, self.rtt.smoothed(), self.loss, config)
     }
 
     /// Ends it: tokens not yet reported become receipts, memory goes back, the program is told.
     pub(super) fn finish(&mut self, reason: DisconnectReason, shared: &mut Shared) {
         let Shared { pool, events, .. } = shared;
         let mut receipt = |token| events.push(CarrierEvent::Receipt { connection: self.id, token, delivered: false });
-        for channel in &mut self.channels.all {
-            match channel {
+        for place in &mut self.channels.all {
+            match &mut place.channel {
                 Channel::Reliable(reliable) => {
-                    reliable.0.clear(pool, &mut receipt);
-                    reliable.1.clear(pool);
+                    reliable.sender.clear(pool, &mut receipt);
+                    reliable.receiver.clear(pool);
                 }
                 Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => queue.clear(pool),
             }
@@ -418,8 +415,9 @@ impl Connection {
                 // Numbers that go down are old.
                 if (1..1 << 15).contains(&new) {
                     self.marks_heard = count;
-                    self.totals.packets_marked += u64::from(new);
+                    self.rare_totals.packets_marked += u64::from(new);
                     self.congestion.on_marked(now, now.saturating_sub(self.rtt.estimate()));
+                    self.steer(now);
                 }
             }
             Control::ClockRequest(_) | Control::ClockResponse { .. } => outcome.clock = Some(control),
@@ -429,41 +427,45 @@ impl Connection {
 
     fn deliver(&mut self, number: u64, item: Item<'_>, shared: &mut Shared) -> Option<DisconnectReason> {
         let Shared { pool, events, .. } = shared;
-        let (connection, counters) = (self.id, &mut self.counters);
-        let mut message = |channel: u8, order, bytes: Vec<u8>| {
-            counters[usize::from(channel)].received(bytes.len());
+        let connection = self.id;
+        let message = |counters: &mut Counters, channel: u8, order, bytes: Vec<u8>| {
+            counters.received(bytes.len());
             CarrierEvent::Message { connection, channel: ChannelId(channel), order, packet: number, bytes }
         };
         match item {
             Item::Segment { channel, segment } => {
-                let Some(Channel::Reliable(reliable)) = self.channels.get_mut(channel) else {
+                let Some(Place { counters, channel: Channel::Reliable(reliable) }) = self.channels.place_mut(channel)
+                else {
                     return None;
                 };
-                let deliver = |bytes| events.push(message(channel, number, bytes));
-                let result = reliable.1.insert(segment, pool, deliver);
+                let deliver = |bytes| events.push(message(counters, channel, number, bytes));
+                let result = reliable.receiver.insert(segment, pool, deliver);
                 return result.is_err().then_some(DisconnectReason::Overflow);
             }
             Item::Half { channel, half, len, segment } => {
-                let Some(Channel::Reliable(reliable)) = self.channels.get_mut(channel) else {
+                let Some(Place { counters, channel: Channel::Reliable(reliable) }) = self.channels.place_mut(channel)
+                else {
                     return None;
                 };
-                let deliver = |bytes| events.push(message(channel, number, bytes));
-                let result = reliable.1.insert_half(half, len, segment, pool, deliver);
+                let deliver = |bytes| events.push(message(counters, channel, number, bytes));
+                let result = reliable.receiver.insert_half(half, len, segment, pool, deliver);
                 return result.is_err().then_some(DisconnectReason::Overflow);
             }
             Item::Message { channel, bytes } => {
-                if let Some(Channel::Sequenced(_, newest)) = self.channels.get_mut(channel) {
+                let Place { counters, channel: kind } = self.channels.place_mut(channel)?;
+                if let Channel::Sequenced(_, newest) = kind {
                     if number < *newest {
-                        counters[usize::from(channel)].late += 1;
+                        counters.late += 1;
                         return None;
                     }
                     *newest = number;
                 }
-                events.push(message(channel, number, pool.copy(bytes)));
+                events.push(message(counters, channel, number, pool.copy(bytes)));
             }
             Item::Fragment { channel, fragment } => {
                 if let Some((bytes, order)) = self.reassembly.insert(channel, &fragment, number, pool) {
-                    events.push(message(channel, order, bytes));
+                    let counters = &mut self.channels.place_mut(channel)?.counters;
+                    events.push(message(counters, channel, order, bytes));
                 }
             }
             Item::Control(_) => {}

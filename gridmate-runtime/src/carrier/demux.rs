@@ -9,15 +9,15 @@ use super::admission::{Decision, Joiner};
 use super::answers::Answer;
 use super::compress::Offer;
 use super::config::ConnectionId;
-use super::connection::{Connection, Names};
+use super::connection::{Connection, Names, Outcome};
 use super::endpoint::Endpoint;
 use super::error::{DisconnectReason, Refusal};
 use super::events::CarrierEvent;
 use super::frame::Control;
 use super::handshake::{self, Accepted, Hello, NO_COOKIE, VERSION};
 use super::opened::Reading;
-use super::packet::{self, Context, Data, Key, Reader, number_bits};
-use super::peer::{Peer, Phase, keys};
+use super::packet::{self, Context, Data, Key, Reader, has_ack, number_bits};
+use super::peer::{LetIn, Peer, Phase, keys};
 use super::stats::Cause;
 use super::telemetry::ConnectionChange;
 use super::timers::NOBODY;
@@ -79,13 +79,19 @@ impl Endpoint {
             return Err(Cause::Backlog);
         }
         self.prove(now, index, from, datagram)?;
+        let large = self.is_large();
         let Some(peer) = &mut self.slots[index as usize].peer else { return Err(Cause::Handshake) };
         let Phase::Established(connection) = &mut peer.phase else { return Err(Cause::Handshake) };
-        connection.fetch();
+        if large {
+            connection.fetch(has_ack(datagram));
+            connection.fetch_channel(true, has_ack(datagram));
+        }
         let opened = connection.open(datagram)?;
         let elsewhere = (from != peer.address).then(|| (from, self.secret.next()));
-        let reading = Reading { kinds: &self.kinds, compression: self.compression.as_deref_mut() };
-        let outcome = connection.receive(now, opened, marked, elsewhere, reading, &mut self.shared)?;
+        let mut outcome = Outcome::default();
+        let compression = self.compression.as_deref_mut();
+        let reading = Reading { kinds: &self.kinds, compression, outcome: &mut outcome };
+        connection.receive(now, opened, marked, elsewhere, reading, &mut self.shared)?;
         if let Some(word) = outcome.clock {
             self.hear_clock(now, index, word);
         }
@@ -141,7 +147,7 @@ impl Endpoint {
                 return Err(Cause::Handshake);
             }
             // Both ends connect to each other: the attempt with the larger nonce stays.
-            if matches!(peer.phase, Phase::Connecting { .. }) && peer.nonce > hello.nonce {
+            if matches!(peer.phase, Phase::Connecting(_)) && peer.nonce > hello.nonce {
                 return Err(Cause::Handshake);
             }
         }
@@ -174,8 +180,8 @@ impl Endpoint {
         let compressed = hello.compressor != Offer::NONE && hello.compressor == Offer::of(self.compression.as_deref());
         if let Decision::Accept(welcome) = decision {
             let (acceptor, announced) = (self.secret.next(), false);
-            let phase = Phase::Accepted { theirs, compressed, announced, acceptor, welcome, deadline, reply: true };
-            let connection = self.occupy(from, hello.nonce, phase);
+            let accepted = LetIn { theirs, compressed, announced, acceptor, welcome, deadline, reply: true };
+            let connection = self.occupy(from, hello.nonce, Phase::Accepted(Box::new(accepted)));
             self.changed(connection, ConnectionChange::Accepted);
             return Ok(());
         }
@@ -194,14 +200,12 @@ impl Endpoint {
         let index = self.connecting(from, accepted.joiner).ok_or(Cause::Handshake)?;
         // Both ends connect to each other and this attempt has given way: taking it up again could leave each end with the
         // connection that the other dropped.
-        let accepting = |&slot: &u32| self.peer(slot).is_some_and(|peer| matches!(peer.phase, Phase::Accepted { .. }));
+        let accepting = |&slot: &u32| self.peer(slot).is_some_and(|peer| matches!(peer.phase, Phase::Accepted(_)));
         if self.at(from).iter().any(accepting) {
             return Err(Cause::Handshake);
         }
         let Some(peer) = &mut self.slots[index as usize].peer else { return Err(Cause::Handshake) };
-        let Phase::Connecting { hello, round_trip, .. } = &mut peer.phase else {
-            return Err(Cause::Handshake);
-        };
+        let Phase::Connecting(joining) = &mut peer.phase else { return Err(Cause::Handshake) };
         let compressed = accepted.compressor != 0;
         if compressed && accepted.compressor != Offer::of(self.compression.as_deref()).id {
             return Err(Cause::Malformed);
@@ -209,10 +213,10 @@ impl Endpoint {
         let names = Names { ours: peer.name, theirs: accepted.id, accepting: false, compressed };
         let mut connection =
             Connection::new(peer.id, &self.config, keys(accepted.joiner, accepted.acceptor, false), names, now);
-        if let Some(round_trip) = *round_trip {
+        if let Some(round_trip) = joining.round_trip {
             connection.measured(round_trip);
         }
-        self.shared.pool.give(core::mem::take(hello));
+        self.shared.pool.give(core::mem::take(&mut joining.hello));
         let welcome = self.shared.pool.copy(accepted.welcome);
         self.shared.events.push(CarrierEvent::Connected { connection: peer.id, welcome });
         self.shared.stats.connected += 1;
@@ -247,15 +251,16 @@ impl Endpoint {
     /// else its address had.
     fn prove(&mut self, now: Instant, index: u32, from: SocketAddr, datagram: &[u8]) -> Result<(), Cause> {
         let Some(peer) = &mut self.slots[index as usize].peer else { return Ok(()) };
-        let Phase::Accepted { theirs, compressed, acceptor, welcome, .. } = &mut peer.phase else { return Ok(()) };
-        let keys = keys(peer.nonce, *acceptor, true);
+        let Phase::Accepted(accepted) = &mut peer.phase else { return Ok(()) };
+        let keys = keys(peer.nonce, accepted.acceptor, true);
         if from != peer.address || !is_first(self.config.first_number, peer.name.len, keys.1, datagram) {
             return Err(Cause::BadTag);
         }
         // The time since the reply says nothing of the round trip: the joiner repeats itself until something arrives.
-        let names = Names { ours: peer.name, theirs: *theirs, accepting: true, compressed: *compressed };
+        let names =
+            Names { ours: peer.name, theirs: accepted.theirs, accepting: true, compressed: accepted.compressed };
         let connection = Connection::new(peer.id, &self.config, keys, names, now);
-        self.shared.pool.give(core::mem::take(welcome));
+        self.shared.pool.give(core::mem::take(&mut accepted.welcome));
         let (id, address) = (peer.id, peer.address);
         peer.phase = Phase::Established(Box::new(connection));
         self.half_open.end(address);
@@ -273,22 +278,27 @@ impl Endpoint {
     /// The slot whose id a packet has, and the id's length.
     fn named(&self, datagram: &[u8]) -> Result<(u32, usize), Cause> {
         let len = usize::from(self.ids.len());
-        let id = datagram.get(packet::PREFIX..packet::PREFIX + len).ok_or(Cause::Short)?;
-        let value = id.iter().rev().fold(0, |value, byte| value << 8 | u16::from(*byte));
-        Ok((self.ids.slot(value).ok_or(Cause::UnknownConnection)?, len))
+        let id = wire_id(datagram, len).ok_or(Cause::Short)?;
+        Ok((self.ids.slot(id).ok_or(Cause::UnknownConnection)?, len))
     }
 
     /// The slot in which we said hello with this nonce.
     fn connecting(&self, to: SocketAddr, nonce: u64) -> Option<u32> {
         self.at(to).into_iter().find(|&index| {
-            self.peer(index).is_some_and(|peer| peer.nonce == nonce && matches!(peer.phase, Phase::Connecting { .. }))
+            self.peer(index).is_some_and(|peer| peer.nonce == nonce && matches!(peer.phase, Phase::Connecting(_)))
         })
     }
 }
 
+/// The id, of so many bytes, of the connection that a data or a disconnect packet is for.
+pub(super) fn wire_id(datagram: &[u8], len: usize) -> Option<u16> {
+    let id = datagram.get(packet::PREFIX..packet::PREFIX + len)?;
+    Some(id.iter().rev().fold(0, |value, byte| value << 8 | u16::from(*byte)))
+}
+
 /// Whether a packet is one of the first of a joiner to whom nothing was said yet.
 fn is_first(first: u64, id_len: u8, key: Key, datagram: &[u8]) -> bool {
-    let Ok(data) = Data::parse(datagram, id_len) else { return false };
+    let Some(data) = Data::parse(datagram, id_len) else { return false };
     let Some(number) = packet::expand(data.number, number_bits(data.wide), first) else { return false };
     let sequence = match data.content {
         packet::Content::Sole(_) => {

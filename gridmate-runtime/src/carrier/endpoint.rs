@@ -64,7 +64,7 @@ pub struct Endpoint {
     pub(super) addresses: HashMap<SocketAddr, [u32; 2], SeededState>,
     pub(super) timers: Timers,
     /// Slots that may have something to send, each once.
-    ready: VecDeque<u32>,
+    pub(super) ready: VecDeque<u32>,
     /// Answers to hellos that got no slot.
     pub(super) answers: Answers,
     pub(super) half_open: HalfOpen,
@@ -74,7 +74,9 @@ pub struct Endpoint {
     pub(super) shared: Shared,
 }
 
+/// In this order in memory, so that what every packet needs of one is in one line of the caches.
 #[derive(Debug, Default)]
+#[repr(C, align(64))]
 pub(super) struct Slot {
     pub(super) generation: u32,
     /// It is in `ready`.
@@ -189,9 +191,9 @@ impl Endpoint {
         let Some(peer) = peer_mut(&mut self.slots, id) else { return };
         let (theirs, key) = match &peer.phase {
             Phase::Established(connection) => (connection.names.theirs, connection.send_key),
-            Phase::Accepted { theirs, acceptor, .. } => (*theirs, keys(peer.nonce, *acceptor, true).0),
-            Phase::Connecting { .. } | Phase::Pending { .. } => return self.end(id.index, reason),
-            Phase::Refused { .. } | Phase::Closing { .. } => return,
+            Phase::Accepted(it) => (it.theirs, keys(peer.nonce, it.acceptor, true).0),
+            Phase::Connecting(_) | Phase::Pending { .. } => return self.end(id.index, reason),
+            Phase::Refused(_) | Phase::Closing { .. } => return,
         };
         peer.finish(now, reason, &mut self.shared);
         if peer.is_half_open() {
@@ -227,6 +229,9 @@ impl Endpoint {
         while let Some((at, index)) = self.timers.first()
             && at <= now
         {
+            if self.is_large() {
+                self.fetch_due(now);
+            }
             let Some(peer) = &mut self.slots[index as usize].peer else {
                 self.timers.set(index, None);
                 continue;
@@ -296,6 +301,9 @@ impl Endpoint {
             }
             slot.queued = false;
             self.ready.pop_front();
+            if self.is_large() {
+                self.fetch_ready();
+            }
         }
         None
     }
@@ -321,16 +329,16 @@ impl Endpoint {
         message: &[u8],
         token: Option<u64>,
     ) -> Result<(), SendError> {
-        let queued = self.slots.get(id.index as usize).is_some_and(|slot| slot.queued);
+        // Nothing was done with it since the last flush, which may be long ago.
+        let far = self.is_large() && self.slots.get(id.index as usize).is_some_and(|slot| !slot.queued);
         match &mut peer_mut(&mut self.slots, id).ok_or(UnknownConnection)?.phase {
             Phase::Established(connection) => {
-                // Nothing was done with it since the last flush, which may be long ago.
-                if !queued {
-                    connection.fetch();
+                if far {
+                    connection.fetch(false);
                 }
                 connection.send(channel, message, token, &self.config, &mut self.shared)?;
             }
-            Phase::Refused { .. } | Phase::Closing { .. } => return Err(UnknownConnection.into()),
+            Phase::Refused(_) | Phase::Closing { .. } => return Err(UnknownConnection.into()),
             _ => return Err(SendError::NotConnected),
         }
         self.queue(id.index);
@@ -570,7 +578,8 @@ impl Endpoint {
     }
 
     pub(super) fn established(&self, id: ConnectionId) -> Option<&Connection> {
-        match &self.peer(id.index).filter(|peer| peer.id == id)?.phase {
+        let slot = self.slots.get(id.index as usize).filter(|slot| slot.generation == id.generation)?;
+        match &slot.peer.as_ref()?.phase {
             Phase::Established(connection) => Some(connection),
             _ => None,
         }
@@ -578,5 +587,8 @@ impl Endpoint {
 }
 
 pub(super) fn peer_mut(slots: &mut [Slot], id: ConnectionId) -> Option<&mut Peer> {
-    slots.get_mut(id.index as usize)?.peer.as_mut().filter(|peer| peer.id == id)
+    slots.get_mut(id.index as usize).filter(|slot| slot.generation == id.generation)?.peer.as_mut()
 }
+
+// A phase, and an address, beside a generation.
+const _: () = assert!(core::mem::offset_of!(Peer, id) + core::mem::offset_of!(Slot, peer) <= 64);

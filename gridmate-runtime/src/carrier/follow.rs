@@ -51,9 +51,12 @@ impl SessionClock {
     }
 }
 
-/// What one connection has to ask and to answer.
-#[derive(Clone, Copy, Debug, Default)]
-pub(super) struct Questions {
+/// What one connection has to ask and to answer; nothing, mostly.
+#[derive(Debug, Default)]
+pub(super) struct Questions(Option<Box<Asking>>);
+
+#[derive(Debug, Default)]
+struct Asking {
     /// When to ask, if the peer's clock is followed, and when it was asked last.
     next: Option<Instant>,
     asked: Option<Instant>,
@@ -63,44 +66,47 @@ pub(super) struct Questions {
 
 impl Questions {
     /// The peer is to be asked, first at `at`.
-    pub(super) const fn ask_at(&mut self, at: Instant) {
-        self.next = Some(at);
+    pub(super) fn ask_at(&mut self, at: Instant) {
+        self.0.get_or_insert_default().next = Some(at);
     }
 
     /// The peer is not to be asked any more.
-    pub(super) const fn stop(&mut self) {
-        (self.next, self.asked) = (None, None);
+    pub(super) fn stop(&mut self) {
+        if let Some(asking) = &mut self.0 {
+            (asking.next, asking.asked) = (None, None);
+        }
     }
 
     /// The peer asked.
-    pub(super) const fn owe(&mut self, asked: u32, session: Instant, now: Instant) {
-        self.owed = Some((asked, session, now));
+    pub(super) fn owe(&mut self, asked: u32, session: Instant, now: Instant) {
+        self.0.get_or_insert_default().owed = Some((asked, session, now));
     }
 
     /// When we asked, if this is the answer to it.
     pub(super) fn answered(&mut self, asked: u32) -> Option<Instant> {
-        self.asked.take_if(|at| stamp(*at) == asked)
+        self.0.as_mut()?.asked.take_if(|at| stamp(*at) == asked)
     }
 
     /// When a question is due.
-    pub(super) const fn next(&self) -> Option<Instant> {
-        self.next
+    pub(super) fn next(&self) -> Option<Instant> {
+        self.0.as_ref()?.next
     }
 
     /// Whether there is something to say.
     pub(super) fn any(&self, now: Instant) -> bool {
-        self.owed.is_some() || self.next.is_some_and(|next| next <= now)
+        self.0.as_ref().is_some_and(|asking| asking.owed.is_some() || asking.next.is_some_and(|next| next <= now))
     }
 
     /// What to say now: an answer, and a question.
     pub(super) fn take(&mut self, now: Instant) -> [Option<Control>; 2] {
-        let answer = self.owed.take().map(|(asked, session, at)| Control::ClockResponse {
+        let Some(asking) = &mut self.0 else { return [None; 2] };
+        let answer = asking.owed.take().map(|(asked, session, at)| Control::ClockResponse {
             asked,
             received: session.as_micros(),
             held: u32::try_from(now.saturating_since(at).as_micros()).unwrap_or(u32::MAX),
         });
-        let question = self.next.is_some_and(|next| next <= now).then(|| {
-            (self.asked, self.next) = (Some(now), Some(now + PATIENCE));
+        let question = asking.next.is_some_and(|next| next <= now).then(|| {
+            (asking.asked, asking.next) = (Some(now), Some(now + PATIENCE));
             Control::ClockRequest(stamp(now))
         });
         [answer, question]

@@ -4,17 +4,24 @@
 //! is found in a few draws, and one that was guessed is mostly nobody's. Ids are as short as that table allows: one byte in a
 //! program with few connections, else two.
 
+use prefetch_index::prefetch_index;
+
 use super::packet::WireId;
 use super::secret::Secret;
-use super::timers::NOBODY;
+use crate::limits;
 
 /// Connections that one byte tells apart well, count.
 const SHORT: usize = 64;
 
+/// Nobody's. Slots are numbered below it, so that the table, of which every packet needs another place, is small.
+const FREE: u16 = u16::MAX;
+
+const _: () = assert!(limits::CONNECTIONS <= FREE as usize, "a slot's number fits into the table");
+
 /// Slots by id.
 #[derive(Debug)]
 pub(super) struct Ids {
-    slots: Vec<u32>,
+    slots: Vec<u16>,
     len: u8,
     used: usize,
 }
@@ -36,12 +43,14 @@ impl Ids {
         let most = 1 << (8 * u32::from(self.len));
         let size = if self.len == 1 { most } else { (4 * (self.used + 1)).next_power_of_two().clamp(1 << 10, most) };
         if self.slots.len() < size {
-            self.slots.resize(size, NOBODY);
+            self.slots.resize(size, FREE);
         }
+        #[expect(clippy::cast_possible_truncation, reason = "bounded by limits::CONNECTIONS")]
+        let slot = slot as u16;
         loop {
             #[expect(clippy::cast_possible_truncation, reason = "the low bits are wanted")]
             let value = secret.next() as u16 as usize & (self.slots.len() - 1);
-            if self.slots[value] == NOBODY {
+            if self.slots[value] == FREE {
                 self.slots[value] = slot;
                 self.used += 1;
                 #[expect(clippy::cast_possible_truncation, reason = "the table has at most 65,536 places")]
@@ -52,13 +61,18 @@ impl Ids {
 
     /// An id is nobody's again.
     pub(super) fn release(&mut self, id: WireId) {
-        self.slots[usize::from(id.value)] = NOBODY;
+        self.slots[usize::from(id.value)] = FREE;
         self.used -= 1;
+    }
+
+    /// Fetches the place of an id.
+    pub(super) fn fetch(&self, value: u16) {
+        prefetch_index(&self.slots, usize::from(value));
     }
 
     /// Whose an id is.
     pub(super) fn slot(&self, value: u16) -> Option<u32> {
-        self.slots.get(usize::from(value)).copied().filter(|slot| *slot != NOBODY)
+        self.slots.get(usize::from(value)).copied().filter(|slot| *slot != FREE).map(u32::from)
     }
 }
 

@@ -62,6 +62,7 @@
 
 mod acks;
 mod admission;
+mod ahead;
 mod answers;
 mod channel;
 mod channel_stats;
@@ -71,6 +72,7 @@ mod config;
 mod congestion;
 mod connection;
 mod demux;
+mod due;
 mod endpoint;
 mod error;
 mod events;
@@ -89,6 +91,7 @@ mod pool;
 mod quality;
 mod received;
 mod recovery;
+mod ring;
 mod rtt;
 mod schedule;
 mod secret;

@@ -7,6 +7,7 @@
 
 use core::time::Duration;
 
+use super::due::Due;
 use crate::limits;
 use crate::time::Instant;
 
@@ -27,7 +28,9 @@ const AGAIN: Duration = Duration::from_secs(60);
 
 /// What is known about the path of one connection.
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub(super) struct Mtu {
+    next: Due,
     current: u16,
     /// Smallest size known or taken to be too large.
     too_large: u16,
@@ -36,14 +39,13 @@ pub(super) struct Mtu {
     failed: u8,
     vanished: u8,
     probing: bool,
-    next: Option<Instant>,
 }
 
 impl Mtu {
     /// Knows nothing yet and wants to know about sizes up to `most`.
     pub(super) fn new(now: Instant, most: usize) -> Self {
         let most = narrow(most.clamp(BASE, limits::DATAGRAM_BYTES_MAX));
-        let next = (usize::from(most) > BASE).then_some(now + PAUSE);
+        let next = (usize::from(most) > BASE).then_some(now + PAUSE).into();
         Self { current: narrow(BASE), too_large: most + 1, most, failed: 0, vanished: 0, probing: false, next }
     }
 
@@ -53,17 +55,17 @@ impl Mtu {
     }
 
     /// When the next probe is due.
-    pub(super) const fn next(&self) -> Option<Instant> {
+    pub(super) const fn next(&self) -> Due {
         self.next
     }
 
     /// The size of a probe that is to be sent now.
     pub(super) fn probe(&mut self, now: Instant) -> Option<usize> {
-        if self.probing || self.next.is_none_or(|next| next > now) {
+        if self.probing || !self.next.is_due(now) {
             return None;
         }
         self.probing = true;
-        self.next = None;
+        self.next = Due::NEVER;
         Some(usize::from(self.candidate()))
     }
 
@@ -108,12 +110,12 @@ impl Mtu {
     fn start_again(&mut self, now: Instant) {
         self.too_large = self.most + 1;
         self.failed = 0;
-        self.next = Some(now + AGAIN);
+        self.next = Due::at(now + AGAIN);
     }
 
     fn go_on(&mut self, now: Instant) {
         let gap = usize::from(self.too_large - self.current);
-        self.next = (gap > NEAR && self.current < self.most).then_some(now + PAUSE);
+        self.next = (gap > NEAR && self.current < self.most).then_some(now + PAUSE).into();
     }
 
     fn candidate(&self) -> u16 {
@@ -132,7 +134,8 @@ mod tests {
     /// Searches on a path that takes datagrams up to `path`; returns the probes it took.
     fn search(mtu: &mut Mtu, now: &mut Instant, path: usize) -> usize {
         let mut probes = 0;
-        while let Some(next) = mtu.next() {
+        while mtu.next().is_set() {
+            let next = mtu.next().moment();
             if next.saturating_since(*now) > Duration::from_secs(10) {
                 break;
             }
@@ -176,7 +179,7 @@ mod tests {
         mtu.on_acked(now, 100, false);
         mtu.on_lost(now, 1_472, false);
         assert_eq!(mtu.current(), 1_200);
-        assert_eq!(mtu.next(), Some(now + AGAIN));
+        assert_eq!(mtu.next(), Due::at(now + AGAIN));
         now += AGAIN;
         search(&mut mtu, &mut now, 1_300);
         assert!((1_284..=1_300).contains(&mtu.current()));
@@ -184,7 +187,7 @@ mod tests {
 
     #[test]
     fn a_driver_that_takes_no_more_is_not_probed() {
-        assert_eq!(Mtu::new(Instant::ZERO, 1_000).next(), None);
-        assert_eq!(Mtu::new(Instant::ZERO, 1_200).next(), None);
+        assert_eq!(Mtu::new(Instant::ZERO, 1_000).next(), Due::NEVER);
+        assert_eq!(Mtu::new(Instant::ZERO, 1_200).next(), Due::NEVER);
     }
 }

@@ -3,7 +3,7 @@
 use super::channel::Channel;
 use super::compress::Compression;
 use super::config::ChannelKind;
-use super::connection::Connection;
+use super::connection::{Connection, Outcome};
 use super::frame::{Item, Items, Segment};
 use super::packet::{self, COMPRESSED_URGENT, Content, Context, Data, number_bits, sequence_bits};
 use super::stats::Cause;
@@ -19,17 +19,20 @@ pub(super) struct Opened<'a> {
     pub(super) len: usize,
 }
 
-/// What an endpoint needs to read the packets of any connection.
+/// What an endpoint needs to read the packets of any connection, and what reading this one leads to.
 #[derive(Debug)]
 pub(super) struct Reading<'a> {
     pub(super) kinds: &'a [ChannelKind],
     pub(super) compression: Option<&'a mut Compression>,
+    /// In place, since it is looked at at once, and would otherwise be copied just before.
+    pub(super) outcome: &'a mut Outcome,
 }
 
 impl Connection {
     /// Completes the numbers of a packet, and looks at its tag. Nothing is changed.
     pub(super) fn open<'a>(&self, datagram: &'a [u8]) -> Result<Opened<'a>, Cause> {
-        let data = Data::parse(datagram, self.names.ours.len)?;
+        // Not a `Result`, whose parts would be copied as they were not written, which the processor has to wait for.
+        let Some(data) = Data::parse(datagram, self.names.ours.len) else { return Err(Cause::Malformed) };
         let number =
             packet::expand(data.number, number_bits(data.wide), self.received.expected()).ok_or(Cause::TooOld)?;
         let acked = data.ack.as_ref().map(|ack| self.sent.expand(ack, data.wide)).transpose()?;
@@ -63,7 +66,7 @@ impl Connection {
         let Some(Channel::Reliable(reliable)) = self.channels.get(channel) else { return Ok(0) };
         let bits = sequence_bits(data.wide);
         let low = packet::Reader(data.rest).low(bits).ok_or(Cause::Malformed)?;
-        reliable.1.expand(low, bits).ok_or(Cause::TooOld)
+        reliable.receiver.expand(low, bits).ok_or(Cause::TooOld)
     }
 
     /// The one message that a packet consists of.
@@ -91,7 +94,7 @@ impl Connection {
         match item {
             Item::Segment { channel, segment } | Item::Half { channel, segment, .. } => {
                 if let Some(Channel::Reliable(reliable)) = self.channels.get(channel)
-                    && !reliable.1.check(segment.sequence)
+                    && !reliable.receiver.check(segment.sequence)
                 {
                     return Err(Cause::BeyondWindow);
                 }

@@ -87,7 +87,6 @@ use core::time::Duration;
 
 use crc32fast::Hasher;
 
-use super::stats::Cause;
 use crate::limits;
 
 pub(super) const HELLO: u8 = 4;
@@ -353,11 +352,7 @@ pub(super) struct Data<'a> {
 
 impl<'a> Data<'a> {
     /// Reads a packet that is sent to an id of `id_len` bytes.
-    pub(super) fn parse(packet: &'a [u8], id_len: u8) -> Result<Self, Cause> {
-        Self::read(packet, id_len).ok_or(Cause::Malformed)
-    }
-
-    fn read(packet: &'a [u8], id_len: u8) -> Option<Self> {
+    pub(super) fn parse(packet: &'a [u8], id_len: u8) -> Option<Self> {
         let flags = *packet.first()?;
         let wide = flags & WIDE != 0;
         let mut reader = Reader(packet.get(PREFIX + usize::from(id_len)..)?);
@@ -510,7 +505,7 @@ mod tests {
         let parse = |flags: u8, rest: &[u8]| {
             let mut packet = vec![DATA + flags, 0, 0, 0, 0, 9, 1];
             packet.extend_from_slice(rest);
-            Data::parse(&packet, 1).is_ok()
+            Data::parse(&packet, 1).is_some()
         };
         assert!(parse(0x38, &[]), "a ping");
         assert!(!parse(0, &[]), "nothing");

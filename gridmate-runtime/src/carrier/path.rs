@@ -38,7 +38,7 @@ struct Candidate {
 pub(super) struct Path {
     candidate: Option<Box<Candidate>>,
     /// A challenge that we were sent and have to send back, and where to if it did not come from the peer's address.
-    respond: Option<(u64, Option<SocketAddr>)>,
+    respond: Option<Box<(u64, Option<SocketAddr>)>>,
 }
 
 impl Path {
@@ -69,18 +69,18 @@ impl Path {
 
     /// The peer wants to know whether we hear it at our address. It asked `from` another one than its own, to which the answer has
     /// to go: when both ends have moved, neither knows where the other is before it has heard an answer.
-    pub(super) const fn challenged(&mut self, token: u64, from: Option<SocketAddr>) {
-        self.respond = Some((token, from));
+    pub(super) fn challenged(&mut self, token: u64, from: Option<SocketAddr>) {
+        self.respond = Some(Box::new((token, from)));
     }
 
     /// What has to be sent back to the peer's address.
     pub(super) fn take_response(&mut self) -> Option<u64> {
-        self.respond.take_if(|(_, from)| from.is_none()).map(|(token, _)| token)
+        self.respond.take_if(|respond| respond.1.is_none()).map(|respond| respond.0)
     }
 
     /// What has to be sent back elsewhere, and where to.
     pub(super) fn take_response_elsewhere(&mut self) -> Option<(SocketAddr, u64)> {
-        let (token, Some(address)) = self.respond.take_if(|(_, from)| from.is_some())? else { return None };
+        let (token, Some(address)) = *self.respond.take_if(|respond| respond.1.is_some())? else { return None };
         if let Some(candidate) = self.candidate.as_mut().filter(|candidate| candidate.address == address) {
             candidate.sent += CHALLENGE_BYTES;
         }

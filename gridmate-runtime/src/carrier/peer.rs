@@ -26,53 +26,71 @@ const PATIENT_PAUSE: Duration = Duration::from_millis(500);
 /// Goodbyes sent, count, and the pause between them: one loss, or one burst of them, must not leave the peer waiting.
 const GOODBYES: (u8, Duration) = (3, Duration::from_millis(10));
 
-/// Who is at the other end, and how far things are.
+/// Who is at the other end, and how far things are. What every packet needs comes first in memory.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Peer {
-    pub(super) id: ConnectionId,
+    pub(super) phase: Phase,
     pub(super) address: SocketAddr,
+    pub(super) id: ConnectionId,
     /// The joiner's nonce.
     pub(super) nonce: u64,
     /// What the other end writes on its data packets.
     pub(super) name: WireId,
-    pub(super) phase: Phase,
 }
 
-/// How far a connection is.
+/// How far a connection is. Small, since for most of a connection's life it is a pointer.
 #[derive(Debug)]
 pub(super) enum Phase {
     /// We said hello and wait for an answer.
-    Connecting {
-        schema: u64,
-        hello: Vec<u8>,
-        deadline: Instant,
-        next: Instant,
-        pause: Duration,
-        attempts: u32,
-        first_sent: Instant,
-        cookie: Cookie,
-        /// From the first hello to the first challenge, if there was no other hello between.
-        round_trip: Option<Duration>,
-    },
+    Connecting(Box<Joining>),
     /// They said hello and our program has not answered, or has asked for patience (`deferred`).
     Pending { theirs: WireId, compressed: bool, deadline: Instant, deferred: bool, reply: bool },
     /// Our program accepted and we wait for proof that they received it.
-    Accepted {
-        theirs: WireId,
-        compressed: bool,
-        /// The program knows of it.
-        announced: bool,
-        acceptor: u64,
-        welcome: Vec<u8>,
-        deadline: Instant,
-        reply: bool,
-    },
+    Accepted(Box<LetIn>),
     /// Our program refused; repeated hellos get the same answer.
-    Refused { reason: Refusal, deadline: Instant, reply: bool, left: u8 },
+    Refused(Box<Denied>),
     /// Messages flow.
     Established(Box<Connection>),
     /// It is over and we still tell the peer.
     Closing { theirs: WireId, key: Key, reason: DisconnectReason, left: u8, next: Instant },
+}
+
+/// See [`Phase::Connecting`].
+#[derive(Debug)]
+pub(super) struct Joining {
+    schema: u64,
+    pub(super) hello: Vec<u8>,
+    deadline: Instant,
+    next: Instant,
+    pause: Duration,
+    attempts: u32,
+    first_sent: Instant,
+    cookie: Cookie,
+    /// From the first hello to the first challenge, if there was no other hello between.
+    pub(super) round_trip: Option<Duration>,
+}
+
+/// See [`Phase::Accepted`].
+#[derive(Debug)]
+pub(super) struct LetIn {
+    pub(super) theirs: WireId,
+    pub(super) compressed: bool,
+    /// The program knows of it.
+    pub(super) announced: bool,
+    pub(super) acceptor: u64,
+    pub(super) welcome: Vec<u8>,
+    pub(super) deadline: Instant,
+    pub(super) reply: bool,
+}
+
+/// See [`Phase::Refused`].
+#[derive(Debug)]
+pub(super) struct Denied {
+    reason: Refusal,
+    deadline: Instant,
+    reply: bool,
+    left: u8,
 }
 
 /// Keys for sending and receiving, at the joining or the accepting end.
@@ -84,7 +102,7 @@ pub(super) fn keys(joiner: u64, acceptor: u64, accepting: bool) -> (Key, Key) {
 impl Phase {
     pub(super) fn connecting(schema: u64, hello: Vec<u8>, now: Instant, config: &CarrierConfig) -> Self {
         let deadline = now + config.handshake_timeout;
-        Self::Connecting {
+        Self::Connecting(Box::new(Joining {
             schema,
             hello,
             deadline,
@@ -94,7 +112,7 @@ impl Phase {
             first_sent: now,
             cookie: NO_COOKIE,
             round_trip: None,
-        }
+        }))
     }
 
     pub(super) const fn closing(theirs: WireId, key: Key, reason: DisconnectReason, now: Instant) -> Self {
@@ -105,12 +123,12 @@ impl Phase {
 impl Peer {
     /// Begun by the other end and not proven.
     pub(super) const fn is_half_open(&self) -> bool {
-        matches!(self.phase, Phase::Pending { .. } | Phase::Accepted { .. } | Phase::Refused { .. })
+        matches!(self.phase, Phase::Pending { .. } | Phase::Accepted(_) | Phase::Refused(_))
     }
 
     /// Only waiting to be forgotten.
     pub(super) const fn is_over(&self) -> bool {
-        matches!(self.phase, Phase::Refused { .. } | Phase::Closing { .. })
+        matches!(self.phase, Phase::Refused(_) | Phase::Closing { .. })
     }
 
     /// All goodbyes were said.
@@ -122,17 +140,17 @@ impl Peer {
     pub(super) fn receive_key(&self) -> Option<Key> {
         match &self.phase {
             Phase::Established(connection) => Some(connection.receive_key),
-            Phase::Accepted { acceptor, .. } => Some(keys(self.nonce, *acceptor, true).1),
+            Phase::Accepted(it) => Some(keys(self.nonce, it.acceptor, true).1),
             _ => None,
         }
     }
 
     pub(super) fn deadline(&self, now: Instant, config: &CarrierConfig) -> Instant {
         match &self.phase {
-            Phase::Connecting { deadline, next, .. } => (*deadline).min(*next),
-            Phase::Pending { deadline, .. } | Phase::Accepted { deadline, .. } | Phase::Refused { deadline, .. } => {
-                *deadline
-            }
+            Phase::Connecting(it) => it.deadline.min(it.next),
+            Phase::Pending { deadline, .. } => *deadline,
+            Phase::Accepted(it) => it.deadline,
+            Phase::Refused(it) => it.deadline,
             Phase::Established(connection) => connection.deadline(now, config),
             Phase::Closing { next, .. } => *next,
         }
@@ -145,25 +163,23 @@ impl Peer {
         config: &CarrierConfig,
         shared: &mut Shared,
     ) -> Option<DisconnectReason> {
-        match &mut self.phase {
-            Phase::Connecting { deadline, .. }
-            | Phase::Pending { deadline, .. }
-            | Phase::Accepted { deadline, .. }
-            | Phase::Refused { deadline, .. } => (*deadline <= now).then_some(DisconnectReason::Timeout),
-            Phase::Established(connection) => connection.handle_timeout(now, config, shared),
-            Phase::Closing { .. } => None,
-        }
+        let deadline = match &mut self.phase {
+            Phase::Established(connection) => return connection.handle_timeout(now, config, shared),
+            Phase::Connecting(it) => it.deadline,
+            Phase::Pending { deadline, .. } => *deadline,
+            Phase::Accepted(it) => it.deadline,
+            Phase::Refused(it) => it.deadline,
+            Phase::Closing { .. } => return None,
+        };
+        (deadline <= now).then_some(DisconnectReason::Timeout)
     }
 
     /// A hello with the nonce of this one came again. The joiner was still there when it left, so an accepted one has as
     /// much time again to prove itself: the answer to its last hello must not come too late.
     pub(super) fn greeted_again(&mut self, now: Instant, config: &CarrierConfig) {
         match &mut self.phase {
-            Phase::Accepted { reply, deadline, .. } => {
-                *reply = true;
-                *deadline = now + config.handshake_timeout;
-            }
-            Phase::Refused { reply, .. } => *reply = true,
+            Phase::Accepted(it) => (it.reply, it.deadline) = (true, now + config.handshake_timeout),
+            Phase::Refused(it) => it.reply = true,
             Phase::Pending { deferred, reply, .. } => *reply = *deferred,
             _ => {}
         }
@@ -171,21 +187,21 @@ impl Peer {
 
     /// The other end wants proof of our address before it listens.
     pub(super) fn challenged(&mut self, now: Instant, new: Cookie) {
-        if let Phase::Connecting { cookie, next, pause, attempts, first_sent, round_trip, .. } = &mut self.phase {
-            if *cookie == NO_COOKIE {
-                *round_trip = (*attempts == 1).then(|| now.saturating_since(*first_sent));
-                (*next, *pause) = (now, HELLO_PAUSE.0);
+        if let Phase::Connecting(it) = &mut self.phase {
+            if it.cookie == NO_COOKIE {
+                it.round_trip = (it.attempts == 1).then(|| now.saturating_since(it.first_sent));
+                (it.next, it.pause) = (now, HELLO_PAUSE.0);
             }
-            *cookie = new;
+            it.cookie = new;
         }
     }
 
     /// The other end's program asks for patience.
     pub(super) fn deferred(&mut self, now: Instant, config: &CarrierConfig) {
-        if let Phase::Connecting { deadline, next, pause, .. } = &mut self.phase {
-            *pause = PATIENT_PAUSE;
-            *next = (*next).max(now + PATIENT_PAUSE);
-            *deadline = now + config.handshake_timeout;
+        if let Phase::Connecting(it) = &mut self.phase {
+            it.pause = PATIENT_PAUSE;
+            it.next = it.next.max(now + PATIENT_PAUSE);
+            it.deadline = now + config.handshake_timeout;
         }
     }
 
@@ -200,7 +216,8 @@ impl Peer {
         shared: &mut Shared,
     ) -> Option<To> {
         let said = match &mut self.phase {
-            Phase::Connecting { schema, hello, next, pause, attempts, first_sent, cookie, .. } => {
+            Phase::Connecting(it) => {
+                let Joining { schema, hello, next, pause, attempts, first_sent, cookie, .. } = &mut **it;
                 if *next > now {
                     return None;
                 }
@@ -217,7 +234,8 @@ impl Peer {
                 }
                 true
             }
-            Phase::Accepted { compressed, acceptor, welcome, reply, .. } => {
+            Phase::Accepted(it) => {
+                let LetIn { compressed, acceptor, welcome, reply, .. } = &mut **it;
                 let said = core::mem::take(reply);
                 if said {
                     let (joiner, acceptor, id) = (self.nonce, *acceptor, self.name);
@@ -226,7 +244,8 @@ impl Peer {
                 }
                 said
             }
-            Phase::Refused { reason, reply, left, .. } => {
+            Phase::Refused(it) => {
+                let Denied { reason, reply, left, .. } = &mut **it;
                 let said = core::mem::take(reply) && *left > 0;
                 if said {
                     *left -= 1;
@@ -270,13 +289,18 @@ impl Peer {
         }
         match &mut self.phase {
             Phase::Established(connection) => connection.finish(reason, shared),
-            Phase::Accepted { welcome, announced: false, .. } => shared.pool.give(core::mem::take(welcome)),
-            Phase::Connecting { hello: buffer, .. } | Phase::Accepted { welcome: buffer, .. } => {
-                shared.pool.give(core::mem::take(buffer));
+            Phase::Connecting(it) => {
+                shared.pool.give(core::mem::take(&mut it.hello));
                 shared.events.push(CarrierEvent::Disconnected { connection: self.id, reason });
             }
+            Phase::Accepted(it) => {
+                shared.pool.give(core::mem::take(&mut it.welcome));
+                if it.announced {
+                    shared.events.push(CarrierEvent::Disconnected { connection: self.id, reason });
+                }
+            }
             Phase::Pending { .. } => shared.events.push(CarrierEvent::Disconnected { connection: self.id, reason }),
-            Phase::Refused { .. } | Phase::Closing { .. } => {}
+            Phase::Refused(_) | Phase::Closing { .. } => {}
         }
     }
 
@@ -291,7 +315,7 @@ impl Peer {
     /// Turns into a refusal that answers the hello and its repetitions, if the program has not answered yet.
     pub(super) fn refuse(&mut self, reason: Refusal) -> bool {
         let Phase::Pending { deadline, .. } = self.phase else { return false };
-        self.phase = Phase::Refused { reason, deadline, reply: true, left: limits::REFUSAL_REPEATS };
+        self.phase = Phase::Refused(Box::new(Denied { reason, deadline, reply: true, left: limits::REFUSAL_REPEATS }));
         true
     }
 }

@@ -22,11 +22,31 @@ const PATIENCE: Duration = Duration::from_secs(1);
 /// Pause between two looks.
 const PAUSE: Duration = Duration::from_millis(250);
 
-/// What is known of one connection.
+/// The share of packets lost lately.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Loss {
+    share: f32,
+    settled: u32,
+}
+
+impl Loss {
+    /// The fate of a packet is known.
+    pub(super) fn settled(&mut self, arrived: bool) {
+        self.settled = self.settled.saturating_add(1);
+        // A plain mean at first, so that one early loss does not count for a hundred.
+        let weight = (1.0 / self.settled as f32).max(1.0 / SPAN);
+        self.share += (if arrived { 0.0 } else { 1.0 } - self.share) * weight;
+    }
+
+    /// Share of packets lost, 0 to 1.
+    pub(super) const fn share(self) -> f32 {
+        self.share
+    }
+}
+
+/// Since when one connection is how bad.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Quality {
-    loss: f32,
-    settled: u32,
     next: Instant,
     /// Since when it is bad, by round trip and by loss.
     bad: [Option<Instant>; 2],
@@ -34,25 +54,19 @@ pub(super) struct Quality {
 
 impl Quality {
     pub(super) const fn new(now: Instant) -> Self {
-        Self { loss: 0.0, settled: 0, next: now, bad: [None; 2] }
-    }
-
-    /// The fate of a packet is known.
-    pub(super) fn settled(&mut self, arrived: bool) {
-        self.settled = self.settled.saturating_add(1);
-        // A plain mean at first, so that one early loss does not count for a hundred.
-        let weight = (1.0 / self.settled as f32).max(1.0 / SPAN);
-        self.loss += (if arrived { 0.0 } else { 1.0 } - self.loss) * weight;
-    }
-
-    /// Share of packets lost, 0 to 1.
-    pub(super) const fn loss(&self) -> f32 {
-        self.loss
+        Self { next: now, bad: [None; 2] }
     }
 
     /// When to look again, if anybody asked for it.
     pub(super) fn deadline(&self, config: &CarrierConfig) -> Option<Instant> {
-        (config.max_rtt.is_some() || config.max_loss.is_some()).then_some(self.next)
+        if config.max_rtt.is_none() && config.max_loss.is_none() { None } else { Some(self.next()) }
+    }
+
+    /// Not looked up before somebody asks: it is far from what else is looked at.
+    #[cold]
+    #[inline(never)]
+    const fn next(&self) -> Instant {
+        self.next
     }
 
     /// Why the connection is not good enough, if it is not.
@@ -60,14 +74,15 @@ impl Quality {
         &mut self,
         now: Instant,
         rtt: Option<Duration>,
+        loss: Loss,
         config: &CarrierConfig,
     ) -> Option<DisconnectReason> {
-        if now < self.next || self.deadline(config).is_none() {
+        if self.deadline(config).is_none_or(|next| now < next) {
             return None;
         }
         self.next = now + PAUSE;
         let slow = config.max_rtt.zip(rtt).is_some_and(|(most, rtt)| rtt > most);
-        let lossy = self.settled >= ENOUGH && config.max_loss.is_some_and(|most| self.loss > most);
+        let lossy = loss.settled >= ENOUGH && config.max_loss.is_some_and(|most| loss.share > most);
         for (bad, since) in [slow, lossy].into_iter().zip(&mut self.bad) {
             *since = if bad { since.or(Some(now)) } else { None };
         }
@@ -87,24 +102,24 @@ mod tests {
         config.max_rtt = Some(Duration::from_millis(200));
         config.max_loss = Some(0.3);
         let at = Instant::from_millis;
-        let mut quality = Quality::new(at(0));
+        let (mut quality, mut loss) = (Quality::new(at(0)), Loss::default());
         assert_eq!(quality.deadline(&CarrierConfig::new(1)), None, "nobody asked");
         for i in 0..8 {
             let rtt = Duration::from_millis(if i == 3 { 100 } else { 300 });
-            assert_eq!(quality.evaluate(at(i * 250), Some(rtt), &config), None, "{i}");
+            assert_eq!(quality.evaluate(at(i * 250), Some(rtt), loss, &config), None, "{i}");
         }
         assert_eq!(
-            quality.evaluate(at(2_000), Some(Duration::from_millis(201)), &config),
+            quality.evaluate(at(2_000), Some(Duration::from_millis(201)), loss, &config),
             Some(DisconnectReason::Latency)
         );
         let mut quality = Quality::new(at(0));
-        (0..10).for_each(|_| quality.settled(false));
-        assert_eq!(quality.evaluate(at(0), None, &config), None, "too few to tell");
-        (0..10).for_each(|_| quality.settled(false));
-        let ends: Vec<_> = (0..9).map(|i| quality.evaluate(at(1 + 250 * i), None, &config)).collect();
+        (0..10).for_each(|_| loss.settled(false));
+        assert_eq!(quality.evaluate(at(0), None, loss, &config), None, "too few to tell");
+        (0..10).for_each(|_| loss.settled(false));
+        let ends: Vec<_> = (0..9).map(|i| quality.evaluate(at(1 + 250 * i), None, loss, &config)).collect();
         assert_eq!(ends.iter().position(Option::is_some), Some(5));
-        (0..300).for_each(|_| quality.settled(true));
-        assert!(quality.loss() < 0.06);
-        assert_eq!(quality.evaluate(at(9_000), None, &config), None, "it has recovered");
+        (0..300).for_each(|_| loss.settled(true));
+        assert!(loss.share() < 0.06);
+        assert_eq!(quality.evaluate(at(9_000), None, loss, &config), None, "it has recovered");
     }
 }

@@ -7,9 +7,9 @@
 //! what is older was reported twice already, one number and a time are all there is to say.
 
 use core::time::Duration;
-use std::collections::VecDeque;
 
 use super::packet::{CUMULATIVE, number_bits, put_delay, put_low, put_varint, set_ack};
+use super::ring::Ring;
 use super::stats::Cause;
 use crate::limits;
 use crate::time::Instant;
@@ -25,9 +25,8 @@ const WORDS: usize = limits::PACKET_WINDOW / 64;
 
 /// The numbers received.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Received {
-    /// One bit per number, at its remainder by the window.
-    bits: [u64; WORDS],
     /// Those among them that must not be acknowledged: what they brought was of no use. They still count as seen. Few connections
     /// ever have any.
     refused: Option<Box<[u64; WORDS]>>,
@@ -36,23 +35,25 @@ pub(super) struct Received {
     /// When that one came.
     newest_at: Instant,
     first: u64,
-    /// Own packets that carried acknowledgements: their number, and the newest number they acknowledged.
-    carriers: VecDeque<(u64, u64)>,
     /// The peer is known to have seen everything up to here acknowledged.
     confirmed: u64,
     /// Ends of what the last two acknowledgements reported.
     reported: [u64; 2],
+    /// Own packets that carried acknowledgements: their number, and the newest number they acknowledged.
+    carriers: Ring<(u64, u64), 3>,
+    /// One bit per number, at its remainder by the window.
+    bits: [u64; WORDS],
 }
 
 impl Received {
-    pub(super) const fn new(first: u64) -> Self {
+    pub(super) fn new(first: u64) -> Self {
         Self {
             bits: [0; WORDS],
             refused: None,
             end: first,
             newest_at: Instant::ZERO,
             first,
-            carriers: VecDeque::new(),
+            carriers: Ring::new(),
             confirmed: first,
             reported: [first; 2],
         }
@@ -61,11 +62,6 @@ impl Received {
     /// The number the next packet would have if nothing were lost.
     pub(super) const fn expected(&self) -> u64 {
         self.end
-    }
-
-    /// The first and the last of what is remembered.
-    pub(super) const fn ends(&self) -> (u64, u64, u64) {
-        (self.end, self.bits[0], self.bits[WORDS - 1])
     }
 
     /// Whether a packet with this number may be looked at.

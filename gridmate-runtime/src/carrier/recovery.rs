@@ -7,7 +7,7 @@
 use core::time::Duration;
 
 use super::channel::Channel;
-use super::congestion::{Acked, Lost};
+use super::congestion::{Acked, Congestion, Lost};
 use super::connection::Connection;
 use super::events::{CarrierEvent, Shared};
 use super::sent::{Packet, Purpose, Record};
@@ -54,6 +54,13 @@ impl Connection {
             self.declare_lost(now, shared);
             self.measured_path(now, shared);
         }
+        self.steer(now);
+    }
+
+    /// Asks congestion control what may be under way from now on.
+    pub(super) fn steer(&mut self, now: Instant) {
+        self.window = self.congestion.window();
+        self.pacer.set_rate(now, self.congestion.rate());
     }
 
     /// Tells telemetry what is known of the path.
@@ -90,7 +97,7 @@ impl Connection {
         if let Some(sent_at) = sent_at {
             let in_flight = self.sent.bytes();
             self.congestion.on_lost(now, Lost { bytes, sent_at, in_flight, persistent: false });
-            self.pacer.set_rate(now, self.congestion.rate());
+            self.steer(now);
         }
     }
 
@@ -111,11 +118,11 @@ impl Connection {
             self.totals.packets_acked += 1;
             self.mtu.on_acked(now, size, probe);
         } else {
-            self.totals.packets_lost += u64::from(!probe);
+            self.rare_totals.packets_lost += u64::from(!probe);
             self.mtu.on_lost(now, size, probe);
         }
         if !probe {
-            self.quality.settled(arrived);
+            self.loss.settled(arrived);
         }
         for place in packet.first_record..packet.first_record + u64::from(packet.records) {
             let (channel, first, count, halves) = match self.sent.record(place) {
@@ -132,9 +139,9 @@ impl Connection {
             let Some(Channel::Reliable(reliable)) = self.channels.get_mut(channel) else { continue };
             if arrived {
                 let receipt = |token| events.push(CarrierEvent::Receipt { connection, token, delivered: true });
-                reliable.0.acked(first, count, halves, pool, receipt);
+                reliable.sender.acked(first, count, halves, pool, receipt);
             } else {
-                reliable.0.lost(first, count, halves);
+                reliable.sender.lost(first, count, halves);
             }
             self.channels.update(channel);
         }

@@ -25,30 +25,33 @@ const BACKOFF_CAP: Duration = Duration::from_secs(1);
 /// The round-trip estimate of one connection.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rtt {
-    smoothed: Duration,
-    variation: Duration,
-    latest: Duration,
-    least: Duration,
+    /// Nanoseconds, since a mean of microseconds that was rounded each time would drift.
+    smoothed: u64,
+    variation: u64,
+    /// Microseconds; `u32::MAX` before there was any.
+    latest: u32,
+    least: u32,
     sampled: bool,
 }
 
 impl Rtt {
     pub(super) const fn new() -> Self {
         Self {
-            smoothed: INITIAL,
-            variation: Duration::from_millis(50),
-            latest: INITIAL,
-            least: Duration::MAX,
+            smoothed: nanos(INITIAL),
+            variation: nanos(Duration::from_millis(50)),
+            latest: short(INITIAL),
+            least: u32::MAX,
             sampled: false,
         }
     }
 
     /// An acknowledgement came after `elapsed`, of which the peer says it kept it for `held`.
     pub(super) fn sample(&mut self, elapsed: Duration, held: Duration) {
+        let (elapsed, held) = (short(elapsed), short(held));
         self.least = self.least.min(elapsed);
         // Nobody is believed that would make the round trip shorter than it ever was (RFC 9002, section 5.3).
-        let sample = elapsed.checked_sub(held).filter(|less| *less >= self.least).unwrap_or(elapsed);
-        self.latest = sample;
+        self.latest = elapsed.checked_sub(held).filter(|less| *less >= self.least).unwrap_or(elapsed);
+        let sample = u64::from(self.latest) * 1_000;
         if self.sampled {
             self.variation = (self.variation * 3 + self.smoothed.abs_diff(sample)) / 4;
             self.smoothed = (self.smoothed * 7 + sample) / 8;
@@ -59,38 +62,52 @@ impl Rtt {
 
     /// The last sample, and the least of all.
     pub(super) const fn latest(&self) -> Duration {
-        self.latest
+        Duration::from_micros(self.latest as u64)
     }
 
     pub(super) fn least(&self) -> Duration {
-        self.least.min(self.smoothed)
+        Duration::from_nanos(self.smoothed.min(u64::from(self.least) * 1_000))
     }
 
     pub(super) const fn variation(&self) -> Duration {
-        self.variation
+        Duration::from_nanos(self.variation)
     }
 
     /// The estimate, whether it was measured or not.
     pub(super) const fn estimate(&self) -> Duration {
-        self.smoothed
+        Duration::from_nanos(self.smoothed)
     }
 
     /// The smoothed estimate, once there is one.
     pub(super) fn smoothed(&self) -> Option<Duration> {
-        self.sampled.then_some(self.smoothed)
+        self.sampled.then_some(self.estimate())
     }
 
     /// How much later than a packet sent after it a packet's acknowledgement may come before the packet counts as lost.
     pub(super) fn loss_delay(&self) -> Duration {
-        (self.smoothed.max(self.latest) * 9 / 8).max(Duration::from_millis(1))
+        let longer = self.smoothed.max(u64::from(self.latest) * 1_000);
+        Duration::from_nanos((longer * 9 / 8).max(nanos(Duration::from_millis(1))))
     }
 
     /// How long to wait for any acknowledgement at all, after `backoff` such waits in a row. The first [`EAGER`] are alike,
     /// because on a bad link the repetition is lost as easily as the original; then it doubles.
     pub(super) fn timeout(&self, backoff: u32) -> Duration {
-        let once = self.smoothed + self.variation * 4 + GRANULARITY + MAX_ACK_DELAY;
-        (once * (1 << backoff.saturating_sub(EAGER - 1).min(10))).min(BACKOFF_CAP.max(once))
+        const CAP: u64 = nanos(BACKOFF_CAP);
+        let once = self.smoothed + self.variation * 4 + nanos(GRANULARITY) + nanos(MAX_ACK_DELAY);
+        Duration::from_nanos((once << backoff.saturating_sub(EAGER - 1).min(10)).min(CAP.max(once)))
     }
+}
+
+/// Of less than an hour, so that sums and multiples of it fit.
+const fn nanos(span: Duration) -> u64 {
+    short(span) as u64 * 1_000
+}
+
+/// Microseconds. More than an hour is as good as any more.
+#[expect(clippy::cast_possible_truncation, reason = "compared before")]
+const fn short(span: Duration) -> u32 {
+    let micros = span.as_micros();
+    if micros < u32::MAX as u128 { micros as u32 } else { u32::MAX - 1 }
 }
 
 #[cfg(test)]

@@ -50,42 +50,55 @@ impl Schedule {
         mut waits: impl FnMut(u8) -> bool,
         mut pack: impl FnMut(u8, &mut isize) -> Packed,
     ) {
-        for (level, clock) in self.0.iter().zip(&mut turns.clocks) {
+        for (number, level) in self.0.iter().enumerate() {
             let mut waiting = level.iter().filter(|(channel, _)| waits(*channel));
             let Some(&(first, _)) = waiting.next() else { continue };
-            if waiting.next().is_none() {
+            if waiting.next().is_some() {
+                share(level, number, turns, &mut waits, &mut pack);
+            } else {
                 // It takes nothing from anybody.
                 pack(first, &mut { UNBOUNDED });
-                continue;
-            }
-            for (channel, _) in level {
-                let (time, state) = &mut turns.channels[usize::from(*channel)];
-                if !waits(*channel) {
-                    *state = State::Idle;
-                    continue;
-                }
-                if *state == State::Idle {
-                    *time = (*time).max(*clock);
-                }
-                *state = State::Waiting;
-            }
-            loop {
-                let next = level.iter().filter_map(|&(channel, weight)| {
-                    let (time, state) = turns.channels[usize::from(channel)];
-                    (state == State::Waiting).then_some((time, channel, weight))
-                });
-                let Some((time, channel, weight)) = next.min() else { break };
-                *clock = (*clock).max(time);
-                let mut share = QUANTUM;
-                let state = match pack(channel, &mut share) {
-                    Packed::All => State::Idle,
-                    Packed::Share => State::Waiting,
-                    Packed::Full => State::Stuck,
-                };
-                let sent = u64::try_from(QUANTUM - share).unwrap_or(0);
-                turns.channels[usize::from(channel)] = (time + sent * UNIT / u64::from(weight), state);
             }
         }
+    }
+}
+
+/// Fills a packet from several channels of one priority. By itself, so that nobody else looks at whose turn it is.
+#[inline(never)]
+fn share(
+    level: &[(u8, u8)],
+    number: usize,
+    turns: &mut Turns,
+    waits: &mut impl FnMut(u8) -> bool,
+    pack: &mut impl FnMut(u8, &mut isize) -> Packed,
+) {
+    let clock = &mut turns.clocks[number];
+    for (channel, _) in level {
+        let (time, state) = &mut turns.channels[usize::from(*channel)];
+        if !waits(*channel) {
+            *state = State::Idle;
+            continue;
+        }
+        if *state == State::Idle {
+            *time = (*time).max(*clock);
+        }
+        *state = State::Waiting;
+    }
+    loop {
+        let next = level.iter().filter_map(|&(channel, weight)| {
+            let (time, state) = turns.channels[usize::from(channel)];
+            (state == State::Waiting).then_some((time, channel, weight))
+        });
+        let Some((time, channel, weight)) = next.min() else { break };
+        *clock = (*clock).max(time);
+        let mut share = QUANTUM;
+        let state = match pack(channel, &mut share) {
+            Packed::All => State::Idle,
+            Packed::Share => State::Waiting,
+            Packed::Full => State::Stuck,
+        };
+        let sent = u64::try_from(QUANTUM - share).unwrap_or(0);
+        turns.channels[usize::from(channel)] = (time + sent * UNIT / u64::from(weight), state);
     }
 }
 

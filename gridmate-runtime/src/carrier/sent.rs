@@ -5,9 +5,10 @@
 //! after that changes nothing.
 
 use core::time::Duration;
-use std::collections::VecDeque;
 
+use super::due::Due;
 use super::packet::{Ack, expand_down, number_bits};
+use super::ring::Ring;
 use super::stats::Cause;
 use crate::limits;
 use crate::time::Instant;
@@ -29,10 +30,17 @@ pub(super) enum Record {
     Token { place: u32 },
 }
 
+impl Default for Record {
+    fn default() -> Self {
+        Self::Token { place: 0 }
+    }
+}
+
 /// What a packet is for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub(super) enum Purpose {
     /// It asks for no acknowledgement.
+    #[default]
     Report,
     /// It carries something, or asks whether the peer is there.
     Data,
@@ -41,7 +49,7 @@ pub(super) enum Purpose {
 }
 
 /// A packet taken out of the table because its fate is known.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Packet {
     pub(super) at: Instant,
     /// Place of its first record, and how many there are.
@@ -57,28 +65,29 @@ pub(super) struct Packet {
 
 /// The packets sent.
 #[derive(Debug)]
+#[repr(C)]
 pub(super) struct Sent {
-    packets: VecDeque<Packet>,
-    /// Number of the first in `packets`. It is in flight, or there are none.
-    base: u64,
-    first: u64,
-    records: VecDeque<Record>,
-    /// Place of the first in `records`, and of the first of the packet being written.
-    records_base: u64,
-    open_record: u64,
     in_flight: usize,
     bytes: usize,
     /// One more than the newest acknowledged number.
     acked_end: u64,
+    /// Number of the first in `packets`. It is in flight, or there are none.
+    base: u64,
+    packets: Ring<Packet, 2>,
+    first: u64,
+    /// Place of the first in `records`, and of the first of the packet being written.
+    records_base: u64,
+    open_record: u64,
+    records: Ring<Record, 2>,
 }
 
 impl Sent {
-    pub(super) const fn new(first: u64) -> Self {
+    pub(super) fn new(first: u64) -> Self {
         Self {
-            packets: VecDeque::new(),
+            packets: Ring::new(),
             base: first,
             first,
-            records: VecDeque::new(),
+            records: Ring::new(),
             records_base: 0,
             open_record: 0,
             in_flight: 0,
@@ -172,8 +181,8 @@ impl Sent {
     }
 
     /// Takes out the first packet that counts as lost because later ones arrived. With none left, tells when the next will.
-    pub(super) fn lost(&mut self, now: Instant, delay: Duration) -> Result<(u64, Packet), Option<Instant>> {
-        let mut soonest: Option<Instant> = None;
+    pub(super) fn lost(&mut self, now: Instant, delay: Duration) -> Result<(u64, Packet), Due> {
+        let mut soonest = Due::NEVER;
         for number in self.clamp(self.base, self.acked_end.saturating_sub(1)) {
             let packet = self.packets[small(number - self.base)];
             if number >= self.acked_end || !packet.in_flight {
@@ -181,9 +190,9 @@ impl Sent {
             }
             let due = packet.at + delay;
             if number + PACKET_THRESHOLD < self.acked_end || due <= now {
-                return self.take(number).map(|packet| (number, packet)).ok_or(None);
+                return self.take(number).map(|packet| (number, packet)).ok_or(Due::NEVER);
             }
-            soonest = Some(soonest.map_or(due, |s| s.min(due)));
+            soonest = soonest.min(Due::at(due));
         }
         Err(soonest)
     }
@@ -298,10 +307,10 @@ mod tests {
         let delay = Duration::from_millis(50);
         let lost: Vec<_> = core::iter::from_fn(|| sent.lost(at(10), delay).ok()).map(|(_, p)| p.first_record).collect();
         assert_eq!(lost, [0, 1], "three or more before the newest acknowledged");
-        assert_eq!(sent.lost(at(10), delay).unwrap_err(), Some(at(52)));
+        assert_eq!(sent.lost(at(10), delay).unwrap_err(), Due::at(at(52)));
         assert!(sent.acked(0).is_none(), "an acknowledgement after the verdict changes nothing");
         assert_eq!(sent.lost(at(52), delay).unwrap().1.first_record, 2);
-        assert_eq!(sent.lost(at(52), delay).unwrap_err(), Some(at(53)));
+        assert_eq!(sent.lost(at(52), delay).unwrap_err(), Due::at(at(53)));
         sent.trim();
         assert_eq!((sent.base, sent.records_base, sent.in_flight(), sent.bytes()), (3, 3, 2, 200));
     }

@@ -246,12 +246,18 @@ pub struct ConnectionStats {
 
 /// What a connection counts itself; the rest of [`ConnectionStats`] is looked up when somebody asks.
 #[derive(Clone, Copy, Debug, Default)]
+#[repr(C)]
 pub(super) struct Totals {
     pub(super) packets_sent: u64,
     pub(super) bytes_sent: u64,
     pub(super) packets_received: u64,
     pub(super) bytes_received: u64,
     pub(super) packets_acked: u64,
+}
+
+/// What there is less often, so that it need not come from memory with the rest.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct RareTotals {
     pub(super) packets_lost: u64,
     pub(super) packets_marked: u64,
     pub(super) messages_expired: u64,
@@ -260,18 +266,18 @@ pub(super) struct Totals {
 }
 
 impl Totals {
-    pub(super) fn stats(&self) -> ConnectionStats {
+    pub(super) fn stats(&self, rare: &RareTotals) -> ConnectionStats {
         ConnectionStats {
             packets_sent: self.packets_sent,
             bytes_sent: self.bytes_sent,
             packets_received: self.packets_received,
             bytes_received: self.bytes_received,
             packets_acked: self.packets_acked,
-            packets_lost: self.packets_lost,
-            packets_marked: self.packets_marked,
-            messages_expired: self.messages_expired,
-            packets_compressed: self.packets_compressed,
-            bytes_saved: self.bytes_saved,
+            packets_lost: rare.packets_lost,
+            packets_marked: rare.packets_marked,
+            messages_expired: rare.messages_expired,
+            packets_compressed: rare.packets_compressed,
+            bytes_saved: rare.bytes_saved,
             ..ConnectionStats::default()
         }
     }

@@ -12,12 +12,14 @@
 use core::time::Duration;
 use std::net::SocketAddr;
 
-use super::channel::Channel;
 use super::channel::sender::Packed;
 use super::channel::unreliable::Common;
+use super::channel::{Channel, Place};
 use super::compress::Compression;
 use super::config::CarrierConfig;
+use super::congestion::Congestion;
 use super::connection::Connection;
+use super::due::Due;
 use super::events::{CarrierEvent, Shared};
 use super::frame::{Control, FrameWriter, Sole};
 use super::packet::{Content, Context, SOLE, has_ack, sequence_bits, set_content, start_data};
@@ -76,7 +78,7 @@ impl Connection {
     pub(super) fn is_paced(&self, now: Instant) -> bool {
         self.channels.any_waits()
             && self.sent.has_room()
-            && self.sent.bytes() < self.congestion.window()
+            && self.sent.bytes() < self.window
             && self.pacer.next(now, limits::DATAGRAM_BYTES).is_some()
     }
 
@@ -91,10 +93,14 @@ impl Connection {
     ) -> bool {
         self.expire(now, config.unreliable_age, shared);
         let waiting = self.channels.any_waits();
-        let window = self.congestion.window();
+        let window = self.window;
         let allowed = self.sent.bytes() < window && self.pacer.budget(now) >= limits::DATAGRAM_BYTES;
-        let lossy = self.quality.loss() > LOSSY;
-        let repeat = self.repeat_at.take_if(|at| *at <= now).is_some() && lossy;
+        let lossy = self.loss.share() > LOSSY;
+        let due = self.repeat_at.is_due(now);
+        if due {
+            self.repeat_at = Due::NEVER;
+        }
+        let repeat = due && lossy;
         let frames = (waiting || repeat) && allowed && self.sent.has_room();
         // Without anything in flight no timer would ask the peer what it has.
         self.ping |= waiting && !self.sent.has_room() && self.sent.in_flight() == 0;
@@ -135,7 +141,7 @@ impl Connection {
                 |channel, share| {
                     let mut channels = channels.borrow_mut();
                     let packed = match channels.get_mut(channel) {
-                        Some(Channel::Reliable(reliable)) => reliable.0.pack(channel, &mut writer, share),
+                        Some(Channel::Reliable(reliable)) => reliable.sender.pack(channel, &mut writer, share),
                         Some(Channel::Sequenced(queue, _) | Channel::Unreliable(queue)) => {
                             queue.pack(channel, &mut common, &mut writer, share)
                         }
@@ -147,15 +153,15 @@ impl Connection {
             );
         }
         if frames && lossy && !self.channels.any_waits() {
-            for (number, channel) in (0..=u8::MAX).zip(&mut self.channels.all) {
-                if let Channel::Reliable(reliable) = channel {
-                    reliable.0.repeat(number, &mut writer);
+            for (number, place) in (0..=u8::MAX).zip(&mut self.channels.all) {
+                if let Channel::Reliable(reliable) = &mut place.channel {
+                    reliable.sender.repeat(number, &mut writer);
                 }
             }
-            let may_repeat = |channel: &Channel| matches!(channel, Channel::Reliable(it) if it.0.may_repeat());
+            let may_repeat = |place: &Place| matches!(&place.channel, Channel::Reliable(it) if it.sender.may_repeat());
             // What is due and did not fit into this packet goes into the next.
             let wait = if repeat { Duration::ZERO } else { LEAST_WAIT.max(self.rtt.estimate() / 2) };
-            self.repeat_at = self.channels.all.iter().any(may_repeat).then(|| now + wait);
+            self.repeat_at = self.channels.all.iter().any(may_repeat).then(|| now + wait).into();
         }
         let (sole, empty) = (writer.sole(), writer.is_empty());
         if empty && !self.ping && !has_ack(out) {
@@ -206,8 +212,8 @@ impl Connection {
     ) -> bool {
         let plain = sole.map_or(out.len() - header, |sole| sole.len + sole_header(sole, wide));
         let saved = compression.deflate(&mut self.trial, out, header, plain, urgent);
-        self.totals.packets_compressed += u64::from(saved.is_some());
-        self.totals.bytes_saved += saved.unwrap_or(0) as u64;
+        self.rare_totals.packets_compressed += u64::from(saved.is_some());
+        self.rare_totals.bytes_saved += saved.unwrap_or(0) as u64;
         saved.is_some()
     }
 
@@ -217,7 +223,7 @@ impl Connection {
             return;
         }
         let Shared { pool, events, .. } = shared;
-        let (connection, tokens, totals) = (self.id, &mut self.tokens, &mut self.totals);
+        let (connection, tokens, totals) = (self.id, &mut self.tokens, &mut self.rare_totals);
         for number in 0..=u8::MAX {
             let Some(channel) = self.channels.get_mut(number) else { break };
             let (Channel::Sequenced(queue, _) | Channel::Unreliable(queue)) = channel else { continue };
@@ -254,12 +260,15 @@ impl Connection {
 
     fn finish_packet(&mut self, now: Instant, context: Context, purpose: Purpose, out: &mut [u8], shared: &mut Shared) {
         self.send_key.seal_data(context, out);
-        let (size, window) = (out.len(), self.congestion.window());
+        let (size, window) = (out.len(), self.window);
         let more = self.channels.any_waits();
         let app_limited = !more && self.sent.bytes() + size + self.mtu.current() < window;
         self.sent.commit(now, size, purpose, app_limited);
         if purpose == Purpose::Data {
-            self.congestion.on_sent(now, size, self.sent.bytes());
+            if self.own_control {
+                self.congestion.on_sent(now, size, self.sent.bytes());
+                self.window = self.congestion.window();
+            }
             // Asking for the budget brings the pacer up to this moment.
             self.pacer.budget(now);
             self.pacer.take(size);
@@ -287,7 +296,7 @@ impl Connection {
     /// Whether a message may be a packet's whole content.
     fn may_be_alone(&self, sole: Sole, wide: bool) -> bool {
         let narrow = match self.channels.get(sole.channel) {
-            Some(Channel::Reliable(reliable)) => reliable.0.is_narrow(),
+            Some(Channel::Reliable(reliable)) => reliable.sender.is_narrow(),
             _ => true,
         };
         sole.channel < SOLE && (wide || narrow)

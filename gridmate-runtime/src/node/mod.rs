@@ -12,6 +12,7 @@
 
 mod address;
 mod admission;
+mod batch;
 mod channels;
 mod clock;
 mod config;
@@ -34,6 +35,7 @@ pub use event::NodeEvent;
 pub use message::{MessageStats, MessageToken, NodeSendError};
 pub use stats::{NodeStats, PeerChannels, PeerStats};
 
+use self::batch::Batch;
 use self::channels::{CONTROL, RPC_RELIABLE, RPC_UNRELIABLE, STATE};
 use self::clock::Leader;
 use self::inbox::Inbox;
@@ -42,7 +44,7 @@ use self::pace::Pace;
 use self::recording::Recording;
 use self::relay::Allowance;
 use crate::carrier::{CarrierEvent, ChannelId, ConnectionId, DisconnectReason, Endpoint, SendError};
-use crate::driver::{Driver, DriverError, Ecn};
+use crate::driver::{Driver, DriverError};
 use crate::ids::MemberId;
 use crate::replica::{PeerId, PeerRole, ReplicaManager, Verdict};
 use crate::session::{Action, Member, Session, SessionEvent};
@@ -93,6 +95,7 @@ pub struct Node {
     interval: Duration,
     /// One datagram or message, reused.
     buffer: Vec<u8>,
+    batch: Batch,
     /// Connections to be ended at the end of a step.
     faulty: Vec<(ConnectionId, DisconnectReason)>,
     recording: Recording,
@@ -273,6 +276,7 @@ impl Node {
             last_tick: None,
             interval: Duration::ZERO,
             buffer: Vec::new(),
+            batch: Batch::default(),
             faulty: Vec::new(),
             recording: Recording::default(),
         }
@@ -285,10 +289,10 @@ impl Node {
             let connection = endpoint.connect_as(now, joining.host, joining.schema, &joining.hello);
             self.session.handle_connecting(connection.ok());
         }
-        self.driver.receive_marked(now, &mut |arrival| {
-            let marked = arrival.ecn == Ecn::CongestionExperienced;
-            endpoint.handle_marked_datagram(now, arrival.from, marked, arrival.bytes);
-        })?;
+        let batch = &mut self.batch;
+        let received = self.driver.receive_marked(now, &mut |arrival| batch.take(now, arrival, endpoint));
+        batch.hand_over(now, endpoint);
+        received?;
         endpoint.handle_timeout(now);
         Ok(())
     }

@@ -9,6 +9,7 @@ use cpu_time::ProcessTime;
 use gridmate_runtime::Instant;
 use gridmate_runtime::carrier::{CarrierConfig, CarrierEvent, ConnectionId, Endpoint};
 
+use crate::floor::Floor;
 use crate::gridmate_pair::RELIABLE;
 use crate::measure::Effort;
 use crate::pair::FRAME;
@@ -23,6 +24,12 @@ const SETTLE: usize = 8;
 
 /// Seconds of a round times connections: the same work whatever their number.
 const ROUND: usize = 30_000;
+
+/// Connections fetched from memory together before they are spoken to.
+const AT_ONCE: usize = 16;
+
+/// Beside ours, what memory alone takes: lines of it that are looked at whenever anything happens to a connection.
+const FLOORS: [(&str, usize); 2] = [("floor", 1), ("floor_20_lines", 20)];
 
 /// Connections begun in one frame, well below what may be half open.
 const WAVE: usize = 256;
@@ -39,11 +46,12 @@ pub fn measure(sizes: &[(&'static str, usize)], effort: Effort) -> Vec<Case> {
             }
             let mut row = Row::new("gridmate");
             row.push("bytes_per_conn", (held() - before) as f64 / (2 * connections) as f64);
-            (name, row, world)
+            let floors = FLOORS.map(|(lib, lines)| (Row::new(lib), Floor::new(connections, lines)));
+            (name, row, world, floors)
         })
         .collect();
     for _ in 0..effort.rounds {
-        for (_, row, world) in &mut turns {
+        for (_, row, world, floors) in &mut turns {
             let seconds = (ROUND / world.ids[0].len()).max(1);
             // The others have had the caches.
             for _ in 0..FRAMES {
@@ -62,15 +70,29 @@ pub fn measure(sizes: &[(&'static str, usize)], effort: Effort) -> Vec<Case> {
             row.push("allocs_per_msg", allocated as f64 / messages);
             row.push("datagrams_per_msg", (world.datagrams - datagrams) as f64 / messages);
             row.push("delivered", messages / due);
+            for (row, floor) in floors {
+                (0..FRAMES).for_each(|_| floor.frame(FRAMES));
+                let start = ProcessTime::now();
+                (0..seconds * FRAMES).for_each(|_| floor.frame(FRAMES));
+                row.push("cpu_ns_per_conn_s", start.elapsed().as_nanos() as f64 / due);
+            }
         }
     }
-    turns.into_iter().map(|(name, row, _)| Case { name, rows: vec![row] }).collect()
+    turns
+        .into_iter()
+        .map(|(name, row, _, floors)| Case {
+            name,
+            rows: [row].into_iter().chain(floors.map(|(row, _)| row)).collect(),
+        })
+        .collect()
 }
 
 struct World {
     now: Instant,
     ends: [Endpoint; 2],
     ids: [Vec<ConnectionId>; 2],
+    /// Those that are spoken to next.
+    few: Vec<ConnectionId>,
     /// Under way to each end.
     under_way: [Datagrams; 2],
     arriving: Datagrams,
@@ -84,7 +106,8 @@ struct World {
 #[derive(Default)]
 struct Datagrams {
     bytes: Vec<u8>,
-    each: Vec<(SocketAddr, usize)>,
+    /// Whose, where and how long.
+    each: Vec<(SocketAddr, usize, usize)>,
 }
 
 impl World {
@@ -93,6 +116,7 @@ impl World {
             now: Instant::from_millis(1),
             ends: [1, 2].map(|seed| Endpoint::new(CarrierConfig::new(7), seed)),
             ids: [(); 2].map(|()| Vec::with_capacity(connections)),
+            few: Vec::with_capacity(AT_ONCE),
             under_way: [(); 2].map(|()| Datagrams::default()),
             arriving: Datagrams::default(),
             datagram: Vec::new(),
@@ -122,8 +146,15 @@ impl World {
         for end in 0..2 {
             self.receive(end);
             if speak {
-                for id in self.ids[end].iter().skip(self.frame).step_by(FRAMES) {
-                    self.ends[end].send(*id, RELIABLE, &[7; 64], None).expect("room in the queue");
+                let mut due = self.ids[end].iter().copied().skip(self.frame).step_by(FRAMES);
+                while due.len() > 0 {
+                    let few = due.by_ref().take(AT_ONCE);
+                    self.few.clear();
+                    self.few.extend(few);
+                    self.ends[end].prefetch(self.few.iter().copied());
+                    for id in &self.few {
+                        self.ends[end].send(*id, RELIABLE, &[7; 64], None).expect("room in the queue");
+                    }
                 }
             }
         }
@@ -131,7 +162,7 @@ impl World {
             let under_way = &mut self.under_way[1 - end];
             while let Some(to) = self.ends[end].poll_transmit(self.now, &mut self.datagram) {
                 // Who is at one end of an address is at the other end of the same.
-                under_way.each.push((to, self.datagram.len()));
+                under_way.each.push((to, under_way.bytes.len(), self.datagram.len()));
                 under_way.bytes.extend_from_slice(&self.datagram);
                 self.datagrams += 1;
             }
@@ -142,12 +173,10 @@ impl World {
         let Self { now, ends, ids, under_way, arriving, heard, .. } = self;
         let endpoint = &mut ends[end];
         std::mem::swap(arriving, &mut under_way[end]);
-        let mut bytes = &arriving.bytes[..];
-        for (from, len) in &arriving.each {
-            let (datagram, rest) = bytes.split_at(*len);
-            endpoint.handle_datagram(*now, *from, datagram);
-            bytes = rest;
-        }
+        endpoint.handle_datagrams(
+            *now,
+            arriving.each.iter().map(|&(from, at, len)| (from, false, &arriving.bytes[at..at + len])),
+        );
         arriving.bytes.clear();
         arriving.each.clear();
         endpoint.handle_timeout(*now);

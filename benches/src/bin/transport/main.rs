@@ -15,6 +15,7 @@
 mod bars;
 mod conns;
 mod enet_pair;
+mod floor;
 mod gridmate_pair;
 mod measure;
 mod network;

@@ -35,6 +35,7 @@ struct Partial {
 
 /// The messages of one connection that are not complete.
 #[derive(Debug)]
+#[repr(C)]
 pub(in crate::carrier) struct Reassembly {
     /// Ascending by group.
     partial: Vec<Partial>,

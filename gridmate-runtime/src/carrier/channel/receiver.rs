@@ -4,11 +4,10 @@
 //! what belongs to a message that is not complete. Both windows are equal ([`limits::RELIABLE_WINDOW`]), so an honest sender
 //! never exceeds the receiver's.
 
-use std::collections::VecDeque;
-
 use super::super::frame::{Segment, half_range};
 use super::super::packet::expand;
 use super::super::pool::Pool;
+use super::super::ring::Ring;
 use crate::limits;
 
 /// A message grew longer than its channel allows, or its parts do not fit together.
@@ -16,8 +15,9 @@ use crate::limits;
 pub(in crate::carrier) struct TooLong;
 
 /// Something that came early.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum Waiting {
+    #[default]
     Missing,
     /// Half of it is here: that one.
     Half {
@@ -37,22 +37,23 @@ enum Waiting {
 
 /// The receiving half.
 #[derive(Debug)]
+#[repr(C)]
 pub(in crate::carrier) struct Receiver {
-    ordered: bool,
-    max_message: usize,
     /// Number of the segment that everything behind waits for.
     next: u64,
     /// What arrived early: place 0 belongs to `next`.
-    ahead: VecDeque<Waiting>,
+    ahead: Ring<Waiting, 0>,
+    max_message: usize,
     /// Segments of a message that goes on; whether there is one.
     partial: Vec<u8>,
-    open: bool,
     held: usize,
+    open: bool,
+    ordered: bool,
 }
 
 impl Receiver {
-    pub(in crate::carrier) const fn new(first: u64, ordered: bool, max_message: usize) -> Self {
-        Self { ordered, max_message, next: first, ahead: VecDeque::new(), partial: Vec::new(), open: false, held: 0 }
+    pub(in crate::carrier) fn new(first: u64, ordered: bool, max_message: usize) -> Self {
+        Self { ordered, max_message, next: first, ahead: Ring::new(), partial: Vec::new(), open: false, held: 0 }
     }
 
     /// Bytes of memory that wait for others.
@@ -136,7 +137,7 @@ impl Receiver {
 
     /// Ends the channel.
     pub(in crate::carrier) fn clear(&mut self, pool: &mut Pool) {
-        for waiting in self.ahead.drain(..) {
+        while let Some(waiting) = self.ahead.pop_front() {
             if let Waiting::Half { bytes, .. } | Waiting::Here { bytes, .. } = waiting {
                 pool.give(bytes);
             }
@@ -170,7 +171,7 @@ impl Receiver {
     /// Takes what is in order off the front.
     fn run(&mut self, pool: &mut Pool, deliver: &mut impl FnMut(Vec<u8>)) -> Result<(), TooLong> {
         loop {
-            match self.ahead.front_mut() {
+            match self.ahead.get_mut(0) {
                 Some(Waiting::Here { part, more, bytes }) => {
                     let (part, more, bytes) = (*part, *more, core::mem::take(bytes));
                     self.held -= bytes.capacity();
@@ -233,8 +234,8 @@ impl Receiver {
     }
 
     fn put(&mut self, ahead: usize, waiting: Waiting, pool: &mut Pool) {
-        if self.ahead.len() <= ahead {
-            self.ahead.resize_with(ahead + 1, || Waiting::Missing);
+        while self.ahead.len() <= ahead {
+            self.ahead.push_back(Waiting::Missing);
         }
         self.forget(ahead, pool);
         if let Waiting::Half { bytes, .. } | Waiting::Here { bytes, .. } = &waiting {

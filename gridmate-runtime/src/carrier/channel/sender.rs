@@ -7,10 +7,9 @@
 //! Repairing a loss takes a round trip and more, since the news of it has to come back. On a link that loses, short segments are
 //! therefore [repeated](Sender::repeat) once without waiting for news, where a packet has room for them.
 
-use std::collections::VecDeque;
-
 use super::super::frame::FrameWriter;
 use super::super::pool::Pool;
+use super::super::ring::Ring;
 use super::super::sent::Record;
 use crate::limits;
 
@@ -23,6 +22,8 @@ const SHORT: usize = 256;
 /// Packets after which it is not repeated any more, count: something else was more urgent.
 const STALE: u64 = 16;
 
+const _: () = assert!(limits::MESSAGE_BYTES <= u32::MAX as usize, "an offset into a message");
+
 /// Both halves of a segment.
 const WHOLE: u8 = 0b11;
 
@@ -30,7 +31,7 @@ const WHOLE: u8 = 0b11;
 const NARROW: usize = 64;
 
 /// A message until the last of its bytes is acknowledged.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 struct Outgoing {
     bytes: Vec<u8>,
     token: Option<u64>,
@@ -39,10 +40,10 @@ struct Outgoing {
 }
 
 /// A segment that was sent, or is about to be.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, Default)]
 struct Segment {
     message: u64,
-    offset: usize,
+    offset: u32,
     len: u16,
     more: bool,
     /// The halves that were acknowledged, a bit each.
@@ -51,24 +52,25 @@ struct Segment {
 
 /// The sending half.
 #[derive(Debug)]
+#[repr(C)]
 pub(in crate::carrier) struct Sender {
-    /// Messages from the first with an unacknowledged segment on.
-    messages: VecDeque<Outgoing>,
+    /// What `messages` cost, bytes.
+    queued: usize,
     /// Running number of the first of `messages`.
     first_message: u64,
     /// Where the next segment is cut: a message's running number and an offset in it.
     cut: (u64, usize),
-    /// Segments from the first unacknowledged one on.
-    window: VecDeque<Segment>,
+    /// Segments, or halves of them, whose packet was lost.
+    resend: Ring<(u64, u8), 0>,
+    /// Short segments that were sent once on a link that loses, with the number of the packet.
+    once: Ring<(u64, u64), 0>,
+    pub(in crate::carrier) resent: u64,
     /// Number of the first in `window`.
     base: u64,
-    /// Segments, or halves of them, whose packet was lost.
-    resend: VecDeque<(u64, u8)>,
-    /// Short segments that were sent once on a link that loses, with the number of the packet.
-    once: VecDeque<(u64, u64)>,
-    /// What `messages` cost, bytes.
-    queued: usize,
-    pub(in crate::carrier) resent: u64,
+    /// Segments from the first unacknowledged one on.
+    window: Ring<Segment, 2>,
+    /// Messages from the first with an unacknowledged segment on.
+    messages: Ring<Outgoing, 2>,
 }
 
 /// How far [`Sender::pack`] came.
@@ -83,15 +85,15 @@ pub(in crate::carrier) enum Packed {
 }
 
 impl Sender {
-    pub(in crate::carrier) const fn new(first: u64) -> Self {
+    pub(in crate::carrier) fn new(first: u64) -> Self {
         Self {
-            messages: VecDeque::new(),
+            messages: Ring::new(),
             first_message: 0,
             cut: (0, 0),
-            window: VecDeque::new(),
+            window: Ring::new(),
             base: first,
-            resend: VecDeque::new(),
-            once: VecDeque::new(),
+            resend: Ring::new(),
+            once: Ring::new(),
             queued: 0,
             resent: 0,
         }
@@ -164,8 +166,11 @@ impl Sender {
                 return Packed::Full;
             };
             let end = len == rest;
-            #[expect(clippy::cast_possible_truncation, reason = "room in a datagram")]
-            self.window.push_back(Segment { message, offset, len: len as u16, more: !end, acked: 0 });
+            #[expect(
+                clippy::cast_possible_truncation,
+                reason = "room in a datagram, and a message is not longer than some megabytes"
+            )]
+            self.window.push_back(Segment { message, offset: offset as u32, len: len as u16, more: !end, acked: 0 });
             if self.write(channel, self.base + self.window.len() as u64 - 1, WHOLE, writer) != 0 {
                 self.window.pop_back();
                 return Packed::Full;
@@ -256,7 +261,7 @@ impl Sender {
 
     /// Ends the channel: every token not yet reported goes to `receipt`.
     pub(in crate::carrier) fn clear(&mut self, pool: &mut Pool, mut receipt: impl FnMut(u64)) {
-        for message in self.messages.drain(..) {
+        while let Some(message) = self.messages.pop_front() {
             message.token.into_iter().for_each(&mut receipt);
             pool.give(message.bytes);
         }
@@ -274,6 +279,7 @@ impl Sender {
     fn write(&mut self, channel: u8, sequence: u64, halves: u8, writer: &mut FrameWriter<'_>) -> u8 {
         let Some(&mut Segment { message, offset, len, more, acked }) = self.segment(sequence) else { return 0 };
         let Some(message) = self.message(message) else { return 0 };
+        let offset = offset as usize;
         let bytes = &message.bytes[offset..offset + usize::from(len)];
         let part = offset > 0;
         if halves == WHOLE {

@@ -111,10 +111,11 @@ struct Heavy {
 /// assert!(adaptive.window() < 100_000);
 /// ```
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Adaptive {
-    cubic: Cubic,
-    delay: Delay,
     mode: Mode,
+    delay: Delay,
+    cubic: Cubic,
     /// The window before it last shrank, and what of it was lost, bytes.
     lossy: (u64, u64),
     /// How long to compete next time, round trips.
@@ -335,7 +336,10 @@ impl Congestion for Adaptive {
             heedless.on_acked(now, Acked { bytes, ..acked });
         }
         // A window that is not used makes no queue, and need not shrink.
-        if let Some(queue) = self.delay.queue().filter(|_| !old && !acked.app_limited) {
+        if !old
+            && !acked.app_limited
+            && let Some(queue) = self.delay.queue()
+        {
             self.on_queue(now, queue, acked.smoothed);
         }
     }

@@ -36,8 +36,8 @@ pub struct Bandwidth {
     /// When the round began, and what was acknowledged since.
     round: Option<Round>,
     /// Bytes per second; 0 for none.
-    rates: [u64; ROUNDS],
-    next: usize,
+    rates: [u32; ROUNDS],
+    next: u32,
 }
 
 #[derive(Clone, Debug)]
@@ -67,16 +67,21 @@ impl Bandwidth {
             return;
         }
         let rate = scale(round.bytes, 1_000_000, micros(now - round.start));
-        if !round.app_limited || self.estimate().is_none_or(|best| rate > best) {
-            self.rates[self.next] = rate;
-            self.next = (self.next + 1) % ROUNDS;
+        let rate = u32::try_from(rate).unwrap_or(u32::MAX);
+        if !round.app_limited || self.best().is_none_or(|best| rate > best) {
+            self.rates[self.next as usize] = rate;
+            self.next = if self.next as usize + 1 == ROUNDS { 0 } else { self.next + 1 };
         }
         self.round = Some(Round { start: now, bytes: 0, app_limited: acked.app_limited });
     }
 
-    /// Bytes per second; `None` before the first round trip.
+    /// Bytes per second, four billion at most; `None` before the first round trip.
     #[must_use]
     pub fn estimate(&self) -> Option<u64> {
+        self.best().map(u64::from)
+    }
+
+    fn best(&self) -> Option<u32> {
         self.rates.iter().copied().max().filter(|rate| *rate > 0)
     }
 }

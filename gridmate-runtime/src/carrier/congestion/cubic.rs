@@ -38,18 +38,20 @@ const RENO: (u64, u64) = (9, 17);
 /// assert_eq!(cubic.rate(), 240_000); // twice the window in each of the 100 ms it takes a round trip to last
 /// ```
 #[derive(Clone, Debug)]
+#[repr(C)]
 pub struct Cubic {
+    // What every packet needs comes first in memory.
     window: u64,
     /// Slow start below this.
     threshold: u64,
+    smoothed: Duration,
+    last_acked: Instant,
+    /// When the window last shrank. What was sent until then says nothing about the smaller window.
+    recovery: Option<Instant>,
+    epoch: Option<Epoch>,
     /// The window before the last reduction, and what the curve aims at: RFC 9438's `cwnd_prior` and `W_max`.
     prior: u64,
     top: u64,
-    epoch: Option<Epoch>,
-    /// When the window last shrank. What was sent until then says nothing about the smaller window.
-    recovery: Option<Instant>,
-    smoothed: Duration,
-    last_acked: Instant,
     hystart: HyStart,
 }
 

@@ -8,6 +8,7 @@
 
 use core::time::Duration;
 
+use super::short;
 use crate::time::Instant;
 
 /// Spans of [`SPAN`] that the base is the minimum of, count.
@@ -20,14 +21,18 @@ const SPAN: Duration = Duration::from_secs(10);
 /// No program that is played ticks more slowly.
 const LONGEST_TICK: Duration = Duration::from_millis(50);
 
+/// Longer than anything that is measured.
+const NONE: u32 = u32::MAX;
+
 /// The queue seen by one connection.
+/// Times in [`short`] microseconds, [`NONE`] where nothing was measured.
 #[derive(Clone, Debug)]
 pub(super) struct Delay {
     /// Minimum of each span, newest first.
-    spans: [Duration; SPANS],
+    spans: [u32; SPANS],
     span_end: Instant,
     /// Minimum of this half round trip and of the one before.
-    halves: [Duration; 2],
+    halves: [u32; 2],
     half_end: Instant,
     /// When the last round trip was measured, and the time between two, smoothed.
     last: Instant,
@@ -37,9 +42,9 @@ pub(super) struct Delay {
 impl Delay {
     pub(super) const fn new() -> Self {
         Self {
-            spans: [Duration::MAX; SPANS],
+            spans: [NONE; SPANS],
             span_end: Instant::ZERO,
-            halves: [Duration::MAX; 2],
+            halves: [NONE; 2],
             half_end: Instant::ZERO,
             last: Instant::ZERO,
             gap: Duration::ZERO,
@@ -52,19 +57,20 @@ impl Delay {
             let missed = (now - self.span_end).as_micros() / SPAN.as_micros();
             let shift = usize::try_from(missed).unwrap_or(SPANS).saturating_add(1).min(SPANS);
             self.spans.rotate_right(shift % SPANS);
-            self.spans[..shift].fill(Duration::MAX);
+            self.spans[..shift].fill(NONE);
             self.span_end = now + SPAN;
         }
         if now > self.last {
             self.gap = (self.gap * 15 + (now - self.last).min(LONGEST_TICK)) / 16;
             self.last = now;
         }
+        let latest = short(latest);
         self.spans[0] = self.spans[0].min(latest);
         if old {
             return;
         }
         if now >= self.half_end {
-            self.halves = [Duration::MAX, self.halves[0]];
+            self.halves = [NONE, self.halves[0]];
             self.half_end = now + smoothed / 2;
         }
         self.halves[0] = self.halves[0].min(latest);
@@ -72,13 +78,16 @@ impl Delay {
 
     /// Forgets the standing round trip: what is measured from now on is different.
     pub(super) fn restart(&mut self) {
-        self.halves = [Duration::MAX; 2];
+        self.halves = [NONE; 2];
         self.half_end = Instant::ZERO;
     }
 
     /// The round trip without a queue.
     pub(super) fn base(&self) -> Duration {
-        self.spans.iter().copied().min().unwrap_or(Duration::MAX)
+        match self.least() {
+            NONE => Duration::MAX,
+            least => Duration::from_micros(least.into()),
+        }
     }
 
     /// Differences smaller than this cannot be told.
@@ -89,6 +98,10 @@ impl Delay {
     /// How much longer it takes now; `None` until half a round trip was watched.
     pub(super) fn queue(&self) -> Option<Duration> {
         let [this, last] = self.halves;
-        (last < Duration::MAX).then(|| this.min(last).saturating_sub(self.base()))
+        (last < NONE).then(|| Duration::from_micros(this.min(last).saturating_sub(self.least()).into()))
+    }
+
+    fn least(&self) -> u32 {
+        self.spans.iter().copied().min().unwrap_or(NONE)
     }
 }

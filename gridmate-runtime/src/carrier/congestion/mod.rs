@@ -9,6 +9,7 @@
 
 mod adaptive;
 mod bandwidth;
+mod controller;
 mod cubic;
 mod delay;
 mod fixed;
@@ -20,6 +21,7 @@ mod tests;
 
 pub use adaptive::Adaptive;
 pub use bandwidth::Bandwidth;
+pub(super) use controller::Controller;
 pub use cubic::Cubic;
 pub use fixed::{Fixed, Unlimited};
 pub use pacer::Pacer;
@@ -221,6 +223,11 @@ const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
 
 fn micros(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(span.subsec_micros()))
+}
+
+/// Microseconds in half the memory of a [`Duration`]; more than an hour is as good as any more. Never `u32::MAX`.
+fn short(span: Duration) -> u32 {
+    u32::try_from(micros(span)).unwrap_or(u32::MAX).min(u32::MAX - 1)
 }
 
 /// A window, which is at most [`GREATEST_WINDOW`].
