@@ -33,7 +33,7 @@ fn check_control(mesh: &mut Mesh, id: ReplicaId) {
 }
 
 #[test]
-fn everyone_gets_what_its_owner_gives_and_nothing_else() {
+fn replication_scenario_16_everyone_gets_what_its_owner_gives_and_nothing_else() {
     for weather in [Weather::FAIR, Weather::FOUL] {
         for keeps in [ALWAYS, NEVER, SOMETIMES] {
             for from in 0..4 {
@@ -88,7 +88,7 @@ fn what_cannot_migrate_is_not_asked_for_long() {
 
 /// All want it, one after the other, while it still is on its way to those before.
 #[test]
-fn requests_in_a_row_end_in_the_last() {
+fn replication_scenario_16_requests_in_a_row_end_in_the_last() {
     for seed in 0..40 {
         for first in 0..4 {
             let mut mesh = nodes(seed, [Weather::FAIR, Weather::FOUL][(seed / 2 % 2) as usize]);
@@ -194,7 +194,7 @@ fn the_host_overrules_an_offer() {
 
 /// A third node has nothing of it but its existence; the transfer does not wait for it.
 #[test]
-fn a_third_node_may_have_nothing_of_what_changes_hands() {
+fn replication_scenario_20c_a_third_node_may_have_nothing_of_what_changes_hands() {
     for (from, to) in [(0, 1), (1, 0), (1, 2)] {
         let mut mesh = nodes(3, Weather::FOUL);
         mesh.slow.insert(3, 1_000); // And says nothing.

@@ -29,7 +29,20 @@
 //!
 //! | | Test | In |
 //! |---|---|---|
+//! | 1 | `replication_scenario_01a_idle_sends_nothing_and_a_change_is_repeated_until_acknowledged` | `tests/replica/values.rs` |
+//! | 1 | `replication_scenario_01b_there_and_back_within_a_tick_sends_nothing_and_a_value_held_for_one_tick_arrives_in_its_final_state` | `tests/replica/values.rs` |
+//! | 2 | `replication_scenario_02_defaults_cost_no_dataset_bytes` | `tests/replica/values.rs` |
+//! | 3 | `replication_scenario_03_a_replica_outside_a_session_is_its_own_primary` | `tests/replica/offline.rs` |
 //! | 4 | `replication_scenario_04_who_calls_and_what_the_handler_says_decide_where_a_call_runs` | `tests/replica/calls.rs` |
+//! | 5 | `replication_scenario_05a_the_call_that_destroys_runs_everywhere_and_none_after_it` | `tests/replica/calls.rs` |
+//! | 5 | `replication_scenario_05b_nothing_runs_anywhere_after_a_proxys_call_that_destroys` | `tests/replica/calls.rs` |
+//! | 6 | `replication_scenario_06_created_and_destroyed_in_one_tick_sends_nothing` | `tests/replica/life.rs` |
+//! | 6 | `replication_scenario_06_what_ends_where_it_begins_is_never_sent` | `tests/replica/told.rs` |
+//! | 7 | `replication_scenario_07_a_life_is_told_once_on_each_side_and_in_order` | `tests/replica/told.rs` |
+//! | 7 | `replication_scenario_07_a_replica_gets_no_chunks_after_it_was_activated` | `tests/replica/told.rs` |
+//! | 7 | `replication_scenario_07_detach_waits_for_what_still_refers_to_the_chunk` | `tests/replica/told.rs` |
+//! | 8 | `replication_scenario_08_ten_values_are_heard_of_ten_times_and_on_the_primary_if_it_asks` | `tests/replica/values.rs` |
+//! | 9 | `replication_scenario_09_nothing_while_suspended_and_then_all_calls_and_the_newest_values_once` | `tests/replica/suspended.rs` |
 //! | 10 | `replication_scenario_10a_every_number_of_arguments_arrives_with_values_and_order` | `tests/replica/calls_arguments.rs` |
 //! | 10 | `replication_scenario_10b_unreliable_calls_stay_in_order_with_gaps_through_a_relay` | `tests/replica/calls_directed.rs` |
 //! | 11 | `replication_scenario_11a_the_source_of_a_call_is_who_made_it_direct_and_relayed` | `tests/replica/calls_directed.rs` |
@@ -39,11 +52,17 @@
 //! | 12 | `replication_scenario_12c_only_the_owner_echoes_and_only_the_owner_ends` | `tests/replica/limits.rs` |
 //! | 12 | `replication_scenario_12d_a_host_does_not_pass_on_what_is_not_to_be_passed_on` | `tests/replica/calls_directed.rs` |
 //! | 12 | `replication_scenario_12e_whatever_a_hostile_client_says_the_others_agree_and_nothing_of_it_runs` | `tests/replica/confused.rs` |
+//! | 13 | `replication_scenario_13_a_clients_host_only_chunk_is_refused_and_the_rest_survives` | `tests/replica/host_only.rs` |
+//! | 13 | `replication_scenario_13_what_a_host_creates_is_everyones` | `tests/replica/host_only.rs` |
+//! | 13 | `replication_scenario_13_what_is_refused_whole_is_an_error_at_the_client_and_a_fault_at_the_host` | `tests/replica/host_only.rs` |
 //! | 14 | `replication_scenario_14_created_in_ascending_priority_they_arrive_in_descending_priority` | `tests/replica/pressure.rs` |
 //! | 15 | `replication_scenario_15a_more_than_the_rate_is_cut_to_it_and_little_is_not_delayed` | `tests/sim/budget.rs` |
 //! | 15 | `replication_scenario_15b_nothing_waits_longer_than_the_bound_and_all_are_sent_in_proportion` | `tests/replica/pressure.rs` |
+//! | 16 | `replication_scenario_16_everyone_gets_what_its_owner_gives_and_nothing_else` | `tests/ownership/matrix.rs` |
+//! | 16 | `replication_scenario_16_requests_in_a_row_end_in_the_last` | `tests/ownership/matrix.rs` |
 //! | 20 | `replication_scenario_20a_who_comes_in_the_tick_of_a_change_does_not_end_its_repetition_to_others` | `tests/replica/newest.rs` |
 //! | 20 | `replication_scenario_20b_the_last_change_is_repeated_when_it_is_lost_though_nothing_else_changes` | `tests/replica/newest.rs` |
+//! | 20 | `replication_scenario_20c_a_third_node_may_have_nothing_of_what_changes_hands` | `tests/ownership/matrix.rs` |
 //! | 20 | `replication_scenario_20e_rpc_overflow_is_reported` | `tests/sim/calls.rs` |
 //! | 20 | `replication_scenario_20f_what_is_hidden_and_shown_in_one_tick_does_not_flicker` | `tests/replica/audience.rs` |
 //! | 20 | `replication_scenario_20g_directions_are_the_nearest_point_of_the_square` | `tests/replica/quantisers.rs` |
@@ -57,7 +76,7 @@ use std::fs;
 use std::path::Path;
 
 /// Scenarios that there are tests of.
-const SCENARIOS: [usize; 7] = [4, 10, 11, 12, 14, 15, 20];
+const SCENARIOS: [usize; 17] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 20];
 
 /// Folders with tests of them, from the workspace's root.
 const FOLDERS: [&str; 3] = ["tests", "gridmate-runtime/tests", "gridmate-runtime/src"];
