@@ -47,6 +47,8 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn predicts(&self) -> bool;
     /// The version of the snapshot in force at version `at`, unless that has been forgotten.
     fn in_force(&self, slot: u32, at: u32) -> Option<u32>;
+    /// Has what [`encode`](Self::encode) will need brought into the cache, as far as that can be guessed.
+    fn fetch(&self, slot: u32, basis: Basis, version: u32);
     /// Writes the current snapshot, which is of `version`, against a basis. False, with nothing written, when that has been
     /// forgotten.
     fn encode(&self, slot: u32, basis: Basis, version: u32, share: Share, out: Out<'_>) -> bool;

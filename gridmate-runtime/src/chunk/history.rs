@@ -2,6 +2,8 @@
 //!
 //! What names the type of the snapshots is compiled for each chunk type, so that is kept small.
 
+use prefetch_index::prefetch_index;
+
 use crate::limits;
 
 /// Snapshots by the version they came with, oldest first, at most so many. A version stays in force until the next:
@@ -165,6 +167,25 @@ impl<S> History<S> {
         assert!(index < self.len(), "there are {} entries", self.len);
         let (version, snapshot) = &self.ring[self.place(index)];
         (*version, snapshot)
+    }
+
+    /// Has the place of the next entry brought into the cache.
+    #[inline]
+    pub(crate) fn fetch_next(&self) {
+        self.fetch(self.len());
+    }
+
+    /// The same of the entry that was the newest so many entries ago.
+    #[inline]
+    pub(crate) fn fetch_ago(&self, entries: u32) {
+        self.fetch(self.len().saturating_sub(entries as usize + 1));
+    }
+
+    #[inline]
+    fn fetch(&self, index: usize) {
+        if !self.ring.is_empty() {
+            prefetch_index(&self.ring, self.place(index));
+        }
     }
 
     /// How many entries there are up to a version.

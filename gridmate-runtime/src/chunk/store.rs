@@ -324,6 +324,14 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         if s.version <= at { Some(s.version) } else { s.sent.version_at(at) }
     }
 
+    fn fetch(&self, slot: u32, basis: Basis, version: u32) {
+        // What is on the move has one entry for each tick, and the tick before this is the newest.
+        let sent = &self.slots[slot as usize].sent;
+        for tick in [basis.base, basis.past] {
+            sent.fetch_ago(version.saturating_sub(tick.saturating_add(1)));
+        }
+    }
+
     fn encode(&self, slot: u32, basis: Basis, version: u32, share: Share, out: Out<'_>) -> bool {
         let s = &self.slots[slot as usize];
         let base = if basis.base == 0 { Some(&self.defaults) } else { s.at(basis.base) };

@@ -13,6 +13,9 @@ use crate::schema::Priority;
 /// Bases for which there are blocks at a time.
 const BASES: usize = 8;
 
+/// Replicas that do not all fit into a near cache.
+const MANY: usize = 256;
+
 /// What may be said of a block at once.
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Ready {
@@ -108,6 +111,9 @@ impl Encoder {
         let mut ready = Ready { places, priority: Some(entries[first].priority), ..not_at_once };
         let moving = (common.past != 0).then(|| self.lanes.open(common)).flatten();
         let mut plain = None;
+        if entries.len() >= MANY {
+            fetch(header, block, places, entries, stores);
+        }
         let mut cursor = Cursor::START;
         let mut left = places;
         while left != 0 {
@@ -137,6 +143,18 @@ impl Encoder {
         match (u32::try_from(start), u32::try_from(self.arena.len() - start * 8)) {
             (Ok(start), Ok(length)) => Ready { start, length, ..ready },
             _ => not_at_once,
+        }
+    }
+}
+
+/// Asks memory for what a block will need, all of it at once instead of one after the other.
+fn fetch(header: Header, block: usize, places: u32, entries: &[Entry], stores: Stores<'_>) {
+    let block = &entries[block * BLOCK..entries.len().min((block + 1) * BLOCK)];
+    for (n, entry) in block.iter().enumerate() {
+        if places >> n & 1 == 1
+            && let [chunk] = entry.chunks[..]
+        {
+            stores.all[usize::from(chunk.class)].fetch(chunk.slot, header.common, header.tick);
         }
     }
 }

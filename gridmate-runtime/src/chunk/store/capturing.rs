@@ -4,6 +4,9 @@ use super::TypedStore;
 use crate::chunk::{ReplicaChunk, TimeContext};
 use crate::time::Instant;
 
+/// How many slots ahead memory is asked for.
+const SOON: usize = 8;
+
 impl<T: ReplicaChunk> TypedStore<T> {
     pub(super) fn capture_touched(
         &mut self,
@@ -15,7 +18,12 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let (version, _) = at;
         self.list_walked();
         let mut touched = core::mem::take(&mut self.touched);
-        for slot in touched.drain(..) {
+        for at_next in 0..touched.len() {
+            let slot = touched[at_next];
+            // Slots follow one another, as a rule, and their pasts do not.
+            if let Some(soon) = touched.get(at_next + SOON) {
+                self.slots[*soon as usize].sent.fetch_next();
+            }
             if !core::mem::take(&mut self.marks[slot as usize]) {
                 continue;
             }
@@ -56,6 +64,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
                 }
             }
         }
+        touched.clear();
         self.touched = touched;
         self.settle(version, changed);
         while let Some(slot) = self.again.pop() {

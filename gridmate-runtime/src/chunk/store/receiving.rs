@@ -7,6 +7,9 @@ use crate::chunk::cut::Cut;
 use crate::chunk::erased::{Arrival, Basis, Head, ReceiveError, Taken};
 use crate::wire::{Past, Window};
 
+/// How many slots ahead memory is asked for.
+const SOON: usize = 4;
+
 impl<T: ReplicaChunk> TypedStore<T> {
     pub(super) fn take_in(
         &mut self,
@@ -30,7 +33,13 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let asks = guesses(self.predicted, None);
         let mut taken = Taken { count: 0, changed: 0, fault: None };
         let mut window = r.clone();
-        for slot in slots {
+        let ago = arrival.version.saturating_sub(arrival.basis.base.saturating_add(1));
+        for (n, slot) in slots.iter().enumerate() {
+            if let Some(soon) = slots.get(n + SOON) {
+                let received = &self.slots[*soon as usize].received;
+                received.fetch_next();
+                received.fetch_ago(ago);
+            }
             if head.1 > 0 && !window.begins(head.0, head.1) {
                 break;
             }
