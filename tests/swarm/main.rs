@@ -27,6 +27,7 @@ mod ledger;
 mod oracle;
 mod plan;
 mod program;
+mod transfers;
 
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};

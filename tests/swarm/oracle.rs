@@ -28,8 +28,13 @@ pub struct Truth {
     /// Who has the primary, and since which tick.
     pub home: usize,
     pub since: u64,
-    /// Who had it first.
-    pub first_home: usize,
+    /// It is there: not on its way to somebody else.
+    pub here: bool,
+    /// Who has had it, and who may get it.
+    pub homes: BTreeSet<usize>,
+    pub heirs: BTreeSet<usize>,
+    /// Since when no owner was lost.
+    pub steady_since: u64,
     /// From when on calls that the owner makes run at once, or with the tick: those that it made when it was not yet the owner, and that
     /// had not left, do so too.
     pub calls_since: u64,
@@ -57,9 +62,13 @@ pub struct Truth {
 impl Truth {
     /// Of a replica that was just added.
     pub fn new(home: usize, tick: u64, migratable: bool) -> Self {
+        let homes = [home].into();
+        let steady_since = tick;
         Self {
             home,
-            first_home: home,
+            here: true,
+            homes,
+            steady_since,
             since: tick,
             calls_since: tick,
             migratable,
@@ -78,7 +87,7 @@ impl Truth {
     }
 
     /// Takes down how it is on its owner's node at the end of a tick.
-    pub fn capture(&mut self, tick: u64, id: ReplicaId, owner: &ReplicaManager, counts: &mut Counts) {
+    pub fn capture(&mut self, tick: u64, id: ReplicaId, (member, owner): (u32, &ReplicaManager), counts: &mut Counts) {
         if let Some(written) = self.written.take() {
             let there = owner.get::<Craft>(id).expect("it was written into");
             counts.hold(Law::R3, *there == written, || format!("{id} on its own node: {there:?}, not {written:?}"));
@@ -91,6 +100,8 @@ impl Truth {
         take(&mut self.anchors, id, owner, &mut row);
         if let Ok(secret) = owner.get::<Secret>(id) {
             self.admit(secret);
+            // Who owns it has it, and may be another soon.
+            *self.audiences.entry(secret.stamp).or_default() |= 1 << member;
         }
         if self.rows.last().is_none_or(|(_, last)| *last != row) {
             self.rows.push((tick, row));
@@ -116,7 +127,8 @@ impl Truth {
         let at = at.unwrap_or_else(|| panic!("R5: never was {row:?}: {:?}", self.rows));
         self.rows.truncate(at + 1);
         // That its last owner had ended it, nobody heard.
-        (self.home, self.since, self.calls_since) = (home, tick, calls_since);
+        (self.home, self.here, self.since, self.calls_since) = (home, true, tick, calls_since);
+        self.homes.insert(home);
         (self.written, self.ended, self.lost) = (None, None, false);
     }
 
