@@ -482,6 +482,8 @@ impl Game {
     fn capture(&mut self) {
         let homes: Vec<_> = (0..self.players.len()).map(|player| self.is_in(player)).collect();
         for (id, truth) in self.truths.iter_mut().filter(|(_, truth)| truth.ended.is_none() && homes[truth.home]) {
+            let host = self.world.replicas(self.players[0].key);
+            let guests = host.get::<Secret>(*id).map_or(0, |secret| secret.guests);
             let replicas = self.world.replicas(self.players[truth.home].key);
             let was_here = core::mem::replace(&mut truth.here, replicas.info(*id).is_some_and(|info| info.is_primary));
             let somewhere = truth.here || !truth.heirs.is_empty();
@@ -489,7 +491,7 @@ impl Game {
             // What was written in the tick in which it left goes with it.
             if was_here && replicas.info(*id).is_some() {
                 let member = self.players[truth.home].member;
-                truth.capture(self.tick, *id, (member.0, replicas), &mut self.counts);
+                truth.capture(self.tick, *id, (member.0, guests, replicas), &mut self.counts);
             }
         }
     }

@@ -55,6 +55,8 @@ pub struct Truth {
     pub written: Option<Craft>,
     /// Who may see its secret now, a bit for each member; everybody, if it has none.
     pub audience: u32,
+    /// Whom the host lets see it whatever its owner says: from when it was the owner itself.
+    pub guests: u32,
     /// By stamp of its secret, who may have that: everybody who might at some time while it was the newest.
     pub audiences: BTreeMap<u32, u32>,
 }
@@ -87,7 +89,15 @@ impl Truth {
     }
 
     /// Takes down how it is on its owner's node at the end of a tick.
-    pub fn capture(&mut self, tick: u64, id: ReplicaId, (member, owner): (u32, &ReplicaManager), counts: &mut Counts) {
+    ///
+    /// Whoever owns it has its secret, and the host lets in the guests that it has, which are none of a client's business.
+    pub fn capture(
+        &mut self,
+        tick: u64,
+        id: ReplicaId,
+        (member, guests, owner): (u32, u32, &ReplicaManager),
+        counts: &mut Counts,
+    ) {
         if let Some(written) = self.written.take() {
             let there = owner.get::<Craft>(id).expect("it was written into");
             counts.hold(Law::R3, *there == written, || format!("{id} on its own node: {there:?}, not {written:?}"));
@@ -99,8 +109,8 @@ impl Truth {
         take(&mut self.secrets, id, owner, &mut row);
         take(&mut self.anchors, id, owner, &mut row);
         if let Ok(secret) = owner.get::<Secret>(id) {
+            self.guests = guests;
             self.admit(secret);
-            // Who owns it has it, and may be another soon.
             *self.audiences.entry(secret.stamp).or_default() |= 1 << member;
         }
         if self.rows.last().is_none_or(|(_, last)| *last != row) {
@@ -110,12 +120,12 @@ impl Truth {
 
     /// These may see it from now on. (Who is told of a call is decided even if the replica ends before it is captured.)
     pub fn admit(&mut self, secret: &Secret) {
-        self.audience = secret.audience();
+        self.audience = secret.viewers | self.guests;
         *self.audiences.entry(secret.stamp).or_default() |= self.audience;
     }
 
     /// Somebody else, who has `row`, goes on from there: what came later has never been.
-    pub fn adopt(&mut self, home: usize, mut row: Row, tick: u64, calls_since: u64) {
+    pub fn adopt(&mut self, (home, member): (usize, u32), mut row: Row, tick: u64, calls_since: u64) {
         let at = self.find(&row, 0).1.or_else(|| {
             // A handler has run there already.
             let logs: BTreeSet<_> = self.rows.iter().map(|(_, known)| known[Log::KIND]).collect();
@@ -129,6 +139,8 @@ impl Truth {
         // That its last owner had ended it, nobody heard.
         (self.home, self.here, self.since, self.calls_since) = (home, true, tick, calls_since);
         self.homes.insert(home);
+        // It has had what was handed to it, even if it loses that at once.
+        *self.audiences.entry(self.rows[at].1[Secret::KIND]).or_default() |= 1 << member;
         (self.written, self.ended, self.lost) = (None, None, false);
     }
 

@@ -172,6 +172,7 @@ impl Game {
         if player == 0 && self.rng.chance(0.5) {
             secret.guests = if self.rng.chance(0.5) { lots } else { 0 };
             let after = secret.audience();
+            truth.guests = secret.guests;
             truth.admit(&secret);
             replicas.refresh_targets(id).expect("it is there");
             self.note_audience(before, after);

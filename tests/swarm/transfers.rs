@@ -69,7 +69,7 @@ impl Game {
         // What was called between two ticks has left, or has not, by whether it came with a tick.
         let calls_since = if self.in_step { tick - 1 } else { tick };
         let row = row_of(id, self.world.replicas(it.key));
-        truth.adopt(player, row, tick, calls_since);
+        truth.adopt((player, it.member.0), row, tick, calls_since);
         if voluntary {
             self.counts.note(Happened::Transfers);
         } else {
