@@ -456,7 +456,8 @@ impl Game {
                 && ran.rpc == "steer"
                 && let Some(info) = self.world.replicas(self.players[at].key).info(ran.replica)
             {
-                let may = [info.owner, info.assigned].contains(&ran.source);
+                // Its owner may have another by now.
+                let may = [info.owner, info.assigned, ran.at].contains(&ran.source);
                 self.counts.hold(Law::R3, may, || format!("{ran:?}, assigned to {}", info.assigned));
             }
             if ran.primary && ran.rpc == "declare" {
@@ -480,6 +481,7 @@ impl Game {
 
     /// The oracle looks at every primary.
     fn capture(&mut self) {
+        self.note_takeovers();
         let homes: Vec<_> = (0..self.players.len()).map(|player| self.is_in(player)).collect();
         for (id, truth) in self.truths.iter_mut().filter(|(_, truth)| truth.ended.is_none() && homes[truth.home]) {
             let host = self.world.replicas(self.players[0].key);

@@ -55,7 +55,7 @@ impl Game {
             counts.hold(Law::R5, newest.is_some(), || format!("{id} at {player} never was {row:?}: {:?}", truth.rows));
             counts.hold(Law::R4, at.is_some(), || format!("{id} at {player} goes back from {before} to {newest:?}"));
             it.rows.extend(at.map(|at| (id, at)));
-            truth.check(id, it.member.0, replicas, counts);
+            truth.check(id, (player, it.member.0), replicas, counts);
         }
     }
 

@@ -37,11 +37,14 @@ impl Game {
         let replicas = self.world.replicas(self.players[player].key);
         let (migratable, owner) = replicas.info(id).map_or((false, member), |info| (info.migratable, info.owner));
         match replicas.set_owner(id, member) {
-            Ok(()) if owner != member => {
+            Ok(()) => {
+                // To leave it with its owner may be to take back that another gets it.
                 self.truths.get_mut(&id).expect("it is there").heirs.insert(to);
-                self.counts.note(Happened::Gifts);
+                if owner != member {
+                    self.counts.note(Happened::Gifts);
+                }
             }
-            Ok(()) | Err(ReplicaError::NotPrimary(_) | ReplicaError::NoSuchMember(_)) => {}
+            Err(ReplicaError::NotPrimary(_) | ReplicaError::NoSuchMember(_)) => {}
             Err(ReplicaError::NotMigratable(_)) => assert!(!migratable, "R2: {id} can migrate"),
             Err(error) => panic!("R2: player {player} gives {id} to {to}: {error}"),
         }
@@ -52,8 +55,9 @@ impl Game {
         let Some(truth) = self.truths.get(&id) else { panic!("R3: {id} of {owner} was never added") };
         let (home, migratable) = (truth.home, truth.migratable);
         self.counts.hold(Law::R3, migratable, || format!("{id} may not have another owner: {owner}"));
-        let voluntary = self.is_in(home);
+        let (voluntary, is_member) = (self.is_in(home), self.is_in(player));
         let (tick, truth) = (self.tick, self.truths.get_mut(&id).expect("it was just there"));
+        truth.changes += u32::from(player == 0);
         let it = &mut self.players[player];
         if owner != it.member {
             let here = it.known.contains_key(&id) || truth.homes.contains(&player);
@@ -61,6 +65,9 @@ impl Game {
             // Whoever had it follows now.
             it.known.entry(id).or_insert(tick);
             return;
+        }
+        if !is_member {
+            return; // It was given this before it was sent away, and has not heard of that.
         }
         let expected = player == 0 || truth.heirs.contains(&player);
         self.counts.hold(Law::R2, expected, || format!("{id} comes to {player}, who did not ask: {truth:?}"));
@@ -73,8 +80,20 @@ impl Game {
         if voluntary {
             self.counts.note(Happened::Transfers);
         } else {
-            truth.steady_since = tick;
             self.counts.note(Happened::Adoptions);
+        }
+    }
+
+    /// Where the host has taken a replica without being given it, whatever was on its way to the former owner is lost: epochs say so,
+    /// which a change of owner raises by one, and that by two.
+    pub fn note_takeovers(&mut self) {
+        let host = self.world.replicas(self.players[0].key);
+        for (id, truth) in &mut self.truths {
+            let Some(info) = host.info(*id) else { continue };
+            let takeovers = info.epoch - 1 - truth.changes;
+            if takeovers != core::mem::replace(&mut truth.takeovers, takeovers) {
+                truth.steady_since = self.tick;
+            }
         }
     }
 
