@@ -411,7 +411,7 @@ impl Game {
                 let new = known.known.insert(id, tick).is_none();
                 counts.hold(Law::R4, new, || format!("{id} appears twice at {player}"));
                 let at = |player: &usize| members[*player] == owner;
-                let fits = owner == MemberId::HOST || truth.homes.iter().chain(&truth.heirs).any(at);
+                let fits = owner == MemberId::HOST || truth.homes.keys().chain(&truth.heirs).any(at);
                 counts.hold(Law::R3, fits, || format!("{id} is not of {owner}: {truth:?}"));
             }
             ReplicaEvent::Removed { id } => {
@@ -421,7 +421,7 @@ impl Game {
                 if player == 0 && !truth.here && truth.ended.is_none() {
                     (truth.ended, truth.lost) = (Some(tick), true);
                 }
-                counts.hold(Law::R4, there.is_some() || truth.homes.contains(&player), || {
+                counts.hold(Law::R4, there.is_some() || truth.homes.contains_key(&player), || {
                     format!("{id} vanishes twice at {player}")
                 });
                 known.gone.insert(id, there.unwrap_or(tick));
@@ -442,10 +442,10 @@ impl Game {
             let (at, caller) = (self.player(ran.at), self.player(ran.source));
             let (Some(at), Some(caller)) = (at, caller) else { panic!("R6: nobody: {ran:?}") };
             let (player, truth) = (&self.players[at], &self.truths[&ran.replica]);
-            self.ledger.ran(&ran, (at, caller), self.tick, truth.ended.is_some(), &mut self.counts);
+            self.ledger.ran(&ran, (at, caller), self.tick, truth, &mut self.counts);
             let there = player.known.contains_key(&ran.replica) || player.gone.contains_key(&ran.replica);
             // Or it was there, and its former owner has not heard that it has another.
-            let here = truth.homes.contains(&at) || there;
+            let here = truth.homes.contains_key(&at) || there;
             self.counts.hold(Law::R4, here, || format!("{ran:?}, which is not there"));
             // What the owner itself calls after its end runs there all the same, as long as it is there. An owner that is lost to the
             // others may not have heard of it.

@@ -49,7 +49,7 @@ impl Game {
             let row = row_of(id, replicas);
             let before = it.rows.get(&id).copied().unwrap_or(0);
             let (at, newest) = truth.find(&row, before);
-            if newest.is_none() && !it.rows.contains_key(&id) && truth.homes.contains(&player) {
+            if newest.is_none() && !it.rows.contains_key(&id) && truth.homes.contains_key(&player) {
                 continue; // It was taken from here without the last of it, and that has not been corrected yet.
             }
             counts.hold(Law::R5, newest.is_some(), || format!("{id} at {player} never was {row:?}: {:?}", truth.rows));

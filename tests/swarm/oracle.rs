@@ -30,8 +30,8 @@ pub struct Truth {
     pub since: u64,
     /// It is there: not on its way to somebody else.
     pub here: bool,
-    /// Who has had it, and who may get it.
-    pub homes: BTreeSet<usize>,
+    /// Who has had it, and since when last, and who may get it. (Who adds it has called nothing before.)
+    pub homes: BTreeMap<usize, u64>,
     pub heirs: BTreeSet<usize>,
     /// Since when no owner was lost.
     pub steady_since: u64,
@@ -67,7 +67,7 @@ pub struct Truth {
 impl Truth {
     /// Of a replica that was just added.
     pub fn new(home: usize, tick: u64, migratable: bool) -> Self {
-        let homes = [home].into();
+        let homes = [(home, 0)].into();
         let steady_since = tick;
         Self {
             home,
@@ -141,7 +141,7 @@ impl Truth {
         self.rows.truncate(at + 1);
         // That its last owner had ended it, nobody heard.
         (self.home, self.here, self.since, self.calls_since) = (home, true, tick, calls_since);
-        self.homes.insert(home);
+        self.homes.insert(home, tick);
         // It has had what was handed to it, even if it loses that at once.
         *self.audiences.entry(self.rows[at].1[Secret::KIND]).or_default() |= 1 << member;
         (self.written, self.ended, self.lost) = (None, None, false);
@@ -161,7 +161,7 @@ impl Truth {
     pub fn check(&self, id: ReplicaId, (player, member): (usize, u32), proxy: &ReplicaManager, counts: &mut Counts) {
         if let Ok(craft) = proxy.get::<Craft>(id) {
             // A former owner keeps what it wrote, for as long as what is sent of it is the same.
-            let most = if self.homes.contains(&player) { 2.0 } else { 1.0 };
+            let most = if self.homes.contains_key(&player) { 2.0 } else { 1.0 };
             compare_crafts(craft, &self.crafts.0[&craft.stamp], (id, most), counts);
         }
         if let Ok(dial) = proxy.get::<Dial>(id) {

@@ -60,7 +60,7 @@ impl Game {
         truth.changes += u32::from(player == 0);
         let it = &mut self.players[player];
         if owner != it.member {
-            let here = it.known.contains_key(&id) || truth.homes.contains(&player);
+            let here = it.known.contains_key(&id) || truth.homes.contains_key(&player);
             self.counts.hold(Law::R4, here, || format!("{id} is not at {player}, and gets an owner"));
             // Whoever had it follows now.
             it.known.entry(id).or_insert(tick);
