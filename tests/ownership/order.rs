@@ -143,3 +143,33 @@ fn an_end_waits_for_what_a_former_owner_called() {
     assert!(mesh.managers[1].is_empty());
     assert_eq!(mesh.managers[1].stats().rpcs_run, ran + 1);
 }
+
+/// Client 1 has called its ball unreliably, and the host has taken it before it hears that, or gets the values that the call belongs
+/// to. When the client has it back, and its values come, it is too late.
+#[test]
+fn an_echo_does_not_wait_for_its_owners_return() {
+    let mut mesh = mesh(1, 2, Weather::FAIR);
+    let id = mesh.managers[1].add(Ball::default()).unwrap();
+    mesh.settle();
+    let mut ball = mesh.managers[1].primary_mut::<Ball>(id).unwrap();
+    ball.x = 1;
+    ball.rpcs().hint(7).unwrap();
+    mesh.managers[1].prepare();
+    assert_eq!(mesh.take_state(1, 0).len(), 1, "it is lost");
+    let late = mesh.take_calls(1, 0);
+    mesh.managers[0].set_owner(id, member(0)).unwrap();
+    mesh.settle();
+    assert_eq!(owner(&mesh, id), 0);
+    let peer = mesh.peer(0, 1);
+    for (reliable, echo) in late {
+        mesh.managers[0].handle_call(peer, reliable, &echo).unwrap();
+    }
+    assert_eq!(mesh.update(0), []);
+    mesh.managers[0].set_owner(id, member(1)).unwrap();
+    mesh.settle();
+    assert_eq!(owner(&mesh, id), 1);
+    mesh.managers[1].primary_mut::<Ball>(id).unwrap().x = 2;
+    mesh.settle();
+    let ball = mesh.managers[0].get::<Ball>(id).unwrap();
+    assert_eq!((ball.x, &ball.notes), (2, &vec![]));
+}
