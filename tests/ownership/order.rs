@@ -173,3 +173,31 @@ fn an_echo_does_not_wait_for_its_owners_return() {
     let ball = mesh.managers[0].get::<Ball>(id).unwrap();
     assert_eq!((ball.x, &ball.notes), (2, &vec![]));
 }
+
+/// Client 1 has stopped: when it goes on, it hears that it was given a ball, that the host has taken it, and that it is given it again.
+#[test]
+fn of_two_gifts_that_come_together_the_last_counts() {
+    let mut mesh = mesh(1, 2, Weather::FAIR);
+    let id = mesh.managers[0].add(Ball::default()).unwrap();
+    mesh.settle();
+    let mut late = Vec::new();
+    for next in [1, 0, 1] {
+        mesh.managers[0].set_owner(id, member(next)).unwrap();
+        mesh.managers[0].prepare();
+        late.extend(mesh.take_calls(0, 1));
+        mesh.tick += 160; // Longer than the host waits.
+        assert_eq!(mesh.update(0), []);
+        if let Ok(mut ball) = mesh.managers[0].primary_mut::<Ball>(id) {
+            ball.x = 3;
+        }
+    }
+    for (_, call) in late {
+        mesh.give_call(0, 1, &call).unwrap();
+    }
+    assert_eq!(mesh.update(1), []);
+    assert_eq!(owner(&mesh, id), 1);
+    assert_eq!(mesh.managers[1].info(id).unwrap().epoch, mesh.managers[0].info(id).unwrap().epoch);
+    assert_eq!(mesh.managers[1].get::<Ball>(id).unwrap().x, 3);
+    mesh.settle();
+    check_agreement(&mesh);
+}

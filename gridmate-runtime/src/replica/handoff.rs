@@ -187,13 +187,14 @@ impl ReplicaManager {
                 Ok(())
             }
             kind::RELEASED | kind::GRANTED => {
-                read_version(&mut r)?;
+                let version = read_version(&mut r)?;
                 let Ownership { owner, epoch, .. } = Ownership::read(&mut r)?;
-                // What was read when it arrived may have been overtaken since.
+                // What was read when it arrived may have been overtaken since: by state of another ownership, or the next gift.
                 let Some(place) = place.filter(|place| {
                     let entry = &self.entries[*place as usize];
                     let expected = call.rpc == kind::GRANTED || entry.awaits_release(from, epoch);
                     entry.upstream == Some(from)
+                        && entry.received == version
                         && epoch > entry.epoch
                         && expected
                         && owner == self.local
