@@ -205,7 +205,7 @@ impl Game {
             return None;
         }
         let Some((tick, ..)) = call.ran else {
-            // It may have been too often, or assigned to somebody else by the time it came.
+            // It may have been too often, assigned to somebody else by the time it came, or have come where it had to be passed on.
             let certain = !matches!(call.rpc, "ring" | "steer" | "nod") && truth.ended.is_none();
             return certain.then(|| "on the primary".to_owned());
         };
