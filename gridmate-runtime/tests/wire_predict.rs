@@ -152,7 +152,7 @@ mod rotations {
             let mut w = BitWriter::new();
             codec.encode_ahead(&now, &base, Past::new(&past, Ahead::new(1, 1)), &mut w);
             let mut read = base;
-            let mut r = gridmate_runtime::wire::BitReader::new(w.finish());
+            let mut r = BitReader::new(w.finish());
             codec.decode_ahead(&mut read, Past::new(&past, Ahead::new(1, 1)), &mut r).unwrap();
             assert_eq!(read, now);
         }

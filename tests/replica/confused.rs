@@ -79,6 +79,7 @@ fn replication_scenario_12e_whatever_a_hostile_client_says_the_others_agree_and_
                 for id in journals {
                     mesh.give_call(HOSTILE, 0, &forge::echo(id, NOTE, MemberId(2), None, 666)).unwrap();
                     assert_eq!(mesh.update(0), [PeerFault::NotOwner]);
+                    refused += 1;
                 }
             }
             mesh.step();

@@ -148,8 +148,8 @@ impl Node {
         Ok(Self { leader: Leader::Oneself, ..Self::new(Box::new(driver), config, session) })
     }
 
-    /// Joins the session hosted at `host`. Returns at once; [`SessionEvent::Joined`](crate::SessionEvent::Joined) or
-    /// [`SessionEvent::JoinFailed`](crate::SessionEvent::JoinFailed) follows after some ticks.
+    /// Joins the session hosted at `host`. Returns at once; [`SessionEvent::Joined`] or
+    /// [`SessionEvent::JoinFailed`] follows after some ticks.
     ///
     /// # Errors
     /// None today; a driver that needs more than an address to start may add some.
