@@ -94,8 +94,12 @@ use proc_macro::TokenStream;
 /// is, what its role is, and whether it owns the replica or has it assigned.
 ///
 /// It is the sender that asks, for the peers it sends to. The owner of a replica on a client decides about the host, and the host,
-/// by what it got and what fields with `skip` have by default, about the others: what the host may not have, nobody gets. Who is in the
-/// session sees that the replica is there, which chunks it has, and when something of it changes.
+/// by what it got and what fields with `skip` have by default, or since it owned the replica itself, about the others: what the host may
+/// not have, nobody gets. Who is in the session sees that the replica is there, which chunks it has, and when something of it changes.
+///
+/// Whoever is made the owner is given every chunk, whatever the functions say of it, and so is the host, by way of which it goes. Once it
+/// is not the owner any more it has what any other peer has. A member that must not see a chunk must not be given the replica:
+/// `accept_ownership` can see to that.
 ///
 /// # Who owns a chunk
 ///
@@ -103,6 +107,9 @@ use proc_macro::TokenStream;
 /// it does, each of its chunks with `accept_ownership` is asked, in order and where the primary is, until one says no: an
 /// `Err(code)` refuses the request, and the code is told to who asked. The owner and the host give it away without asking
 /// (`set_owner`), and so it is when its owner is lost (`set_adoption`).
+///
+/// A former owner has what it wrote, not rounded, until what is sent of that is something else: under a codec that loses it
+/// may be off by a step, where others are off by half of one.
 ///
 /// # How a codec is written
 ///

@@ -214,6 +214,10 @@ fn replication_scenario_20c_a_third_node_may_have_nothing_of_what_changes_hands(
         mesh.managers[0].set_owner(id, member(3)).unwrap();
         settle(&mut mesh);
         assert_eq!((owner(&mesh, id), mesh.managers[3].get::<Secret>(id)), (3, Ok(&Secret { x: 9 })));
+        // And has nothing of it again when it does not.
+        mesh.managers[0].set_owner(id, member(to)).unwrap();
+        settle(&mut mesh);
+        assert_eq!((owner(&mesh, id), mesh.managers[3].get::<Secret>(id)), (to, Ok(&Secret { x: 0 })));
     }
 }
 

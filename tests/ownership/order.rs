@@ -4,7 +4,7 @@ use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::Verdict;
 use gridmate_tests::mesh::{Mesh, Weather};
 
-use super::ball::{Ball, check_agreement, member, mesh, owner};
+use super::ball::{Ball, check_agreement, member, mesh, note, owner};
 
 /// The host gives a ball to client 1, to which nothing else was said of it but what is returned; it has just got it.
 fn granted() -> (Mesh, ReplicaId, Vec<u8>) {
@@ -108,4 +108,96 @@ fn an_end_may_overtake_the_recall() {
     mesh.managers[1].prepare();
     assert_eq!(mesh.take_calls(1, 0), []);
     assert!(mesh.take_state(1, 0).is_empty());
+}
+
+/// The host has called a ball, given it to client 2, and passes on the news that this has ended it.
+#[test]
+fn an_end_waits_for_what_a_former_owner_called() {
+    let mut mesh = mesh(2, 2, Weather::FAIR);
+    let id = mesh.managers[0].add(Ball::default()).unwrap();
+    mesh.settle();
+    note(&mut mesh, 0, id, 1);
+    mesh.managers[0].set_owner(id, member(2)).unwrap();
+    mesh.managers[0].prepare();
+    let late = mesh.take_calls(0, 1);
+    for (_, call) in mesh.take_calls(0, 2) {
+        mesh.give_call(0, 2, &call).unwrap();
+    }
+    assert_eq!(mesh.update(2), []);
+    mesh.managers[2].destroy(id).unwrap();
+    mesh.managers[2].prepare();
+    for (from, to) in [(2, 0), (0, 1)] {
+        for (_, end) in mesh.take_state(from, to) {
+            assert_eq!(mesh.give_state(from, to, &end), Ok(Verdict::Accepted));
+        }
+        assert_eq!(mesh.update(to), []);
+        mesh.managers[to].prepare();
+    }
+    assert!(mesh.managers[0].is_empty());
+    assert_eq!(mesh.managers[1].ids().collect::<Vec<_>>(), [id], "its end has come, and not the call before it");
+    let ran = mesh.managers[1].stats().rpcs_run;
+    for (_, call) in late {
+        mesh.give_call(0, 1, &call).unwrap();
+    }
+    assert_eq!(mesh.update(1), []);
+    assert!(mesh.managers[1].is_empty());
+    assert_eq!(mesh.managers[1].stats().rpcs_run, ran + 1);
+}
+
+/// Client 1 has called its ball unreliably, and the host has taken it before it hears that, or gets the values that the call belongs
+/// to. When the client has it back, and its values come, it is too late.
+#[test]
+fn an_echo_does_not_wait_for_its_owners_return() {
+    let mut mesh = mesh(1, 2, Weather::FAIR);
+    let id = mesh.managers[1].add(Ball::default()).unwrap();
+    mesh.settle();
+    let mut ball = mesh.managers[1].primary_mut::<Ball>(id).unwrap();
+    ball.x = 1;
+    ball.rpcs().hint(7).unwrap();
+    mesh.managers[1].prepare();
+    assert_eq!(mesh.take_state(1, 0).len(), 1, "it is lost");
+    let late = mesh.take_calls(1, 0);
+    mesh.managers[0].set_owner(id, member(0)).unwrap();
+    mesh.settle();
+    assert_eq!(owner(&mesh, id), 0);
+    let peer = mesh.peer(0, 1);
+    for (reliable, echo) in late {
+        mesh.managers[0].handle_call(peer, reliable, &echo).unwrap();
+    }
+    assert_eq!(mesh.update(0), []);
+    mesh.managers[0].set_owner(id, member(1)).unwrap();
+    mesh.settle();
+    assert_eq!(owner(&mesh, id), 1);
+    mesh.managers[1].primary_mut::<Ball>(id).unwrap().x = 2;
+    mesh.settle();
+    let ball = mesh.managers[0].get::<Ball>(id).unwrap();
+    assert_eq!((ball.x, &ball.notes), (2, &vec![]));
+}
+
+/// Client 1 has stopped: when it goes on, it hears that it was given a ball, that the host has taken it, and that it is given it again.
+#[test]
+fn of_two_gifts_that_come_together_the_last_counts() {
+    let mut mesh = mesh(1, 2, Weather::FAIR);
+    let id = mesh.managers[0].add(Ball::default()).unwrap();
+    mesh.settle();
+    let mut late = Vec::new();
+    for next in [1, 0, 1] {
+        mesh.managers[0].set_owner(id, member(next)).unwrap();
+        mesh.managers[0].prepare();
+        late.extend(mesh.take_calls(0, 1));
+        mesh.tick += 160; // Longer than the host waits.
+        assert_eq!(mesh.update(0), []);
+        if let Ok(mut ball) = mesh.managers[0].primary_mut::<Ball>(id) {
+            ball.x = 3;
+        }
+    }
+    for (_, call) in late {
+        mesh.give_call(0, 1, &call).unwrap();
+    }
+    assert_eq!(mesh.update(1), []);
+    assert_eq!(owner(&mesh, id), 1);
+    assert_eq!(mesh.managers[1].info(id).unwrap().epoch, mesh.managers[0].info(id).unwrap().epoch);
+    assert_eq!(mesh.managers[1].get::<Ball>(id).unwrap().x, 3);
+    mesh.settle();
+    check_agreement(&mesh);
 }

@@ -61,6 +61,11 @@ pub enum Happened {
     /// In one direction only.
     OneWayCuts,
     Adoptions,
+    /// Primaries that went elsewhere while their owner was there; what was asked for, given away and refused.
+    Transfers,
+    Requests,
+    Gifts,
+    Refusals,
     /// Replicas that ended with their owner's membership.
     Lost,
     Trespasses,
@@ -70,7 +75,7 @@ pub enum Happened {
     Mild,
 }
 
-pub const HAPPENED: [Happened; 23] = [
+pub const HAPPENED: [Happened; 27] = [
     Happened::Ticks,
     Happened::Added,
     Happened::Destroyed,
@@ -90,6 +95,10 @@ pub const HAPPENED: [Happened; 23] = [
     Happened::Cuts,
     Happened::OneWayCuts,
     Happened::Adoptions,
+    Happened::Transfers,
+    Happened::Requests,
+    Happened::Gifts,
+    Happened::Refusals,
     Happened::Lost,
     Happened::Trespasses,
     Happened::Rates,

@@ -14,7 +14,7 @@ use gridmate_runtime::sim::{LinkConfig, NodeKey, SkewedClock, World};
 use crate::chunks::{self, Anchor, Craft, Dial, Log, Secret};
 use crate::counts::{Counts, Happened, Law};
 use crate::ledger::Ledger;
-use crate::oracle::{Truth, row_of};
+use crate::oracle::Truth;
 use crate::plan::{Fault, Plan};
 
 /// Within which all members are members, once the network is well: a connection that is dead has to be noticed, and a handshake
@@ -51,6 +51,8 @@ pub struct Player {
     /// The oldest row that each of them may be at.
     pub rows: BTreeMap<ReplicaId, usize>,
     pub suspended: BTreeSet<ReplicaId>,
+    /// What it has asked to own.
+    pub wanted: BTreeSet<ReplicaId>,
     pub requests: Vec<(u32, Request<u64>)>,
     /// What the host may send it, and had sent at the end of each tick of the last second.
     pub rate: StateRate,
@@ -72,7 +74,7 @@ pub struct Game {
     /// Made so far.
     pub calls: u32,
     /// Everybody ticks, or has ticked; else programs act.
-    in_step: bool,
+    pub in_step: bool,
     /// Clients that are cut off, up and down, and until when.
     cuts: Vec<(usize, bool, bool, u64)>,
 }
@@ -138,6 +140,7 @@ impl Game {
             gone: BTreeMap::new(),
             rows: BTreeMap::new(),
             suspended: BTreeSet::new(),
+            wanted: BTreeSet::new(),
             requests: Vec::new(),
             rate: self.plan.state_rate,
             sent: VecDeque::new(),
@@ -384,7 +387,9 @@ impl Game {
         // What it owned and nobody could adopt has ended.
         for member in left {
             let Some(lost) = self.player(member) else { continue };
-            for truth in self.truths.values_mut().filter(|truth| truth.home == lost && truth.ended.is_none()) {
+            for truth in
+                self.truths.values_mut().filter(|truth| truth.home == lost && truth.here && truth.ended.is_none())
+            {
                 (truth.ended, truth.lost) = (Some(self.tick), true);
                 self.counts.note(Happened::Lost);
             }
@@ -392,6 +397,7 @@ impl Game {
     }
 
     fn read_replica_event(&mut self, player: usize, event: ReplicaEvent) {
+        let members: Vec<_> = self.players.iter().map(|player| player.member).collect();
         let (tick, counts) = (self.tick, &mut self.counts);
         let known = &mut self.players[player];
         match event {
@@ -404,33 +410,26 @@ impl Game {
                 counts.hold(Law::R7, !back, || format!("{id} is back at {player}: {truth:?}"));
                 let new = known.known.insert(id, tick).is_none();
                 counts.hold(Law::R4, new, || format!("{id} appears twice at {player}"));
-                let owners = [id.creator, MemberId::HOST];
-                counts.hold(Law::R3, owners.contains(&owner), || format!("{id} is not of {owner}"));
+                let at = |player: &usize| members[*player] == owner;
+                let fits = owner == MemberId::HOST || truth.homes.keys().chain(&truth.heirs).any(at);
+                counts.hold(Law::R3, fits, || format!("{id} is not of {owner}: {truth:?}"));
             }
             ReplicaEvent::Removed { id } => {
-                let truth = &self.truths[&id];
+                let truth = self.truths.get_mut(&id).expect("it was there");
                 let there = known.known.remove(&id);
-                counts.hold(Law::R4, there.is_some() || truth.home == player, || {
+                // It was on its way when its owner was lost.
+                if player == 0 && !truth.here && truth.ended.is_none() {
+                    (truth.ended, truth.lost) = (Some(tick), true);
+                }
+                counts.hold(Law::R4, there.is_some() || truth.homes.contains_key(&player), || {
                     format!("{id} vanishes twice at {player}")
                 });
                 known.gone.insert(id, there.unwrap_or(tick));
                 known.rows.remove(&id);
                 known.suspended.remove(&id);
             }
-            ReplicaEvent::OwnerChanged { id, owner } => {
-                let Some(truth) = self.truths.get_mut(&id) else { panic!("R3: {id} of {owner} was never added") };
-                let here = known.known.contains_key(&id);
-                counts.hold(Law::R4, here, || format!("{id} is not at {player}, and gets an owner"));
-                if player == 0 && owner == MemberId::HOST {
-                    counts.hold(Law::R3, truth.migratable, || format!("{id} may not be adopted"));
-                    known.known.remove(&id);
-                    known.rows.remove(&id);
-                    // What was called between two ticks has left, or has not, by whether the adoption came with a tick.
-                    let calls_since = if self.in_step { tick - 1 } else { tick };
-                    truth.adopt(0, row_of(id, self.world.replicas(known.key)), tick, calls_since);
-                    counts.note(Happened::Adoptions);
-                }
-            }
+            ReplicaEvent::OwnerChanged { id, owner } => self.owner_changed(player, id, owner),
+            ReplicaEvent::OwnershipAnswered { id, outcome } => self.ownership_answered(player, id, outcome),
             ReplicaEvent::Synced { .. } => known.synced = true,
             ReplicaEvent::TooLarge { .. } => panic!("{event:?}"),
             _ => {}
@@ -443,10 +442,10 @@ impl Game {
             let (at, caller) = (self.player(ran.at), self.player(ran.source));
             let (Some(at), Some(caller)) = (at, caller) else { panic!("R6: nobody: {ran:?}") };
             let (player, truth) = (&self.players[at], &self.truths[&ran.replica]);
-            self.ledger.ran(&ran, (at, caller), self.tick, truth.ended.is_some(), &mut self.counts);
+            self.ledger.ran(&ran, (at, caller), self.tick, truth, &mut self.counts);
             let there = player.known.contains_key(&ran.replica) || player.gone.contains_key(&ran.replica);
             // Or it was there, and its former owner has not heard that it has another.
-            let here = [truth.home, truth.first_home].contains(&at) || there;
+            let here = truth.homes.contains_key(&at) || there;
             self.counts.hold(Law::R4, here, || format!("{ran:?}, which is not there"));
             // What the owner itself calls after its end runs there all the same, as long as it is there. An owner that is lost to the
             // others may not have heard of it.
@@ -457,7 +456,8 @@ impl Game {
                 && ran.rpc == "steer"
                 && let Some(info) = self.world.replicas(self.players[at].key).info(ran.replica)
             {
-                let may = [info.owner, info.assigned].contains(&ran.source);
+                // Its owner may have another by now.
+                let may = [info.owner, info.assigned, ran.at].contains(&ran.source);
                 self.counts.hold(Law::R3, may, || format!("{ran:?}, assigned to {}", info.assigned));
             }
             if ran.primary && ran.rpc == "declare" {
@@ -481,12 +481,20 @@ impl Game {
 
     /// The oracle looks at every primary.
     fn capture(&mut self) {
+        self.note_takeovers();
         let homes: Vec<_> = (0..self.players.len()).map(|player| self.is_in(player)).collect();
         for (id, truth) in self.truths.iter_mut().filter(|(_, truth)| truth.ended.is_none() && homes[truth.home]) {
+            let host = self.world.replicas(self.players[0].key);
+            let guests = host.get::<Secret>(*id).map_or(0, |secret| secret.guests);
             let replicas = self.world.replicas(self.players[truth.home].key);
-            let primary = replicas.info(*id).is_some_and(|info| info.is_primary);
-            self.counts.hold(Law::R2, primary, || format!("{id} has no primary: {truth:?}"));
-            truth.capture(self.tick, *id, replicas, &mut self.counts);
+            let was_here = core::mem::replace(&mut truth.here, replicas.info(*id).is_some_and(|info| info.is_primary));
+            let somewhere = truth.here || !truth.heirs.is_empty();
+            self.counts.hold(Law::R2, somewhere, || format!("{id} has no primary: {truth:?}"));
+            // What was written in the tick in which it left goes with it.
+            if was_here && replicas.info(*id).is_some() {
+                let member = self.players[truth.home].member;
+                truth.capture(self.tick, *id, (member.0, guests, replicas), &mut self.counts);
+            }
         }
     }
 }

@@ -41,7 +41,7 @@ impl Game {
             let Some(truth) = truths.get(&id) else { panic!("R3: {id} at {player} was never added") };
             let primary = replicas.info(id).is_some_and(|info| info.is_primary);
             let should = truth.home == player && truth.ended.is_none();
-            counts.hold(Law::R2, primary == should, || format!("{id} at {player}, primary {primary}: {truth:?}"));
+            counts.hold(Law::R2, !primary || should, || format!("{id} at {player}, primary {primary}: {truth:?}"));
             if primary {
                 continue;
             }
@@ -49,10 +49,13 @@ impl Game {
             let row = row_of(id, replicas);
             let before = it.rows.get(&id).copied().unwrap_or(0);
             let (at, newest) = truth.find(&row, before);
+            if newest.is_none() && !it.rows.contains_key(&id) && truth.homes.contains_key(&player) {
+                continue; // It was taken from here without the last of it, and that has not been corrected yet.
+            }
             counts.hold(Law::R5, newest.is_some(), || format!("{id} at {player} never was {row:?}: {:?}", truth.rows));
             counts.hold(Law::R4, at.is_some(), || format!("{id} at {player} goes back from {before} to {newest:?}"));
             it.rows.extend(at.map(|at| (id, at)));
-            truth.check(id, it.member.0, replicas, counts);
+            truth.check(id, (player, it.member.0), replicas, counts);
         }
     }
 
@@ -83,7 +86,11 @@ impl Game {
         let bound = self.age_bound();
         let (it, interval) = (&self.players[player], self.world.interval());
         for (id, truth) in &self.truths {
-            if truth.ended.is_some() || truth.home == player || !members.contains(&truth.home) || truth.rows.is_empty()
+            if truth.ended.is_some()
+                || !truth.here
+                || truth.home == player
+                || !members.contains(&truth.home)
+                || truth.rows.is_empty()
             {
                 continue;
             }
@@ -135,6 +142,9 @@ impl Game {
         let members = self.members();
         let sights: BTreeMap<_, _> = members.iter().map(|player| (*player, self.sights(*player))).collect();
         for (id, truth) in self.truths.iter().filter(|(_, truth)| truth.ended.is_none()) {
+            if !truth.here {
+                return Some(format!("{id} is on its way"));
+            }
             let Some(wanted) = sights.get(&truth.home).and_then(|sights| sights.get(id)) else {
                 return Some(format!("{id} is not at home"));
             };
@@ -182,7 +192,8 @@ impl Game {
     /// Nothing has come between a call and where it is to run.
     fn is_stable(&self, call: &Call, members: &[usize]) -> bool {
         let truth = &self.truths[&call.replica];
-        let since = if call.caller == truth.home { truth.calls_since } else { truth.since };
+        let lost_since = truth.steady_since == truth.since && truth.homes.len() > 1;
+        let since = if call.caller == truth.home && lost_since { truth.calls_since } else { truth.steady_since };
         since <= call.made && !truth.lost && [call.caller, truth.home].iter().all(|player| members.contains(player))
     }
 
@@ -194,8 +205,8 @@ impl Game {
             return None;
         }
         let Some((tick, ..)) = call.ran else {
-            // It may have been too often, or assigned to somebody else by the time it came.
-            let certain = !matches!(call.rpc, "ring" | "steer") && truth.ended.is_none();
+            // It may have been too often, assigned to somebody else by the time it came, or have come where it had to be passed on.
+            let certain = !matches!(call.rpc, "ring" | "steer" | "nod") && truth.ended.is_none();
             return certain.then(|| "on the primary".to_owned());
         };
         let for_member = |player: usize| match call.to {

@@ -7,6 +7,7 @@ use gridmate_runtime::{MemberId, ReplicaId};
 
 use crate::chunks::{Ran, flags, mix};
 use crate::counts::{Counts, Happened, Law};
+use crate::oracle::Truth;
 
 /// Whom a call is for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,8 +84,8 @@ impl Ledger {
         call.ran = Some((call.made, *places, stamp));
     }
 
-    /// A handler ran, on a replica that has ended meanwhile or not. The node it ran on, and the caller it was told of, are players.
-    pub fn ran(&mut self, ran: &Ran, (node, caller): (usize, usize), tick: u64, ended: bool, counts: &mut Counts) {
+    /// A handler ran, on a replica with this truth. The node it ran on, and the caller it was told of, are players.
+    pub fn ran(&mut self, ran: &Ran, (node, caller): (usize, usize), tick: u64, truth: &Truth, counts: &mut Counts) {
         let Ran { number, replica, rpc, .. } = *ran;
         let reliable = flags(rpc).reliable;
         let Some(call) = self.calls.get_mut(&number) else { panic!("R6: {ran:?} was never called") };
@@ -94,6 +95,7 @@ impl Ledger {
         counts.hold(Law::R6, new, || format!("once more: {ran:?} of {call:?}"));
         if ran.primary {
             counts.note(Happened::Runs);
+            let made = call.made;
             let first = call.ran.is_none() && call.is_for_primary();
             counts.hold(Law::R6, first, || format!("on a second primary: {ran:?} of {call:?}"));
             self.take_place(number, ran.stamp);
@@ -102,9 +104,11 @@ impl Ledger {
             {
                 *at = tick;
             }
+            // What its caller called before it became the owner itself has to come back to it, or goes after it to the next.
+            let came_back = truth.homes.get(&caller).is_some_and(|since| made <= *since);
             let last = self.heard.entry((caller, node, replica, reliable)).or_default();
-            counts.hold(Law::R6, *last < number, || format!("after {last}: {ran:?}"));
-            *last = number;
+            counts.hold(Law::R6, *last < number || came_back, || format!("after {last}: {ran:?}"));
+            *last = number.max(*last);
             return;
         }
         counts.note(Happened::Echoes);
@@ -118,7 +122,7 @@ impl Ledger {
         counts.hold(Law::R6, *last < place, || format!("after place {last}: {ran:?} of {call:?}"));
         *last = place;
         // What was hidden meanwhile has no stamp, and what has ended gets no more values.
-        if flags(rpc).post_attached && ran.stamp != 0 && !ended {
+        if flags(rpc).post_attached && ran.stamp != 0 && truth.ended.is_none() {
             counts.hold(Law::R6, ran.stamp >= stamp, || format!("before its values: {ran:?} of {call:?}"));
         }
     }

@@ -2,10 +2,10 @@
 //!
 //! A seed draws a session: a host and one to five clients, links that lose, repeat, delay, reorder, damage and cut, in one direction
 //! or both, clients that come, leave, crash and are sent away ([`plan`]). Their programs add, change, hide, assign and destroy
-//! replicas of [several chunk types](chunks), call RPCs of every kind, suspend proxies and try what they may not
-//! ([`program`]). What every node holds at the end of every tick is compared with [copies](oracle) of what owners wrote, and what
-//! ran with a [list](ledger) of what was called. Each look at a law is counted ([`counts`]), because one that was never
-//! tested proves nothing.
+//! replicas of [several chunk types](chunks), call RPCs of every kind, suspend proxies, try what they may not
+//! ([`program`]), and ask for, give and take [ownership](transfers). What every node holds at the end of every tick is compared
+//! with [copies](oracle) of what owners wrote, and what ran with a [list](ledger) of what was called. Each look at a law is counted
+//! ([`counts`]), because one that was never tested proves nothing.
 //!
 //! ```sh
 //! cargo test -p gridmate-tests --test swarm -- --nocapture              # 5,000 sessions, and the counts
@@ -27,6 +27,7 @@ mod ledger;
 mod oracle;
 mod plan;
 mod program;
+mod transfers;
 
 use std::panic::{catch_unwind, resume_unwind};
 use std::sync::{Mutex, PoisonError};

@@ -53,6 +53,8 @@ pub struct Plan {
     pub assigns: f64,
     pub suspends: f64,
     pub trespasses: f64,
+    /// That it wants a replica to be somebody else's.
+    pub transfers: f64,
     /// The same for each replica: that it is written into.
     pub writes: f64,
 }
@@ -83,6 +85,7 @@ impl Plan {
             assigns: sometimes(rng, 0.5, 0.1),
             suspends: sometimes(rng, 0.3, 0.1),
             trespasses: sometimes(rng, 0.3, 0.1),
+            transfers: 0.0,
             writes: 0.05 + rng.unit() * 0.6,
         };
         // A session has some kinds of faults and not others: some mistakes show only where something else does not happen.
@@ -93,6 +96,7 @@ impl Plan {
                 plan.faults.push((tick, fault(rng, kind)));
             }
         }
+        plan.transfers = sometimes(rng, 0.6, 0.25);
         plan.faults.sort_by_key(|(tick, _)| *tick);
         plan
     }

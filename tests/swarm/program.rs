@@ -20,6 +20,7 @@ impl Game {
             plan.assigns,
             plan.suspends,
             plan.trespasses,
+            plan.transfers,
             plan.calls,
             plan.calls,
         ];
@@ -35,6 +36,7 @@ impl Game {
                 3 => self.assign(player),
                 4 => self.suspend(player),
                 5 => self.trespass(player),
+                6 => self.transfer(player),
                 _ => self.call(player),
             }
         }
@@ -54,12 +56,12 @@ impl Game {
 
     /// The replicas whose primary a player has.
     pub fn owned(&self, player: usize) -> Vec<ReplicaId> {
-        let own = |(_, truth): &(&ReplicaId, &Truth)| truth.home == player && truth.ended.is_none();
+        let own = |(_, truth): &(&ReplicaId, &Truth)| truth.home == player && truth.here && truth.ended.is_none();
         self.truths.iter().filter(own).map(|(id, _)| *id).collect()
     }
 
     /// Any of the replicas that a player has and that are as asked for.
-    fn any(&mut self, player: usize, asked: impl Fn(&Truth) -> bool) -> Option<ReplicaId> {
+    pub fn any(&mut self, player: usize, asked: impl Fn(&Truth) -> bool) -> Option<ReplicaId> {
         let key = self.players[player].key;
         let all: Vec<_> = self.world.replicas(key).ids().filter(|id| self.truths.get(id).is_some_and(&asked)).collect();
         (!all.is_empty()).then(|| all[up_to(&mut self.rng, all.len() as u64)])
@@ -170,6 +172,7 @@ impl Game {
         if player == 0 && self.rng.chance(0.5) {
             secret.guests = if self.rng.chance(0.5) { lots } else { 0 };
             let after = secret.audience();
+            truth.guests = secret.guests;
             truth.admit(&secret);
             replicas.refresh_targets(id).expect("it is there");
             self.note_audience(before, after);

@@ -179,7 +179,7 @@ pub trait ReplicaChunk: Default + Send + Sync + 'static {
     }
 
     /// Whether another member may own the replica; asked once for each request, where the primary is. An error refuses it, with a
-    /// code that the one who asked is told.
+    /// code that the one who asked is told. An owner has every chunk, those too that [`sends_to`](Self::sends_to) keeps from it now.
     ///
     /// # Errors
     /// A code that means something to the game.

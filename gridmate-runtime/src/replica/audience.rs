@@ -9,6 +9,9 @@
 //! whatever the call itself waits for, because they decide who may hear it. If the replica ends before they come, nobody
 //! else hears it: better a word too few than one in the wrong ear.
 //!
+//! An owner has all of it. So what a replica changes hands with hides nothing, from the next owner or the host on the way; from then
+//! on the answers for the former owner are those for any other peer.
+//!
 //! The question is put for each peer, when there is something of the replica to be said to it. The answers are kept for replicas
 //! that have such a chunk, and for no others.
 

@@ -13,7 +13,7 @@
 //!
 //! They travel on the channel of reliable calls, in order with them. So C has run every call that was sent to it before it lets go, its
 //! echoes have arrived before it did, and N has the state before the first call that was held comes in. What N itself called before it
-//! knew comes back to it from the host, behind the state. From the moment it lets go a node has a proxy. Everyone else hears of the
+//! knew comes back to it from the host, behind the state, and may run after what it calls as the owner. From the moment it lets go a node has a proxy. Everyone else hears of the
 //! new owner with the state, which is sent whole once.
 //!
 //! Nobody is waited for but C, and not for longer than [`limits::RECALL_MILLIS`]: then the host takes what it has, in an epoch beyond the
@@ -187,13 +187,14 @@ impl ReplicaManager {
                 Ok(())
             }
             kind::RELEASED | kind::GRANTED => {
-                read_version(&mut r)?;
+                let version = read_version(&mut r)?;
                 let Ownership { owner, epoch, .. } = Ownership::read(&mut r)?;
-                // What was read when it arrived may have been overtaken since.
+                // What was read when it arrived may have been overtaken since: by state of another ownership, or the next gift.
                 let Some(place) = place.filter(|place| {
                     let entry = &self.entries[*place as usize];
                     let expected = call.rpc == kind::GRANTED || entry.awaits_release(from, epoch);
                     entry.upstream == Some(from)
+                        && entry.received == version
                         && epoch > entry.epoch
                         && expected
                         && owner == self.local

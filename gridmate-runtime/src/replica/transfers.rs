@@ -264,7 +264,6 @@ impl ReplicaManager {
         entry.upstream = Some(upstream);
         entry.in_transfer = false;
         entry.received = 0;
-        entry.echoed = false;
         self.primaries -= 1;
         if let Some(peer) = &mut peers[upstream.0 as usize] {
             peer.proxies += 1;

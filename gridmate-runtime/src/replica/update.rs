@@ -62,7 +62,7 @@ impl ReplicaManager {
                 }
                 continue;
             }
-            if !self.is_ready(peer, &held.call) && !held.is_overdue(self.now) {
+            if !self.is_ready(peer, &held) && !held.is_overdue(self.now) {
                 self.note_waiting(held.call.replica);
                 let now = self.now;
                 if let Some(peer) = self.peer_mut(peer) {
@@ -80,7 +80,7 @@ impl ReplicaManager {
         self.peer(peer).map_or(Ok(()), |p| p.held.check())
     }
 
-    fn is_ready(&self, peer: PeerId, call: &Call) -> bool {
+    fn is_ready(&self, peer: PeerId, HeldCall { call, reliable, .. }: &HeldCall) -> bool {
         let Route::Echo { after, .. } = call.route else {
             // Requests wait for nothing: the primary is the newest there is. What hands a replica over is behind its echoes.
             let place = self.index.get(&call.replica).filter(|_| has_state(call));
@@ -93,6 +93,9 @@ impl ReplicaManager {
             return false; // On its way.
         };
         let entry = &self.entries[*place as usize];
+        if entry.upstream != Some(peer) && !reliable {
+            return true; // It is dropped: values from there will come when that is the owner again, and then it is too late.
+        }
         entry.waits_in != self.pass && after.is_none_or(|version| entry.received >= version)
     }
 
