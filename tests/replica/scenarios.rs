@@ -71,50 +71,11 @@
 //! | 20 | `replication_scenario_20g_the_components_of_rotations_are_the_nearest` | `tests/replica/quantisers.rs` |
 //! | 20 | `replication_scenario_20h_messages_that_were_cut_short_are_refused` | `tests/replica/newest.rs` |
 
-use std::collections::BTreeSet;
-use std::fs;
-use std::path::Path;
-
 /// Scenarios that there are tests of.
 const SCENARIOS: [usize; 17] = [1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 20];
-
-/// Folders with tests of them, from the workspace's root.
-const FOLDERS: [&str; 3] = ["tests", "gridmate-runtime/tests", "gridmate-runtime/src"];
-
-/// Every scenario's tests below a folder: number, name, file.
-fn find(root: &Path, folder: &str, found: &mut BTreeSet<(usize, String, String)>) {
-    for entry in fs::read_dir(root.join(folder)).expect("a folder of the workspace") {
-        let entry = entry.expect("an entry");
-        let path = format!("{folder}/{}", entry.file_name().to_str().expect("a plain name"));
-        if entry.file_type().expect("a type").is_dir() {
-            find(root, &path, found);
-        } else if path.ends_with(".rs") {
-            let source = fs::read_to_string(entry.path()).expect("a source");
-            for line in source.lines() {
-                let Some(rest) = line.trim_start().strip_prefix("fn replication_scenario_") else { continue };
-                let (name, _) = rest.split_once('(').expect("a function");
-                let number = name[..2].parse().expect("two digits");
-                found.insert((number, format!("replication_scenario_{name}"), path.clone()));
-            }
-        }
-    }
-}
 
 /// Every scenario has at least one test that is named after it, and the table above has all of them where they are.
 #[test]
 fn every_scenario_has_its_tests() {
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let mut found = BTreeSet::new();
-    FOLDERS.iter().for_each(|folder| find(&root, folder, &mut found));
-    let numbers: BTreeSet<_> = found.iter().map(|(number, ..)| *number).collect();
-    assert_eq!(numbers, SCENARIOS.into());
-
-    let rows = include_str!("scenarios.rs").lines().filter_map(|line| line.strip_prefix("//! | ")?.strip_suffix(" |"));
-    let table: BTreeSet<_> = rows
-        .filter_map(|row| {
-            let mut cells = row.split(" | ").map(|cell| cell.trim_matches('`').to_owned());
-            Some((cells.next()?.parse().ok()?, cells.next()?, cells.next()?))
-        })
-        .collect();
-    assert_eq!(table, found, "the table in this file, and the tests there are");
+    gridmate_tests::scenarios::check("replication_scenario_", SCENARIOS, include_str!("scenarios.rs"));
 }

@@ -5,3 +5,4 @@ pub mod document;
 pub mod forge;
 pub mod links;
 pub mod mesh;
+pub mod scenarios;
