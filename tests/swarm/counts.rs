@@ -3,6 +3,8 @@
 use core::time::Duration;
 use std::fmt;
 
+use crate::swarm_support::Tally;
+
 /// What has to hold in every session.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Law {
@@ -157,14 +159,27 @@ impl Counts {
     pub fn happened(&self, what: Happened) -> u64 {
         self.happened[what as usize]
     }
+}
 
-    pub fn add(&mut self, other: &Self) {
+impl Tally for Counts {
+    fn add(&mut self, other: &Self) {
         self.laws.iter_mut().zip(other.laws).for_each(|(sum, more)| *sum += more);
         self.happened.iter_mut().zip(other.happened).for_each(|(sum, more)| *sum += more);
         self.trace ^= other.trace;
         self.agreement = self.agreement.max(other.agreement);
         self.arrival = self.arrival.max(other.arrival);
         self.age = self.age.max(other.age);
+    }
+
+    fn check(&self, sessions: u64) {
+        for law in LAWS {
+            let (least, looks) = (sessions * law.least(), self.law(law));
+            assert!(looks >= least, "{law:?}: looked at {looks} times in {sessions} sessions, not {least}");
+        }
+        for what in HAPPENED {
+            let times = self.happened(what);
+            assert!(times > sessions / 20, "{what:?}: {times} times in {sessions} sessions");
+        }
     }
 }
 

@@ -27,76 +27,17 @@ mod ledger;
 mod oracle;
 mod plan;
 mod program;
+#[path = "../../gridmate-runtime/tests/swarm_support/mod.rs"]
+mod swarm_support;
 mod transfers;
 
-use std::panic::{catch_unwind, resume_unwind};
-use std::sync::{Mutex, PoisonError};
+use counts::Counts;
+use swarm_support::Swarm;
 
-use counts::{Counts, HAPPENED, LAWS};
+static SWARM: Swarm<Counts> = Swarm::new(5_000, "sessions", "cargo test -p gridmate-tests --test swarm");
 
-/// Seeds unless the environment says otherwise, count.
-const SEEDS: u64 = 5_000;
-
-/// Parts that run side by side, count.
-const PARTS: u64 = 4;
-
-/// One session in so many is played twice, to see whether it is the same again.
-const TWICE: u64 = 20;
-
-/// Sessions from which on averages mean something, count.
-const MANY: u64 = 100;
-
-/// Parts that have come to their end, sessions in them, and their counts.
-static TOTAL: Mutex<Option<(u64, u64, Counts)>> = Mutex::new(None);
-
-fn from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is a number, not {value}")))
-}
-
-/// Plays every [`PARTS`]th seed from `part` on.
 fn swarm(part: u64) {
-    let one = from_environment("GRIDMATE_SEED");
-    let seeds = from_environment("GRIDMATE_SEEDS").unwrap_or(SEEDS);
-    let (mut counts, mut sessions) = (Counts::default(), 0);
-    for seed in one.map_or(0..seeds, |seed| seed..seed + 1).filter(|seed| seed % PARTS == part) {
-        let outcome = catch_unwind(|| {
-            let counts = game::run(seed);
-            // Counted among the seeds of one part, so that each part has its share of them.
-            assert!(
-                !(seed / PARTS).is_multiple_of(TWICE) || counts == game::run(seed),
-                "the second time was different"
-            );
-            counts
-        });
-        match outcome {
-            Ok(more) => counts.add(&more),
-            Err(cause) => {
-                eprintln!("seed {seed} failed in {:?}", plan::Plan::draw(seed));
-                eprintln!("again: GRIDMATE_SEED={seed} cargo test -p gridmate-tests --test swarm");
-                resume_unwind(cause);
-            }
-        }
-        sessions += 1;
-    }
-    let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
-    let (parts, all_sessions, all) = total.get_or_insert_default();
-    all.add(&counts);
-    (*parts, *all_sessions) = (*parts + 1, *all_sessions + sessions);
-    if *parts == PARTS {
-        eprintln!("{all_sessions} sessions: {all}");
-    }
-    drop(total);
-    if sessions < MANY {
-        return;
-    }
-    for law in LAWS {
-        let (least, looks) = (sessions * law.least(), counts.law(law));
-        assert!(looks >= least, "{law:?}: looked at {looks} times in {sessions} sessions, not {least}");
-    }
-    for what in HAPPENED {
-        let times = counts.happened(what);
-        assert!(times > sessions / 20, "{what:?}: {times} times in {sessions} sessions");
-    }
+    SWARM.part(part, game::run, plan::Plan::draw);
 }
 
 #[test]

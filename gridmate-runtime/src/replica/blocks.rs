@@ -120,10 +120,9 @@ impl Encoder {
             let place = block * BLOCK + left.trailing_zeros() as usize;
             left &= left - 1;
             let entry = &entries[place];
-            let has_news = entry.version > common.base && entry.version <= tick && entry.audience == 0;
             let basis = if entry.predicts { common } else { common.without_past() };
             let lane = if entry.predicts { moving } else { *plain.get_or_insert_with(|| self.lanes.open(basis)) };
-            let Some(lane) = lane.filter(|_| has_news) else { return not_at_once };
+            let Some(lane) = lane.filter(|_| entry.has_usual_news(header)) else { return not_at_once };
             ready.predicts |= entry.predicts;
             ready.priority = ready.priority.filter(|priority| *priority == entry.priority);
             // "The next serial" and "the common basis" are a one each.
@@ -156,5 +155,162 @@ fn fetch(header: Header, block: usize, places: u32, entries: &[Entry], stores: S
         {
             stores.all[usize::from(chunk.class)].fetch(chunk.slot, header.common, header.tick);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::prelude::*;
+    use crate::replica::{PeerId, PeerRole, ReplicaManager};
+
+    #[derive(Debug, Default, PartialEq, ReplicaChunk)]
+    #[chunk(crate = crate)]
+    struct Mover {
+        at: u32,
+    }
+
+    /// A host with two full blocks and a part of one, and clients that hear everything at once.
+    struct World {
+        host: ReplicaManager,
+        clients: Vec<(PeerId, ReplicaManager)>,
+        ids: Vec<ReplicaId>,
+        /// What was marshaled, and for whom.
+        messages: Vec<(usize, u64, Vec<u8>)>,
+    }
+
+    impl World {
+        fn new(clients: u32) -> Self {
+            let registry = Registry::builder().chunk::<Mover>().build().unwrap();
+            let mut host = ReplicaManager::new(registry.clone(), 1);
+            let ids = (0..70).map(|_| host.add(Mover::default()).unwrap()).collect();
+            let clients = (2..2 + clients).map(|member| {
+                let mut client = ReplicaManager::new(registry.clone(), member.into());
+                client.set_local_member(MemberId(member));
+                client.add_peer(MemberId::HOST, PeerRole::Host);
+                (host.add_peer(MemberId(member), PeerRole::Client), client)
+            });
+            let clients = clients.collect();
+            Self { host, clients, ids, messages: Vec::new() }
+        }
+
+        fn write(&mut self, which: impl Fn(usize) -> bool) {
+            for (_, id) in self.ids.iter().enumerate().filter(|(n, _)| which(*n)) {
+                self.host.primary_mut::<Mover>(*id).unwrap().at += 7;
+            }
+        }
+
+        fn send(&mut self) {
+            self.host.prepare();
+            for (n, (peer, _)) in self.clients.iter().enumerate() {
+                let mut message = Vec::new();
+                while let Some(sent) = self.host.marshal(*peer, 1_200, &mut message) {
+                    self.messages.push((n, sent.token, message.clone()));
+                }
+            }
+        }
+
+        fn arrive(&mut self, arrives: impl Fn(usize) -> bool) {
+            for (i, (n, token, message)) in self.messages.drain(..).enumerate() {
+                let (peer, client) = &mut self.clients[n];
+                if arrives(i) {
+                    let _verdict = client.handle_state(PeerId(0), 1, &message).unwrap();
+                }
+                self.host.handle_receipt(*peer, token, arrives(i));
+            }
+        }
+
+        /// Which blocks the last messages to a client said in one piece.
+        fn told_at_once(&mut self, client: usize) -> [bool; 3] {
+            let (peer, tick) = (self.clients[client].0, self.host.tick);
+            let targets = &mut self.host.peers[peer.0 as usize].as_mut().unwrap().owed.targets;
+            [0, 1, 2].map(|block| targets.alike(block).is_some_and(|target| target.sent() == tick))
+        }
+
+        fn agree(&self) -> bool {
+            let all =
+                |manager: &ReplicaManager| self.ids.iter().map(|id| manager.get::<Mover>(*id).unwrap().at).collect();
+            let host: Vec<u32> = all(&self.host);
+            self.clients.iter().all(|(_, client)| all(client) == host)
+        }
+    }
+
+    #[test]
+    fn neighbours_that_move_together_are_told_of_at_once() {
+        let mut world = World::new(2);
+        for tick in 0..4 {
+            world.write(|_| true);
+            world.send();
+            assert_eq!([0, 1].map(|client| world.told_at_once(client)), [[tick >= 1; 3]; 2], "tick {tick}");
+            world.arrive(|_| true);
+            assert!(world.agree());
+        }
+        let encodings = world.host.stats().encodings;
+        world.write(|_| true);
+        world.send();
+        assert_eq!(world.host.stats().encodings - encodings, 70, "each once, for both");
+        world.arrive(|_| true);
+
+        // One alone: for a tick the others are not where messages go by, and its block stays apart for as long as is remembered which
+        // ticks it has acknowledged.
+        world.write(|n| n == 3);
+        world.send();
+        world.arrive(|_| true);
+        for told in [[false; 3], [false, true, true]] {
+            world.write(|_| true);
+            world.send();
+            assert_eq!(world.told_at_once(0), told);
+            world.arrive(|_| true);
+        }
+        for _ in 0..40 {
+            world.write(|_| true);
+            world.send();
+            world.arrive(|_| true);
+        }
+        world.write(|_| true);
+        world.send();
+        assert_eq!(world.told_at_once(0), [true; 3]);
+        world.arrive(|_| true);
+        assert!(world.agree());
+    }
+
+    #[test]
+    fn a_block_that_is_lost_is_said_again_whole() {
+        let mut world = World::new(2);
+        for _ in 0..3 {
+            world.write(|_| true);
+            world.send();
+            world.arrive(|_| true);
+        }
+        world.write(|_| true);
+        world.send();
+        world.arrive(|message| message % 2 == 1);
+        assert!(!world.agree(), "something was lost");
+        world.send();
+        world.arrive(|_| true);
+        assert!(world.agree(), "nothing of it was written since");
+    }
+
+    #[test]
+    fn who_comes_to_a_place_is_new_to_everyone() {
+        let mut world = World::new(1);
+        for _ in 0..3 {
+            world.write(|_| true);
+            world.send();
+            world.arrive(|_| true);
+        }
+        for n in (0..70).step_by(9) {
+            world.host.destroy(world.ids[n]).unwrap();
+        }
+        world.write(|n| n % 9 != 0);
+        world.send();
+        world.arrive(|_| true);
+        for n in (0..70).step_by(9) {
+            world.ids[n] = world.host.add(Mover { at: 1_000 }).unwrap();
+        }
+        world.send();
+        world.arrive(|_| true);
+        world.clients[0].1.update(Instant::ZERO, |_, fault| panic!("{fault}"));
+        assert!(world.agree());
+        assert_eq!(world.clients[0].1.len(), 70);
     }
 }

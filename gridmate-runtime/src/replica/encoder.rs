@@ -19,6 +19,7 @@ pub(super) struct Encoder {
     pub(super) arena: BitWriter,
     pub(super) recorder: Recorder,
     pub(super) modelled: bool,
+    /// Where those are that are in no list.
     by_place: Vec<Encodings>,
     /// Of those that are bits, where what most peers are sent is.
     pub(super) lanes: Lanes,
@@ -103,12 +104,7 @@ impl Encoder {
             }
             Listed::NotYet => {}
             Listed::Elsewhere => {
-                let encodings = &mut self.by_place[place];
-                if encodings.generation != self.generation {
-                    encodings.generation = self.generation;
-                    encodings.list.clear();
-                }
-                if let Some(known) = encodings.list.iter().find(|e| e.asked == asked) {
+                if let Some(known) = self.unusual(place).iter().find(|e| e.asked == asked) {
                     return (!known.oversized).then_some(*known);
                 }
             }
@@ -122,18 +118,22 @@ impl Encoder {
         };
         self.made += 1;
         if !lane.is_some_and(|lane| self.lanes.note(lane, place, tick, body.if_as_asked())) {
-            let encodings = &mut self.by_place[place];
-            if encodings.generation != self.generation {
-                encodings.generation = self.generation;
-                encodings.list.clear();
-            }
-            encodings.list.push(body);
+            self.unusual(place).push(body);
         }
         if body.oversized {
             self.oversized.push((place, body.length / 8));
             return None;
         }
         Some(body)
+    }
+
+    /// This tick's encodings of a place that are in no list.
+    fn unusual(&mut self, place: usize) -> &mut SmallVec<[Encoding; 2]> {
+        let Encodings { generation, list } = &mut self.by_place[place];
+        if core::mem::replace(generation, self.generation) != self.generation {
+            list.clear();
+        }
+        list
     }
 
     /// Adds the body of `entry` against `basis` to the arena, behind what is there, and lists it. Returns whether it is one that any

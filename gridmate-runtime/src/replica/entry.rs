@@ -4,7 +4,7 @@ use smallvec::SmallVec;
 
 use super::PeerId;
 use super::life::Life;
-use super::record::Ownership;
+use super::record::{Header, Ownership};
 use crate::chunk::RpcFlags;
 use crate::ids::{MemberId, ReplicaId};
 use crate::schema::Priority;
@@ -74,6 +74,12 @@ impl Entry {
     pub(super) fn waits_for(&self, flags: RpcFlags) -> Option<u32> {
         // A replica that dies in this tick, or cannot be sent, brings no state to wait for.
         (flags.post_attached && self.version != 0 && !self.dying && !self.oversized).then_some(self.version)
+    }
+
+    /// Whether a peer that has what a message goes by, whoever it is, lacks something of this that can be said now.
+    #[inline]
+    pub(super) const fn has_usual_news(&self, header: Header) -> bool {
+        self.version > header.common.base && self.version <= header.tick && self.audience == 0
     }
 
     pub(super) const fn is_primary(&self) -> bool {

@@ -120,15 +120,12 @@ impl Lanes {
         entry: &Entry,
         target: Target,
     ) -> Option<Copied> {
-        let Basis { base, past, .. } = header.common;
         // Something to say that is ready, said for the first time, and nothing of it hidden.
-        let news = target.acked() == base && entry.version > base && entry.version <= header.tick;
-        if !news || target.is_again() || entry.audience != 0 {
+        if !target.is_usual(header.common) || !entry.has_usual_news(header) {
             return None;
         }
         let lane = if entry.predicts {
-            let knows = past >= target.kept() && target.ticks().has(past);
-            usual.moving.filter(|_| knows)?
+            usual.moving.filter(|_| target.knows_past(header.common.past))?
         } else {
             usual.plain?
         };

@@ -319,7 +319,7 @@ impl Pass<'_> {
     ) -> Whole {
         let header = message.header();
         let Basis { base, past, .. } = header.common;
-        // As a few want it, it is not worth being put together.
+        // Bits that any peer may get, and that say what they are against.
         if base == 0 || self.stores.profile.is_some() || !message.takes_blocks() {
             return Whole::Parts;
         }
@@ -328,13 +328,13 @@ impl Pass<'_> {
             return Whole::Parts;
         }
         let Some(target) = owed.targets.join(block, live) else { return Whole::Parts };
-        if target.acked() != base || target.is_again() {
+        if !target.is_usual(header.common) {
             return Whole::Parts;
         }
         let Some(ready) = self.encoder.block(header, (block, places), self.entries, self.stores) else {
             return Whole::Parts;
         };
-        if ready.predicts && !(past >= target.kept() && target.ticks().has(past)) {
+        if ready.predicts && !target.knows_past(past) {
             return Whole::Parts;
         }
         match (level, ready.priority) {

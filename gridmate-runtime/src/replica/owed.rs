@@ -114,7 +114,12 @@ impl Owed {
         self.has_pending = true;
     }
 
-    /// The same of all places with a bit in `marks`.
+    /// There is nothing to be said of `place`.
+    pub(super) fn set_settled(&mut self, place: u32) {
+        self.pending.set(place as usize, false);
+    }
+
+    /// The same as [`set_pending`](Self::set_pending) for all places with a bit in `marks`.
     pub(super) fn set_all_pending(&mut self, marks: &[usize]) {
         for (pending, marks) in self.pending.as_raw_mut_slice().iter_mut().zip(marks) {
             *pending |= marks;
@@ -154,7 +159,7 @@ impl Owed {
     /// The replica at `place` is gone and was the peer's own.
     pub(super) fn forget(&mut self, place: u32) {
         self.skip_first(place as usize);
-        self.pending.set(place as usize, false);
+        self.set_settled(place);
     }
 
     /// The replica at `place` is gone: its end is announced, if the peer ever heard of it.

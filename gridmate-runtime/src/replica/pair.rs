@@ -71,6 +71,18 @@ impl Target {
         self.sent
     }
 
+    /// Whether it has exactly what a message goes by, and what is to be said of it was not said before.
+    #[inline]
+    pub(super) const fn is_usual(self, common: Basis) -> bool {
+        self.acked == common.base && !self.is_again()
+    }
+
+    /// Whether what was in force at `past`, which is not after what it acknowledged, may be named to it.
+    #[inline]
+    pub(super) fn knows_past(self, past: u32) -> bool {
+        past >= self.kept() && self.ticks().has(past)
+    }
+
     /// Whether that version was the last to be sent, and has not arrived.
     #[inline]
     pub(super) const fn lacks(self, version: u32) -> bool {

@@ -29,8 +29,8 @@ impl ReplicaManager {
         self.tick += 1;
         self.tell_lives();
         self.live_on();
-        self.capture();
-        self.mark_pending();
+        let own = self.capture();
+        self.mark_pending(own);
         self.repeat_overdue();
         self.address_calls();
         self.let_go();
@@ -41,7 +41,8 @@ impl ReplicaManager {
         self.try_reach();
     }
 
-    fn capture(&mut self) {
+    /// Collects what has changed, what the program changed first. Returns how much that is.
+    fn capture(&mut self) -> usize {
         self.changed.clear();
         let mut ending = core::mem::take(&mut self.ending);
         let (now, tick, entries) = (self.now, self.tick, &self.entries);
@@ -62,6 +63,7 @@ impl ReplicaManager {
             entry.oversized = false;
         }
         // What peers sent has been given this tick as its version when it arrived.
+        let own = self.changed.len();
         self.changed.append(&mut self.relayed);
         for &place in &self.changed {
             let entry = &mut self.entries[place as usize];
@@ -71,9 +73,10 @@ impl ReplicaManager {
             }
         }
         self.end_all(ending);
+        own
     }
 
-    fn mark_pending(&mut self) {
+    fn mark_pending(&mut self, own: usize) {
         const BITS: usize = usize::BITS as usize;
         if self.changed.is_empty() {
             return;
@@ -89,8 +92,12 @@ impl ReplicaManager {
         }
         for (peer_id, peer) in (0..).zip(&mut self.peers) {
             let Some(peer) = peer else { continue };
-            if peer.proxies == 0 && !few {
+            if !few {
                 peer.owed.set_all_pending(marks);
+                // But for what comes from it, which is among what peers sent.
+                let from_it = |place: &&u32| entries[**place as usize].upstream == Some(PeerId(peer_id));
+                let places = if peer.proxies == 0 { &[] } else { &changed[own..] };
+                places.iter().filter(from_it).for_each(|place| peer.owed.set_settled(*place));
                 continue;
             }
             for &place in changed.iter().filter(|place| goes_out(place)) {

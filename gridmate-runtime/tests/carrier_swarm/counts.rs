@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::swarm_support::Tally;
+
 /// What has to hold in every world.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Law {
@@ -167,14 +169,27 @@ impl Counts {
     pub fn happened(&self, what: Happened) -> u64 {
         self.happened[what as usize]
     }
+}
 
-    pub fn add(&mut self, other: &Self) {
+impl Tally for Counts {
+    fn add(&mut self, other: &Self) {
         self.laws.iter_mut().zip(other.laws).for_each(|(sum, more)| *sum += more);
         self.happened.iter_mut().zip(other.happened).for_each(|(sum, more)| *sum += more);
         self.digest ^= other.digest;
         self.slowest = self.slowest.max(other.slowest);
         self.worst_clock = self.worst_clock.max(other.worst_clock);
         self.busiest_idle = self.busiest_idle.max(other.busiest_idle);
+    }
+
+    fn check(&self, worlds: u64) {
+        for law in LAWS {
+            let (least, looks) = (worlds * law.least(), self.law(law));
+            assert!(looks >= least, "{law:?}: looked at {looks} times in {worlds} worlds, not {least}");
+        }
+        for what in HAPPENED {
+            let times = self.happened(what);
+            assert!(times > worlds / 20, "{what:?}: {times} times in {worlds} worlds");
+        }
     }
 }
 

@@ -23,76 +23,18 @@ mod ledger;
 mod node;
 mod plan;
 mod stranger;
+#[path = "../swarm_support/mod.rs"]
+mod swarm_support;
 mod wire;
 mod world;
 
-use std::panic::{catch_unwind, resume_unwind};
-use std::sync::{Mutex, PoisonError};
+use counts::Counts;
+use swarm_support::Swarm;
 
-use counts::{Counts, HAPPENED, LAWS};
+static SWARM: Swarm<Counts> = Swarm::new(2_000, "worlds", "cargo test -p gridmate-runtime --test carrier_swarm");
 
-/// Seeds unless the environment says otherwise, count.
-const SEEDS: u64 = 2_000;
-
-/// Parts that run side by side, count.
-const PARTS: u64 = 4;
-
-/// One world in so many is run twice, to see whether it is the same again.
-const TWICE: u64 = 20;
-
-/// Worlds from which on averages mean something, count.
-const MANY: u64 = 100;
-
-/// Parts that have come to their end, worlds in them, and their counts.
-static TOTAL: Mutex<Option<(u64, u64, Counts)>> = Mutex::new(None);
-
-fn from_environment(name: &str) -> Option<u64> {
-    std::env::var(name).ok().map(|value| value.parse().unwrap_or_else(|_| panic!("{name} is a number, not {value}")))
-}
-
-/// Runs every [`PARTS`]th seed from `part` on.
 fn swarm(part: u64) {
-    let one = from_environment("GRIDMATE_SEED");
-    let seeds = from_environment("GRIDMATE_SEEDS").unwrap_or(SEEDS);
-    let (mut counts, mut worlds) = (Counts::default(), 0);
-    for seed in one.map_or(0..seeds, |seed| seed..seed + 1).filter(|seed| seed % PARTS == part) {
-        let outcome = catch_unwind(|| {
-            let counts = world::run(seed);
-            // Counted among the seeds of one part, so that each part has its share of them.
-            assert!(
-                !(seed / PARTS).is_multiple_of(TWICE) || counts == world::run(seed),
-                "the second time was different"
-            );
-            counts
-        });
-        match outcome {
-            Ok(more) => counts.add(&more),
-            Err(cause) => {
-                eprintln!("seed {seed} failed in {:?}", plan::Plan::draw(seed));
-                eprintln!("again: GRIDMATE_SEED={seed} cargo test -p gridmate-runtime --test carrier_swarm");
-                resume_unwind(cause);
-            }
-        }
-        worlds += 1;
-    }
-    let mut total = TOTAL.lock().unwrap_or_else(PoisonError::into_inner);
-    let (parts, all_worlds, all) = total.get_or_insert_default();
-    all.add(&counts);
-    (*parts, *all_worlds) = (*parts + 1, *all_worlds + worlds);
-    if *parts == PARTS {
-        eprintln!("{all_worlds} worlds: {all}");
-    }
-    drop(total);
-    if worlds < MANY {
-        return;
-    }
-    for law in LAWS {
-        let (least, looks) = (worlds * law.least(), counts.law(law));
-        assert!(looks >= least, "{law:?}: looked at {looks} times in {worlds} worlds, not {least}");
-    }
-    for what in HAPPENED {
-        assert!(counts.happened(what) > worlds / 20, "{what:?}: {} times in {worlds} worlds", counts.happened(what));
-    }
+    SWARM.part(part, world::run, plan::Plan::draw);
 }
 
 #[test]
