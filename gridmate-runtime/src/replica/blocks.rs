@@ -286,6 +286,7 @@ mod tests {
         world.arrive(|message| message % 2 == 1);
         assert!(!world.agree(), "something was lost");
         world.send();
+        assert_eq!(world.told_at_once(0), [false; 3], "what is repeated is watched more closely, each for itself");
         world.arrive(|_| true);
         assert!(world.agree(), "nothing of it was written since");
     }
@@ -312,5 +313,12 @@ mod tests {
         world.clients[0].1.update(Instant::ZERO, |_, fault| panic!("{fault}"));
         assert!(world.agree());
         assert_eq!(world.clients[0].1.len(), 70);
+        world.host.destroy(world.ids[9]).unwrap();
+        world.send();
+        world.arrive(|_| true);
+        let short_lived = world.host.add(Mover::default()).unwrap();
+        world.host.destroy(short_lived).unwrap();
+        world.send();
+        assert!(world.messages.is_empty(), "nobody has heard of what came to that place");
     }
 }
