@@ -160,8 +160,8 @@ use proc_macro::TokenStream;
 /// # What is said once
 ///
 /// A dataset with `initial` goes out with the whole of its chunk: when the replica is new to a peer. It is there when the chunk is
-/// activated, for those who come late as for all others, and costs nothing in changes. What counts is its value in the tick in which
-/// it goes out first: what a program writes there later stays on its node. It may have a codec, and none of the keys that are about
+/// activated, for those who come late as for all others, and costs nothing in changes. What counts is its value in the first tick
+/// after the replica was added, whether anyone is there to be sent it or not: what a program writes there later stays on its node. It may have a codec, and none of the keys that are about
 /// changes.
 ///
 /// # Throttles
@@ -225,7 +225,8 @@ use proc_macro::TokenStream;
 /// Any dataset will do: the number of the map that one is on, or of the life one lives. It travels like any other, so that it is
 /// true under loss, behind a host that passes it on and for who joins late, and breaks in the very value that the leap came
 /// with; if that was lost, in the first after it. It costs what a dataset costs that does not change: a bit where something of the
-/// chunk is sent, and nothing for other types. Changes that throttles withhold are sent with it.
+/// chunk is sent, and nothing for other types. Changes that throttles withhold are sent with it. A
+/// `rate` holds the leap back with all else.
 #[proc_macro_derive(ReplicaChunk, attributes(chunk, dataset))]
 pub fn replica_chunk(input: TokenStream) -> TokenStream {
     gridmate_codegen::expand_replica_chunk(input.into(), &Root::Runtime).into()

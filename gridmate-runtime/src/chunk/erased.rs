@@ -32,9 +32,8 @@ pub(crate) trait ChunkStore: Send + Sync {
     fn set_owned(&mut self, slot: u32, replica: Option<ReplicaId>);
 
     /// Turns every touched value into its snapshot, `at` a version and a time; the replicas of those that differ are added to `changed`.
-    /// Runs the change
-    /// handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed. Those that a
-    /// handler ends go to `ending`.
+    /// Runs the change handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed.
+    /// Those that a handler ends go to `ending`.
     fn capture(
         &mut self,
         at: (u32, Instant),

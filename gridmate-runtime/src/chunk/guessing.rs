@@ -83,6 +83,13 @@ impl Guessing {
         }
     }
 
+    /// A slot is gone, or not this node's any more: whoever has it next begins anew.
+    pub(crate) fn still(&mut self, slot: u32) {
+        if core::mem::take(&mut self.slots[slot as usize].moving) {
+            self.moving.retain(|other| *other != slot);
+        }
+    }
+
     /// Slots that changed last `limit` ticks ago are to be sent once more: `rests` says which that is true of, or that are gone.
     pub(crate) fn settle(&mut self, mut rests: impl FnMut(u32, u32) -> bool) {
         let Self { limit, slots, moving, .. } = self;

@@ -159,6 +159,9 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let s = &mut self.slots[slot as usize];
         let first = s.version == 0;
         let captured = self.throttles.captured(slot).filter(|_| !first).unwrap_or(&s.current);
+        if T::INITIAL && !first {
+            T::keep_initial(&mut self.scratch, captured);
+        }
         if self.scratch != *captured {
             self.values[slot as usize].apply(&self.scratch, captured);
             if first {
@@ -289,6 +292,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         if (s.waits || s.suspended) && s.before.is_some() {
             // Only those that wait stay listed for longer than a tick.
             forget(&mut self.changed, slot);
+        }
+        if let Some(guessing) = &mut self.guessing {
+            guessing.still(slot);
         }
         self.values[slot as usize] = T::default();
         self.owned[slot as usize] = None;
@@ -473,7 +479,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             return;
         }
         for slot in (0..).take(self.slots.len()) {
-            let Slot { replica, live: true, .. } = self.slots[slot as usize] else { continue };
+            let Slot { replica, live: true, refused: false, .. } = self.slots[slot as usize] else { continue };
             if let Some(context) = context(replica) {
                 self.live(slot, LifeEvent::Update, &context);
                 if context.wants_destroy() {
@@ -514,6 +520,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         s.sent.clear();
         s.received.clear();
         self.marks[slot as usize] = false;
+        if let Some(guessing) = &mut self.guessing {
+            guessing.still(slot);
+        }
     }
 
     fn interpolates(&self) -> bool {

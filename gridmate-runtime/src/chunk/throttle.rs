@@ -301,13 +301,14 @@ pub struct ThrottleMark {
     tick: u32,
     moved: u32,
     sent: u32,
+    /// Whatever has changed goes out.
+    passes: bool,
 }
 
 impl ThrottleMark {
-    /// Lets everything through in this tick, and so holds nothing: false.
-    pub fn pass(marks: &mut [Self]) -> bool {
-        marks.iter_mut().for_each(|mark| (mark.moved, mark.sent) = (mark.tick, mark.tick));
-        false
+    /// Lets every change through the next time it is asked about.
+    pub fn pass(marks: &mut [Self]) {
+        marks.iter_mut().for_each(|mark| mark.passes = true);
     }
 }
 
@@ -325,12 +326,13 @@ impl<T, C: Codec<T>> Field<T, C> {
         if now != before {
             mark.moved = mark.tick;
         }
+        let passes = core::mem::take(&mut mark.passes);
         if now == sent {
             return false;
         }
         let pace =
             Pace { still: mark.tick.saturating_sub(mark.moved), unsent: mark.tick.saturating_sub(mark.sent).max(1) };
-        if throttle.passes(&self.from_repr(now), &self.from_repr(sent), pace) {
+        if passes || throttle.passes(&self.from_repr(now), &self.from_repr(sent), pace) {
             mark.sent = mark.tick;
             return false;
         }
@@ -438,7 +440,7 @@ impl<T: ReplicaChunk> Withhold<T::Snapshot> for Slots<T> {
         core::mem::swap(before, captured);
         captured.clone_from(now);
         let Some(sent) = sent else {
-            marks.fill(ThrottleMark { tick, moved: tick, sent: tick });
+            marks.fill(ThrottleMark { tick, moved: tick, sent: tick, passes: false });
             *next = time + interval::<T>();
             return false;
         };

@@ -118,7 +118,7 @@ impl ReplicaManager {
         for chunk in &entry.chunks {
             let store = &mut self.stores[usize::from(chunk.class)];
             store.promote(chunk.slot);
-            store.set_owned(chunk.slot, Some(entry.id));
+            store.set_owned(chunk.slot, (!chunk.refused).then_some(entry.id));
         }
         self.owner_changed(place, former);
         self.renew(place);

@@ -25,6 +25,9 @@ const GIVE: (f64, f64) = (0.25, 0.1);
 /// A gap between messages of more than so many times the usual is a peer that had nothing to say.
 const PAUSE: f64 = 6.0;
 
+/// Seconds that the first gap between messages is taken for at most: nothing tells yet whether it was a pause.
+const FIRST: f64 = 0.1;
+
 /// Weight of a new gap in the usual one.
 const USUAL: f64 = 0.05;
 
@@ -88,7 +91,7 @@ impl Playout {
     /// A message is here, `gap` after the one before by the peer's own time, which is then `need` behind what could be here.
     pub(super) fn arrive(&mut self, now: Instant, need: f64, gap: f64) {
         if self.knots.is_empty() {
-            // The first gap tells nothing yet.
+            let gap = gap.min(FIRST);
             (self.gap, self.peak, self.updated) = (gap, gap, now);
             self.target = (gap * (1.0 + MARGIN)).min(MOST);
             self.knots.push((now, self.target));

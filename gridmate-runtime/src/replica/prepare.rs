@@ -41,7 +41,7 @@ impl ReplicaManager {
         self.try_reach();
     }
 
-    /// Collects what has changed, what the program changed first. Returns how much that is.
+    /// Collects what has changed: what is this node's first. Returns how much that is.
     fn capture(&mut self) -> usize {
         self.changed.clear();
         let mut ending = core::mem::take(&mut self.ending);
@@ -57,11 +57,17 @@ impl ReplicaManager {
                 &mut ending,
             );
         }
-        for &place in &self.changed {
-            let entry = &mut self.entries[place as usize];
-            entry.version = self.tick;
-            entry.oversized = false;
-        }
+        let Self { changed, entries, relayed, tick, .. } = self;
+        changed.retain(|place| {
+            let entry = &mut entries[*place as usize];
+            (entry.version, entry.oversized) = (*tick, false);
+            // A proxy that has come to rest, to be said on.
+            let is_own = entry.is_primary();
+            if !is_own {
+                relayed.push(*place);
+            }
+            is_own
+        });
         // What peers sent has been given this tick as its version when it arrived.
         let own = self.changed.len();
         self.changed.append(&mut self.relayed);

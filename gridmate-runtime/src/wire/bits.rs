@@ -199,7 +199,7 @@ pub(super) const fn behind(value: u64, count: u32) -> u64 {
 /// A mask of the lowest `count` bits, fewer than 64.
 #[inline(always)]
 pub(super) const fn lowest(count: u32) -> u64 {
-    u64::MAX >> 1 >> (63 - count)
+    (1 << (count & 63)) - 1
 }
 
 /// The bytes that are left when all whole words of `bytes` are gone, at least one; the first is the lowest.

@@ -69,7 +69,8 @@ macro_rules! sink_passed_on {
     };
 }
 
-/// As [`sink_passed_on`], of a [`Source`](super::Source).
+/// As [`sink_passed_on`], of a [`Source`](super::Source). `aside` is left out: who reads through another has no window of its own to put
+/// away, and reads the same.
 macro_rules! source_passed_on {
     ($to:ident) => {
         #[inline]
@@ -80,6 +81,16 @@ macro_rules! source_passed_on {
         #[inline]
         fn bits(&mut self, count: u32) -> Result<u64, WireError> {
             $to!(&mut self, r => Source::bits(r, count))
+        }
+
+        #[inline]
+        fn at_hand(&mut self) -> (u64, u32) {
+            $to!(&mut self, r => Source::at_hand(r))
+        }
+
+        #[inline]
+        fn pass(&mut self, count: u32) {
+            $to!(&mut self, r => Source::pass(r, count));
         }
 
         #[inline]

@@ -4,6 +4,7 @@
 //! component with a code for its size. How large it will be is guessed as well: a fast mover strays farther than a slow one,
 //! and when one component has just gone astray, the others will have too.
 
+use super::bits::lowest;
 use super::ladder::{low_mask, signed, unzigzag, zigzag};
 use super::{Ahead, Sink, Source, WireError};
 
@@ -95,7 +96,6 @@ pub(super) fn read_floats<const N: usize>(
 /// be known of one before the next can be begun is where it ends, and how large it is.
 #[inline(always)]
 fn floats_in<const N: usize>(mut word: u64, left: u32, guesses: &[Guess; N]) -> Option<([u32; N], u32)> {
-    let lowest = |bits: u64, count: u32| bits & ((1 << (count & 63)) - 1);
     let mut expectation = Expectation::of(guesses, 0);
     let (mut read, mut used) = ([0; N], 0);
     for (value, guess) in read.iter_mut().zip(guesses) {
@@ -109,7 +109,7 @@ fn floats_in<const N: usize>(mut word: u64, left: u32, guesses: &[Guess; N]) -> 
         }
         // As `Source::residual` has it.
         let rest = word >> tail >> 1;
-        let folded = ((1 << tail | lowest(rest, tail)) - 1) << low | lowest(rest >> tail, low);
+        let folded = ((1 << tail | rest & lowest(tail)) - 1) << low | rest >> tail & lowest(low);
         word >>= bits & 63;
         #[expect(clippy::cast_possible_truncation, reason = "patterns of 32 bits")]
         let (from, step) = (guess.value as u32, unzigzag(folded) as u32);

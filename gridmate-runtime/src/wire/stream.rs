@@ -446,16 +446,6 @@ impl<S: Source> Source for &mut S {
         Self: 'a;
 
     #[inline]
-    fn at_hand(&mut self) -> (u64, u32) {
-        S::at_hand(self)
-    }
-
-    #[inline]
-    fn pass(&mut self, count: u32) {
-        S::pass(self, count);
-    }
-
-    #[inline]
     fn stage(&mut self) -> S::Stage<'_> {
         S::stage(self)
     }

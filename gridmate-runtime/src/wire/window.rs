@@ -3,7 +3,7 @@
 //! A [`BitReader`] loads a word for every part. Here what a load has brought stays in a register until it is used up: a part that is in it
 //! costs a comparison, a mask and a shift, and a load brings about as much as one replica's change.
 
-use super::bits::load_at;
+use super::bits::{load_at, lowest};
 use super::ladder::unzigzag;
 use super::stream::{golomb_parameter, read_varint_rest};
 use super::{BitReader, Source, WireError};
@@ -166,12 +166,6 @@ impl Source for Window<'_> {
         self.pass(2 * tail + 1 + low);
         if folded > u32::MAX.into() { Err(WireError::Invalid) } else { Ok(unzigzag(folded).cast_signed()) }
     }
-}
-
-/// A mask of the lowest `count` bits, fewer than 64.
-#[inline(always)]
-const fn lowest(count: u32) -> u64 {
-    (1 << (count & 63)) - 1
 }
 
 #[cfg(test)]

@@ -29,8 +29,8 @@ const THROTTLE: &str =
     "`throttle = EXPR`: `Exact`, `Epsilon(distance)`, `AtMost(ticks)` or a constant of a type that is `Throttle`";
 
 /// What may follow `interpolate =`.
-const INTERPOLATE: &str =
-    "`interpolate = EXPR`: `Linear`, `Slerp`, `Angle::DEGREES`, `Point` or a constant of a type that is `Interpolator`";
+const INTERPOLATE: &str = "`interpolate = EXPR`: `Linear`, `Hermite`, `Slerp`, `Angle::DEGREES`, `Point`, `Snap(..)`, `Extrapolate(..)` or a constant of a \
+     type that is `Interpolator`";
 
 #[derive(Default)]
 pub(crate) struct DatasetAttr {

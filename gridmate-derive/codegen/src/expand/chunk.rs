@@ -157,7 +157,7 @@ fn state(chunk: &Chunk) -> TokenStream {
 // const THROTTLES: usize = 1usize;
 // fn throttle(__now: &mut __S, __before: &__S, __sent: &__S, __marks: &mut [__gm::ThrottleMark]) -> bool {
 //     if __now.leaps != __sent.leaps {
-//         return __gm::ThrottleMark::pass(__marks);
+//         __gm::ThrottleMark::pass(__marks);
 //     }
 //     let mut __held = false;
 //     let __reprs = (&mut __now.position, &__before.position, &__sent.position);
@@ -181,7 +181,7 @@ fn throttle(chunk: &Chunk) -> Option<TokenStream> {
         let Field { slot, span, .. } = &dataset.field;
         quote_spanned! {*span=>
             if __now.#slot != __sent.#slot {
-                return __gm::ThrottleMark::pass(__marks);
+                __gm::ThrottleMark::pass(__marks);
             }
         }
     });

@@ -8,6 +8,8 @@
 //! So all that is needed is when the newest few came. Nothing that is shown is remembered; a moment looks the same however often, and by
 //! whomever, it is asked for.
 
+use std::collections::VecDeque;
+
 use smallvec::SmallVec;
 
 use super::Moment;
@@ -23,8 +25,8 @@ const ARRIVALS: usize = MOST as usize + 8;
 /// When a proxy's newest values came.
 #[derive(Debug, Default)]
 pub(crate) struct Arrivals {
-    /// Oldest first.
-    list: SmallVec<[Arrival; ARRIVALS]>,
+    /// Oldest first. What never arrives takes no memory.
+    list: VecDeque<Arrival>,
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -52,9 +54,9 @@ impl Arrivals {
 
     fn push(&mut self, arrival: Arrival) {
         if self.list.len() == ARRIVALS {
-            self.list.remove(0);
+            self.list.pop_front();
         }
-        self.list.push(arrival);
+        self.list.push_back(arrival);
     }
 
     /// All that has no time yet came at `now`.
@@ -65,7 +67,7 @@ impl Arrivals {
 
     /// Until when nothing has changed since the last change, if that is known.
     pub(super) fn rest_version(&self) -> Option<u32> {
-        self.list.last().filter(|last| last.rest).map(|last| last.version)
+        self.list.back().filter(|last| last.rest).map(|last| last.version)
     }
 }
 
@@ -102,9 +104,11 @@ impl<'a, S> Moment<'a, S> {
         let age = |arrival: &Arrival| arrival.at.map_or(0.0, |at| now.saturating_sub(at.as_micros()) as f64 * rate);
         // Of those that may matter, each change is an entry, up to the newest.
         let young = arrivals.list.iter().rev().take_while(|arrival| age(arrival) < most).count();
-        let (old, young) = arrivals.list.split_at(arrivals.list.len() - young);
-        let mut entries = self.received.len() - young.iter().filter(|arrival| !arrival.rest).count();
-        let mut rest_before = old.last().filter(|last| last.rest).map(|last| last.version);
+        let old = arrivals.list.len() - young;
+        let young = arrivals.list.range(old..);
+        let mut entries = self.received.len() - young.clone().filter(|arrival| !arrival.rest).count();
+        let last_old = old.checked_sub(1).map(|last| arrivals.list[last]);
+        let mut rest_before = last_old.filter(|last| last.rest).map(|last| last.version);
         let mut end = f64::MIN;
         for arrival in young {
             let Arrival { version, rest, .. } = *arrival;
