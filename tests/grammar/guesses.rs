@@ -218,3 +218,37 @@ fn one_dataset_stops_while_others_go_on() {
     assert_eq!(last, Some(60.0));
     assert!(most > 65.0, "{most}: it was gone on with");
 }
+
+/// Who takes the place of what was on the move is not taken for it; no node says of another's replica that it has come to rest.
+#[test]
+fn what_was_on_the_move_is_forgotten_with_it() {
+    for after in 0..=LIMIT + 1 {
+        let mut mesh = mesh(2, 1, Weather::FAIR, Coder::Packed);
+        let id = mesh.managers[1].add(Runner::default()).unwrap();
+        (0..20).for_each(|_| run(&mut mesh, 1, id, zigzag));
+        // The proxy comes to the slot that is free since.
+        let other = mesh.managers[0].add(Runner { at: 5.0, tick: 0 }).unwrap();
+        mesh.run(after.into());
+        let _gone = mesh.managers[1].destroy(id);
+        mesh.run(u64::from(4 * LIMIT));
+        mesh.settle();
+        assert_eq!(mesh.managers[1].get::<Runner>(other).unwrap().at.to_bits(), 5.0_f64.to_bits());
+        assert!(mesh.agree());
+    }
+}
+
+#[test]
+fn a_former_owner_does_not_say_when_it_has_come_to_rest() {
+    for after in 0..=LIMIT + 1 {
+        let mut mesh = mesh(2, 1, Weather::FAIR, Coder::Packed);
+        let id = mesh.managers[1].add(Runner::default()).unwrap();
+        (0..20).for_each(|_| run(&mut mesh, 1, id, zigzag));
+        mesh.run(after.into());
+        mesh.managers[0].set_owner(id, MemberId::HOST).unwrap();
+        // A step fails when anyone is at fault.
+        mesh.run(u64::from(4 * LIMIT));
+        mesh.settle();
+        assert!(mesh.managers[0].info(id).unwrap().is_primary);
+        assert!(mesh.agree());
+    }
+}

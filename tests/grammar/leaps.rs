@@ -152,3 +152,16 @@ fn a_mark_that_is_not_used_costs_a_bit_at_most() {
     // A message is of whole bytes, so a bit may come to one, or to none.
     assert!(with <= without + 102, "{with} bytes instead of {without}");
 }
+
+/// What has not changed was not sent with a leap, and need not wait for the next time.
+#[test]
+fn a_leap_does_not_delay_what_changes_after_it() {
+    let mut mesh = mesh(1, 1, Weather::FAIR, Coder::Packed);
+    let id = mesh.managers[0].add(Wizard::default()).unwrap();
+    mesh.run(20);
+    mesh.managers[0].primary_mut::<Wizard>(id).unwrap().leaps += 1;
+    mesh.step();
+    mesh.managers[0].primary_mut::<Wizard>(id).unwrap().seldom = 3.0;
+    mesh.run(3); // There is nothing that it would have to wait for; the mesh takes two ticks.
+    assert_eq!(mesh.managers[1].get::<Wizard>(id).unwrap().seldom.to_bits(), 3.0_f32.to_bits());
+}

@@ -22,8 +22,9 @@
 //! 15. More than the rate is cut to it, little is not delayed, and the lowest class waits no longer than its bound.
 //! 16. Ownership: who is granted what, with one owner everywhere.
 //! 20. Who comes in the tick of a change does not end its repetition to others; the last change is repeated when it is lost; a transfer
-//!     ends though a third node does not see the replica; RPC overflow is reported; what moves does not flicker; quantisers
-//!     take the nearest; messages cut short are refused.
+//!     ends though a third node does not see the replica; RPC overflow is reported; what is hidden and shown in one tick does not
+//!     flicker; quantisers take the nearest; messages cut short are refused. (That a lone survivor takes a session over, 20d, waits for the
+//!     election of hosts; that moving only a rule does not flicker, for rules.)
 //!
 //! (17 to 19 are told where sessions, interest and binding are.) A test below checks that this table is complete.
 //!

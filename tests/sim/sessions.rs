@@ -269,3 +269,39 @@ fn who_only_says_hello_keeps_nobody_out() {
     world.run_for(Duration::from_secs(2));
     assert_ne!(world.node(client).local_member(), MemberId::NONE);
 }
+
+/// Thresholds that are set end a connection on time, with their own reason; without them it lasts.
+#[test]
+fn a_line_that_is_too_slow_or_loses_too_much_is_given_up_if_it_was_so_agreed() {
+    let slow = LinkConfig { latency: Duration::from_millis(400), ..LinkConfig::default() };
+    let bad = LinkConfig { latency: Duration::from_millis(20), loss: 0.5, ..LinkConfig::default() };
+    for (link, reason) in [(slow, LeaveReason::Latency), (bad, LeaveReason::Loss)] {
+        for strict in [true, false] {
+            let good = LinkConfig { latency: Duration::from_millis(20), ..LinkConfig::default() };
+            let mut world = World::new(7, 60, good).unwrap();
+            let config = || {
+                let config = NodeConfig::new(registry()).timeout(Duration::from_secs(20));
+                if strict { config.max_rtt(Duration::from_millis(300)).max_loss(0.25) } else { config }
+            };
+            let host = world.host(config()).unwrap();
+            let client = world.join(host, NodeConfig::new(registry()).timeout(Duration::from_secs(20))).unwrap();
+            let gauge = world.replicas(host).add(Gauge::default()).unwrap();
+            world.run_for(Duration::from_secs(2));
+            events(&mut world, host);
+            assert_eq!(world.node(host).members().count(), 2, "{client:?}");
+            world.set_link(link.clone()).unwrap();
+            let mut left = None;
+            for _ in 0..60 * 8 {
+                world.replicas(host).primary_mut::<Gauge>(gauge).unwrap().level ^= 1;
+                world.step();
+                left = left.or_else(|| {
+                    session_events(&mut world, host).into_iter().find_map(|event| match event {
+                        SessionEvent::MemberLeft { reason, .. } => Some(reason),
+                        _ => None,
+                    })
+                });
+            }
+            assert_eq!(left, strict.then_some(reason), "{link:?}");
+        }
+    }
+}

@@ -100,3 +100,31 @@ impl Guessing {
         });
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn who_takes_a_slot_is_not_taken_for_what_moved_there() {
+        let mut guessing = Guessing::new(6);
+        (0..3).for_each(|slot| guessing.reset(slot));
+        let asked = |guessing: &mut Guessing| {
+            let mut asked = Vec::new();
+            guessing.settle(|slot, _| {
+                asked.push(slot);
+                false
+            });
+            asked
+        };
+        (0..3).for_each(|slot| guessing.goes_out(slot));
+        guessing.still(1);
+        guessing.reset(1);
+        assert_eq!(asked(&mut guessing), [0, 2]);
+        guessing.goes_out(1);
+        guessing.goes_out(1);
+        guessing.still(1);
+        guessing.goes_out(1);
+        assert_eq!(asked(&mut guessing), [0, 2, 1], "each once");
+    }
+}

@@ -35,6 +35,10 @@ pub struct NodeConfig {
     pub(super) send_interval: Duration,
     pub(super) state_rate: StateRate,
     pub(super) share_names: bool,
+    pub(super) max_rtt: Option<Duration>,
+    pub(super) max_loss: Option<f32>,
+    pub(super) evaluation: f32,
+    pub(super) pending_timeout: Option<Duration>,
 }
 
 impl NodeConfig {
@@ -55,6 +59,10 @@ impl NodeConfig {
             send_interval: Duration::ZERO,
             state_rate: StateRate::UNLIMITED,
             share_names: false,
+            max_rtt: None,
+            max_loss: None,
+            evaluation: 1.0,
+            pending_timeout: None,
         }
     }
 
@@ -76,6 +84,38 @@ impl NodeConfig {
     #[must_use]
     pub const fn timeout(mut self, silence: Duration) -> Self {
         self.timeout = silence;
+        self
+    }
+
+    /// Ends a connection whose smoothed round trip is longer than this for a second ([`LeaveReason::Latency`](crate::LeaveReason)). Without
+    /// it none is.
+    #[must_use]
+    pub const fn max_rtt(mut self, most: Duration) -> Self {
+        self.max_rtt = Some(most);
+        self
+    }
+
+    /// Ends a connection that loses more than this share of its packets over a second or more
+    /// ([`LeaveReason::Loss`](crate::LeaveReason)), 0 to 1. Without it none is.
+    #[must_use]
+    pub const fn max_loss(mut self, most: f32) -> Self {
+        self.max_loss = Some(most);
+        self
+    }
+
+    /// When one connection has timed out, gives those up too that were silent for more than this share of the
+    /// [`timeout`](Self::timeout), 0 to 1: what took one peer away has probably taken the others. Without it none is.
+    #[must_use]
+    pub const fn evaluation(mut self, share: f32) -> Self {
+        self.evaluation = share;
+        self
+    }
+
+    /// How long a program that has answered a joiner with "pending" may take; otherwise as
+    /// [`CarrierConfig`](crate::carrier::CarrierConfig) has it.
+    #[must_use]
+    pub const fn pending_timeout(mut self, most: Duration) -> Self {
+        self.pending_timeout = Some(most);
         self
     }
 
@@ -246,6 +286,7 @@ impl NodeConfig {
     /// What the carrier has to know of it.
     pub(super) fn carrier(&self, max_datagram: usize) -> CarrierConfig {
         let (schema, room) = (self.registry.snapshot(), limits::SCHEMA_DETAIL_BYTES);
+        let default = CarrierConfig::default();
         CarrierConfig {
             schema: self.registry.fingerprint(),
             schema_details: if self.tolerant { schema.offer(room) } else { schema.digest(room) },
@@ -255,8 +296,12 @@ impl NodeConfig {
             compression: self.compression.clone(),
             timeout: self.timeout,
             keep_alive: self.keep_alive,
-            handshake_timeout: self.timeout.max(CarrierConfig::default().handshake_timeout),
-            ..CarrierConfig::default()
+            handshake_timeout: self.timeout.max(default.handshake_timeout),
+            pending_timeout: self.pending_timeout.unwrap_or(default.pending_timeout),
+            max_rtt: self.max_rtt,
+            max_loss: self.max_loss,
+            evaluation: self.evaluation,
+            ..default
         }
     }
 }

@@ -242,4 +242,16 @@ mod tests {
         }
         assert!(!playout.knots.spilled());
     }
+
+    #[test]
+    fn a_pause_before_the_first_messages_is_no_need() {
+        let mut playout = Playout::default();
+        playout.arrive(Instant::from_millis(20_000), 10.0, 10.0);
+        for n in 1..60 {
+            let at = Instant::from_millis(20_000 + n * 33);
+            playout.arrive(at, 0.033, 0.033);
+            assert!(playout.at(at) <= FIRST * (1.0 + MARGIN), "{} after {n}", playout.at(at));
+        }
+        assert!(playout.at(Instant::from_millis(20_000 + 60 * 33)) < FIRST);
+    }
 }

@@ -164,6 +164,12 @@ pub enum LeaveReason {
     /// More waited to be sent to it than may: messages or calls that must arrive, made faster than it takes them.
     #[error("more waited to be sent to it than may")]
     Overflow,
+    /// Its round trip was longer than [`NodeConfig::max_rtt`](crate::NodeConfig::max_rtt) allows.
+    #[error("its round trip was too long")]
+    Latency,
+    /// It lost more than [`NodeConfig::max_loss`](crate::NodeConfig::max_loss) allows.
+    #[error("too much was lost on the way to it")]
+    Loss,
 }
 
 impl LeaveReason {
@@ -175,6 +181,8 @@ impl LeaveReason {
             Self::Timeout => 3,
             Self::Fault => 4,
             Self::Overflow => 5,
+            Self::Latency => 6,
+            Self::Loss => 7,
         }
     }
 
@@ -186,6 +194,8 @@ impl LeaveReason {
             3 => Self::Timeout,
             4 => Self::Fault,
             5 => Self::Overflow,
+            6 => Self::Latency,
+            7 => Self::Loss,
             _ => return None,
         })
     }
@@ -199,6 +209,8 @@ impl From<DisconnectReason> for LeaveReason {
             DisconnectReason::Kicked => Self::Kicked,
             DisconnectReason::Timeout => Self::Timeout,
             DisconnectReason::Overflow => Self::Overflow,
+            DisconnectReason::Latency => Self::Latency,
+            DisconnectReason::Loss => Self::Loss,
             _ => Self::Fault,
         }
     }

@@ -214,7 +214,10 @@ fn push(row: &mut Row, turn: &Turn, size: Size, cost: &Cost, traffic: Traffic, c
     row.push("down_datagrams_per_client_tick", traffic.down_datagrams as f64 / ticks / clients);
     row.push("up_bytes_per_client_tick", traffic.up_bytes as f64 / ticks / clients);
     let smooth = turn.truth.motion == Motion::Smooth;
-    row.push(if smooth { "bytes_per_entity_smooth" } else { "bytes_per_entity" }, per_entity);
+    row.push("bytes_per_entity", per_entity);
+    if smooth {
+        row.push("bytes_per_entity_smooth", per_entity);
+    }
     // Of what was written in a tick, what the first client has at its end.
     row.push("current", current);
     row.push("server_allocs_per_tick", cost.server_allocations as f64 / ticks);

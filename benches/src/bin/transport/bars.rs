@@ -19,7 +19,7 @@ const BESIDE: [(&str, &str, &str, f64); 6] = [
 ];
 
 /// The most of a metric.
-const AT_MOST: [(&str, &str, f64); 12] = [
+const AT_MOST: [(&str, &str, f64); 13] = [
     ("rel64_batch64", "wire_bytes_per_msg", 66.0),
     ("unrel64_batch64", "wire_bytes_per_msg", 66.0),
     ("rel64_batch1", "wire_bytes_per_msg", 74.0),
@@ -31,6 +31,7 @@ const AT_MOST: [(&str, &str, f64); 12] = [
     ("repair", "repair_rtt_p50", 1.5),
     ("repair", "repair_rtt_p99", 3.0),
     ("fairness", "self_ratio_worst", 1.5),
+    ("fairness", "cubic_ratio_worst", 1.5),
     ("reaction", "rate_left_p90", 0.5),
 ];
 
