@@ -289,7 +289,7 @@ fn a_line_that_is_too_slow_or_loses_too_much_is_given_up_if_it_was_so_agreed() {
             world.run_for(Duration::from_secs(2));
             events(&mut world, host);
             assert_eq!(world.node(host).members().count(), 2, "{client:?}");
-            world.set_link(link.clone()).unwrap();
+            world.set_link(link).unwrap();
             let mut left = None;
             for _ in 0..60 * 8 {
                 world.replicas(host).primary_mut::<Gauge>(gauge).unwrap().level ^= 1;
