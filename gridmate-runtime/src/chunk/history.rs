@@ -61,50 +61,74 @@ impl<S: Clone> History<S> {
         self.make_room(snapshot);
         let next = self.place(self.len());
         self.ring[next].1.clone_from(snapshot);
-        self.commit(version);
+        self.commit(next, version);
     }
 
     /// A place for what is to be read: it holds a copy of what was in force at the version `base`, of `defaults` if that is 0. And what was
-    /// in force at `past`, unless that is 0. None if one of them has been forgotten.
+    /// in force at `past`, unless that is 0 or is not `asked` for. None if one of them has been forgotten. What is before both is forgotten
+    /// if nobody is `shown` it.
     #[inline(always)]
-    pub(crate) fn draft(&mut self, base: u32, past: u32, defaults: &S) -> Option<(&mut S, Option<&S>)> {
-        self.make_room(defaults);
-        let next = self.place(self.len());
+    pub(crate) fn draft(
+        &mut self,
+        (base, past): (u32, u32),
+        asked: bool,
+        shown: bool,
+        defaults: &S,
+    ) -> Option<(&mut S, Option<&S>)> {
         if base == 0 {
+            self.make_room(defaults);
+            let next = self.place(self.len());
             self.ring[next].1.clone_from(defaults);
-        } else {
-            let base = self.find(base)?;
-            let [(_, next), (_, base)] = self.ring.get_disjoint_mut([next, base]).ok()?;
-            next.clone_from(base);
-        }
-        if past == 0 {
             return Some((&mut self.ring[next].1, None));
         }
-        let past = self.find(past)?;
-        let [(_, next), (_, past)] = self.ring.get_disjoint_mut([next, past]).ok()?;
-        Some((next, Some(past)))
+        let (mut base_at, mut before) = self.back(base, self.place(self.len()), self.len())?;
+        let mut past_at = base_at;
+        if past != 0 && self.ring[base_at].0 > past {
+            match self.back(past, base_at, before) {
+                Some(found) => (past_at, before) = found,
+                None if asked => return None,
+                None => before = 0,
+            }
+        }
+        if !shown && before > 0 {
+            #[expect(clippy::cast_possible_truncation, reason = "no more than the capacity and one")]
+            {
+                self.first = past_at as u8;
+                self.len -= before as u8;
+            }
+        }
+        if self.len() == self.ring.len() {
+            self.grow(defaults);
+            base_at = self.find(base)?;
+            past_at = if asked && past != 0 { self.find(past)? } else { base_at };
+        }
+        let next = self.place(self.len());
+        let [(_, draft), (_, base)] = self.ring.get_disjoint_mut([next, base_at]).ok()?;
+        draft.clone_from(base);
+        if past == 0 || !asked {
+            return Some((&mut self.ring[next].1, None));
+        }
+        let [(_, draft), (_, past)] = self.ring.get_disjoint_mut([next, past_at]).ok()?;
+        Some((draft, Some(past)))
     }
 
     /// What was read into the draft came with `version`, later than all before: it is remembered, unless it is what the newest entry
-    /// holds. Returns whether it is.
+    /// holds. Returns whether it is, and the newest entry and its version.
     #[inline(always)]
-    pub(crate) fn keep_draft(&mut self, version: u32) -> bool
+    pub(crate) fn keep_draft(&mut self, version: u32) -> (bool, u32, &S)
     where
         S: PartialEq,
     {
         let next = self.place(self.len());
-        let is_new = self.len == 0 || self.ring[next].1 != self.ring[self.place(self.len() - 1)].1;
-        if is_new {
-            self.commit(version);
+        if self.len > 0 {
+            let newest = if next == 0 { self.ring.len() } else { next } - 1;
+            if self.ring[next].1 == self.ring[newest].1 {
+                let (version, snapshot) = &self.ring[newest];
+                return (false, *version, snapshot);
+            }
         }
-        is_new
-    }
-
-    /// The newest entry and its version, of one at least.
-    #[inline(always)]
-    pub(crate) fn newest(&self) -> (u32, &S) {
-        let (version, snapshot) = &self.ring[self.place(self.len() - 1)];
-        (*version, snapshot)
+        self.commit(next, version);
+        (true, version, &self.ring[next].1)
     }
 
     /// The snapshot in force at `version`, unless it has been forgotten.
@@ -115,20 +139,6 @@ impl<S: Clone> History<S> {
     /// The version of the snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
         Some(self.ring[self.find(version)?].0)
-    }
-
-    /// Forgets what nobody who has `version` will ask for: all entries before the one in force then.
-    #[inline(always)]
-    pub(crate) fn forget_before(&mut self, version: u32) {
-        if let Some(place) = self.find(version) {
-            let first = usize::from(self.first);
-            let gone = if place < first { place + self.ring.len() } else { place } - first;
-            #[expect(clippy::cast_possible_truncation, reason = "no more than the capacity and one")]
-            {
-                self.first = place as u8;
-                self.len -= gone as u8;
-            }
-        }
     }
 
     pub(crate) fn clear(&mut self) {
@@ -200,24 +210,31 @@ impl<S> History<S> {
         if place >= self.ring.len() { place - self.ring.len() } else { place }
     }
 
+    /// Goes back from the place behind `left` entries to the newest that is not later than `version`: its place, and how many there are
+    /// before it. Nearly always that is among the newest few.
+    #[inline(always)]
+    fn back(&self, version: u32, from: usize, left: usize) -> Option<(usize, usize)> {
+        let (mut at, mut left) = (from, left);
+        while left > 0 {
+            at = if at == 0 { self.ring.len() } else { at } - 1;
+            left -= 1;
+            if self.ring[at].0 <= version {
+                return Some((at, left));
+            }
+        }
+        None
+    }
+
     /// Where what was in force at a version is.
     #[inline]
     fn find(&self, version: u32) -> Option<usize> {
-        let in_force = |(then, _): &(u32, S)| *then <= version;
-        let first = usize::from(self.first);
-        // Nearly always among the newest few.
-        if let Some(entries) = self.ring.get(first..first + self.len()) {
-            return Some(first + entries.iter().rposition(in_force)?);
-        }
-        let (newer, older) = (&self.ring[..self.place(self.len())], &self.ring[first..]);
-        newer.iter().rposition(in_force).or_else(|| Some(first + older.iter().rposition(in_force)?))
+        Some(self.back(version, self.place(self.len()), self.len())?.0)
     }
 
-    /// What is behind the newest is the newest now.
+    /// What is at `next`, behind the newest, is the newest now.
     #[inline]
-    fn commit(&mut self, version: u32) {
+    fn commit(&mut self, next: usize, version: u32) {
         debug_assert!(self.len == 0 || self.entry(self.len() - 1).0 < version, "versions only grow");
-        let next = self.place(self.len());
         self.ring[next].0 = version;
         self.len += 1;
         if self.len > self.capacity {
@@ -281,9 +298,9 @@ mod tests {
         history.push(3, &'a');
         history.push(7, &'b');
         assert_eq!([2, 3, 6, 7, 9].map(|v| history.at(v).copied()), [None, Some('a'), Some('a'), Some('b'), Some('b')]);
-        history.forget_before(6);
+        history.draft((6, 0), false, false, &' ');
         assert_eq!(history.at(6), Some(&'a'));
-        history.forget_before(7);
+        history.draft((7, 0), false, false, &' ');
         assert_eq!(history.at(6), None);
         assert_eq!(history.at(u32::MAX), Some(&'b'));
     }
@@ -306,7 +323,7 @@ mod tests {
         let at = history.at(1).unwrap().as_ptr();
         history.push(2, &"the second".to_owned());
         history.push(3, &"the third".to_owned());
-        history.forget_before(3);
+        history.draft((3, 0), false, false, &String::new());
         history.push(4, &"the fourth".to_owned());
         assert_eq!((newest(&history).as_str(), history.at(4).unwrap().as_ptr()), ("the fourth", at));
     }
@@ -315,7 +332,7 @@ mod tests {
     fn a_draft_is_nothing_until_it_is_kept() {
         let mut history = History::new();
         let mut read = |base, past, found: Option<&str>, text: &str, keep| {
-            let (draft, past) = history.draft(base, past, &String::from("default")).expect("it is there");
+            let (draft, past) = history.draft((base, past), true, true, &String::from("default")).expect("it is there");
             assert_eq!(past.map(String::as_str), found);
             let was = core::mem::replace(draft, text.to_owned());
             keep_draft(&mut history, keep);
@@ -332,17 +349,25 @@ mod tests {
         assert_eq!(read(7, 5, Some("a"), "c", None), "b");
         assert_eq!(read(8, 6, Some("a"), "b", Some(8)), "b");
         assert_eq!(history.len(), 2, "what is the same is not remembered twice");
-        assert!(history.draft(4, 0, &String::new()).is_none() && history.draft(7, 4, &String::new()).is_none());
+        assert!(history.draft((4, 0), true, true, &String::new()).is_none());
+        assert!(history.draft((7, 4), true, true, &String::new()).is_none());
+        assert_eq!(
+            history.draft((7, 4), false, false, &String::new()).map(|(draft, past)| (&draft[..], past)),
+            Some(("b", None))
+        );
+        assert_eq!(history.len(), 2, "nothing is forgotten but what is before both");
         // Round the ring, and over its end while it grows.
         for version in 9..200 {
-            let (draft, _) = history.draft(version - 1, 0, &String::new()).unwrap();
-            *draft = version.to_string();
-            assert!(history.keep_draft(version));
-            assert_eq!(history.newest(), (version, &version.to_string()));
-            if version < 60 {
-                history.forget_before(version - version % 7);
+            let past = if version < 60 { version - version % 7 - 1 } else { 0 };
+            let (draft, found) = history.draft((version - 1, past), true, version >= 60, &String::new()).unwrap();
+            if past > 8 {
+                assert_eq!(found, Some(&past.to_string()));
             }
-            assert_eq!(history.at(version - 1).is_some(), history.len() > 1);
+            *draft = version.to_string();
+            assert_eq!(history.keep_draft(version), (true, version, &version.to_string()));
+            if past > 8 {
+                assert_eq!(history.entry(0), (past, &past.to_string()));
+            }
         }
         assert_eq!((history.len(), history.at(166)), (limits::HISTORY + 1, None));
         assert_eq!(history.at(167).map(String::as_str), Some("167"));

@@ -6,6 +6,7 @@
 
 use super::bits::lowest;
 use super::ladder::{low_mask, signed, unzigzag, zigzag};
+use super::stream::Golomb;
 use super::{Ahead, Sink, Source, WireError};
 
 /// Writes integers of `width` bits, at most 32, by their distance from where the lines from `past` through `base` lead.
@@ -56,6 +57,9 @@ pub(super) fn write_floats<const N: usize>(
     if w.is_modelled() {
         return write(values.map(|bits| u64::from(ordered(bits))), guesses, 32, 0, w);
     }
+    if let Some((word, count)) = floats_out(values, &guesses) {
+        return w.bits(word, count);
+    }
     let mut expectation = Expectation::of(&guesses, 0);
     for (value, guess) in values.iter().zip(guesses) {
         let residual = signed(u64::from(ordered(*value)).wrapping_sub(guess.value), 32);
@@ -72,6 +76,26 @@ pub(super) fn write_floats<const N: usize>(
         }
         expectation.learn(residual);
     }
+}
+
+/// The bits of floats that are told as residuals and fit into a word, and how many these are.
+#[inline(always)]
+fn floats_out<const N: usize>(values: &[u32; N], guesses: &[Guess; N]) -> Option<(u64, u32)> {
+    let mut expectation = Expectation::of(guesses, 0);
+    let (mut word, mut used) = (0, 0);
+    for (value, guess) in values.iter().zip(guesses) {
+        let low = expectation.bits(*guess);
+        let residual = signed(u64::from(ordered(*value)).wrapping_sub(guess.value), 32);
+        let Golomb { tail, rest } = Golomb::of(zigzag(guess.along(residual, 32)), low);
+        let bits = 2 * tail + 1 + low;
+        if low >= JUMPY || used + bits > 63 {
+            return None;
+        }
+        word |= (rest << 1 | 1) << tail << used;
+        used += bits;
+        expectation.learn(residual);
+    }
+    Some((word, used))
 }
 
 /// Reads what [`write_floats`] wrote; `values` holds the base before and the values after.
@@ -107,9 +131,7 @@ fn floats_in<const N: usize>(mut word: u64, left: u32, guesses: &[Guess; N]) -> 
         if low >= JUMPY || used > left || tail + low > 31 {
             return None;
         }
-        // As `Source::residual` has it.
-        let rest = word >> tail >> 1;
-        let folded = ((1 << tail | rest & lowest(tail)) - 1) << low | rest >> tail & lowest(low);
+        let folded = Golomb { tail, rest: word >> tail >> 1 & lowest(tail + low) }.folded(low);
         word >>= bits & 63;
         #[expect(clippy::cast_possible_truncation, reason = "patterns of 32 bits")]
         let (from, step) = (guess.value as u32, unzigzag(folded) as u32);

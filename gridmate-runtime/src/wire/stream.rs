@@ -106,7 +106,8 @@ pub trait Sink {
 
     /// Writes by how much a guess was wrong: a number of which both ends expect about `expected` in size, between -2^31 and
     /// 2^31. Without a model that is an exponential Golomb code: with *k* as the bit length of `expected` and the number
-    /// folded (0, -1, 1, -2, … as 0, 1, 2, 3, …), the bits above the low *k* plus one as a gamma code, then the low *k*.
+    /// folded (0, -1, 1, -2, … as 0, 1, 2, 3, …) and increased by 2^*k*: as many zeros as that has bits above the lowest *k* + 1, a one, and all
+    /// its bits but the highest.
     #[inline]
     fn residual(&mut self, value: i64, expected: u64) {
         write_golomb(value, expected, self);
@@ -262,19 +263,39 @@ pub trait Source {
 /// An exponential Golomb code for a number of about the expected size.
 #[inline]
 pub(super) fn write_golomb(value: i64, expected: u64, w: &mut (impl Sink + ?Sized)) {
-    let folded = zigzag(value);
     let low = golomb_parameter(expected);
-    let high = (folded >> low) + 1;
-    let tail = high.ilog2();
+    let Golomb { tail, rest } = Golomb::of(zigzag(value), low);
     w.bits(1 << tail, tail + 1);
-    w.bits(high & low_mask(tail) | (folded & low_mask(low)) << tail, tail + low);
+    w.bits(rest, tail + low);
+}
+
+/// The code of a folded number of at most 33 bits, of which about `low` are expected: `tail` zeros and a one, and `tail + low` bits more.
+/// These are the low ones of what is 2^`low` more than the number; of its highest, a one, the tail says where it is.
+pub(super) struct Golomb {
+    pub(super) tail: u32,
+    pub(super) rest: u64,
+}
+
+impl Golomb {
+    #[inline(always)]
+    pub(super) const fn of(folded: u64, low: u32) -> Self {
+        let more = folded + (1 << low);
+        let most = more.ilog2();
+        Self { tail: most - low, rest: more ^ 1 << most }
+    }
+
+    /// The number, if `rest` has no bits but its own. Not more than there are in a word: tail and low are at most 32 each.
+    #[inline(always)]
+    pub(super) const fn folded(self, low: u32) -> u64 {
+        (self.rest | 1 << (self.tail + low)) - (1 << low)
+    }
 }
 
 /// Reads what [`write_golomb`] wrote, a zero at a time.
 pub(super) fn read_golomb(expected: u64, r: &mut (impl Source + ?Sized)) -> Result<i64, WireError> {
     let low = golomb_parameter(expected);
     let tail = read_zeros(32, r)?;
-    golomb_value(r.bits(tail + low)?, tail, low)
+    golomb_value(Golomb { tail, rest: r.bits(tail + low)? }, low)
 }
 
 /// Reads zeros and the one behind them, and counts the zeros, at most `most`.
@@ -289,11 +310,9 @@ fn read_zeros(most: u32, r: &mut (impl Source + ?Sized)) -> Result<u32, WireErro
     Ok(count)
 }
 
-/// The number whose code has a tail of so many bits, and behind it so many low ones.
 #[inline]
-fn golomb_value(rest: u64, tail: u32, low: u32) -> Result<i64, WireError> {
-    let high = (1 << tail | rest & low_mask(tail)) - 1;
-    let folded = high << low | rest >> tail;
+fn golomb_value(code: Golomb, low: u32) -> Result<i64, WireError> {
+    let folded = code.folded(low);
     if folded > u32::MAX.into() { Err(WireError::Invalid) } else { Ok(unzigzag(folded).cast_signed()) }
 }
 
@@ -399,7 +418,7 @@ impl<'b> Source for BitReader<'b> {
     fn residual(&mut self, expected: u64) -> Result<i64, WireError> {
         let low = golomb_parameter(expected);
         let tail = self.zeros(32)?;
-        golomb_value(Self::bits(self, tail + low)?, tail, low)
+        golomb_value(Golomb { tail, rest: Self::bits(self, tail + low)? }, low)
     }
 }
 

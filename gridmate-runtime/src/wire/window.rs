@@ -5,7 +5,7 @@
 
 use super::bits::{load_at, lowest};
 use super::ladder::unzigzag;
-use super::stream::{golomb_parameter, read_varint_rest};
+use super::stream::{Golomb, golomb_parameter, read_varint_rest};
 use super::{BitReader, Source, WireError};
 
 /// Reads what a [`BitWriter`](super::BitWriter) wrote. Never panics and never allocates, whatever the bytes.
@@ -159,10 +159,7 @@ impl Source for Window<'_> {
         if 2 * tail + 1 + low > self.left {
             return self.aside(|r| r.wide_residual(expected));
         }
-        // As a gamma code has it, less the one that it is more.
-        let rest = self.word >> tail >> 1;
-        let high = (1 << tail | rest & lowest(tail)) - 1;
-        let folded = high << low | rest >> tail & lowest(low);
+        let folded = Golomb { tail, rest: self.word >> tail >> 1 & lowest(tail + low) }.folded(low);
         self.pass(2 * tail + 1 + low);
         if folded > u32::MAX.into() { Err(WireError::Invalid) } else { Ok(unzigzag(folded).cast_signed()) }
     }

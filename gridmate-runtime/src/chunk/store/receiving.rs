@@ -4,11 +4,12 @@ use super::{Slot, TypedStore, guesses, updates};
 use crate::chunk::ReplicaChunk;
 use crate::chunk::coder::{In, Share};
 use crate::chunk::cut::Cut;
-use crate::chunk::erased::{Arrival, Basis, Head, ReceiveError, Taken};
+use crate::chunk::erased::{Arrival, Head, ReceiveError, Taken};
 use crate::wire::{Past, Window};
 
-/// How many slots ahead memory is asked for.
+/// How many slots ahead memory is asked for, of as many as do not fit into a near cache.
 const SOON: usize = 4;
+const MANY: usize = 2_048;
 
 impl<T: ReplicaChunk> TypedStore<T> {
     pub(super) fn take_in(
@@ -23,7 +24,6 @@ impl<T: ReplicaChunk> TypedStore<T> {
             let Taken { changed, fault, .. } = self.take_in_run(&[slot], arrival, (0, 0), r);
             return fault.map_or(Ok(changed != 0), Err);
         }
-        self.forget(slot, arrival.basis);
         self.decode(slot, arrival, share, r)?;
         Ok(self.accept(slot, arrival))
     }
@@ -33,9 +33,10 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let asks = guesses(self.predicted, None);
         let mut taken = Taken { count: 0, changed: 0, fault: None };
         let mut window = r.clone();
+        let soon = if self.slots.len() < MANY { usize::MAX } else { SOON };
         let ago = arrival.version.saturating_sub(arrival.basis.base.saturating_add(1));
         for (n, slot) in slots.iter().enumerate() {
-            if let Some(soon) = slots.get(n + SOON) {
+            if let Some(soon) = slots.get(n.saturating_add(soon)) {
                 let received = &self.slots[*soon as usize].received;
                 received.fetch_next();
                 received.fetch_ago(ago);
@@ -43,7 +44,6 @@ impl<T: ReplicaChunk> TypedStore<T> {
             if head.1 > 0 && !window.begins(head.0, head.1) {
                 break;
             }
-            self.forget(*slot, arrival.basis);
             let read = Self::draft(&mut self.slots, &self.defaults, *slot, arrival, asks)
                 .and_then(|(draft, past)| T::decode(draft, past, &mut window).map_err(ReceiveError::Wire));
             if let Err(fault) = read {
@@ -68,7 +68,8 @@ impl<T: ReplicaChunk> TypedStore<T> {
     ) -> Result<(&'a mut T::Snapshot, Past<'a, T::Snapshot>), ReceiveError> {
         let &Arrival { basis, ahead, .. } = arrival;
         let received = &mut slots[slot as usize].received;
-        match received.draft(basis.base, if asks { basis.past } else { 0 }, defaults) {
+        // Those who show what was, show what nobody will name any more as well.
+        match received.draft((basis.base, basis.past), asks, T::INTERPOLATES != 0, defaults) {
             Some((draft, None)) => Ok((draft, Past::UNKNOWN)),
             Some((draft, Some(past))) => Ok((draft, Past::new(past, ahead))),
             None => Err(ReceiveError::MissingBaseline),
@@ -93,20 +94,11 @@ impl<T: ReplicaChunk> TypedStore<T> {
         T::decode(draft, past, &mut Cut::new(r, share).whole(whole)).map_err(ReceiveError::Wire)
     }
 
-    /// Lets go of what nobody will name who names this basis.
-    #[inline(always)]
-    fn forget(&mut self, slot: u32, basis: Basis) {
-        if const { T::INTERPOLATES == 0 } {
-            self.slots[slot as usize].received.forget_before(if basis.past == 0 { basis.base } else { basis.past });
-        }
-    }
-
     /// Makes what is in the draft the newest snapshot; true if it is another one.
     #[inline(always)]
     fn accept(&mut self, slot: u32, arrival: &Arrival) -> bool {
         let s = &mut self.slots[slot as usize];
-        let is_new = s.received.keep_draft(arrival.version);
-        let (newest, now) = s.received.newest();
+        let (is_new, newest, now) = s.received.keep_draft(arrival.version);
         if let Some(guessing) = &mut self.guessing {
             if is_new {
                 guessing.changed(slot, arrival.version);
