@@ -80,8 +80,8 @@ impl Naive<'_> {
         Some(value)
     }
 
-    /// A gamma code with at most `most` zeros in front.
-    fn code(&mut self, most: u32) -> Option<u64> {
+    /// A number behind at most `most` zeros, a one, and as many bits and `low` more.
+    fn code(&mut self, most: u32, low: u32) -> Option<u64> {
         let mut zeros = 0;
         while self.bits(1)? == 0 {
             zeros += 1;
@@ -89,11 +89,11 @@ impl Naive<'_> {
                 return None;
             }
         }
-        Some(1 << zeros | self.bits(zeros)?)
+        Some(1 << (zeros + low) | self.bits(zeros + low)?)
     }
 
     fn gamma(&mut self) -> Option<u32> {
-        self.code(31)?.try_into().ok()
+        self.code(31, 0)?.try_into().ok()
     }
 
     fn varint(&mut self) -> Option<u64> {
@@ -111,8 +111,7 @@ impl Naive<'_> {
 
     fn residual(&mut self, expected: u64) -> Option<i64> {
         let low = (u64::BITS - expected.leading_zeros()).min(31);
-        let high = u128::from(self.code(32)? - 1);
-        let folded = u32::try_from(high << low | u128::from(self.bits(low)?)).ok()?;
+        let folded = u32::try_from(self.code(32, low)? - (1 << low)).ok()?;
         let half = i64::from(folded / 2);
         Some(if folded.is_multiple_of(2) { half } else { -half - 1 })
     }
