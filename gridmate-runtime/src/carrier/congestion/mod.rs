@@ -37,6 +37,11 @@ use crate::time::Instant;
 /// Packets are known by when they left. A controller that counts round trips can do it with that: a round trip is over
 /// when something is acknowledged that was sent after it began.
 ///
+/// What may leave is decided by what [`window`](Self::window) and [`rate`](Self::rate) say when the connection begins, after each
+/// [`on_sent`](Self::on_sent), [`on_lost`](Self::on_lost) and [`on_marked`](Self::on_marked), and after the
+/// [`on_acked`](Self::on_acked) of all that one datagram has acknowledged; and only then. A controller that changes its mind as time
+/// passes is heard with the next of these.
+///
 /// ```
 /// use core::time::Duration;
 /// use gridmate_runtime::Instant;
@@ -61,7 +66,7 @@ use crate::time::Instant;
 /// assert_eq!(Timid.window(), 1_200);
 /// ```
 pub trait Congestion: fmt::Debug + Send {
-    /// An ack-eliciting packet of `bytes` left; `in_flight` includes it.
+    /// A packet of `bytes` left that asks for an acknowledgement and is no probe of the path; `in_flight` includes it.
     fn on_sent(&mut self, now: Instant, bytes: usize, in_flight: usize);
 
     /// Packets arrived.
