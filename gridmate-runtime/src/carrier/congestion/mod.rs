@@ -226,15 +226,6 @@ const GREATEST_WINDOW: u64 = 1 << 30;
 /// Assumed before the first measurement.
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
 
-fn micros(span: Duration) -> u64 {
-    span.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(span.subsec_micros()))
-}
-
-/// Microseconds in half the memory of a [`Duration`]; more than an hour is as good as any more. Never `u32::MAX`.
-fn short(span: Duration) -> u32 {
-    u32::try_from(micros(span)).unwrap_or(u32::MAX).min(u32::MAX - 1)
-}
-
 /// A window, which is at most [`GREATEST_WINDOW`].
 fn size(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
