@@ -60,9 +60,16 @@ impl Add<Duration> for Instant {
     }
 }
 
-/// Whole microseconds, without the wide division that [`Duration::as_micros`] is.
-const fn micros(span: Duration) -> u64 {
+/// Whole microseconds, without the wide division that [`Duration::as_micros`] is; what is too many is as many as there are.
+pub(crate) const fn micros(span: Duration) -> u64 {
     span.as_secs().saturating_mul(1_000_000).saturating_add(span.subsec_micros() as u64)
+}
+
+/// Microseconds in half the memory. More than an hour is as good as any more. Never `u32::MAX`, which is free to mean something else.
+#[expect(clippy::cast_possible_truncation, reason = "compared before")]
+pub(crate) const fn short(span: Duration) -> u32 {
+    let micros = micros(span);
+    if micros < u32::MAX as u64 { micros as u32 } else { u32::MAX - 1 }
 }
 
 impl AddAssign<Duration> for Instant {

@@ -39,8 +39,8 @@ const AT_ONCE: usize = 4;
 
 impl Endpoint {
     /// Brings a few connections into the processor's caches that are about to be spoken to, all at once. It changes nothing but
-    /// the time that what follows takes, and is worth it from about a thousand connections on. More than some twenty at a time
-    /// gain nothing.
+    /// the time that what follows takes, and is worth it from about a thousand connections on; an endpoint with few of them does
+    /// nothing. More than some twenty at a time gain nothing.
     ///
     /// ```
     /// use gridmate_runtime::carrier::{ChannelId, ConnectionId, Endpoint};
@@ -57,6 +57,9 @@ impl Endpoint {
     /// # tell_all(&mut Endpoint::new(CarrierConfig::new(7), 1), &[], b"");
     /// ```
     pub fn prefetch(&self, connections: impl IntoIterator<Item = ConnectionId, IntoIter: Clone>) {
+        if !self.is_large() {
+            return;
+        }
         let all = connections.into_iter();
         for id in all.clone() {
             prefetch_index(&self.slots, id.index as usize);
@@ -101,7 +104,7 @@ impl Endpoint {
     ) {
         let mut datagrams = datagrams.into_iter();
         if !self.is_large() {
-            datagrams.for_each(|(from, marked, datagram)| self.handle_marked_datagram(now, from, marked, datagram));
+            datagrams.for_each(|(from, marked, datagram)| self.take_datagram(now, from, marked, datagram));
             return;
         }
         // Each goes ahead of the one before it, so that what it needs to know is there: ids, slots, connections.
@@ -117,7 +120,7 @@ impl Endpoint {
             self.fetch_connections(connections.by_ref().take(AT_ONCE));
             for _ in 0..AT_ONCE {
                 let Some((from, marked, datagram)) = next else { return };
-                self.handle_marked_datagram(now, from, marked, datagram);
+                self.take_datagram(now, from, marked, datagram);
                 next = datagrams.next();
             }
         }
@@ -140,6 +143,13 @@ impl Endpoint {
             if let Some(connection) = self.slot_named(datagram).and_then(|slot| self.connection_in(slot)) {
                 connection.fetch(has_ack(datagram));
             }
+        }
+    }
+
+    /// Fetches what a datagram is about that came alone.
+    pub(super) fn fetch_single(&self, datagram: &[u8]) {
+        if self.is_large() {
+            self.fetch_connections(core::iter::once(datagram));
         }
     }
 
@@ -173,7 +183,7 @@ impl Endpoint {
 
     /// Whether there are so many connections that fetching pays off.
     pub(crate) const fn is_large(&self) -> bool {
-        self.slots.len() >= LARGE
+        self.occupied() >= LARGE
     }
 
     fn connection_in(&self, slot: u32) -> Option<&Connection> {
@@ -233,22 +243,29 @@ mod tests {
 
     type Datagram = (SocketAddr, Vec<u8>);
 
-    const CLIENTS: usize = 40;
+    /// So many that they are fetched, and so few that they are not.
+    const CLIENTS: [usize; 2] = [40, 8];
 
     fn address(at: usize) -> SocketAddr {
         SocketAddr::from(([10, 0, 0, 1], u16::try_from(at).unwrap()))
     }
 
-    /// A host and many clients, some of whom leave, over a network that loses; returns every datagram and every message. With
-    /// `ahead`, connections are fetched before they are spoken to, those that ended and those that never were included.
-    fn exchange(ahead: bool) -> (Vec<Datagram>, Vec<Vec<u8>>) {
+    /// Whether the network marks a datagram: now and then, by its tag.
+    fn is_marked(datagram: &[u8]) -> bool {
+        datagram[1].is_multiple_of(6)
+    }
+
+    /// A host and clients, some of whom leave, over a network that loses and marks; returns every datagram and every message, and how
+    /// many packets were reported as marked. With `ahead`, connections are fetched before they are spoken to, those that ended and
+    /// those that never were included.
+    fn exchange(clients: usize, ahead: bool) -> (Vec<Datagram>, Vec<Vec<u8>>, u64) {
         let mut rng = Rng::new(9);
         let mut ends = [1, 2].map(|seed| Endpoint::new(CarrierConfig::new(7), seed));
         let mut ids: [Vec<ConnectionId>; 2] = Default::default();
         let mut under_way: [Vec<Datagram>; 2] = Default::default();
         let mut now = Instant::ZERO;
-        let (mut datagrams, mut messages, mut out) = (Vec::new(), Vec::new(), Vec::new());
-        for at in 0..CLIENTS {
+        let (mut datagrams, mut messages, mut marked, mut out) = (Vec::new(), Vec::new(), 0, Vec::new());
+        for at in 0..clients {
             ends[1].connect(now, address(at), b"").unwrap();
         }
         for frame in 0..400_u32 {
@@ -256,11 +273,14 @@ mod tests {
             for end in 0..2 {
                 let arrived = core::mem::take(&mut under_way[end]);
                 if ahead {
-                    ends[end].handle_datagrams(now, arrived.iter().map(|(from, bytes)| (*from, false, &bytes[..])));
+                    ends[end].handle_datagrams(
+                        now,
+                        arrived.iter().map(|(from, bytes)| (*from, is_marked(bytes), &bytes[..])),
+                    );
                 }
                 for (from, bytes) in arrived {
                     if !ahead {
-                        ends[end].handle_datagram(now, from, &bytes);
+                        ends[end].handle_marked_datagram(now, from, is_marked(&bytes), &bytes);
                     }
                 }
                 ends[end].handle_timeout(now);
@@ -276,13 +296,18 @@ mod tests {
                 if ahead {
                     ends[end].prefetch(ids[end].iter().copied().chain([nobody]));
                 }
+                // The most that are known of at once: who leaves is forgotten.
+                let stats = ids[end].iter().filter_map(|id| ends[end].stats(*id));
+                marked = marked.max(stats.map(|stats| stats.packets_marked).sum());
                 for (at, id) in ids[end].iter().enumerate() {
                     let (channel, len) = (ChannelId(u8::from(rng.chance(0.3))), at * 7);
                     // Who has left is left out.
                     let _ = ends[end].send(*id, channel, &frame.to_le_bytes().repeat(len), None);
                 }
-                if frame % 50 == 49 && !ids[end].is_empty() {
-                    ends[end].disconnect(now, ids[end][frame as usize / 50], crate::carrier::DisconnectReason::Leave);
+                if frame % 50 == 49
+                    && let Some(id) = ids[end].get(frame as usize / 50)
+                {
+                    ends[end].disconnect(now, *id, crate::carrier::DisconnectReason::Leave);
                 }
             }
             for end in 0..2 {
@@ -294,13 +319,27 @@ mod tests {
                 }
             }
         }
-        (datagrams, messages)
+        (datagrams, messages, marked)
     }
 
     #[test]
     fn fetching_changes_nothing() {
-        let (without, with) = (exchange(false), exchange(true));
-        assert!(without.1.len() > 1_000, "{} messages", without.1.len());
-        assert!(with == without);
+        for clients in CLIENTS {
+            let (without, with) = (exchange(clients, false), exchange(clients, true));
+            assert!(without.1.len() > 1_000 && without.2 > 100, "{} messages, {} marks", without.1.len(), without.2);
+            assert!(with == without, "{clients} clients");
+        }
+    }
+
+    #[test]
+    fn those_who_have_left_do_not_count() {
+        let mut endpoint = Endpoint::new(CarrierConfig::new(7), 1);
+        let now = Instant::ZERO;
+        let ids: Vec<_> = (0..LARGE).map(|at| endpoint.connect(now, address(at), b"").unwrap()).collect();
+        assert!(endpoint.is_large());
+        endpoint.disconnect(now, ids[3], crate::carrier::DisconnectReason::Leave);
+        assert!(!endpoint.is_large());
+        endpoint.connect(now, address(LARGE), b"").unwrap();
+        assert!(endpoint.is_large());
     }
 }

@@ -120,6 +120,9 @@ impl Connection {
     pub(super) fn new(id: ConnectionId, config: &CarrierConfig, keys: (Key, Key), names: Names, now: Instant) -> Self {
         let first = config.first_number;
         let congestion = Controller::new(&config.congestion);
+        // The first flush is paced as all others are.
+        let mut pacer = Pacer::new();
+        pacer.set_rate(now, congestion.rate());
         Self {
             id,
             send_key: keys.0,
@@ -143,7 +146,7 @@ impl Connection {
             window: congestion.window(),
             own_control: matches!(congestion, Controller::Custom(_)),
             congestion,
-            pacer: Pacer::new(),
+            pacer,
             bandwidth: Bandwidth::new(),
             since_urgent: 0,
             mtu: Mtu::new(now, config.max_datagram),

@@ -25,13 +25,17 @@ use crate::limits;
 use crate::time::Instant;
 
 impl Endpoint {
-    pub(super) fn receive(
-        &mut self,
-        now: Instant,
-        from: SocketAddr,
-        marked: bool,
-        datagram: &[u8],
-    ) -> Result<(), Cause> {
+    pub(super) fn take_datagram(&mut self, now: Instant, from: SocketAddr, marked: bool, datagram: &[u8]) {
+        let now = self.advance(now);
+        self.shared.stats.received += 1;
+        self.shared.stats.received_bytes += datagram.len() as u64;
+        if let Err(cause) = self.receive(now, from, marked, datagram) {
+            self.shared.stats.dropped.count(cause);
+            self.shared.watch.tell(|telemetry| telemetry.datagram_dropped(now, from, datagram.len(), cause));
+        }
+    }
+
+    fn receive(&mut self, now: Instant, from: SocketAddr, marked: bool, datagram: &[u8]) -> Result<(), Cause> {
         if datagram.len() <= packet::PREFIX {
             return Err(Cause::Short);
         }
@@ -83,7 +87,6 @@ impl Endpoint {
         let Some(peer) = &mut self.slots[index as usize].peer else { return Err(Cause::Handshake) };
         let Phase::Established(connection) = &mut peer.phase else { return Err(Cause::Handshake) };
         if large {
-            connection.fetch(has_ack(datagram));
             connection.fetch_channel(true, has_ack(datagram));
         }
         let opened = connection.open(datagram)?;

@@ -212,13 +212,8 @@ impl Endpoint {
     /// The same, of a datagram that the network has marked (`marked`) instead of dropping it: ECN's "congestion experienced". The
     /// sender hears of it and slows down.
     pub fn handle_marked_datagram(&mut self, now: Instant, from: SocketAddr, marked: bool, datagram: &[u8]) {
-        let now = self.advance(now);
-        self.shared.stats.received += 1;
-        self.shared.stats.received_bytes += datagram.len() as u64;
-        if let Err(cause) = self.receive(now, from, marked, datagram) {
-            self.shared.stats.dropped.count(cause);
-            self.shared.watch.tell(|telemetry| telemetry.datagram_dropped(now, from, datagram.len(), cause));
-        }
+        self.fetch_single(datagram);
+        self.take_datagram(now, from, marked, datagram);
     }
 
     /// Acts on everything that is due; call it at [`poll_timeout`](Self::poll_timeout) or whenever convenient, and before
@@ -566,7 +561,12 @@ impl Endpoint {
     }
 
     pub(super) fn is_full(&self) -> bool {
-        self.slots.len() - self.free.len() >= self.config.max_connections.min(limits::CONNECTIONS)
+        self.occupied() >= self.config.max_connections.min(limits::CONNECTIONS)
+    }
+
+    /// Slots in use, count.
+    pub(super) const fn occupied(&self) -> usize {
+        self.slots.len() - self.free.len()
     }
 
     pub(super) fn at(&self, address: SocketAddr) -> [u32; 2] {

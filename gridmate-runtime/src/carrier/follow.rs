@@ -70,10 +70,11 @@ impl Questions {
         self.0.get_or_insert_default().next = Some(at);
     }
 
-    /// The peer is not to be asked any more.
+    /// The peer is not to be asked any more. The memory goes back with that, unless the peer has asked too: whoever does asks again.
     pub(super) fn stop(&mut self) {
-        if let Some(asking) = &mut self.0 {
-            (asking.next, asking.asked) = (None, None);
+        match &mut self.0 {
+            Some(asking) if asking.owed.is_some() => (asking.next, asking.asked) = (None, None),
+            _ => self.0 = None,
         }
     }
 
@@ -139,5 +140,22 @@ mod tests {
         assert_eq!(questions.answered(second), None, "once");
         questions.stop();
         assert!(!questions.any(later + PATIENCE));
+    }
+
+    #[test]
+    fn who_is_not_asked_any_more_takes_no_memory_and_is_answered() {
+        let (mut questions, now) = (Questions::default(), Instant::from_millis(5));
+        for owed in [false, true] {
+            questions.ask_at(now);
+            assert!(matches!(questions.take(now), [None, Some(_)]));
+            if owed {
+                questions.owe(7, now, now);
+            }
+            questions.stop();
+            assert_eq!(questions.0.is_some(), owed);
+            assert_eq!(questions.next(), None);
+            let answer = questions.take(now + PATIENCE);
+            assert!(matches!(answer, [Some(Control::ClockResponse { asked: 7, .. }), None]) == owed, "{answer:?}");
+        }
     }
 }

@@ -70,7 +70,7 @@ impl Path {
     /// The peer wants to know whether we hear it at our address. It asked `from` another one than its own, to which the answer has
     /// to go: when both ends have moved, neither knows where the other is before it has heard an answer.
     pub(super) fn challenged(&mut self, token: u64, from: Option<SocketAddr>) {
-        self.respond = Some(Box::new((token, from)));
+        **self.respond.get_or_insert_default() = (token, from);
     }
 
     /// What has to be sent back to the peer's address.
@@ -212,6 +212,10 @@ mod tests {
         let (mut path, now) = (Path::default(), Instant::ZERO);
         path.challenged(5, None);
         assert_eq!((path.take_response_elsewhere(), path.take_response()), (None, Some(5)));
+        // The newest of several that have not been answered.
+        path.challenged(8, None);
+        path.challenged(9, Some(address(3)));
+        assert_eq!((path.take_response(), path.take_response_elsewhere()), (None, Some((address(3), 9))));
         path.heard(now, address(2), 16, true, 7);
         path.challenged(6, Some(address(2)));
         assert_eq!((path.take_response(), path.take_response_elsewhere()), (None, Some((address(2), 6))));

@@ -16,12 +16,10 @@ pub(super) struct Ring<T, const N: usize> {
     few: u32,
     /// They are in `many`.
     is_many: bool,
-    many: Option<Box<Many<T>>>,
+    #[expect(clippy::box_collection, reason = "a queue of few has one word for it, not four")]
+    many: Option<Box<VecDeque<T>>>,
     places: [T; N],
 }
-
-#[derive(Debug)]
-struct Many<T>(VecDeque<T>);
 
 impl<T: Default, const N: usize> Ring<T, N> {
     pub(super) fn new() -> Self {
@@ -30,12 +28,12 @@ impl<T: Default, const N: usize> Ring<T, N> {
 
     #[inline]
     fn many(&self) -> Option<&VecDeque<T>> {
-        if self.is_many { self.many.as_deref().map(|many| &many.0) } else { None }
+        if self.is_many { self.many.as_deref() } else { None }
     }
 
     #[inline]
     fn many_mut(&mut self) -> Option<&mut VecDeque<T>> {
-        if self.is_many { self.many.as_deref_mut().map(|many| &mut many.0) } else { None }
+        if self.is_many { self.many.as_deref_mut() } else { None }
     }
 
     #[inline]
@@ -91,7 +89,7 @@ impl<T: Default, const N: usize> Ring<T, N> {
     #[cold]
     #[inline(never)]
     fn move_out(&mut self) -> &mut VecDeque<T> {
-        let many = &mut self.many.get_or_insert_with(|| Box::new(Many(VecDeque::new()))).0;
+        let many = self.many.get_or_insert_default();
         many.extend(self.places.iter_mut().map(take));
         (self.few, self.is_many) = (0, true);
         many

@@ -6,6 +6,7 @@
 use core::time::Duration;
 
 use crate::limits;
+use crate::time::short;
 
 /// Assumed before the first sample.
 const INITIAL: Duration = Duration::from_millis(100);
@@ -28,8 +29,9 @@ pub(super) struct Rtt {
     /// Nanoseconds, since a mean of microseconds that was rounded each time would drift.
     smoothed: u64,
     variation: u64,
-    /// Microseconds; `u32::MAX` before there was any.
+    /// The last sample, microseconds; [`INITIAL`] before there was any.
     latest: u32,
+    /// The least of all, microseconds; `u32::MAX` before there was any.
     least: u32,
     sampled: bool,
 }
@@ -101,13 +103,6 @@ impl Rtt {
 /// Of less than an hour, so that sums and multiples of it fit.
 const fn nanos(span: Duration) -> u64 {
     short(span) as u64 * 1_000
-}
-
-/// Microseconds. More than an hour is as good as any more.
-#[expect(clippy::cast_possible_truncation, reason = "compared before")]
-const fn short(span: Duration) -> u32 {
-    let micros = span.as_micros();
-    if micros < u32::MAX as u128 { micros as u32 } else { u32::MAX - 1 }
 }
 
 #[cfg(test)]

@@ -3,11 +3,12 @@
 //! A deadline mostly moves: every packet puts off the next ping, and the one by which silence is death. In a heap of thousands each
 //! move is a walk through memory that no cache holds. So only what is due before the *horizon* is in the heap, which is small. What is
 //! due later is in lists, one for each [`GRAIN`] of time, where it takes no more than changing a few numbers to come and go; and
-//! what is due later than the wheel goes round is in a list of its own, which is gone through twice a turn. When the heap is empty, the
-//! horizon moves to the end of the next list that is not, and what is in it moves to the heap.
+//! what is due later than the wheel goes round is in a list of its own, which is gone through every half turn, and whenever there is
+//! nothing on the wheel. When the heap is empty, the horizon moves to the end of the next list that is not, and what is in it moves to
+//! the heap.
 //!
 //! An entry whose deadline is put off stays where it is, too early, and moves when its time comes. The entry on top of the heap is
-//! always right. Memory is a few words per slot, and none is allocated but for new slots.
+//! always right. Memory is a few words per slot, and some for as many as were ever in the heap at once.
 
 use prefetch_index::prefetch_index;
 
@@ -145,7 +146,6 @@ impl Timers {
         let next = self.next_full();
         if self.firsts[usize::from(LATER)] != NOBODY && next.is_none_or(|next| next >= self.look) {
             self.horizon = if next.is_some() { self.look } else { self.earliest_of_later() };
-            self.look = self.horizon + LISTS as u64 / 2;
             self.spread(LATER);
             return true;
         }

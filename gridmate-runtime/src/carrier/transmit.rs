@@ -267,7 +267,7 @@ impl Connection {
         if purpose == Purpose::Data {
             if self.own_control {
                 self.congestion.on_sent(now, size, self.sent.bytes());
-                self.window = self.congestion.window();
+                self.steer(now);
             }
             // Asking for the budget brings the pacer up to this moment.
             self.pacer.budget(now);

@@ -10,7 +10,7 @@ use crate::carrier::Endpoint;
 use crate::driver::{Arrival, Ecn};
 use crate::time::Instant;
 
-/// Datagrams handed over together, count: as many as an endpoint looks ahead, and again.
+/// Datagrams handed over together, count: some more than an endpoint looks ahead.
 const TOGETHER: usize = 16;
 
 /// Datagrams that have arrived and are not handed over.
@@ -52,60 +52,154 @@ impl Batch {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::carrier::{CarrierConfig, CarrierEvent};
+    use crate::carrier::{CarrierConfig, CarrierEvent, ChannelId, ConnectionId};
+    use crate::driver::{Driver, MemoryNetwork};
+    use crate::node::{Node, NodeConfig, NodeEvent, UserChannel};
+    use crate::{MemberId, Registry};
 
-    /// Clients join a host and each says something; returns what the host heard, with who said it.
-    fn heard(clients: usize) -> Vec<(SocketAddr, Vec<u8>)> {
-        let (host_address, now) = (SocketAddr::from(([10, 0, 0, 1], 1)), Instant::from_millis(5));
-        let mut host = Endpoint::new(CarrierConfig::new(7), 1);
-        let mut batch = Batch::default();
-        let addresses = (0..clients).map(|at| SocketAddr::from(([10, 0, 1, 0], u16::try_from(at).unwrap())));
-        let mut clients: Vec<_> =
-            addresses.map(|at| (at, Endpoint::new(CarrierConfig::new(7), at.port().into()))).collect();
-        for (_, client) in &mut clients {
-            client.connect(now, host_address, b"").unwrap();
+    const NOW: Instant = Instant::from_millis(5);
+
+    /// A host that takes what comes by way of a batch, and clients.
+    struct Party {
+        host: Endpoint,
+        batch: Batch,
+        clients: Vec<(SocketAddr, Endpoint)>,
+        /// By client.
+        connections: Vec<Option<ConnectionId>>,
+        /// What the host heard, with who said it.
+        heard: Vec<(SocketAddr, Vec<u8>)>,
+        ecn: Ecn,
+    }
+
+    impl Party {
+        /// So many clients that are about to join.
+        fn new(clients: usize, ecn: Ecn) -> Self {
+            let addresses = (0..clients).map(|at| SocketAddr::from(([10, 0, 1, 0], u16::try_from(at).unwrap())));
+            let mut clients: Vec<_> =
+                addresses.map(|at| (at, Endpoint::new(CarrierConfig::new(7), at.port().into()))).collect();
+            for (_, client) in &mut clients {
+                client.connect(NOW, Self::host(), b"").unwrap();
+            }
+            let (host, batch) = (Endpoint::new(CarrierConfig::new(7), 1), Batch::default());
+            Self { host, batch, connections: vec![None; clients.len()], clients, heard: Vec::new(), ecn }
         }
-        let (mut datagram, mut heard) = (Vec::new(), Vec::new());
-        for round in 0..8 {
-            for (address, client) in &mut clients {
+
+        fn host() -> SocketAddr {
+            SocketAddr::from(([10, 0, 0, 1], 1))
+        }
+
+        /// Everyone sends once. Who has just joined says something.
+        fn round(&mut self) {
+            let mut datagram = Vec::new();
+            for ((address, client), known) in self.clients.iter_mut().zip(&mut self.connections) {
                 while let Some(event) = client.poll_event() {
                     if let CarrierEvent::Connected { connection, .. } = event {
                         let words = vec![7; usize::from(address.port())];
-                        client.send(connection, crate::carrier::ChannelId(0), &words, None).unwrap();
+                        client.send(connection, ChannelId(0), &words, None).unwrap();
+                        *known = Some(connection);
                     }
                 }
-                while client.poll_transmit(now, &mut datagram).is_some() {
-                    let arrival = Arrival { from: *address, ecn: Ecn::NotCapable, bytes: &datagram };
-                    batch.take(now, arrival, &mut host);
+                while client.poll_transmit(NOW, &mut datagram).is_some() {
+                    let arrival = Arrival { from: *address, ecn: self.ecn, bytes: &datagram };
+                    self.batch.take(NOW, arrival, &mut self.host);
                 }
             }
-            batch.hand_over(now, &mut host);
-            assert!(batch.each.is_empty() && batch.bytes.is_empty(), "round {round}");
-            while let Some(event) = host.poll_event() {
+            self.batch.hand_over(NOW, &mut self.host);
+            while let Some(event) = self.host.poll_event() {
                 match event {
-                    CarrierEvent::Incoming { connection, .. } => host.accept(now, connection, b"").unwrap(),
+                    CarrierEvent::Incoming { connection, .. } => self.host.accept(NOW, connection, b"").unwrap(),
                     CarrierEvent::Message { connection, bytes, .. } => {
-                        heard.push((host.address(connection).unwrap(), bytes))
+                        self.heard.push((self.host.address(connection).unwrap(), bytes))
                     }
                     _ => {}
                 }
             }
-            while let Some(to) = host.poll_transmit(now, &mut datagram) {
-                clients[usize::from(to.port())].1.handle_datagram(now, host_address, &datagram);
+            while let Some(to) = self.host.poll_transmit(NOW, &mut datagram) {
+                self.clients[usize::from(to.port())].1.handle_datagram(NOW, Self::host(), &datagram);
             }
         }
-        heard
     }
+
+    /// Few enough to be handed over at once, and so many that they are not.
+    const CLIENTS: [usize; 2] = [3, 60];
 
     #[test]
     fn every_datagram_is_handed_over_once_and_in_order() {
-        // Few enough to be handed over at once, and so many that they are not.
-        for clients in [3, 60] {
-            let heard = heard(clients);
-            assert_eq!(heard.len(), clients);
-            for (at, (from, words)) in heard.iter().enumerate() {
+        for clients in CLIENTS {
+            let mut party = Party::new(clients, Ecn::NotCapable);
+            for round in 0..8 {
+                party.round();
+                assert!(party.batch.each.is_empty() && party.batch.bytes.is_empty(), "round {round}");
+            }
+            assert_eq!(party.heard.len(), clients);
+            for (at, (from, words)) in party.heard.iter().enumerate() {
                 assert_eq!((usize::from(from.port()), words.len()), (at, at));
             }
         }
+    }
+
+    #[test]
+    fn marks_are_handed_over() {
+        for clients in CLIENTS {
+            for (ecn, marked) in [(Ecn::CongestionExperienced, true), (Ecn::NotCapable, false)] {
+                let mut party = Party::new(clients, ecn);
+                (0..8).for_each(|_| party.round());
+                for ((_, client), connection) in party.clients.iter().zip(&party.connections) {
+                    // The host has told whoever sent them.
+                    let stats = client.stats(connection.unwrap()).unwrap();
+                    assert!(stats.packets_sent > 0);
+                    assert_eq!(stats.packets_marked > 0, marked, "{clients} clients, {ecn:?}: {stats:?}");
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn among_many_they_wait_for_each_other_and_among_few_they_do_not() {
+        for (clients, large) in CLIENTS.into_iter().zip([false, true]) {
+            let mut party = Party::new(clients, Ecn::NotCapable);
+            (0..8).for_each(|_| party.round());
+            let (before, arrival) = (
+                party.host.endpoint_stats().received,
+                Arrival { from: Party::host(), ecn: Ecn::NotCapable, bytes: b"?" },
+            );
+            for taken in 1..=5 * TOGETHER {
+                party.batch.take(NOW, arrival, &mut party.host);
+                let waiting = if large { taken % TOGETHER } else { 0 };
+                assert_eq!(party.batch.each.len(), waiting, "{taken} of {clients} clients");
+                let received = party.host.endpoint_stats().received - before;
+                assert_eq!(received, (taken - waiting) as u64);
+            }
+        }
+    }
+
+    /// Nothing that has come waits for the next tick.
+    #[test]
+    fn a_tick_hands_over_all_that_has_come() {
+        let (network, registry) = (MemoryNetwork::new(), Registry::builder().build().unwrap());
+        let mut host = Node::host(network.bind_any().unwrap(), NodeConfig::new(registry.clone())).unwrap();
+        let join = |_| {
+            let driver = network.bind_any().unwrap();
+            assert_ne!(driver.local_addr(), host.local_addr());
+            Node::join(driver, host.local_addr(), NodeConfig::new(registry.clone())).unwrap()
+        };
+        // Neither a number of datagrams that fills batches, nor so few that there are none.
+        let mut clients: Vec<_> = (0..TOGETHER + 5).map(join).collect();
+        let mut now = NOW;
+        for _ in 0..20 {
+            now += core::time::Duration::from_millis(16);
+            host.tick(now).unwrap();
+            clients.iter_mut().for_each(|client| client.tick(now).unwrap());
+        }
+        assert!(host.endpoint.is_large());
+        while host.poll_event().is_some() {}
+        for client in &mut clients {
+            client.send(MemberId::HOST, UserChannel::Ordered, b"now").unwrap();
+            client.tick(now).unwrap();
+        }
+        host.tick(now).unwrap();
+        let heard =
+            core::iter::from_fn(|| host.poll_event()).filter(|event| matches!(event, NodeEvent::Message { .. }));
+        assert_eq!(heard.count(), clients.len());
     }
 }

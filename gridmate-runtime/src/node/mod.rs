@@ -101,6 +101,9 @@ pub struct Node {
     recording: Recording,
 }
 
+/// Links whose connections are fetched together when state goes out, count.
+const AHEAD: usize = 16;
+
 #[derive(Debug)]
 struct Joining {
     host: SocketAddr,
@@ -401,7 +404,13 @@ impl Node {
 
     fn marshal(&mut self, now: Instant) {
         let state_is_due = self.pace.is_due(now);
-        for (connection, link) in &self.links {
+        for (at, (connection, link)) in self.links.iter().enumerate() {
+            // Those who are next come into the caches together, but for those to whom nothing is to be said.
+            if state_is_due && at.is_multiple_of(AHEAD) {
+                let next = self.links.range(*connection..).take(AHEAD);
+                let next = next.filter(|(_, link)| self.replicas.has_state_for(link.peer));
+                self.endpoint.prefetch(next.map(|(connection, _)| *connection));
+            }
             let (endpoint, faulty) = (&mut self.endpoint, &mut self.faulty);
             let mut crowded_out = 0;
             self.replicas.drain_calls(link.peer, |reliable, message| {
@@ -415,8 +424,11 @@ impl Node {
                 }
             });
             self.replicas.call_crowded_out(crowded_out);
+            if !state_is_due || !self.replicas.has_state_for(link.peer) {
+                continue;
+            }
             let mut budget = self.endpoint.state_budget(*connection, STATE);
-            while state_is_due && self.replicas.has_state_for(link.peer) {
+            while self.replicas.has_state_for(link.peer) {
                 // Without budget there may be what does not wait for any.
                 let max = if budget == 0 { 0 } else { self.endpoint.max_unfragmented().min(budget.max(256)) };
                 let Some(message) = self.replicas.marshal(link.peer, max, &mut self.buffer) else { break };

@@ -16,8 +16,8 @@ use core::time::Duration;
 
 use super::cubic::Cubic;
 use super::delay::Delay;
-use super::{Acked, Congestion, DATAGRAM, Lost, micros, scale};
-use crate::time::Instant;
+use super::{Acked, Congestion, DATAGRAM, Lost, scale};
+use crate::time::{Instant, micros};
 
 /// A queue shorter than this is never worth giving way to: ticks alone make as much.
 const LEAST_TARGET: Duration = Duration::from_millis(15);

@@ -1,7 +1,7 @@
 //! What the path delivers, measured.
 
-use super::{Acked, micros, scale};
-use crate::time::Instant;
+use super::{Acked, scale};
+use crate::time::{Instant, micros};
 
 /// Round trips whose greatest rate is the estimate, count.
 const ROUNDS: usize = 10;

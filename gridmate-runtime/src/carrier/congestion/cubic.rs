@@ -8,10 +8,9 @@ use core::time::Duration;
 
 use super::hystart::{HyStart, Pace};
 use super::{
-    Acked, Congestion, DATAGRAM, GREATEST_WINDOW, INITIAL_ROUND_TRIP, INITIAL_WINDOW, LEAST_WINDOW, Lost, micros,
-    scale, size,
+    Acked, Congestion, DATAGRAM, GREATEST_WINDOW, INITIAL_ROUND_TRIP, INITIAL_WINDOW, LEAST_WINDOW, Lost, scale, size,
 };
-use crate::time::Instant;
+use crate::time::{Instant, micros};
 
 /// `C`, bytes per cubic second: 0.4 datagrams.
 const STEEPNESS: u128 = DATAGRAM as u128 * 2 / 5;

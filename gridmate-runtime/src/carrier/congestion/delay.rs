@@ -8,8 +8,7 @@
 
 use core::time::Duration;
 
-use super::short;
-use crate::time::Instant;
+use crate::time::{Instant, short};
 
 /// Spans of [`SPAN`] that the base is the minimum of, count.
 const SPANS: usize = 6;
@@ -24,8 +23,8 @@ const LONGEST_TICK: Duration = Duration::from_millis(50);
 /// Longer than anything that is measured.
 const NONE: u32 = u32::MAX;
 
-/// The queue seen by one connection.
-/// Times in [`short`] microseconds, [`NONE`] where nothing was measured.
+/// The queue seen by one connection. Round trips are in microseconds, as [`short`] makes them of a span, and [`NONE`] where nothing was
+/// measured.
 #[derive(Clone, Debug)]
 pub(super) struct Delay {
     /// Minimum of each span, newest first.

@@ -37,6 +37,11 @@ use crate::time::Instant;
 /// Packets are known by when they left. A controller that counts round trips can do it with that: a round trip is over
 /// when something is acknowledged that was sent after it began.
 ///
+/// What may leave is decided by what [`window`](Self::window) and [`rate`](Self::rate) say when the connection begins, after each
+/// [`on_sent`](Self::on_sent), [`on_lost`](Self::on_lost) and [`on_marked`](Self::on_marked), and after the
+/// [`on_acked`](Self::on_acked) of all that one datagram has acknowledged; and only then. A controller that changes its mind as time
+/// passes is heard with the next of these.
+///
 /// ```
 /// use core::time::Duration;
 /// use gridmate_runtime::Instant;
@@ -61,7 +66,7 @@ use crate::time::Instant;
 /// assert_eq!(Timid.window(), 1_200);
 /// ```
 pub trait Congestion: fmt::Debug + Send {
-    /// An ack-eliciting packet of `bytes` left; `in_flight` includes it.
+    /// A packet of `bytes` left that asks for an acknowledgement and is no probe of the path; `in_flight` includes it.
     fn on_sent(&mut self, now: Instant, bytes: usize, in_flight: usize);
 
     /// Packets arrived.
@@ -220,15 +225,6 @@ const GREATEST_WINDOW: u64 = 1 << 30;
 
 /// Assumed before the first measurement.
 const INITIAL_ROUND_TRIP: Duration = Duration::from_millis(100);
-
-fn micros(span: Duration) -> u64 {
-    span.as_secs().saturating_mul(1_000_000).saturating_add(u64::from(span.subsec_micros()))
-}
-
-/// Microseconds in half the memory of a [`Duration`]; more than an hour is as good as any more. Never `u32::MAX`.
-fn short(span: Duration) -> u32 {
-    u32::try_from(micros(span)).unwrap_or(u32::MAX).min(u32::MAX - 1)
-}
 
 /// A window, which is at most [`GREATEST_WINDOW`].
 fn size(bytes: u64) -> usize {

@@ -2,8 +2,8 @@
 
 use core::time::Duration;
 
-use super::{DATAGRAM, micros};
-use crate::time::Instant;
+use super::DATAGRAM;
+use crate::time::{Instant, micros};
 
 /// The bucket holds what the rate yields in this time. Programs flush once a tick, and no tick is longer.
 const SPAN: Duration = Duration::from_millis(50);

@@ -6,6 +6,7 @@ use super::delivery::{CORRUPT_BITS_MAX, Damage};
 use super::odds;
 use super::{JitterShape, LinkConfig};
 use crate::rng::Rng;
+use crate::time::micros;
 
 /// A stream of random numbers for each kind of misfortune.
 #[derive(Clone, Debug)]
@@ -145,8 +146,7 @@ fn jitter(rng: &mut Rng, config: &LinkConfig) -> Duration {
 
 /// `0..=span`, to the microsecond.
 fn up_to(rng: &mut Rng, span: Duration) -> Duration {
-    let micros = u64::try_from(span.as_micros()).unwrap_or(u64::MAX);
-    Duration::from_micros(rng.below(micros.saturating_add(1)))
+    Duration::from_micros(rng.below(micros(span).saturating_add(1)))
 }
 
 /// What was drawn below a length fits where the length did.
