@@ -9,8 +9,7 @@ use super::profile::share;
 use super::record::{Ownership, Route};
 use super::target::PeerId;
 use super::{PeerRole, ReplicaEvent, ReplicaManager};
-use crate::chunk::coder::Out;
-use crate::chunk::{Basis, OutboxCall};
+use crate::chunk::OutboxCall;
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::time::Instant;
@@ -23,7 +22,7 @@ pub(super) const PAST_RELEASE: u32 = 2;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recall {
     pub(super) to: MemberId,
-    deadline: Instant,
+    pub(super) deadline: Instant,
     /// By the program here: nobody's offer counts for more.
     forced: bool,
 }
@@ -192,18 +191,27 @@ impl ReplicaManager {
         self.resume_postponed(id);
     }
 
-    fn grant(&mut self, place: u32, to: MemberId) {
+    /// On the host: why a member that is there cannot own the replica at `place`. Of others nothing is known.
+    pub(super) fn unfit(&self, place: u32, member: MemberId) -> Option<RefusedOwnership> {
         let entry = &self.entries[place as usize];
-        let id = entry.id;
+        let at = self.peer_of(member)?;
+        let peer = self.peer(at)?;
+        if peer.profile.as_ref().is_some_and(|profile| profile.cuts(entry)) {
+            return Some(RefusedOwnership::NotMigratable);
+        }
+        // It may have back what it owns already.
+        let is_full = peer.proxies >= limits::REPLICAS_PER_MEMBER && entry.upstream != Some(at);
+        is_full.then_some(RefusedOwnership::Full)
+    }
+
+    fn grant(&mut self, place: u32, to: MemberId) {
         // Who has left meanwhile cannot have it.
-        let Some((peer, known)) = self.peer_of(to).and_then(|peer| Some((peer, self.peer(peer)?))) else { return };
-        if known.profile.as_ref().is_some_and(|profile| profile.cuts(entry)) {
-            return self.refuse(id, to, RefusedOwnership::NotMigratable);
+        let Some(peer) = self.peer_of(to) else { return };
+        // Nor who could when it was decided, and cannot any more.
+        match self.unfit(place, to) {
+            None => self.hand_over(place, peer, kind::GRANTED),
+            Some(reason) => self.refuse(self.entries[place as usize].id, to, reason),
         }
-        if known.proxies >= limits::REPLICAS_PER_MEMBER {
-            return self.refuse(id, to, RefusedOwnership::Full);
-        }
-        self.hand_over(place, peer, kind::GRANTED);
     }
 
     /// Sends the state of a primary to its next owner, and is a proxy from then on.
@@ -222,19 +230,20 @@ impl ReplicaManager {
         body.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
         for chunk in &entry.chunks {
             body.gamma(u32::from(chunk.class) + 1);
+            if stores[usize::from(chunk.class)].is_refusable() {
+                body.bool(chunk.refused);
+            }
         }
         let profile = peers[to.0 as usize].as_ref().and_then(|peer| peer.profile.as_deref());
         for chunk in &entry.chunks {
-            let store = &mut stores[usize::from(chunk.class)];
-            store.demote(chunk.slot, *tick + 1);
-            store.encode(chunk.slot, Basis::DEFAULTS, *tick, share(profile, chunk.class), Out::Packed(&mut body));
+            stores[usize::from(chunk.class)].save(chunk.slot, share(profile, chunk.class), &mut body);
         }
         if body.take_error().is_some() || body.len() > limits::RECORD_BYTES * 8 {
-            // Nobody can be told of it, so it stays.
-            for chunk in &entry.chunks {
-                stores[usize::from(chunk.class)].promote(chunk.slot);
-            }
+            // Nobody can be told of it, so it stays, and is what it was.
             return self.refuse(id, owner, RefusedOwnership::TooLarge);
+        }
+        for chunk in &entry.chunks {
+            stores[usize::from(chunk.class)].demote(chunk.slot, *tick + 1);
         }
         entry.owner = owner;
         entry.assigned = ownership.assigned;

@@ -32,9 +32,13 @@ impl ReplicaManager {
         }
     }
 
-    /// Forgets the calls that the program has made.
+    /// Forgets the calls that the program has made, and what this node would say to its peers: nobody hears it.
     pub(super) fn drop_calls(&mut self) {
         self.stats.rpcs_dropped += self.outbox.calls.len() as u64;
+        for peer in self.peers.iter_mut().flatten() {
+            peer.calls.queue.clear();
+            peer.calls.arena.clear();
+        }
         self.outbox.calls.clear();
         self.outbox.arena.clear();
         self.outbox.destroys.clear();
