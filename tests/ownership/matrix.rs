@@ -5,8 +5,8 @@ use gridmate_runtime::replica::{OwnershipOutcome, RefusedOwnership};
 use gridmate_tests::mesh::{Mesh, Weather};
 
 use super::ball::{
-    ALWAYS, Ball, KEPT, NEVER, Rock, SOMETIMES, Secret, Tome, answers, asked, check_agreement, control, member, mesh, owner,
-    settle,
+    ALWAYS, Ball, KEPT, NEVER, Rock, SOMETIMES, Secret, Tome, answers, asked, check_agreement, control, member, mesh,
+    owner, settle,
 };
 
 /// A host and three clients, the last of which ticks when the others have ticked four times.
