@@ -165,13 +165,13 @@ impl Session {
             130 if !*lively => nodes[0].replicas().destroy(marks[3]).unwrap(),
             _ => {}
         }
-        if frame > 60 && frame % (if *lively { 1 } else { 7 }) == 0 {
+        if frame > 60 && frame.is_multiple_of(if *lively { 1 } else { 7 }) {
             for (node, mark) in nodes.iter_mut().zip(&*marks) {
                 if let Ok(mut mark) = node.replicas().primary_mut::<Mark>(*mark) {
                     mark.x += 1;
                 }
                 if let Ok(mut mark) = node.replicas().proxy::<Mark>(marks[2])
-                    && (*lively || frame % 49 == 0)
+                    && (*lively || frame.is_multiple_of(49))
                 {
                     let called = mark.rpcs().poke(number);
                     assert!(called.is_ok() || *lively, "{called:?}");
