@@ -54,6 +54,10 @@ pub const HELD_RPCS: usize = 65_536;
 /// [`HELD_RPC_MILLIS`], for calls on it wait meanwhile.
 pub const RECALL_MILLIS: u64 = 5_000;
 
+/// Requests to own replicas of a client's that a host has passed on to it and that it has not answered, count. Up to so many answers cost
+/// it nothing of [`FORWARDED_RPC_BYTES`], for others decide how often it is asked; one tick's requests of one other client are fewer.
+pub const OPEN_ASKS: usize = 65_536;
+
 /// How long whoever asks to own a replica waits for an answer, milliseconds.
 pub const OWNERSHIP_MILLIS: u64 = 10_000;
 

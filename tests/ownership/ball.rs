@@ -105,8 +105,18 @@ impl Secret {
     }
 }
 
+/// One of which a change is withheld.
+#[derive(Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "tome", migratable)]
+pub(super) struct Tome {
+    #[dataset(throttle = AtMost(200))]
+    pub page: u32,
+    pub text: String,
+}
+
 pub(super) fn registry(coder: Coder) -> Registry {
-    Registry::builder().coder(coder).chunk::<Ball>().chunk::<Rock>().chunk::<Secret>().build().unwrap()
+    let builder = Registry::builder().coder(coder).chunk::<Ball>().chunk::<Rock>();
+    builder.chunk::<Secret>().chunk::<Tome>().build().unwrap()
 }
 
 /// Those with an even seed write packed messages, the others under models.

@@ -6,7 +6,7 @@ use gridmate_runtime::wire::BitWriter;
 use gridmate_tests::forge;
 use gridmate_tests::mesh::{Mesh, Weather};
 
-use super::ball::{Ball, answers, asked, check_agreement, control, member, mesh, note, owner};
+use super::ball::{ALWAYS, Ball, NEVER, answers, asked, check_agreement, control, member, mesh, note, owner};
 
 const ASK: u8 = 0;
 const REFUSED: u8 = 1;
@@ -157,6 +157,83 @@ fn what_is_cut_short_or_too_long_is_a_fault_and_changes_nothing() {
     assert!(!mesh.managers[0].info(balls[1]).unwrap().is_primary);
 }
 
+#[test]
+fn a_word_too_many_is_a_fault() {
+    for kind in [ASK, REFUSED, OFFER, RECALL] {
+        for (extra, faulty) in [(0, false), (1, true), (9, true)] {
+            let (mut mesh, balls) = balls();
+            let (from, to) = if kind == RECALL { (0, 1) } else { (1, 0) };
+            let word = forge::handoff(balls[1], kind, None, |w| {
+                if kind == REFUSED || kind == OFFER {
+                    w.gamma(3);
+                }
+                if kind == REFUSED {
+                    w.gamma(1);
+                }
+                (0..extra).for_each(|_| w.bits(0xff, 8));
+            });
+            mesh.give_call(from, to, &word).unwrap();
+            let faults = mesh.update(to);
+            assert_eq!(matches!(faults[..], [PeerFault::Malformed(_)]), faulty, "kind {kind}: {faults:?}");
+            assert!(faulty || faults.is_empty());
+        }
+    }
+}
+
+/// The first epoch is the creator's, and nobody gives it.
+#[test]
+fn nobody_is_granted_a_first_epoch() {
+    let (mut mesh, balls) = balls();
+    let unknown = ReplicaId { serial: 99, ..balls[0] };
+    for id in [unknown, balls[0], balls[2]] {
+        let granted = |epoch: u32| forge::handoff(id, GRANTED, None, |w| whole(w, 900, member(2), epoch, false));
+        assert!(matches!(mesh.give_call(0, 2, &granted(1)), Err(PeerFault::Malformed(_))), "{id}");
+    }
+    assert!(mesh.managers[2].info(unknown).is_none());
+    check(&mut mesh, balls);
+    let granted = forge::handoff(unknown, GRANTED, None, |w| whole(w, 900, member(2), 2, false));
+    mesh.give_call(0, 2, &granted).unwrap();
+    assert_eq!(mesh.update(2), []);
+    assert!(mesh.managers[2].info(unknown).is_some_and(|info| info.is_primary && info.epoch == 2));
+}
+
+/// What nobody has heard of has had no other owner than its creator.
+#[test]
+fn nothing_unknown_ends_in_a_later_epoch() {
+    let end = |id: ReplicaId, epoch: u32| {
+        forge::state(900, move |w| {
+            forge::id(w, id.creator.0, id.serial);
+            w.bits(0b1000, 4);
+            w.bool(false);
+            w.gamma(epoch);
+        })
+    };
+    let (mut mesh, balls) = balls();
+    let unknown = ReplicaId { serial: 77, ..balls[1] };
+    for epoch in [2, 3, u32::MAX] {
+        assert_eq!(mesh.give_state(1, 0, &end(unknown, epoch)), Err(PeerFault::NotOwner), "{epoch}");
+    }
+    assert_eq!(mesh.give_state(1, 0, &end(unknown, 1)), Ok(Verdict::Accepted));
+    check(&mut mesh, balls);
+    // What it had owned, and has ended or lost since, may be said to end again, however late.
+    for id in [balls[1], balls[2]] {
+        mesh.managers[0].set_owner(id, member(2)).unwrap();
+        mesh.settle();
+        mesh.managers[0].set_owner(id, member(1)).unwrap();
+        mesh.settle();
+        mesh.managers[1].destroy(id).unwrap();
+        mesh.settle();
+    }
+    let again = [balls[1], balls[2]].map(|id| end(id, 5));
+    assert_eq!(mesh.give_state(1, 0, &again[0]), Ok(Verdict::Accepted));
+    mesh.skip(1, 0, 2_000);
+    for message in [end(balls[1], 5), end(balls[1], 3)] {
+        assert_eq!(mesh.give_state(1, 0, &message), Ok(Verdict::Accepted));
+    }
+    assert_eq!(mesh.update(0), []);
+    assert!(mesh.managers[0].info(balls[1]).is_none());
+}
+
 /// Epochs are the host's to count.
 #[test]
 fn a_client_begins_no_epoch() {
@@ -216,4 +293,55 @@ fn a_flood_of_requests_is_the_end_of_who_sends_it() {
     assert_eq!(owner(&mesh, balls[2]), 2, "who asked for it is not there any more");
     assert!(asked(&mesh, balls[2]) > 100);
     assert_eq!(answers(&mut mesh, 2), []);
+}
+
+/// Offers and refusals cost others something as well.
+#[test]
+fn a_flood_of_offers_or_refusals_is_the_end_of_who_sends_it() {
+    for kind in [OFFER, REFUSED] {
+        let (mut mesh, balls) = balls();
+        for number in 0..60_000 {
+            let word = forge::handoff(balls[1], kind, None, |w| {
+                w.gamma(if number % 2 == 0 { 1 } else { 3 });
+                if kind == REFUSED {
+                    w.gamma(1);
+                }
+            });
+            mesh.give_call(1, 0, &word).unwrap();
+        }
+        assert_eq!(mesh.update(0), [PeerFault::Limit("calls for others in one tick")], "kind {kind}");
+        assert!(mesh.take_calls(0, 2).len() < 60_000, "kind {kind}");
+        mesh.leave(1);
+        mesh.settle();
+        assert_eq!(owner(&mesh, balls[2]), 2);
+    }
+}
+
+/// Who is asked answers, and is not to blame for how often it is asked.
+#[test]
+fn whoever_answers_a_flood_stays() {
+    for keeps in [NEVER, ALWAYS] {
+        let (mut mesh, balls) = balls();
+        mesh.managers[2].primary_mut::<Ball>(balls[2]).unwrap().keeps = keeps;
+        mesh.settle();
+        let ask = forge::handoff(balls[2], ASK, None, |_| ());
+        let asks = 260_000 / ask.len();
+        for _ in 0..asks {
+            mesh.give_call(1, 0, &ask).unwrap();
+        }
+        assert_eq!(mesh.update(0), []);
+        mesh.managers[0].prepare();
+        for (_, call) in mesh.take_calls(0, 2) {
+            mesh.give_call(0, 2, &call).unwrap();
+        }
+        assert_eq!(mesh.update(2), []);
+        mesh.managers[2].prepare();
+        let answers = mesh.take_calls(2, 0);
+        assert_eq!(answers.len(), asks);
+        assert!(answers.iter().map(|(_, call)| call.len()).sum::<usize>() > 270_000, "more than was asked");
+        for (_, call) in answers {
+            mesh.give_call(2, 0, &call).unwrap();
+        }
+        assert_eq!(mesh.update(0), [], "keeps {keeps}");
+    }
 }

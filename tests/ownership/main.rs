@@ -2,6 +2,7 @@
 
 mod ball;
 mod claims;
+mod goods;
 mod leaves;
 mod matrix;
 mod order;

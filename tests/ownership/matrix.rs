@@ -5,8 +5,8 @@ use gridmate_runtime::replica::{OwnershipOutcome, RefusedOwnership};
 use gridmate_tests::mesh::{Mesh, Weather};
 
 use super::ball::{
-    ALWAYS, Ball, KEPT, NEVER, Rock, SOMETIMES, Secret, answers, asked, check_agreement, control, member, mesh, owner,
-    settle,
+    ALWAYS, Ball, KEPT, NEVER, Rock, SOMETIMES, Secret, Tome, answers, asked, check_agreement, control, member, mesh,
+    owner, settle,
 };
 
 /// A host and three clients, the last of which ticks when the others have ticked four times.
@@ -166,6 +166,10 @@ fn the_host_gives_what_is_anyones_to_anyone() {
     settle(&mut mesh);
     assert_eq!(mesh.managers[2].set_owner(id, member(2)), Err(ReplicaError::NotPrimary(id)));
     assert_eq!(mesh.managers[0].set_owner(id, MemberId(9)), Err(ReplicaError::NoSuchMember(MemberId(9))));
+    for node in [0, 1] {
+        let nobody = MemberId::NONE;
+        assert_eq!(mesh.managers[node].set_owner(id, nobody), Err(ReplicaError::NoSuchMember(nobody)));
+    }
     mesh.managers[1].set_owner(id, member(2)).unwrap();
     settle(&mut mesh);
     assert_eq!(owner(&mesh, id), 2, "its owner gives it away");
@@ -256,6 +260,35 @@ fn what_is_too_large_to_be_sent_stays() {
         settle(&mut mesh);
         check_agreement(&mesh);
         check_control(&mut mesh, id);
+    }
+}
+
+/// What can just be sent cannot change hands, for that takes a few bits more. A change that waits when that turns out is sent.
+#[test]
+fn what_does_not_go_after_all_loses_no_change() {
+    for from in [0, 1] {
+        let mut mesh = mesh(2, 2, Weather::FAIR);
+        let id = mesh.managers[from].add(Tome::default()).unwrap();
+        let longest = (16_300..16_384).rev().find(|length| {
+            mesh.managers[from].primary_mut::<Tome>(id).unwrap().text = "x".repeat(*length);
+            settle(&mut mesh);
+            mesh.managers[2].get::<Tome>(id).is_ok_and(|tome| tome.text.len() == *length)
+        });
+        assert!(longest.is_some(), "some length is one that can be sent");
+        mesh.run(210);
+        for page in [1, 2] {
+            mesh.managers[from].primary_mut::<Tome>(id).unwrap().page = page;
+            mesh.run(1);
+        }
+        mesh.managers[2].request_ownership(id).unwrap();
+        mesh.run(80);
+        let outcome = OwnershipOutcome::Refused(RefusedOwnership::TooLarge);
+        assert_eq!(answers(&mut mesh, 2), [(id, outcome)], "from {from}");
+        assert_eq!(mesh.managers[2].get::<Tome>(id).unwrap().page, 1, "it is withheld");
+        mesh.run(240);
+        for node in 0..3 {
+            assert_eq!(mesh.managers[node].get::<Tome>(id).unwrap().page, 2, "node {node}, from {from}");
+        }
     }
 }
 

@@ -201,3 +201,39 @@ fn of_two_gifts_that_come_together_the_last_counts() {
     mesh.settle();
     check_agreement(&mesh);
 }
+
+/// Client 1 hears the recall of its ball, and in the same tick that it was taken meanwhile, and given back: that is not recalled.
+#[test]
+fn a_recall_is_of_the_epoch_that_it_was_heard_in() {
+    let mut mesh = mesh(2, 2, Weather::FAIR);
+    let id = mesh.managers[1].add(Ball { x: 4, ..Ball::default() }).unwrap();
+    mesh.settle();
+    mesh.managers[0].set_owner(id, member(2)).unwrap();
+    mesh.managers[0].prepare();
+    for (_, recall) in mesh.take_calls(0, 1) {
+        mesh.give_call(0, 1, &recall).unwrap();
+    }
+    // Longer than the host waits; then it is client 2's, and client 1's again.
+    mesh.tick += 160;
+    mesh.managers[0].set_owner(id, member(1)).unwrap();
+    assert_eq!(mesh.update(0), []);
+    mesh.managers[0].prepare();
+    let granted = mesh.take_calls(0, 1);
+    assert_eq!(mesh.update(1), [], "it has heard the recall, and not let go yet");
+    for (_, call) in granted {
+        mesh.give_call(0, 1, &call).unwrap();
+    }
+    assert_eq!(mesh.update(1), []);
+    let info = mesh.managers[1].info(id).unwrap();
+    assert!(info.is_primary && info.epoch == 4, "{info:?}");
+    mesh.managers[1].prepare();
+    assert_eq!(mesh.take_calls(1, 0), [], "nothing is released");
+    assert!(mesh.managers[1].info(id).unwrap().is_primary);
+    mesh.settle();
+    assert_eq!(owner(&mesh, id), 1);
+    check_agreement(&mesh);
+    // It can go on from there.
+    mesh.managers[0].set_owner(id, member(2)).unwrap();
+    mesh.settle();
+    assert_eq!(owner(&mesh, id), 2);
+}

@@ -140,3 +140,29 @@ fn everyone_who_asks_hears_something() {
         assert_eq!(owner(&mesh, id), 0);
     }
 }
+
+/// The host's program was not ready for what the owner had called: it hears it before the ball is its own.
+#[test]
+fn what_waited_for_the_program_runs_before_a_recall_ends() {
+    for seed in 0..4 {
+        let (mut mesh, id) = stopped(seed);
+        mesh.slow.clear();
+        mesh.managers[0].suspend(id).unwrap();
+        for number in 1..=3 {
+            note(&mut mesh, 1, id, number);
+        }
+        mesh.settle();
+        mesh.run(5);
+        let notes = |mesh: &Mesh, node: usize| mesh.managers[node].get::<Ball>(id).unwrap().notes.len();
+        assert_eq!((notes(&mesh, 0), notes(&mesh, 3)), (0, 0));
+        mesh.slow.insert(1, u64::MAX);
+        mesh.managers[0].set_owner(id, member(0)).unwrap();
+        mesh.run(RECALL);
+        assert!(mesh.managers[0].info(id).unwrap().is_primary);
+        mesh.run(30);
+        assert_eq!((notes(&mesh, 0), notes(&mesh, 3)), (3, 3), "seed {seed}");
+        thaw(&mut mesh);
+        assert_eq!(owner(&mesh, id), 0);
+        check_agreement(&mesh);
+    }
+}

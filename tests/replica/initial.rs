@@ -230,3 +230,26 @@ fn it_is_part_of_the_schema() {
     let diff = here.snapshot().diff(&there.snapshot()).to_string();
     assert_eq!(diff, "chunk `purse`: dataset `gold`: u32 here, initial<u32> there\n");
 }
+
+#[test]
+fn what_was_written_there_later_is_gone_with_the_ownership() {
+    for coder in [Coder::Packed, Coder::Entropy] {
+        for (from, to) in [(0, 1), (1, 0)] {
+            let mut mesh = Mesh::new(&registry(coder), 1, 1, Weather::FAIR);
+            let id = mesh.managers[from].spawn().with(pawn()).with(Purse::default()).add().unwrap();
+            mesh.settle();
+            mesh.managers[from].primary_mut::<Pawn>(id).unwrap().team = 9;
+            mesh.settle();
+            assert_eq!(mesh.managers[from].get::<Pawn>(id).unwrap().team, 9);
+            let mut pawn = mesh.managers[from].primary_mut::<Pawn>(id).unwrap();
+            (pawn.team, pawn.health) = (10, 55);
+            mesh.managers[0].set_owner(id, MemberId(u32::try_from(to).unwrap() + 1)).unwrap();
+            mesh.settle();
+            assert!(mesh.managers[to].info(id).unwrap().is_primary);
+            for node in [from, to] {
+                let pawn = mesh.managers[node].get::<Pawn>(id).unwrap();
+                assert_eq!((pawn.team, pawn.health), (3, 55), "node {node}: a proxy has what its owner has");
+            }
+        }
+    }
+}

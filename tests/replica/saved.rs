@@ -20,6 +20,12 @@ struct Guard {
     asleep: bool,
 }
 
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "crate", migratable)]
+struct Crate {
+    mass: u32,
+}
+
 fn registry() -> Registry {
     Registry::builder().chunk::<Guard>().chunk::<Journal>().chunk::<Mover>().build().unwrap()
 }
@@ -193,4 +199,28 @@ fn only_a_host_who_is_alone_restores() {
         joined.tick(Instant::from_millis(frame * 20)).unwrap();
     }
     assert_eq!(second.restore(&saved), Err(RestoreError::NotAlone));
+}
+
+/// Of owners, the program hears who they were; all else of them begins anew.
+#[test]
+fn names_and_assignments_and_epochs_do_not_come_back() {
+    let registry = || Registry::builder().chunk::<Crate>().build().unwrap();
+    let mut mesh = Mesh::new(&registry(), 2, 1, Weather::FAIR);
+    let id = mesh.managers[0].spawn().with(Crate { mass: 5 }).assign(MemberId(3)).add().unwrap();
+    mesh.managers[0].set_name(id, "the heavy one").unwrap();
+    mesh.settle();
+    for member in [2, 1] {
+        mesh.managers[0].set_owner(id, MemberId(member)).unwrap();
+        mesh.settle();
+    }
+    let before = mesh.managers[0].info(id).unwrap();
+    assert_eq!((before.assigned, before.epoch), (MemberId(3), 3));
+    let saved = mesh.managers[0].save();
+    assert!(!saved.windows(5).any(|bytes| bytes == b"heavy"));
+    let mut again = ReplicaManager::new(registry(), 2);
+    let restored = again.restore(&saved).unwrap();
+    assert_eq!((restored[0].owner, restored[0].assigned), (MemberId::HOST, MemberId(3)));
+    let now = again.info(id).unwrap();
+    assert_eq!((now.owner, now.assigned, now.epoch), (MemberId::HOST, MemberId::HOST, 1));
+    assert_eq!((again.name(id), again.get::<Crate>(id).unwrap().mass), (None, 5));
 }

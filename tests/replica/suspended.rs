@@ -166,3 +166,22 @@ fn what_takes_the_place_of_a_lost_owners_replica_is_not_suspended() {
     mesh.settle();
     assert_eq!(lines(&mesh, 0, next), [Line::Page(3), Line::Said(1)]);
 }
+
+/// It is given what it has suspended: what the owner called before comes first.
+#[test]
+fn what_waited_runs_before_it_is_ones_own() {
+    let (mut mesh, id) = session(1, 1, Weather::FAIR);
+    mesh.managers[1].suspend(id).unwrap();
+    for word in 0..3 {
+        say(&mut mesh, id, word);
+    }
+    mesh.settle();
+    mesh.run(20);
+    let before = lines(&mesh, 1, id).len();
+    mesh.managers[0].set_owner(id, MemberId(2)).unwrap();
+    mesh.settle();
+    assert!(mesh.managers[1].info(id).unwrap().is_primary);
+    let said: Vec<_> = lines(&mesh, 1, id)[before..].iter().filter(|l| matches!(l, Line::Said(_))).copied().collect();
+    assert_eq!(said, (0..3).map(Line::Said).collect::<Vec<_>>());
+    assert_eq!(mesh.managers[1].stats().rpcs_dropped, 0);
+}

@@ -1,6 +1,7 @@
 //! Whole sessions in virtual time: seeded links, many nodes, one thread.
 #![expect(clippy::print_stderr, reason = "figures that hold only on the machine at hand are printed, not asserted")]
 
+mod apart;
 mod budget;
 mod calls;
 mod convergence;

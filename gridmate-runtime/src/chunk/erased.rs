@@ -22,8 +22,9 @@ pub(crate) trait ChunkStore: Send + Sync {
         self.descriptor().host_only == Some(HostOnly::Chunk)
     }
 
-    /// Nothing that arrives for this one is taken in; what comes after is read against it all the same.
-    fn refuse(&mut self, slot: u32);
+    /// Nothing that arrives for this one is taken in; what comes after is read against it all the same. The program sees it only if it is
+    /// `shown`.
+    fn refuse(&mut self, slot: u32, shown: bool);
 
     /// Makes a chunk with default values for the replica at index `replica`.
     fn insert_default(&mut self, replica: u32) -> u32;
@@ -56,9 +57,9 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Whether the current snapshot differs from the one in force at version `base`.
     fn differs(&self, slot: u32, base: u32) -> bool;
 
-    /// Writes what the value is now, against the defaults, whether captured yet or not.
-    fn save(&self, slot: u32, w: &mut BitWriter);
-    /// Makes a chunk of what [`save`](Self::save) wrote, touched, for the replica at index `replica`.
+    /// Writes what the value is now, against the defaults, whether captured yet or not; of the datasets those that are shared.
+    fn save(&self, slot: u32, share: Share, w: &mut BitWriter);
+    /// Makes a chunk of what [`save`](Self::save) wrote of all of them, touched, for the replica at index `replica`.
     fn restore(&mut self, replica: u32, r: &mut BitReader<'_>) -> Result<u32, WireError>;
 
     /// Whether some peers may not have every chunk of the type.

@@ -79,8 +79,10 @@ struct Slot<T: ReplicaChunk> {
     waits: bool,
     /// Its change handlers wait until the program resumes it.
     suspended: bool,
-    /// What arrives is not taken in: it has the default values.
+    /// What arrives is not taken in: it keeps the values it has.
     refused: bool,
+    /// The program does not see it.
+    hidden: bool,
     live: bool,
 }
 
@@ -209,7 +211,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
 
     /// Live slots with the replicas they belong to.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u32, &T)> {
-        let slots = self.slots.iter().zip(&self.values).filter(|(s, _)| s.live && !s.refused);
+        let slots = self.slots.iter().zip(&self.values).filter(|(s, _)| s.live && !s.hidden);
         slots.map(|(s, value)| (s.replica, value))
     }
 
@@ -239,6 +241,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             waits: false,
             suspended: false,
             refused: false,
+            hidden: false,
             live: true,
         };
         if let Some(index) = self.free.pop() {
@@ -383,14 +386,14 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
     }
 
-    fn save(&self, slot: u32, w: &mut BitWriter) {
+    fn save(&self, slot: u32, share: Share, w: &mut BitWriter) {
         let s = &self.slots[slot as usize];
         let mut now = self.values[slot as usize].snapshot();
         if T::INITIAL && s.version != 0 {
             T::keep_initial(&mut now, &s.current);
         }
         let change = Change::new(&now, &self.defaults);
-        T::encode(change, &mut Cut::new(Out::Packed(w), None).whole(true));
+        T::encode(change, &mut Cut::new(Out::Packed(w), share).whole(true));
     }
 
     fn restore(&mut self, replica: u32, r: &mut BitReader<'_>) -> Result<u32, WireError> {
@@ -451,8 +454,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.changed.truncate(waiting);
     }
 
-    fn refuse(&mut self, slot: u32) {
-        self.slots[slot as usize].refused = true;
+    fn refuse(&mut self, slot: u32, shown: bool) {
+        let s = &mut self.slots[slot as usize];
+        (s.refused, s.hidden) = (true, !shown);
     }
 
     fn life(&self) -> &'static [LifeEvent] {
@@ -479,7 +483,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
             return;
         }
         for slot in (0..).take(self.slots.len()) {
-            let Slot { replica, live: true, refused: false, .. } = self.slots[slot as usize] else { continue };
+            let Slot { replica, live: true, hidden: false, .. } = self.slots[slot as usize] else { continue };
             if let Some(context) = context(replica) {
                 self.live(slot, LifeEvent::Update, &context);
                 if context.wants_destroy() {
@@ -509,9 +513,13 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
 
     fn demote(&mut self, slot: u32, version: u32) {
         let s = &mut self.slots[slot as usize];
-        self.values[slot as usize].capture(&mut self.scratch);
+        let value = &mut self.values[slot as usize];
+        value.capture(&mut self.scratch);
         if T::INITIAL && s.version != 0 {
+            let written = self.scratch.clone();
             T::keep_initial(&mut self.scratch, &s.current);
+            // What was written there later was this owner's alone.
+            value.apply(&self.scratch, &written);
         }
         if self.scratch != s.current {
             s.version = version;

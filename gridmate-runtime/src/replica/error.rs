@@ -1,5 +1,6 @@
 //! What can go wrong between a program and its replicas.
 
+use super::RefusedOwnership;
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 
@@ -41,6 +42,9 @@ pub enum ReplicaError {
     /// Nobody of that id is in the session.
     #[error("{0} is not in the session")]
     NoSuchMember(MemberId),
+    /// That member cannot own the replica, for this reason.
+    #[error("{0} cannot own it: {1}")]
+    Unfit(MemberId, RefusedOwnership),
     /// The answer to an earlier request to own it is not here yet.
     #[error("the ownership of {0} was asked for already; wait for `ReplicaEvent::OwnershipAnswered`")]
     AlreadyAsked(ReplicaId),

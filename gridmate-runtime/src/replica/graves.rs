@@ -10,6 +10,7 @@ use crate::limits;
 pub(super) struct Graves {
     /// With the epoch that it ended in.
     by_id: BTreeMap<ReplicaId, u32>,
+    /// Every word of it, oldest first. More than there are graves, if of some there was more than one: by this they are counted.
     by_order: VecDeque<(u64, ReplicaId, u32)>,
     newest: u64,
 }
@@ -46,7 +47,7 @@ impl Graves {
         if self.covers(id, epoch) {
             return true;
         }
-        if self.by_id.len() >= limits::TOMBSTONES {
+        if self.by_order.len() >= limits::TOMBSTONES {
             return false;
         }
         self.by_id.insert(id, epoch);
@@ -103,6 +104,20 @@ mod tests {
         assert!(!graves.dig(id(0), 1) && graves.dig(id(7), 1), "full, and nothing is forgotten before its time");
         graves.arrived(12 + 2 * limits::PACKET_WINDOW as u64);
         assert!(graves.dig(id(0), 1));
+    }
+
+    #[test]
+    fn the_graves_of_one_replica_are_bounded_too() {
+        let id = ReplicaId { creator: MemberId(2), serial: 1 };
+        let mut graves = Graves::default();
+        let most = u32::try_from(limits::TOMBSTONES).unwrap();
+        assert!((1..=most).all(|epoch| graves.dig(id, epoch)));
+        assert!(!graves.dig(id, most + 1) && graves.covers(id, most));
+        graves.raise(id);
+        assert!(!graves.dig(id, most + 1), "what has gone on is counted as well");
+        assert_eq!(graves.by_order.len(), limits::TOMBSTONES);
+        graves.arrived(1 + limits::PACKET_WINDOW as u64);
+        assert!(graves.dig(id, most + 1) && graves.by_order.len() == 1);
     }
 
     #[test]

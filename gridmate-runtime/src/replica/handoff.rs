@@ -26,7 +26,8 @@
 //! refused  = 1  member:gamma reason                to that member: see `RefusedOwnership`
 //! offer    = 2  member:gamma                       from its owner to the host
 //! recall   = 3                                     from the host to the owner
-//! released = 4  version:32 body-full               version: of the sender's ticks; body-full as in a state message
+//! released = 4  version:32 body-full               version: of the sender's ticks; body-full as in a state message, with its bits
+//!                                                  for chunks of `host_only` types
 //! granted  = 5  version:32 body-full
 //! reason   = 1 (cannot migrate) | 2 code:16 (by the game) | 3 (too large) | 4 (gone) | 5 (owns too many) | 6 (overtaken)   as gamma
 //! ```
@@ -41,6 +42,7 @@ use super::unmarshal::Stop;
 use super::{PeerFault, PeerRole, ReplicaManager};
 use crate::chunk::{Basis, OwnershipRequest};
 use crate::ids::{MemberId, ReplicaId};
+use crate::limits;
 use crate::wire::{BitReader, BitWriter, Window, WireError};
 
 /// The chunk that words about the replica itself name.
@@ -85,6 +87,10 @@ impl ReplicaManager {
         let mut r = r.clone();
         let version = read_version(&mut r)?;
         let Ownership { owner, epoch, .. } = Ownership::read(&mut r.clone())?;
+        // The first epoch is the creator's.
+        if call.rpc == kind::GRANTED && epoch <= 1 {
+            return Err(WireError::Invalid.into());
+        }
         let role = self.peer(from).map(|peer| peer.role);
         let place = self.index.get(&call.replica).copied();
         let entry = place.map(|place| &self.entries[place as usize]);
@@ -133,6 +139,7 @@ impl ReplicaManager {
             return Err(Stop::TooLate);
         }
         entry.assigned = ownership.assigned;
+        self.keep_refused(from, place, refused);
         self.receive_chunks(place, Basis::DEFAULTS, version, r)
     }
 
@@ -148,6 +155,7 @@ impl ReplicaManager {
         let upstream = place.and_then(|place| self.entries[place as usize].upstream);
         match call.rpc {
             kind::ASK => {
+                check_end(&r)?;
                 self.charge(from, message.len())?;
                 self.answer_request(call.replica, source, Some(from));
                 Ok(())
@@ -155,6 +163,8 @@ impl ReplicaManager {
             kind::REFUSED => {
                 let member = MemberId(r.gamma()?);
                 let reason = RefusedOwnership::read(&mut r)?;
+                check_end(&r)?;
+                self.charge_answer(from, message.len())?;
                 // Only those who own it, or speak for them, refuse.
                 if role != PeerRole::Host && upstream != Some(from) {
                     return Ok(());
@@ -172,15 +182,22 @@ impl ReplicaManager {
             }
             kind::OFFER => {
                 let to = MemberId(r.gamma()?);
+                check_end(&r)?;
+                self.charge_answer(from, message.len())?;
                 if let Some(place) = place.filter(|_| upstream == Some(from) && role == PeerRole::Client) {
                     let known = to == self.local || self.peer_of(to).is_some();
-                    if known && Some(to) != self.peer_member(from) {
-                        self.recall(place, to, false);
+                    if !known || Some(to) == self.peer_member(from) {
+                        return Ok(());
+                    }
+                    match self.unfit(place, to) {
+                        None => self.recall(place, to, false),
+                        Some(reason) => self.refuse(call.replica, to, reason),
                     }
                 }
                 Ok(())
             }
             kind::RECALL if role == PeerRole::Host => {
+                check_end(&r)?;
                 if let Some(place) = place.filter(|place| self.entries[*place as usize].is_primary()) {
                     self.part_with(place, source);
                 }
@@ -218,6 +235,7 @@ impl ReplicaManager {
             if from != Some(upstream) {
                 let route = Route::Request { source: from.map(|_| member) };
                 self.say(upstream, id, kind::ASK, route, |_| ());
+                self.note_asked(upstream);
             }
             return;
         }
@@ -228,12 +246,30 @@ impl ReplicaManager {
             return self.refuse(id, member, RefusedOwnership::NotMigratable);
         }
         let request = OwnershipRequest { replica: id, member, owner: self.local, now: self.now };
-        for chunk in &self.entries[place as usize].chunks {
+        for chunk in self.entries[place as usize].chunks.iter().filter(|chunk| !chunk.refused) {
             if let Err(code) = self.stores[usize::from(chunk.class)].accepts_owner(chunk.slot, &request) {
                 return self.refuse(id, member, RefusedOwnership::ByGame(code));
             }
         }
         self.give(place, member);
+    }
+
+    /// A member is asked for something: it may answer that, whatever it costs.
+    fn note_asked(&mut self, peer: PeerId) {
+        if let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) {
+            peer.asked = limits::OPEN_ASKS.min(peer.asked + 1);
+        }
+    }
+
+    /// What a client answers though nobody has asked it may cost others only so much.
+    fn charge_answer(&mut self, peer: PeerId, bytes: usize) -> Result<(), PeerFault> {
+        match self.peers.get_mut(peer.0 as usize) {
+            Some(Some(peer)) if peer.asked > 0 => {
+                peer.asked -= 1;
+                Ok(())
+            }
+            _ => self.charge(peer, bytes),
+        }
     }
 
     /// Tells a member that it may not have a replica.
@@ -277,6 +313,10 @@ impl ReplicaManager {
         let at = self.peers.iter().position(is_it).filter(|_| member != MemberId::NONE)?;
         Some(PeerId(u32::try_from(at).expect("peers are counted in 32 bits")))
     }
+}
+
+fn check_end(r: &BitReader<'_>) -> Result<(), WireError> {
+    if at_end(r) { Ok(()) } else { Err(WireError::Invalid) }
 }
 
 fn read_version(r: &mut BitReader<'_>) -> Result<u32, WireError> {

@@ -217,7 +217,8 @@ impl ReplicaManager {
     ///
     /// # Errors
     /// [`ReplicaError::Unknown`]; [`ReplicaError::NotPrimary`] on a client that does not own it; [`ReplicaError::NotMigratable`];
-    /// [`ReplicaError::NoSuchMember`] on the host, if nobody of that id is there.
+    /// [`ReplicaError::NoSuchMember`] for [`MemberId::NONE`], and on the host if nobody of that id is there; [`ReplicaError::Unfit`] on the
+    /// host, if that member cannot own it.
     pub fn set_owner(&mut self, id: ReplicaId, member: MemberId) -> Result<(), ReplicaError> {
         let entry = self.entry(id)?;
         let place = self.index[&id];
@@ -231,8 +232,12 @@ impl ReplicaManager {
         if !entry.migratable {
             return Err(ReplicaError::NotMigratable(id));
         }
-        if hosts && member != self.local && self.peer_of(member).is_none() {
+        let is_nobody = hosts && member != self.local && self.peer_of(member).is_none();
+        if is_nobody || member == MemberId::NONE {
             return Err(ReplicaError::NoSuchMember(member));
+        }
+        if hosts && let Some(reason) = self.unfit(place, member) {
+            return Err(ReplicaError::Unfit(member, reason));
         }
         if entry.is_primary() {
             self.give(place, member);

@@ -3,14 +3,18 @@
 //! What such a chunk says counts, so a client must not come by one by making it. The type declares what becomes of a replica of a
 //! client's that has one:
 //!
-//! - [`HostOnly::Chunk`]: it is taken in without. The client keeps the chunk for itself. Records of the replica go on naming it, with
-//!   a bit that says that it was left out, so positions stay what they are; its encodings are read past, because what comes behind
-//!   them has to be found. A place with default values is what that takes, which no program sees: not the host's, and not those of
-//!   other members, who learn of it by that bit.
-//! - [`HostOnly::Replica`]: it is not taken in. There it is an error to begin with, so who sends one all the same does not follow the
+//! - [`HostOnly::Chunk`]: the replica is taken in without it. Records of the replica go on naming the chunk, so positions stay what they
+//!   are, and its encodings are read past, because what comes behind them has to be found. A place with default values is what that
+//!   takes, which no program sees and no handler runs on: not the host's, and not those of other members, who learn of it by a bit
+//!   that the host's records and hand-overs have. It stays so whoever owns the replica later, the host included.
+//! - [`HostOnly::Replica`]: it is not taken in. On a client it is an error to add one, so who sends one all the same does not follow the
 //!   protocol.
 //!
-//! What a host has created stays what it is, whoever owns it later.
+//! The client that created the replica keeps the chunk for itself, with what it wrote there last: when another owns the replica, the host
+//! says of the chunk that it was left out, and nothing of it is taken in from then on. A client whose proxy is made anew has it no more.
+//!
+//! What a host has created is everyone's and changes hands with all else: its chunks are refused nowhere, and a client that owns the
+//! replica writes to them as to any others.
 
 use super::{AddError, PeerFault, PeerId, PeerRole, ReplicaEvent, ReplicaManager};
 use crate::schema::{ChunkDescriptor, HostOnly};
@@ -46,7 +50,19 @@ impl ReplicaManager {
     /// Tells the stores of those chunks of a new proxy that nothing is to be taken in of.
     pub(super) fn refuse_chunks(&mut self, place: u32) {
         for chunk in self.entries[place as usize].chunks.iter().filter(|chunk| chunk.refused) {
-            self.stores[usize::from(chunk.class)].refuse(chunk.slot);
+            self.stores[usize::from(chunk.class)].refuse(chunk.slot, false);
+        }
+    }
+
+    /// The host has left these chunks out of a replica that was created here, a bit for each: they stay what they are.
+    pub(super) fn keep_refused(&mut self, peer: PeerId, place: u32, refused: u64) {
+        if refused == 0 || self.peer(peer).is_none_or(|peer| peer.role != PeerRole::Host) {
+            return;
+        }
+        for (i, chunk) in self.entries[place as usize].chunks.iter().enumerate() {
+            if refused >> i & 1 == 1 && !chunk.refused {
+                self.stores[usize::from(chunk.class)].refuse(chunk.slot, true);
+            }
         }
     }
 

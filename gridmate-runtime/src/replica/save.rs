@@ -2,8 +2,9 @@
 //!
 //! A saved state holds every replica with its id, its owner and the current value of every dataset; primaries and proxies alike, so
 //! a host saves the whole session. Restoring it makes all of them primaries of the node that does, under the ids they had, so that
-//! references between them go on meaning what they meant. Who owned them is in the answer: it is the program that knows whom they
-//! now belong to.
+//! references between them go on meaning what they meant. Who owned them, and to whom they were assigned, is in the answer and nowhere
+//! else: it is the program that knows whom they now belong to. They are unassigned, and in their first epoch. Names for people are not
+//! saved.
 //!
 //! ```text
 //! saved   = "GMSV" version:8 schema-length:32 schema  body  crc:32       numbers are little-endian, schema is JSON, crc is of all before
@@ -104,7 +105,7 @@ pub struct Restored {
 
 impl ReplicaManager {
     /// Every replica there is, as bytes for [`restore`](Self::restore). Of each it has the chunks with the present values of their
-    /// datasets, not yet captured changes included; fields with `skip` and calls on their way are left out.
+    /// datasets, not yet captured changes included; fields with `skip`, names, and calls on their way are left out.
     ///
     /// ```
     /// use gridmate_runtime::prelude::*;
@@ -153,14 +154,14 @@ impl ReplicaManager {
                 w.gamma(u32::from(chunk.class) + 1);
             }
             for chunk in &chunks {
-                self.stores[usize::from(chunk.class)].save(chunk.slot, &mut w);
+                self.stores[usize::from(chunk.class)].save(chunk.slot, None, &mut w);
             }
         }
         w
     }
 
-    /// Takes in what [`save`](Self::save) wrote: every replica is here again, under its id, and its primary is this node. Which were
-    /// restored, with the owners they had, in the order they were saved in. Peers hear of them in the next tick, as of any others.
+    /// Takes in what [`save`](Self::save) wrote: every replica is here again, under its id, and its primary is this node; it is assigned to
+    /// nobody and in its first epoch. Which were restored, with the owners and assignments they had, in the order they were saved in. Peers hear of them in the next tick, as of any others.
     ///
     /// Only into a manager without replicas. In a session, use [`Node::restore`](crate::Node::restore), which sees to it that members
     /// who join later do not give out ids that are taken.

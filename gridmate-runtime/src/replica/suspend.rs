@@ -95,12 +95,14 @@ impl ReplicaManager {
             && self.index.get(&call.replica).is_some_and(|place| self.entries[*place as usize].suspended)
     }
 
-    /// Ends the suspensions of replicas that have ended or are primaries by now.
+    /// Ends the suspensions of replicas that have ended, or are primaries by now or will be with this update: what their owner has called
+    /// counts no more then.
     pub(super) fn lift_overtaken(&mut self) {
         for at in (0..self.suspended.len()).rev() {
             let place = self.suspended[at];
             let entry = &self.entries[place as usize];
-            if entry.doomed || entry.is_primary() {
+            let is_over = || self.recalls.get(&entry.id).is_some_and(|recall| recall.deadline <= self.now);
+            if entry.doomed || entry.is_primary() || entry.in_transfer && is_over() {
                 self.lift(place);
             }
         }

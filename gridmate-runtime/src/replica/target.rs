@@ -69,6 +69,8 @@ pub(super) struct Peer {
     pub(super) held: Held,
     /// Bytes of its calls that were passed on in this update.
     pub(super) forwarded: usize,
+    /// Requests to own what it owns, of this node or passed on, that it may yet answer.
+    pub(super) asked: usize,
     /// Destructions that have arrived and are carried out in `update`, each of a replica that is here.
     pub(super) doomed: Vec<Doomed>,
     /// Reliable RPC messages received.
@@ -122,6 +124,7 @@ impl Peer {
             spent: Spent::default(),
             held: Held::default(),
             forwarded: 0,
+            asked: 0,
             doomed: Vec::new(),
             rpcs_received: 0,
             timeline: None,

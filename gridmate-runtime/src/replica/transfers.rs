@@ -9,8 +9,7 @@ use super::profile::share;
 use super::record::{Ownership, Route};
 use super::target::PeerId;
 use super::{PeerRole, ReplicaEvent, ReplicaManager};
-use crate::chunk::coder::Out;
-use crate::chunk::{Basis, OutboxCall};
+use crate::chunk::OutboxCall;
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::time::Instant;
@@ -23,7 +22,7 @@ pub(super) const PAST_RELEASE: u32 = 2;
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Recall {
     pub(super) to: MemberId,
-    deadline: Instant,
+    pub(super) deadline: Instant,
     /// By the program here: nobody's offer counts for more.
     forced: bool,
 }
@@ -192,18 +191,27 @@ impl ReplicaManager {
         self.resume_postponed(id);
     }
 
-    fn grant(&mut self, place: u32, to: MemberId) {
+    /// On the host: why a member that is there cannot own the replica at `place`. Of others nothing is known.
+    pub(super) fn unfit(&self, place: u32, member: MemberId) -> Option<RefusedOwnership> {
         let entry = &self.entries[place as usize];
-        let id = entry.id;
+        let at = self.peer_of(member)?;
+        let peer = self.peer(at)?;
+        if peer.profile.as_ref().is_some_and(|profile| profile.cuts(entry)) {
+            return Some(RefusedOwnership::NotMigratable);
+        }
+        // It may have back what it owns already.
+        let is_full = peer.proxies >= limits::REPLICAS_PER_MEMBER && entry.upstream != Some(at);
+        is_full.then_some(RefusedOwnership::Full)
+    }
+
+    fn grant(&mut self, place: u32, to: MemberId) {
         // Who has left meanwhile cannot have it.
-        let Some((peer, known)) = self.peer_of(to).and_then(|peer| Some((peer, self.peer(peer)?))) else { return };
-        if known.profile.as_ref().is_some_and(|profile| profile.cuts(entry)) {
-            return self.refuse(id, to, RefusedOwnership::NotMigratable);
+        let Some(peer) = self.peer_of(to) else { return };
+        // Nor who could when it was decided, and cannot any more.
+        match self.unfit(place, to) {
+            None => self.hand_over(place, peer, kind::GRANTED),
+            Some(reason) => self.refuse(self.entries[place as usize].id, to, reason),
         }
-        if known.proxies >= limits::REPLICAS_PER_MEMBER {
-            return self.refuse(id, to, RefusedOwnership::Full);
-        }
-        self.hand_over(place, peer, kind::GRANTED);
     }
 
     /// Sends the state of a primary to its next owner, and is a proxy from then on.
@@ -222,19 +230,20 @@ impl ReplicaManager {
         body.gamma(u32::try_from(entry.chunks.len()).expect("at most 64"));
         for chunk in &entry.chunks {
             body.gamma(u32::from(chunk.class) + 1);
+            if stores[usize::from(chunk.class)].is_refusable() {
+                body.bool(chunk.refused);
+            }
         }
         let profile = peers[to.0 as usize].as_ref().and_then(|peer| peer.profile.as_deref());
         for chunk in &entry.chunks {
-            let store = &mut stores[usize::from(chunk.class)];
-            store.demote(chunk.slot, *tick + 1);
-            store.encode(chunk.slot, Basis::DEFAULTS, *tick, share(profile, chunk.class), Out::Packed(&mut body));
+            stores[usize::from(chunk.class)].save(chunk.slot, share(profile, chunk.class), &mut body);
         }
         if body.take_error().is_some() || body.len() > limits::RECORD_BYTES * 8 {
-            // Nobody can be told of it, so it stays.
-            for chunk in &entry.chunks {
-                stores[usize::from(chunk.class)].promote(chunk.slot);
-            }
+            // Nobody can be told of it, so it stays, and is what it was.
             return self.refuse(id, owner, RefusedOwnership::TooLarge);
+        }
+        for chunk in &entry.chunks {
+            stores[usize::from(chunk.class)].demote(chunk.slot, *tick + 1);
         }
         entry.owner = owner;
         entry.assigned = ownership.assigned;
@@ -274,5 +283,137 @@ impl ReplicaManager {
             stores[usize::from(chunk.class)].set_owned(chunk.slot, None);
         }
         self.renew(place);
+    }
+}
+
+#[cfg(all(test, feature = "derive"))]
+mod tests {
+    use super::*;
+    use crate::prelude::*;
+    use crate::replica::Verdict;
+    use crate::replica::sync::is_report;
+
+    mod before {
+        use crate::prelude::*;
+
+        #[derive(Default, ReplicaChunk)]
+        #[chunk(crate = crate, name = "ship", migratable)]
+        pub(super) struct Ship {
+            pub(super) hull: u8,
+        }
+    }
+
+    #[derive(Default, ReplicaChunk)]
+    #[chunk(crate = crate, name = "ship", migratable)]
+    struct Ship {
+        hull: u8,
+        shield: u8,
+    }
+
+    const OWNER: MemberId = MemberId(2);
+    const OLD: MemberId = MemberId(3);
+    const FULL: MemberId = MemberId(4);
+
+    /// A host with a ship of its own and one of a client's. Of two others one has an older program, and one as much as it may have.
+    struct Harbour {
+        host: ReplicaManager,
+        client: ReplicaManager,
+        /// The client, the host as it knows it, the old, the full.
+        peers: [PeerId; 4],
+        own: ReplicaId,
+        theirs: ReplicaId,
+    }
+
+    impl Harbour {
+        fn new() -> Self {
+            let registry = Registry::builder().chunk::<Ship>().build().unwrap();
+            let older = Registry::builder().chunk::<before::Ship>().build().unwrap();
+            let common = registry.snapshot().common(&older.snapshot()).unwrap();
+            let mut host = ReplicaManager::new(registry.clone(), 1);
+            let mut client = ReplicaManager::new(registry, 2);
+            client.set_local_member(OWNER);
+            let peers = [
+                host.add_peer(OWNER, PeerRole::Client),
+                client.add_peer(MemberId::HOST, PeerRole::Host),
+                host.add_peer_with(OLD, PeerRole::Client, &common),
+                host.add_peer(FULL, PeerRole::Client),
+            ];
+            host.peers[peers[3].0 as usize].as_mut().unwrap().proxies = limits::REPLICAS_PER_MEMBER;
+            let own = host.add(Ship { hull: 1, shield: 1 }).unwrap();
+            let theirs = client.add(Ship { hull: 2, shield: 2 }).unwrap();
+            client.prepare();
+            let mut state = Vec::new();
+            assert!(client.marshal(peers[1], 1_200, &mut state).is_some());
+            assert_eq!(host.handle_state(peers[0], 1, &state), Ok(Verdict::Accepted));
+            Self { host, client, peers, own, theirs }
+        }
+
+        /// How many words of replicas the host has for each of its peers.
+        fn said(&mut self) -> [usize; 3] {
+            let [owner, _, old, full] = self.peers;
+            [owner, old, full].map(|peer| {
+                let mut said = 0;
+                self.host.drain_calls(peer, |_, word| said += usize::from(!is_report(word)));
+                said
+            })
+        }
+
+        fn update(&mut self) {
+            self.host.update(Instant::from_millis(1), |_, fault| panic!("{fault}"));
+        }
+    }
+
+    #[test]
+    fn the_host_does_not_choose_who_cannot_own() {
+        let mut harbour = Harbour::new();
+        for id in [harbour.own, harbour.theirs] {
+            let unfit = [(OLD, RefusedOwnership::NotMigratable), (FULL, RefusedOwnership::Full)];
+            for (member, reason) in unfit {
+                assert_eq!(harbour.host.set_owner(id, member), Err(ReplicaError::Unfit(member, reason)), "{id}");
+            }
+            assert!(!harbour.host.entry(id).unwrap().in_transfer);
+        }
+        harbour.host.prepare();
+        assert_eq!(harbour.said(), [0, 0, 0], "nothing is recalled");
+        assert!(harbour.host.recalls.is_empty() && harbour.host.info(harbour.own).unwrap().is_primary);
+    }
+
+    #[test]
+    fn what_is_offered_to_who_cannot_own_it_is_not_recalled() {
+        for (member, said) in [(OLD, [0, 1, 0]), (FULL, [0, 0, 1]), (MemberId::HOST, [1, 0, 0])] {
+            let mut harbour = Harbour::new();
+            harbour.client.set_owner(harbour.theirs, member).unwrap();
+            let Harbour { host, client, peers, .. } = &mut harbour;
+            client.drain_calls(peers[1], |reliable, offer| host.handle_call(peers[0], reliable, offer).unwrap());
+            harbour.update();
+            harbour.host.prepare();
+            assert_eq!(harbour.said(), said, "{member}: who wanted it hears of it, or who is to let go");
+            assert_eq!(harbour.host.recalls.is_empty(), member != MemberId::HOST);
+        }
+    }
+
+    /// What was decided before is looked at again when it comes to it.
+    #[test]
+    fn the_host_gives_nothing_to_who_cannot_own_it() {
+        for (member, said) in [(OLD, [0, 1, 0]), (FULL, [0, 0, 1]), (OWNER, [1, 0, 0])] {
+            let mut harbour = Harbour::new();
+            let at = harbour.host.peer_of(member);
+            harbour.host.answer_request(harbour.own, member, at);
+            harbour.host.prepare();
+            assert_eq!(harbour.said(), said, "{member}");
+            let info = harbour.host.info(harbour.own).unwrap();
+            assert_eq!((info.is_primary, info.owner == member), (member != OWNER, member == OWNER));
+            assert!(!harbour.host.entry(harbour.own).unwrap().in_transfer);
+        }
+    }
+
+    #[test]
+    fn who_is_full_may_have_back_what_is_recalled_from_it() {
+        let mut harbour = Harbour::new();
+        harbour.host.set_owner(harbour.theirs, MemberId::HOST).unwrap();
+        harbour.host.peers[harbour.peers[0].0 as usize].as_mut().unwrap().proxies = limits::REPLICAS_PER_MEMBER;
+        assert_eq!(harbour.host.set_owner(harbour.theirs, OWNER), Ok(()));
+        let full = Err(ReplicaError::Unfit(OWNER, RefusedOwnership::Full));
+        assert_eq!(harbour.host.set_owner(harbour.own, OWNER), full);
     }
 }

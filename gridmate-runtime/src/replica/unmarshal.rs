@@ -222,6 +222,7 @@ impl ReplicaManager {
                 return self.skip_chunks(place, Basis::DEFAULTS, version, r);
             }
             self.set_ownership(place, ownership);
+            self.keep_refused(peer, place, refused);
             return self.receive_chunks(place, Basis::DEFAULTS, version, r);
         }
         let refused = self.refused(peer, &classes, refused)?;
@@ -316,7 +317,7 @@ impl ReplicaManager {
     fn read_destroy(&mut self, peer: PeerId, id: ReplicaId, epoch: u32, after_rpcs: Option<u32>) -> Result<(), Stop> {
         match self.index.get(&id).copied() {
             Some(place) if !self.may_end(peer, place, epoch)? => return Ok(()),
-            None if !self.may_bury(peer, id) => return Err(PeerFault::NotOwner.into()),
+            None if !self.may_bury(peer, id, epoch) => return Err(PeerFault::NotOwner.into()),
             _ => {}
         }
         let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
@@ -410,10 +411,10 @@ impl ReplicaManager {
         self.peer(peer).is_some_and(|p| p.graves.contains(id)) || self.index.get(&id).is_some_and(doomed)
     }
 
-    /// Whether a peer may end a replica that we never heard of.
-    fn may_bury(&self, peer: PeerId, id: ReplicaId) -> bool {
-        self.peer(peer)
-            .is_some_and(|p: &Peer| p.role == PeerRole::Host || id.creator == p.member || p.graves.contains(id))
+    /// Whether a peer may end, in this epoch, a replica that is not here: nobody else has owned what we never heard of.
+    fn may_bury(&self, peer: PeerId, id: ReplicaId, epoch: u32) -> bool {
+        let own = |p: &Peer| id.creator == p.member && (epoch == 1 || p.spent.contains(id.serial));
+        self.peer(peer).is_some_and(|p| p.role == PeerRole::Host || own(p) || p.graves.contains(id))
     }
 }
 

@@ -57,7 +57,8 @@ pub struct ChunkDescriptor {
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum HostOnly {
-    /// The chunk. The rest of the replica is taken in; the host and all others have it without this chunk.
+    /// The chunk. The rest of the replica is taken in; the host and all others have it without this chunk, whoever owns the replica later. The
+    /// client keeps it for itself.
     Chunk,
     /// The whole replica: creating it is an error on a client ([`AddError::HostOnly`](crate::replica::AddError::HostOnly)), and one that
     /// sends it all the same loses its connection.

@@ -32,11 +32,47 @@ impl ReplicaManager {
         }
     }
 
-    /// Forgets the calls that the program has made.
+    /// Forgets the calls that the program has made, and what this node would say to its peers: nobody hears it.
     pub(super) fn drop_calls(&mut self) {
         self.stats.rpcs_dropped += self.outbox.calls.len() as u64;
+        for peer in self.peers.iter_mut().flatten() {
+            peer.calls.queue.clear();
+            peer.calls.arena.clear();
+        }
         self.outbox.calls.clear();
         self.outbox.arena.clear();
         self.outbox.destroys.clear();
+    }
+}
+
+#[cfg(all(test, feature = "derive"))]
+mod tests {
+    use crate::chunk::PeerRole;
+    use crate::prelude::*;
+
+    #[derive(Default, ReplicaChunk)]
+    #[chunk(crate = crate, migratable)]
+    struct Door {
+        open: bool,
+    }
+
+    /// Whoever watches a recording may try to own what it shows: nobody is asked, and nothing piles up.
+    #[test]
+    fn what_nobody_hears_is_not_kept() {
+        let registry = Registry::builder().chunk::<Door>().build().unwrap();
+        let (mut host, mut watcher) = (ReplicaManager::new(registry.clone(), 1), ReplicaManager::new(registry, 2));
+        let there = host.add_peer(MemberId(2), PeerRole::Client);
+        let back = watcher.add_peer(MemberId::HOST, PeerRole::Host);
+        let door = host.add(Door { open: true }).unwrap();
+        host.prepare();
+        let mut state = Vec::new();
+        assert!(host.marshal(there, 1_200, &mut state).is_some());
+        watcher.set_local_member(MemberId::NONE);
+        let _verdict = watcher.handle_state(back, 1, &state).unwrap();
+        watcher.request_ownership(door).unwrap();
+        watcher.drop_calls();
+        watcher.drain_calls(back, |_, _| panic!("it is forgotten"));
+        let calls = &watcher.peers[back.0 as usize].as_ref().unwrap().calls;
+        assert!(calls.queue.is_empty() && calls.arena.is_empty());
     }
 }
