@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::blocks::Blocks;
+use super::encode_pool::EncodePool;
 use super::entry::{ChunkRef, Entry};
 use super::lanes::{Copied, Lanes, Listed};
 use super::profile::{PeerProfile, share};
@@ -25,6 +26,8 @@ pub(super) struct Encoder {
     pub(super) lanes: Lanes,
     /// Of those that are said of a whole block, the records.
     pub(super) blocks: Blocks,
+    /// Where some of both were made ahead.
+    pub(super) pool: EncodePool,
     /// Encodings made and not yet counted; places and sizes of those that are too large.
     pub(super) made: u64,
     pub(super) oversized: Vec<(usize, usize)>,
@@ -79,6 +82,7 @@ impl Encoder {
         self.recorder.clear();
         self.lanes.start_tick();
         self.blocks.start_tick();
+        self.pool.start_tick();
         if self.by_place.len() < places {
             self.by_place.resize(places, Encodings::default());
         }
@@ -112,7 +116,11 @@ impl Encoder {
         let body = if self.modelled {
             encode(&mut self.recorder, asked, entry, tick, stores)
         } else {
-            let body = encode(&mut self.arena, asked, entry, tick, stores);
+            let ahead = if is_usual { self.take(asked.basis, place) } else { None };
+            let body = match ahead {
+                Some((start, length)) => Encoding { asked, basis: asked.basis, start, length, oversized: false },
+                None => encode(&mut self.arena, asked, entry, tick, stores),
+            };
             self.arena.finish(); // To be copied from.
             body
         };
@@ -155,18 +163,20 @@ impl Encoder {
             Listed::NotYet => {}
             Listed::Elsewhere => return false,
         }
-        let asked = Asked { basis, hidden: 0, profile: 0 };
-        let start = self.arena.mark();
-        if !encode_delta(&mut self.arena, start, asked, entry, tick, stores) {
-            return false;
-        }
-        let length = self.arena.length(start);
-        if self.arena.error().is_some() || length > limits::RECORD_BYTES * 8 {
-            let _ = self.arena.take_fault();
-            return false;
-        }
+        let ahead = self.take(basis, place);
+        let Some(body) = ahead.or_else(|| add_body(&mut self.arena, basis, entry, tick, stores)) else { return false };
         self.made += 1;
-        self.lanes.note(lane, place, tick, Some((start, length)))
+        self.lanes.note(lane, place, tick, Some(body))
+    }
+
+    /// Adds the body of a place to the arena, if it was made ahead.
+    #[inline]
+    fn take(&mut self, basis: Basis, place: usize) -> Option<(usize, usize)> {
+        let (bits, start, length) = self.pool.body(basis, place)?;
+        let at = self.arena.mark();
+        self.arena.append_at(bits, start, length);
+        self.pool.note_used(1);
+        Some((at, length))
     }
 }
 
@@ -232,6 +242,28 @@ fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores:
     // What breaks a length limit of its own is as unfit to be sent as what is too large.
     let oversized = to.take_fault() | (to.size(start) > limits::RECORD_BYTES * 8);
     Encoding { asked, basis, start, length, oversized }
+}
+
+/// Adds the body of `entry` against a basis, as any peer may get it; says from which bit on, and how many. Without, it is not one: the basis
+/// is forgotten, or there is too much to say.
+#[inline(always)]
+pub(super) fn add_body(
+    to: &mut BitWriter,
+    basis: Basis,
+    entry: &Entry,
+    tick: u32,
+    stores: Stores<'_>,
+) -> Option<(usize, usize)> {
+    let start = to.mark();
+    if !encode_delta(to, start, Asked { basis, hidden: 0, profile: 0 }, entry, tick, stores) {
+        return None;
+    }
+    let length = to.length(start);
+    if to.error().is_some() || length > limits::RECORD_BYTES * 8 {
+        let _ = to.take_fault();
+        return None;
+    }
+    Some((start, length))
 }
 
 fn encode_delta(
