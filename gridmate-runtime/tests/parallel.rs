@@ -82,8 +82,7 @@ const ROUGH: LinkConfig = LinkConfig {
     ..LinkConfig::perfect()
 };
 
-const PLAY: Play =
-    Play { replicas: 10_000, ticks: 40, coder: Coder::Packed, link: ROUGH, unlimited: true, share: 1.0 };
+const PLAY: Play = Play { replicas: 10_000, ticks: 40, coder: Coder::Packed, link: ROUGH, unlimited: true, share: 1.0 };
 
 /// What is seen of a session from outside, and what its host counts.
 #[derive(Debug, PartialEq)]
@@ -224,8 +223,9 @@ fn any_number_of_threads_makes_the_same_datagrams() {
         let (seen, ahead) = play(PLAY, threads);
         assert_eq!(seen, alone, "{threads} threads");
         assert!(ahead.ticks > 20, "{ahead:?}");
-        assert!(ahead.used * 6 > alone.host.encodings, "a good part of all: {ahead:?} {alone:?}");
-        assert!(ahead.used * 10 > ahead.made * 9, "little in vain: {ahead:?}");
+        // Not what newcomers are told, and those of another age of what they lack a part of.
+        assert!(ahead.used * 2 > alone.host.encodings, "most of all: {ahead:?} {alone:?}");
+        assert!(ahead.used * 20 > ahead.made * 19, "little in vain: {ahead:?}");
         elsewhere += ahead.made_elsewhere;
     }
     assert!(elsewhere > 0, "others took part");

@@ -14,7 +14,7 @@ use crate::schema::Priority;
 use crate::wire::BitWriter;
 
 /// Bases for which there are blocks at a time.
-pub(super) const BASES: usize = 8;
+const BASES: usize = 8;
 
 /// Replicas that do not all fit into a near cache.
 const MANY: usize = 256;
@@ -124,8 +124,9 @@ impl Encoder {
             if let (Some(lane), place) = (lane, block * BLOCK + n)
                 && matches!(lanes.look_up(lane, place, tick), Listed::NotYet)
             {
-                let (body, length) = ahead.bodies[n];
-                lanes.note(lane, place, tick, Some((start * 8 + (body - ahead.start) as usize, length as usize)));
+                let body = ahead.bodies[n];
+                let at = start * 8 + (body.start - ahead.start) as usize;
+                lanes.note(lane, place, tick, Some((at, body.length as usize)));
                 made += 1;
             }
         }

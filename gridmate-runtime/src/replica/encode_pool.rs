@@ -1,9 +1,9 @@
 //! Encodings made ahead, on several threads.
 //!
-//! Before the first message of a tick is written, it is known of most of what there is to say against which basis it will be said: the
-//! common one of each peer's messages. So it is encoded then, a block of places at a time, by as many threads as the program allows,
-//! each into a writer of its own. Then peers are served as always, on the thread that ticks: where an encoding is to be made, it is
-//! copied if it was made ahead. Which thread made what differs from tick to tick, and no bit depends on it.
+//! Before the first message of a tick is written, it is known of nearly all there is to say against which basis it will be said. So it is
+//! encoded then, a block of places at a time, by as many threads as the program allows, each into a writer of its own. Then peers are
+//! served as always, on the thread that ticks: where an encoding is to be made, it is copied if it was made ahead. Which thread made
+//! what differs from run to run, and no bit depends on it.
 //!
 //! The pool computes and nothing else: it sees what is not changed meanwhile, waits for nothing, and has nothing to do between two calls.
 
@@ -12,16 +12,16 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::ReplicaManager;
-use super::blocks::{BASES, fetch, open_record};
-use super::encoder::{Stores, add_body};
+use super::blocks::{fetch, open_record};
+use super::encoder::{Asked, Stores, encode};
 use super::entry::Entry;
-use super::neighbours::Neighbours;
 use super::owed::Owed;
 use super::pair::Target;
 use super::ranking::QUICK_LEVELS;
 use super::record::{Cursor, Header};
+use super::target::Peer;
 use super::targets::{BLOCK, Pairs};
-use crate::chunk::Basis;
+use crate::chunk::{Basis, ChunkStore};
 use crate::limits;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
@@ -31,6 +31,9 @@ const WORTH_WAKING: usize = 1_024;
 
 /// Blocks that a thread takes at a time.
 const CLAIM: usize = 2;
+
+/// Bases of one tick, count: as many as there are ticks in a round trip, for a few peers.
+const BASES: usize = 32;
 
 /// The pool, if the program wants one.
 #[derive(Debug, Default)]
@@ -42,27 +45,39 @@ struct Workers {
     pool: ThreadPool,
     /// The last tick that something was to be sent in.
     tick: u32,
-    /// The first `open` belong to that; the others are kept for their memory.
-    bases: Vec<(Header, Vec<Slot>)>,
+    /// By what it is against, as a rule, the blocks and places that are wanted. The first `open` belong to that tick; the others are kept for their memory.
+    bases: Vec<(Basis, Vec<Marks>)>,
     open: usize,
-    /// What is to be made: the number of a basis, and of a block.
-    wanted: Vec<(usize, usize)>,
-    /// The encodings in it.
+    wanted: Vec<Wanted>,
+    /// Places in it.
     count: usize,
     /// One for each thread; the first is for the one that ticks.
     hands: Vec<Hand>,
+    /// By block: the tick in which something was made of it, and the first of that.
+    made: Vec<(u32, Option<At>)>,
     stats: EncodeAheadStats,
 }
 
-/// What was made of a block.
+/// Places of a block.
 #[derive(Clone, Copy, Debug, Default)]
-struct Slot {
+struct Marks {
     tick: u32,
-    /// A bit for each place that is wanted.
     places: u32,
-    /// Whose it is, and which of theirs; none before it is made.
-    at: Option<(u32, u32)>,
 }
+
+/// Some places of a block, and a peer that lacks them.
+#[derive(Clone, Copy, Debug)]
+struct Wanted {
+    peer: usize,
+    header: Header,
+    /// What they will be told against, as a rule.
+    likely: Basis,
+    block: usize,
+    places: u32,
+}
+
+/// Whose it is, and which of theirs.
+type At = (u32, u32);
 
 /// What a thread has made in this tick.
 #[derive(Debug, Default)]
@@ -71,23 +86,32 @@ struct Hand {
     made: Vec<Made>,
 }
 
-/// Encodings of a block, as records one after the other. All that is said of bits counts from the beginning of their writer.
+/// Encodings of a block, as records one after the other. Bits are counted from the beginning of their writer.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Made {
-    basis: usize,
+    /// More of the same block.
+    next: Option<At>,
+    likely: Basis,
     block: usize,
     /// A bit for each place.
     places: u32,
-    /// All of those that were wanted are there, so that it can be copied in one piece.
-    whole: bool,
     /// Those of them that are guessed from their past.
     pub(super) moving: u32,
+    /// All that was wanted is there, and against what is likely: if messages go by that, it can be copied in one piece.
+    whole: bool,
     /// That of all, if it is the same.
     pub(super) priority: Option<Priority>,
     pub(super) start: u32,
     pub(super) length: u32,
-    /// Of each place, where its body is and how long.
-    pub(super) bodies: [(u32, u32); BLOCK],
+    pub(super) bodies: [Body; BLOCK],
+}
+
+/// One of them: where it is, and against what.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Body {
+    basis: Basis,
+    pub(super) start: u32,
+    pub(super) length: u32,
 }
 
 /// What a pool of threads has done for a node's encodings, counted since it was set up.
@@ -118,9 +142,9 @@ pub struct EncodeAheadStats {
 #[derive(Clone, Copy)]
 struct Job<'a> {
     entries: &'a [Entry],
-    stores: Stores<'a>,
-    bases: &'a [(Header, Vec<Slot>)],
-    wanted: &'a [(usize, usize)],
+    stores: &'a [Box<dyn ChunkStore>],
+    peers: &'a [Option<Peer>],
+    wanted: &'a [Wanted],
     /// How much of that was taken by someone.
     taken: &'a AtomicUsize,
 }
@@ -160,30 +184,34 @@ impl ReplicaManager {
 
     /// Once in a tick, before its first message: makes what its messages will be put together from.
     pub(super) fn encode_ahead(&mut self) {
-        let Self { entries, neighbours, stores, peers, encoder, tick, levels, reach, relayed, .. } = self;
+        let Self { entries, stores, peers, encoder, tick, levels, reach, relayed, .. } = self;
         let Some(workers) = &mut encoder.pool.0 else { return };
         if !relayed.is_empty() {
             // What arrived since `prepare` is not to be sent before the next.
-            workers.open = 0;
+            workers.made.clear();
             return;
         }
-        if core::mem::replace(&mut workers.tick, *tick) == *tick || entries.len() < WORTH_WAKING {
+        if core::mem::replace(&mut workers.tick, *tick) == *tick {
             return;
         }
-        workers.start();
-        // By rank, peers are told of few.
-        if levels.len() > QUICK_LEVELS {
+        // Told by rank, peers are told of few.
+        if entries.len() < WORTH_WAKING || levels.len() > QUICK_LEVELS {
             return;
         }
-        let predicts = stores.iter().any(|store| store.predicts());
-        for peer in peers.iter().flatten().filter(|peer| peer.profile.is_none() && !peer.owed.pressed) {
-            let common = peer.owed.next_basis(*reach);
-            if peer.owed.has_pending && common.base != 0 {
-                workers.want(Header { tick: *tick, common }, &peer.owed, neighbours, predicts);
+        workers.start(entries.len().div_ceil(BLOCK));
+        let guesses = stores.iter().any(|store| store.predicts());
+        for (number, peer) in peers.iter().enumerate() {
+            // Of newcomers it is not known how much they can be told, and of those who are pressed that it is not all.
+            if let Some(Peer { owed, .. }) = peer
+                && owed.has_pending
+                && !owed.pressed
+                && owed.ticks.newest != 0
+            {
+                workers.want((number, owed), Header { tick: *tick, common: owed.next_basis(*reach) }, guesses);
             }
         }
         if workers.count >= WORTH_WAKING {
-            workers.make(entries, Stores { all: stores, profile: None });
+            workers.make(entries, stores, peers);
         }
     }
 }
@@ -203,14 +231,9 @@ impl EncodePool {
             wanted: Vec::new(),
             count: 0,
             hands: (0..threads).map(|_| Hand::default()).collect(),
+            made: Vec::new(),
             stats: EncodeAheadStats::default(),
         })))
-    }
-
-    pub(super) fn start_tick(&mut self) {
-        if let Some(workers) = &mut self.0 {
-            workers.open = 0;
-        }
     }
 
     /// So many encodings were taken from here.
@@ -223,109 +246,112 @@ impl EncodePool {
     /// All that is said of these places in messages with that header, if it was made ahead, and the bits that it lies in.
     #[inline]
     pub(super) fn block(&self, header: Header, block: usize, places: u32) -> Option<(&Made, &[u8])> {
-        let workers = self.0.as_ref()?;
-        let (_, by_block) = workers.bases[..workers.open].iter().find(|(known, _)| *known == header)?;
-        let (made, bits) = workers.made(by_block.get(block)?, header)?;
-        (made.whole && made.places == places).then_some((made, bits))
+        let all = self.0.as_ref()?.of_block(block, header.tick);
+        let Basis { base, .. } = header.common;
+        let fits = |made: &Made| {
+            made.likely == header.common
+                || made.moving == 0 && made.likely.without_past() == header.common.without_past()
+        };
+        all.into_iter().find(|(made, _)| base != 0 && made.whole && made.places == places && fits(made))
     }
 
     /// Where the body of one place against a basis is, if it was made ahead: bits, the first one's number, and how many.
     #[inline]
-    pub(super) fn body(&self, basis: Basis, place: usize) -> Option<(&[u8], usize, usize)> {
-        let workers = self.0.as_ref()?;
-        let bases = workers.bases[..workers.open].iter().filter(|(header, _)| header.common.base == basis.base);
-        for (header, by_block) in bases {
-            let Some((made, bits)) = by_block.get(place / BLOCK).and_then(|slot| workers.made(slot, *header)) else {
-                continue;
-            };
-            let against =
-                if made.moving >> (place % BLOCK) & 1 == 1 { header.common } else { header.common.without_past() };
-            if made.places >> (place % BLOCK) & 1 == 1 && against == basis {
-                let (start, length) = made.bodies[place % BLOCK];
-                return Some((bits, start as usize, length as usize));
-            }
-        }
-        None
+    pub(super) fn body(&self, basis: Basis, place: usize, tick: u32) -> Option<(&[u8], usize, usize)> {
+        let all = self.0.as_ref()?.of_block(place / BLOCK, tick);
+        let n = place % BLOCK;
+        let (made, bits) =
+            all.into_iter().find(|(made, _)| made.places >> n & 1 == 1 && made.bodies[n].basis == basis)?;
+        Some((bits, made.bodies[n].start as usize, made.bodies[n].length as usize))
     }
 }
 
 impl Workers {
-    fn start(&mut self) {
+    fn start(&mut self, blocks: usize) {
         self.open = 0;
         self.count = 0;
         self.wanted.clear();
+        self.made.resize(blocks.max(self.made.len()), (0, None));
     }
 
-    /// What was made of a slot, and the bits that it lies in.
-    fn made(&self, slot: &Slot, header: Header) -> Option<(&Made, &[u8])> {
-        let (hand, at) = slot.at.filter(|_| slot.tick == header.tick)?;
-        let hand = &self.hands[hand as usize];
-        Some((&hand.made[at as usize], hand.bits.finished()))
+    /// All that was made of a block in a tick, each with the bits that it lies in.
+    fn of_block(&self, block: usize, tick: u32) -> impl Iterator<Item = (&Made, &[u8])> {
+        let first = self.made.get(block).filter(|(made_in, _)| *made_in == tick).and_then(|(_, first)| *first);
+        let of =
+            |(hand, at): At| (&self.hands[hand as usize].made[at as usize], self.hands[hand as usize].bits.finished());
+        core::iter::successors(first.map(of), move |(made, _)| made.next.map(of))
     }
 
-    /// Notes down what a peer's messages will say against their common basis, as far as it is not noted down yet.
-    fn want(&mut self, header: Header, owed: &Owed, neighbours: &Neighbours, predicts: bool) {
-        let Header { tick, common } = header;
-        let known = self.bases[..self.open].iter().position(|(known, _)| *known == header);
-        let basis = known.unwrap_or(self.open);
-        if known.is_none() {
-            match self.bases.get_mut(self.open) {
-                // As many as there are blocks for.
-                _ if self.open == BASES => return,
-                Some((known, _)) => *known = header,
-                None => self.bases.push((header, Vec::new())),
-            }
-            self.open += 1;
-        }
-        let slots = &mut self.bases[basis].1;
-        let words = owed.pending.as_raw_slice();
-        slots.resize((words.len() * (usize::BITS as usize / BLOCK)).max(slots.len()), Slot::default());
-        let knows =
-            |pair: &Target| pair.is_usual(common) && (!predicts || common.past == 0 || pair.knows_past(common.past));
-        for (i, word) in words.iter().enumerate().filter(|(_, word)| **word != 0) {
-            for half in 0..usize::BITS as usize / BLOCK {
+    /// Notes down what a peer lacks, as far as it was not for one like it.
+    fn want(&mut self, (peer, owed): (usize, &Owed), header: Header, guesses: bool) {
+        const BITS: usize = usize::BITS as usize;
+        let likely = |pair: Target| {
+            let basis = pair.likely_basis(header.common);
+            if guesses { basis } else { basis.without_past() }
+        };
+        for (i, word) in owed.pending.as_raw_slice().iter().enumerate().filter(|(_, word)| **word != 0) {
+            for shift in (0..BITS).step_by(BLOCK) {
                 #[expect(clippy::cast_possible_truncation, reason = "the places of one block")]
-                let pending = (word >> (half * BLOCK)) as u32;
-                let block = i * (usize::BITS as usize / BLOCK) + half;
-                let slot = &mut slots[block];
-                let is_new = slot.tick != tick;
-                let missing = pending & if is_new { neighbours.live(block) } else { !slot.places };
-                if missing == 0 {
+                let pending = (word >> shift) as u32;
+                let block = (i * BITS + shift) / BLOCK;
+                if pending == 0 {
                     continue;
                 }
-                let places = match owed.targets.pairs(block) {
-                    Pairs::Alike(pair) => {
-                        if knows(&pair) {
-                            missing
-                        } else {
-                            0
+                match owed.targets.pairs(block) {
+                    Pairs::Alike(pair) => self.want_places(peer, header, likely(pair), (block, pending)),
+                    Pairs::Apart(pairs) => {
+                        // Most go with their neighbours.
+                        let (mut left, mut run) = (pending, 0_u32);
+                        while left != 0 {
+                            let n = left.trailing_zeros();
+                            left &= left - 1;
+                            run |= 1 << n;
+                            let pair = pairs[n as usize];
+                            if left == 0 || pairs[left.trailing_zeros() as usize].acked() != pair.acked() {
+                                self.want_places(peer, header, likely(pair), (block, run));
+                                run = 0;
+                            }
                         }
                     }
-                    Pairs::Apart(pairs) => (0..)
-                        .zip(pairs)
-                        .fold(0, |places, (n, pair)| places | u32::from(missing >> n & 1 == 1 && knows(pair)) << n),
-                };
-                if places == 0 {
-                    continue;
                 }
-                if is_new {
-                    *slot = Slot { tick, places: 0, at: None };
-                    self.wanted.push((basis, block));
-                }
-                slot.places |= places;
-                self.count += places.count_ones() as usize;
             }
+        }
+    }
+
+    #[inline]
+    fn want_places(&mut self, peer: usize, header: Header, likely: Basis, (block, places): (usize, u32)) {
+        let known = self.bases[..self.open].iter().rposition(|(known, _)| *known == likely);
+        let at = known.unwrap_or(self.open);
+        if known.is_none() {
+            match self.bases.get_mut(self.open) {
+                _ if self.open == BASES => return,
+                Some((known, _)) => *known = likely,
+                None => self.bases.push((likely, Vec::new())),
+            }
+            self.open += 1;
+            let marks = &mut self.bases[at].1;
+            marks.resize(self.made.len().max(marks.len()), Marks::default());
+        }
+        let marks = &mut self.bases[at].1[block];
+        if marks.tick != header.tick {
+            *marks = Marks { tick: header.tick, places: 0 };
+        }
+        let places = places & !marks.places;
+        if places != 0 {
+            marks.places |= places;
+            self.count += places.count_ones() as usize;
+            self.wanted.push(Wanted { peer, header, likely, block, places });
         }
     }
 
     /// Makes all that is wanted, on all threads.
-    fn make(&mut self, entries: &[Entry], stores: Stores<'_>) {
+    fn make(&mut self, entries: &[Entry], stores: &[Box<dyn ChunkStore>], peers: &[Option<Peer>]) {
         let taken = AtomicUsize::new(0);
         for hand in &mut self.hands {
             hand.bits.clear();
             hand.made.clear();
         }
-        let job = Job { entries, stores, bases: &self.bases, wanted: &self.wanted, taken: &taken };
+        let job = Job { entries, stores, peers, wanted: &self.wanted, taken: &taken };
         let [own, others @ ..] = &mut self.hands[..] else { return };
         self.pool.in_place_scope(|scope| {
             for hand in others {
@@ -333,9 +359,11 @@ impl Workers {
             }
             own.work(job);
         });
-        for (number, hand) in (0..).zip(&self.hands) {
-            for (at, made) in (0..).zip(&hand.made) {
-                self.bases[made.basis].1[made.block].at = Some((number, at));
+        for (number, hand) in (0..).zip(&mut self.hands) {
+            for (at, made) in (0..).zip(&mut hand.made) {
+                let (made_in, first) = &mut self.made[made.block];
+                made.next = if *made_in == self.tick { *first } else { None };
+                (*made_in, *first) = (self.tick, Some((number, at)));
                 let count = u64::from(made.places.count_ones());
                 self.stats.made += count;
                 self.stats.made_elsewhere += if number == 0 { 0 } else { count };
@@ -350,62 +378,82 @@ impl Hand {
     fn work(&mut self, job: Job<'_>) {
         loop {
             let first = job.taken.fetch_add(CLAIM, Ordering::Relaxed);
-            let end = job.wanted.len().min(first + CLAIM);
+            let end = job.wanted.len().min(first.saturating_add(CLAIM));
             if first >= end {
                 break;
             }
-            for &(basis, block) in &job.wanted[first..end] {
-                self.make((basis, block), job);
-            }
+            job.wanted[first..end].iter().for_each(|wanted| self.make(*wanted, job));
         }
     }
 
-    /// Encodes what is wanted of a block, as `Encoder::make_ready` does.
-    fn make(&mut self, (basis, block): (usize, usize), job: Job<'_>) {
-        let Job { entries, stores, bases, .. } = job;
-        let (header, slots) = &bases[basis];
-        let Header { tick, common } = *header;
-        let wanted = slots[block].places;
-        fetch(*header, block, wanted, entries, stores);
+    /// Encodes what is wanted of a block: against what messages go by as `Encoder::make_ready` does, otherwise as `Encoder::body`.
+    fn make(&mut self, wanted: Wanted, job: Job<'_>) {
+        let Job { entries, stores, peers, .. } = job;
+        let Wanted { peer, header, likely, block, places } = wanted;
+        let Some(peer) = &peers[peer] else { return };
+        let stores = Stores { all: stores, profile: None };
+        fetch(header, block, places, entries, stores);
         let start = self.bits.finish().len() * 8;
-        let first = block * BLOCK + wanted.trailing_zeros() as usize;
+        let first = block * BLOCK + places.trailing_zeros() as usize;
+        let nothing = Body { basis: Basis::DEFAULTS, start: 0, length: 0 };
         let mut made = Made {
-            basis,
+            next: None,
+            likely,
             block,
             places: 0,
-            whole: true,
             moving: 0,
+            whole: true,
             priority: Some(entries[first].priority),
             start: 0,
             length: 0,
-            bodies: [(0, 0); BLOCK],
+            bodies: [nothing; BLOCK],
         };
         let mut cursor = Cursor::START;
-        let mut left = wanted;
+        let mut left = places;
         while left != 0 {
             let n = left.trailing_zeros() as usize;
             left &= left - 1;
             let (place, entry) = (block * BLOCK + n, &entries[block * BLOCK + n]);
-            made.priority = made.priority.filter(|priority| *priority == entry.priority);
             let before = self.bits.len();
             open_record(&mut self.bits, &mut cursor, entry.id, place == first);
-            let basis = if entry.predicts { common } else { common.without_past() };
-            let has_news = entry.live && entry.has_usual_news(*header);
-            let body = if has_news { add_body(&mut self.bits, basis, entry, tick, stores) } else { None };
-            let body = body.and_then(|(start, length)| Some((u32::try_from(start).ok()?, u32::try_from(length).ok()?)));
-            if let Some(body) = body {
-                made.bodies[n] = body;
-                made.places |= 1 << n;
-                made.moving |= u32::from(entry.predicts) << n;
-            } else {
+            let Some(body) = self.body(peer, header, place, entry, stores) else {
                 self.bits.truncate(before);
                 made.whole = false;
-            }
+                continue;
+            };
+            let usual = if entry.predicts { likely } else { likely.without_past() };
+            made.whole &= body.basis == usual && entry.has_usual_news(Header { common: likely, ..header });
+            made.priority = made.priority.filter(|priority| *priority == entry.priority);
+            made.places |= 1 << n;
+            made.moving |= u32::from(entry.predicts) << n;
+            made.bodies[n] = body;
         }
         let length = self.bits.len() - start;
         self.bits.finish(); // To be copied from.
-        if let (Ok(start), Ok(length)) = (u32::try_from(start), u32::try_from(length)) {
+        if let (Ok(start), Ok(length)) = (u32::try_from(start), u32::try_from(length))
+            && made.places != 0
+        {
             self.made.push(Made { start, length, ..made });
         }
+    }
+
+    /// Encodes what the peer lacks of one replica; none if that is nothing, or is of this peer alone, or does not come out as it should.
+    #[inline]
+    fn body(&mut self, peer: &Peer, header: Header, place: usize, entry: &Entry, stores: Stores<'_>) -> Option<Body> {
+        let pair = peer.owed.targets.get(place);
+        let to_say = entry.live && entry.version <= header.tick && pair.acked() < entry.version;
+        if !to_say || entry.audience != 0 || peer.profile.as_ref().is_some_and(|profile| profile.cuts(entry)) {
+            return None;
+        }
+        let common = header.common;
+        let is_usual = pair.acked() == common.base && common.base != 0;
+        let basis = match (is_usual, entry.predicts) {
+            (true, false) => common.without_past(),
+            (true, true) if common.past != 0 && pair.knows_past(common.past) => common,
+            _ => pair.basis(header, entry, stores.all).0,
+        };
+        let asked = Asked { basis, hidden: 0, profile: 0 };
+        let body = encode(&mut self.bits, asked, entry, header.tick, stores).if_as_asked()?;
+        Some(Body { basis, start: u32::try_from(body.0).ok()?, length: u32::try_from(body.1).ok()? })
     }
 }

@@ -82,7 +82,6 @@ impl Encoder {
         self.recorder.clear();
         self.lanes.start_tick();
         self.blocks.start_tick();
-        self.pool.start_tick();
         if self.by_place.len() < places {
             self.by_place.resize(places, Encodings::default());
         }
@@ -116,7 +115,8 @@ impl Encoder {
         let body = if self.modelled {
             encode(&mut self.recorder, asked, entry, tick, stores)
         } else {
-            let ahead = if is_usual { self.take(asked.basis, place) } else { None };
+            let is_plain = asked.hidden == 0 && asked.profile == 0;
+            let ahead = if is_plain { self.take(asked.basis, place, tick) } else { None };
             let body = match ahead {
                 Some((start, length)) => Encoding { asked, basis: asked.basis, start, length, oversized: false },
                 None => encode(&mut self.arena, asked, entry, tick, stores),
@@ -163,16 +163,28 @@ impl Encoder {
             Listed::NotYet => {}
             Listed::Elsewhere => return false,
         }
-        let ahead = self.take(basis, place);
-        let Some(body) = ahead.or_else(|| add_body(&mut self.arena, basis, entry, tick, stores)) else { return false };
+        if let Some(body) = self.take(basis, place, tick) {
+            self.made += 1;
+            return self.lanes.note(lane, place, tick, Some(body));
+        }
+        let asked = Asked { basis, hidden: 0, profile: 0 };
+        let start = self.arena.mark();
+        if !encode_delta(&mut self.arena, start, asked, entry, tick, stores) {
+            return false;
+        }
+        let length = self.arena.length(start);
+        if self.arena.error().is_some() || length > limits::RECORD_BYTES * 8 {
+            let _ = self.arena.take_fault();
+            return false;
+        }
         self.made += 1;
-        self.lanes.note(lane, place, tick, Some(body))
+        self.lanes.note(lane, place, tick, Some((start, length)))
     }
 
     /// Adds the body of a place to the arena, if it was made ahead.
     #[inline]
-    fn take(&mut self, basis: Basis, place: usize) -> Option<(usize, usize)> {
-        let (bits, start, length) = self.pool.body(basis, place)?;
+    fn take(&mut self, basis: Basis, place: usize, tick: u32) -> Option<(usize, usize)> {
+        let (bits, start, length) = self.pool.body(basis, place, tick)?;
         let at = self.arena.mark();
         self.arena.append_at(bits, start, length);
         self.pool.note_used(1);
@@ -182,7 +194,7 @@ impl Encoder {
 
 impl Encoding {
     /// Where it is, if it is what was asked for.
-    fn if_as_asked(&self) -> Option<(usize, usize)> {
+    pub(super) fn if_as_asked(&self) -> Option<(usize, usize)> {
         (!self.oversized && self.basis == self.asked.basis).then_some((self.start, self.length))
     }
 }
@@ -227,7 +239,7 @@ pub(super) fn trial(
     }
 }
 
-fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: Stores<'_>) -> Encoding {
+pub(super) fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: Stores<'_>) -> Encoding {
     let start = to.mark();
     let Asked { mut basis, hidden, .. } = asked;
     if basis.past != 0 && !encode_delta(to, start, asked, entry, tick, stores) {
@@ -242,28 +254,6 @@ fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores:
     // What breaks a length limit of its own is as unfit to be sent as what is too large.
     let oversized = to.take_fault() | (to.size(start) > limits::RECORD_BYTES * 8);
     Encoding { asked, basis, start, length, oversized }
-}
-
-/// Adds the body of `entry` against a basis, as any peer may get it; says from which bit on, and how many. Without, it is not one: the basis
-/// is forgotten, or there is too much to say.
-#[inline(always)]
-pub(super) fn add_body(
-    to: &mut BitWriter,
-    basis: Basis,
-    entry: &Entry,
-    tick: u32,
-    stores: Stores<'_>,
-) -> Option<(usize, usize)> {
-    let start = to.mark();
-    if !encode_delta(to, start, Asked { basis, hidden: 0, profile: 0 }, entry, tick, stores) {
-        return None;
-    }
-    let length = to.length(start);
-    if to.error().is_some() || length > limits::RECORD_BYTES * 8 {
-        let _ = to.take_fault();
-        return None;
-    }
-    Some((start, length))
 }
 
 fn encode_delta(

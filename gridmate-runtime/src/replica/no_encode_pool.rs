@@ -15,7 +15,13 @@ pub(super) struct Made {
     pub(super) priority: Option<Priority>,
     pub(super) start: u32,
     pub(super) length: u32,
-    pub(super) bodies: [(u32, u32); super::targets::BLOCK],
+    pub(super) bodies: [Body; super::targets::BLOCK],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Body {
+    pub(super) start: u32,
+    pub(super) length: u32,
 }
 
 impl ReplicaManager {
@@ -25,9 +31,6 @@ impl ReplicaManager {
 
 impl EncodePool {
     #[inline(always)]
-    pub(super) const fn start_tick(&mut self) {}
-
-    #[inline(always)]
     pub(super) const fn note_used(&mut self, _: u64) {}
 
     #[inline(always)]
@@ -36,7 +39,7 @@ impl EncodePool {
     }
 
     #[inline(always)]
-    pub(super) const fn body(&self, _: Basis, _: usize) -> Option<(&[u8], usize, usize)> {
+    pub(super) const fn body(&self, _: Basis, _: usize, _: u32) -> Option<(&[u8], usize, usize)> {
         None
     }
 }
