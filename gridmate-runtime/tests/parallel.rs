@@ -5,7 +5,7 @@ use core::time::Duration;
 
 use gridmate_runtime::carrier::CongestionConfig;
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::replica::{EncodeAheadStats, ReplicaStats};
+use gridmate_runtime::replica::{EncodeAheadStats, PeerRole, ReplicaStats};
 use gridmate_runtime::schema::Coder;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
 use gridmate_runtime::{Rng, limits};
@@ -268,4 +268,62 @@ fn threads_come_and_go_between_ticks() {
     let replicas = running.world.replicas(running.host);
     replicas.set_encode_threads(usize::MAX);
     assert_eq!(replicas.encode_threads(), limits::ENCODE_THREADS);
+}
+
+/// A host that passes on what a client owns, some of which arrives between messages of one tick. Returns what it says.
+fn passed_on(threads: usize) -> (Vec<Vec<u8>>, EncodeAheadStats) {
+    let mut host = ReplicaManager::new(registry(Coder::Packed), 1);
+    host.set_encode_threads(threads);
+    let peers = [2, 3, 4].map(|member| host.add_peer(MemberId(member), PeerRole::Client));
+    let mut owner = ReplicaManager::new(registry(Coder::Packed), 2);
+    owner.set_local_member(MemberId(2));
+    let above = owner.add_peer(MemberId::HOST, PeerRole::Host);
+    for _ in 0..3_000 {
+        owner.add(Walker::default()).unwrap();
+    }
+    let (mut said, mut message) = (Vec::new(), Vec::new());
+    for tick in 0..20 {
+        for (n, (_, mut walker)) in owner.primaries_mut::<Walker>().enumerate() {
+            walker.x = ((n + tick) as f32).sin();
+        }
+        owner.prepare();
+        let (mut arriving, mut tokens) = (Vec::new(), Vec::new());
+        while let Some(sent) = owner.marshal(above, 1_200, &mut message) {
+            tokens.push(sent.token);
+            arriving.push(message.clone());
+        }
+        let mut late = arriving.split_off(arriving.len() / 2);
+        for message in &arriving {
+            let _verdict = host.handle_state(peers[0], tick as u64, message).unwrap();
+        }
+        host.update(Instant::from_millis(tick as u64), |_, fault| panic!("{fault}"));
+        while host.poll_event().is_some() {}
+        host.prepare();
+        let mut receipts = Vec::new();
+        for peer in &peers[1..] {
+            while let Some(sent) = host.marshal(*peer, 1_200, &mut message) {
+                receipts.push((*peer, sent.token));
+                said.push(message.clone());
+                // In the middle of it: the first message is written.
+                for message in late.drain(..) {
+                    let _verdict = host.handle_state(peers[0], tick as u64, &message).unwrap();
+                }
+            }
+        }
+        for message in late {
+            let _verdict = host.handle_state(peers[0], tick as u64, &message).unwrap();
+        }
+        receipts.into_iter().for_each(|(peer, token)| host.handle_receipt(peer, token, true));
+        tokens.into_iter().for_each(|token| owner.handle_receipt(above, token, true));
+    }
+    (said, host.encode_ahead_stats())
+}
+
+#[test]
+fn what_arrives_in_the_middle_of_a_tick_waits_for_the_next() {
+    let (said, ahead) = passed_on(2);
+    assert!(ahead.used > 1_000, "{ahead:?}");
+    let (alone, _) = passed_on(1);
+    assert_eq!(said.len(), alone.len());
+    assert!(said == alone, "the same messages");
 }
