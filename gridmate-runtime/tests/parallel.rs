@@ -207,7 +207,7 @@ fn play(play: Play, threads: usize) -> (Seen, EncodeAheadStats) {
     let mut running = Running::new(play, threads);
     (0..play.ticks).for_each(|tick| running.tick(tick));
     let ahead = running.world.replicas(running.host).encode_ahead_stats();
-    assert!(ahead.used <= ahead.made && ahead.made_elsewhere <= ahead.made, "{ahead:?}");
+    assert!(ahead.used <= ahead.made && ahead.made_beside <= ahead.made, "{ahead:?}");
     (running.seen(), ahead)
 }
 
@@ -218,7 +218,7 @@ fn any_number_of_threads_makes_the_same_datagrams() {
     assert!(alone.host.encodings > 100_000, "{alone:?}");
     assert_eq!(play(PLAY, 1), (alone, ahead));
     let (alone, _) = play(PLAY, 1);
-    let mut elsewhere = 0;
+    let mut beside = 0;
     for threads in [2, 4] {
         let (seen, ahead) = play(PLAY, threads);
         assert_eq!(seen, alone, "{threads} threads");
@@ -226,9 +226,9 @@ fn any_number_of_threads_makes_the_same_datagrams() {
         // Not what newcomers are told, and those of another age of what they lack a part of.
         assert!(ahead.used * 2 > alone.host.encodings, "most of all: {ahead:?} {alone:?}");
         assert!(ahead.used * 20 > ahead.made * 19, "little in vain: {ahead:?}");
-        elsewhere += ahead.made_elsewhere;
+        beside += ahead.made_beside;
     }
-    assert!(elsewhere > 0, "others took part");
+    assert!(beside > 0, "others took part");
 }
 
 #[test]

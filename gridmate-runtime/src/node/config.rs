@@ -219,8 +219,8 @@ impl NodeConfig {
         self
     }
 
-    /// On how many threads state is encoded, the one that ticks included. Without it, on that one alone. Messages are the same bit by
-    /// bit. It pays where a thousand replicas and more change in a tick, and where cores are idle; see
+    /// On how many threads of its own the node encodes state. Without it, on the one that ticks. Messages are the same bit by bit. It pays
+    /// where some thousand replicas change in a tick and cores are idle; see
     /// [`ReplicaManager::set_encode_threads`](crate::ReplicaManager::set_encode_threads). Feature `parallel`.
     ///
     /// ```

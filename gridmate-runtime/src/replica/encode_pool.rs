@@ -1,8 +1,8 @@
 //! Encodings made ahead, on several threads.
 //!
 //! Before the first message of a tick is written, it is known of nearly all there is to say against which basis it will be said. So it is
-//! encoded then, a block of places at a time, by as many threads as the program allows, each into a writer of its own. Then peers are
-//! served as always, on the thread that ticks: where an encoding is to be made, it is copied if it was made ahead. Which thread made
+//! encoded then, a block of places at a time, by as many threads as the program allows, each into a writer of its own. Meanwhile the thread
+//! that ticks waits. Then it serves peers as always: where an encoding is to be made, it is copied if it was made ahead. Which thread made
 //! what differs from run to run, and no bit depends on it.
 //!
 //! The pool computes and nothing else: it sees what is not changed meanwhile, waits for nothing, and has nothing to do between two calls.
@@ -26,7 +26,8 @@ use crate::limits;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
 
-/// Encodings of a tick that are worth waking others for, count: to do so and to wait for them takes as long as some hundred.
+/// Encodings of a tick that are worth waking others for, count: to do so and to wait for them takes some tens of microseconds, as some hundred
+/// of them do.
 const WORTH_WAKING: usize = 1_024;
 
 /// Blocks that a thread takes at a time.
@@ -41,7 +42,6 @@ pub(super) struct EncodePool(Option<Box<Workers>>);
 
 #[derive(Debug)]
 struct Workers {
-    /// One thread fewer than take part: the other is the one that ticks.
     pool: ThreadPool,
     /// The last tick that something was to be sent in.
     tick: u32,
@@ -51,7 +51,7 @@ struct Workers {
     wanted: Vec<Wanted>,
     /// Places in it.
     count: usize,
-    /// One for each thread; the first is for the one that ticks.
+    /// One for each thread.
     hands: Vec<Hand>,
     /// By block: the tick in which something was made of it, and the first of that.
     made: Vec<(u32, Option<At>)>,
@@ -84,6 +84,8 @@ type At = (u32, u32);
 struct Hand {
     bits: BitWriter,
     made: Vec<Made>,
+    /// What those are against that are not against what is likely.
+    odd: Vec<Basis>,
 }
 
 /// Encodings of a block, as records one after the other. Bits are counted from the beginning of their writer.
@@ -97,6 +99,9 @@ pub(super) struct Made {
     places: u32,
     /// Those of them that are guessed from their past.
     pub(super) moving: u32,
+    /// Those of them that are not against what is likely; where in their hand's list it says against what they are.
+    odd: u32,
+    odd_at: u32,
     /// All that was wanted is there, and against what is likely: if messages go by that, it can be copied in one piece.
     whole: bool,
     /// That of all, if it is the same.
@@ -106,10 +111,23 @@ pub(super) struct Made {
     pub(super) bodies: [Body; BLOCK],
 }
 
-/// One of them: where it is, and against what.
-#[derive(Clone, Copy, Debug)]
+impl Made {
+    /// What the body of a place is against.
+    #[inline]
+    fn basis(&self, n: usize, hand: &Hand) -> Basis {
+        if self.odd >> n & 1 == 1 {
+            hand.odd[self.odd_at as usize + (self.odd & ((1 << n) - 1)).count_ones() as usize]
+        } else if self.moving >> n & 1 == 1 {
+            self.likely
+        } else {
+            self.likely.without_past()
+        }
+    }
+}
+
+/// Where one of them is.
+#[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Body {
-    basis: Basis,
     pub(super) start: u32,
     pub(super) length: u32,
 }
@@ -132,8 +150,8 @@ pub struct EncodeAheadStats {
     pub ticks: u64,
     /// Encodings made ahead in them.
     pub made: u64,
-    /// Those of them that were made on other threads than the one that ticks. How many differs from run to run.
-    pub made_elsewhere: u64,
+    /// Those of them that were not made on the first thread to be free. How many differs from run to run.
+    pub made_beside: u64,
     /// Those of them that messages were made of; the others were in vain.
     pub used: u64,
 }
@@ -150,12 +168,12 @@ struct Job<'a> {
 }
 
 impl ReplicaManager {
-    /// On how many threads state is encoded from now on, the one that ticks included; with 0 and 1 on that one alone, as without this
-    /// call, and never on more than [`limits::ENCODE_THREADS`]. Messages are the same bit by bit, whatever the number. If the system
+    /// On how many threads state is encoded from now on. They are the node's own, and the one that ticks waits for them; with 0 and 1 it
+    /// does all by itself, as without this call. Never on more than [`limits::ENCODE_THREADS`]. Messages are the same bit by bit, whatever the number. If the system
     /// has no threads to give, there is that one alone.
     ///
-    /// It pays where a thousand replicas and more change in a tick. A tick in which fewer do goes on as without; so does one whose
-    /// messages are too full to say everything, and with models ([`Coder::Entropy`](crate::schema::Coder)) all do.
+    /// It pays where some thousand replicas change in a tick and cores are idle; where none is, it costs a little. A tick in which fewer
+    /// than a thousand do goes on as without; so does one whose messages are too full to say everything, and with models ([`Coder::Entropy`](crate::schema::Coder)) all do.
     ///
     /// ```
     /// use gridmate_runtime::prelude::*;
@@ -222,7 +240,7 @@ impl EncodePool {
             return Self(None);
         }
         let named = ThreadPoolBuilder::new().thread_name(|number| format!("gridmate-encode-{number}"));
-        let Ok(pool) = named.num_threads(threads - 1).build() else { return Self(None) };
+        let Ok(pool) = named.num_threads(threads).build() else { return Self(None) };
         Self(Some(Box::new(Workers {
             pool,
             tick: 0,
@@ -252,7 +270,9 @@ impl EncodePool {
             made.likely == header.common
                 || made.moving == 0 && made.likely.without_past() == header.common.without_past()
         };
-        all.into_iter().find(|(made, _)| base != 0 && made.whole && made.places == places && fits(made))
+        let (made, hand) =
+            all.into_iter().find(|(made, _)| base != 0 && made.whole && made.places == places && fits(made))?;
+        Some((made, hand.bits.finished()))
     }
 
     /// Where the body of one place against a basis is, if it was made ahead: bits, the first one's number, and how many.
@@ -260,9 +280,9 @@ impl EncodePool {
     pub(super) fn body(&self, basis: Basis, place: usize, tick: u32) -> Option<(&[u8], usize, usize)> {
         let all = self.0.as_ref()?.of_block(place / BLOCK, tick);
         let n = place % BLOCK;
-        let (made, bits) =
-            all.into_iter().find(|(made, _)| made.places >> n & 1 == 1 && made.bodies[n].basis == basis)?;
-        Some((bits, made.bodies[n].start as usize, made.bodies[n].length as usize))
+        let (made, hand) =
+            all.into_iter().find(|(made, hand)| made.places >> n & 1 == 1 && made.basis(n, hand) == basis)?;
+        Some((hand.bits.finished(), made.bodies[n].start as usize, made.bodies[n].length as usize))
     }
 }
 
@@ -274,11 +294,10 @@ impl Workers {
         self.made.resize(blocks.max(self.made.len()), (0, None));
     }
 
-    /// All that was made of a block in a tick, each with the bits that it lies in.
-    fn of_block(&self, block: usize, tick: u32) -> impl Iterator<Item = (&Made, &[u8])> {
+    /// All that was made of a block in a tick, and by whom.
+    fn of_block(&self, block: usize, tick: u32) -> impl Iterator<Item = (&Made, &Hand)> {
         let first = self.made.get(block).filter(|(made_in, _)| *made_in == tick).and_then(|(_, first)| *first);
-        let of =
-            |(hand, at): At| (&self.hands[hand as usize].made[at as usize], self.hands[hand as usize].bits.finished());
+        let of = |(hand, at): At| (&self.hands[hand as usize].made[at as usize], &self.hands[hand as usize]);
         core::iter::successors(first.map(of), move |(made, _)| made.next.map(of))
     }
 
@@ -350,15 +369,11 @@ impl Workers {
         for hand in &mut self.hands {
             hand.bits.clear();
             hand.made.clear();
+            hand.odd.clear();
         }
         let job = Job { entries, stores, peers, wanted: &self.wanted, taken: &taken };
-        let [own, others @ ..] = &mut self.hands[..] else { return };
-        self.pool.in_place_scope(|scope| {
-            for hand in others {
-                scope.spawn(move |_| hand.work(job));
-            }
-            own.work(job);
-        });
+        let hands = &mut self.hands[..];
+        self.pool.install(|| all_work(hands, job));
         for (number, hand) in (0..).zip(&mut self.hands) {
             for (at, made) in (0..).zip(&mut hand.made) {
                 let (made_in, first) = &mut self.made[made.block];
@@ -366,10 +381,20 @@ impl Workers {
                 (*made_in, *first) = (self.tick, Some((number, at)));
                 let count = u64::from(made.places.count_ones());
                 self.stats.made += count;
-                self.stats.made_elsewhere += if number == 0 { 0 } else { count };
+                self.stats.made_beside += if number == 0 { 0 } else { count };
             }
         }
         self.stats.ticks += 1;
+    }
+}
+
+/// Lets all hands work. Of a thread that is not free, the first does the work and does not wait for it.
+fn all_work(hands: &mut [Hand], job: Job<'_>) {
+    if let [hand] = hands {
+        hand.work(job);
+    } else if hands.len() > 1 {
+        let (some, others) = hands.split_at_mut(hands.len() / 2);
+        rayon::join(|| all_work(some, job), || all_work(others, job));
     }
 }
 
@@ -394,19 +419,21 @@ impl Hand {
         let stores = Stores { all: stores, profile: None };
         fetch(header, block, places, entries, stores);
         let start = self.bits.finish().len() * 8;
+        let odd_at = self.odd.len();
         let first = block * BLOCK + places.trailing_zeros() as usize;
-        let nothing = Body { basis: Basis::DEFAULTS, start: 0, length: 0 };
         let mut made = Made {
             next: None,
             likely,
             block,
             places: 0,
             moving: 0,
+            odd: 0,
+            odd_at: 0,
             whole: true,
             priority: Some(entries[first].priority),
             start: 0,
             length: 0,
-            bodies: [nothing; BLOCK],
+            bodies: [Body::default(); BLOCK],
         };
         let mut cursor = Cursor::START;
         let mut left = places;
@@ -416,13 +443,17 @@ impl Hand {
             let (place, entry) = (block * BLOCK + n, &entries[block * BLOCK + n]);
             let before = self.bits.len();
             open_record(&mut self.bits, &mut cursor, entry.id, place == first);
-            let Some(body) = self.body(peer, header, place, entry, stores) else {
+            let Some((basis, body)) = self.body(peer, header, place, entry, stores) else {
                 self.bits.truncate(before);
                 made.whole = false;
                 continue;
             };
             let usual = if entry.predicts { likely } else { likely.without_past() };
-            made.whole &= body.basis == usual && entry.has_usual_news(Header { common: likely, ..header });
+            if basis != usual {
+                made.odd |= 1 << n;
+                self.odd.push(basis);
+            }
+            made.whole &= basis == usual && entry.has_usual_news(Header { common: likely, ..header });
             made.priority = made.priority.filter(|priority| *priority == entry.priority);
             made.places |= 1 << n;
             made.moving |= u32::from(entry.predicts) << n;
@@ -430,16 +461,24 @@ impl Hand {
         }
         let length = self.bits.len() - start;
         self.bits.finish(); // To be copied from.
-        if let (Ok(start), Ok(length)) = (u32::try_from(start), u32::try_from(length))
+        if let (Ok(start), Ok(length), Ok(odd_at)) =
+            (u32::try_from(start), u32::try_from(length), u32::try_from(odd_at))
             && made.places != 0
         {
-            self.made.push(Made { start, length, ..made });
+            self.made.push(Made { start, length, odd_at, ..made });
         }
     }
 
     /// Encodes what the peer lacks of one replica; none if that is nothing, or is of this peer alone, or does not come out as it should.
     #[inline]
-    fn body(&mut self, peer: &Peer, header: Header, place: usize, entry: &Entry, stores: Stores<'_>) -> Option<Body> {
+    fn body(
+        &mut self,
+        peer: &Peer,
+        header: Header,
+        place: usize,
+        entry: &Entry,
+        stores: Stores<'_>,
+    ) -> Option<(Basis, Body)> {
         let pair = peer.owed.targets.get(place);
         let to_say = entry.live && entry.version <= header.tick && pair.acked() < entry.version;
         if !to_say || entry.audience != 0 || peer.profile.as_ref().is_some_and(|profile| profile.cuts(entry)) {
@@ -454,6 +493,6 @@ impl Hand {
         };
         let asked = Asked { basis, hidden: 0, profile: 0 };
         let body = encode(&mut self.bits, asked, entry, header.tick, stores).if_as_asked()?;
-        Some(Body { basis, start: u32::try_from(body.0).ok()?, length: u32::try_from(body.1).ok()? })
+        Some((basis, Body { start: u32::try_from(body.0).ok()?, length: u32::try_from(body.1).ok()? }))
     }
 }

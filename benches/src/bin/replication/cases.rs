@@ -49,7 +49,7 @@ const CASES: [(&str, Kind); 17] = [
     ("show_R1000", Kind::Show(1_000)),
     ("parallel_R1000_N4", Kind::Parallel(size(1_000, 4))),
     ("parallel_R10000_N4", Kind::Parallel(size(10_000, 4))),
-    ("parallel_R50000_N4", Kind::Parallel(size(50_000, 4))),
+    ("parallel_R2000_N4", Kind::Parallel(size(2_000, 4))),
 ];
 
 fn gridmate(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
