@@ -116,6 +116,9 @@ pub const FORWARDED_RPC_BYTES: usize = 256 << 10;
 /// Bytes that a node has recorded and its program has not yet taken. A program that takes no more has stopped recording.
 pub const RECORDING_BYTES: usize = 64 << 20;
 
+/// Threads that a node encodes state on, count: more than there are of the processor's cores would wait for each other.
+pub const ENCODE_THREADS: usize = 64;
+
 /// Largest encoding of one replica's state, bytes: what an unreliable message of [`FRAGMENTS`] fragments holds.
 pub const RECORD_BYTES: usize = FRAGMENTS * 1_024;
 

@@ -81,7 +81,7 @@ pub(crate) fn netbinding(tree: &Tree, report: &mut Report) {
     }
 }
 
-/// Time, randomness, threads and sockets come from outside, through a driver.
+/// Time, randomness, threads and sockets come from outside, through a driver. The one pool of threads computes, and is in one file.
 pub(crate) fn ambient(tree: &Tree, report: &mut Report) {
     let files = tree.below(RUNTIME, ".rs").filter(|(path, _)| !path.starts_with("gridmate-runtime/src/driver/"));
     for (path, text) in files.filter(|(path, _)| !is_test(path)) {
@@ -89,6 +89,10 @@ pub(crate) fn ambient(tree: &Tree, report: &mut Report) {
         for (at, token) in tokens.iter().enumerate() {
             for effect in AMBIENT.iter().filter(|effect| starts_with(&tokens[at..], effect)) {
                 report.add(path, token.line, format_args!("`{effect}` outside driver/; take it as an argument"));
+            }
+            let pool = POOL.iter().find(|name| starts_with(&tokens[at..], name));
+            if let Some(name) = pool.filter(|_| !path.ends_with(POOL_FILE)) {
+                report.add(path, token.line, format_args!("`{name}` outside {POOL_FILE}; only encodings are pooled"));
             }
         }
     }
@@ -103,9 +107,15 @@ const AMBIENT: &[&str] = &[
     "TcpListener",
     "TcpStream",
     "UdpSocket",
+    "thread::Builder",
+    "thread::scope",
     "thread::sleep",
     "thread::spawn",
 ];
+
+/// What names the pool, and where that is done.
+const POOL: &[&str] = &["ThreadPool", "ThreadPoolBuilder", "rayon"];
+const POOL_FILE: &str = "replica/encode_pool.rs";
 
 /// Names that a re-exporting file gives to what other modules hold, with the path there.
 fn exports<'a>(tokens: &[Token<'a>]) -> BTreeMap<&'a str, Vec<&'a str>> {
@@ -163,6 +173,7 @@ mod tests {
             ("sim/mod.rs", "pub use link::Link; pub use nat::Nat; pub use world::World;"),
             ("sim/nat.rs", "use crate::time::Instant;"),
             ("sim/world.rs", "use crate::node::Node; use super::link;"),
+            ("replica/encode_pool.rs", "use rayon::ThreadPoolBuilder; fn f() { ThreadPoolBuilder::new(); }"),
         ];
         assert_eq!(findings(&files), [""; 0]);
     }
@@ -176,6 +187,8 @@ mod tests {
             "use crate::Manager;",
             "fn f() { crate::replica::go() }",
             "fn f() { let m = std::collections::HashMap::<u8, u8>::new(); HashMap::new(); }",
+            "fn f() { std::thread::scope(|_| ()); }",
+            "fn f() { rayon::spawn(|| ()); }",
         ] {
             let found = findings(&[("lib.rs", "pub use replica::Manager;"), ("carrier/ack.rs", text)]);
             assert_eq!(found.len(), 1, "{text}: {found:?}");

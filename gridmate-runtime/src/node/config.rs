@@ -39,6 +39,8 @@ pub struct NodeConfig {
     pub(super) max_loss: Option<f32>,
     pub(super) evaluation: f32,
     pub(super) pending_timeout: Option<Duration>,
+    #[cfg(feature = "parallel")]
+    pub(super) encode_threads: usize,
 }
 
 impl NodeConfig {
@@ -63,6 +65,8 @@ impl NodeConfig {
             max_loss: None,
             evaluation: 1.0,
             pending_timeout: None,
+            #[cfg(feature = "parallel")]
+            encode_threads: 1,
         }
     }
 
@@ -212,6 +216,23 @@ impl NodeConfig {
     #[must_use]
     pub const fn share_names(mut self, share: bool) -> Self {
         self.share_names = share;
+        self
+    }
+
+    /// On how many threads of its own the node encodes state. Without it, on the one that ticks. Messages are the same bit by bit. It pays
+    /// where some thousand replicas change in a tick and cores are idle; see
+    /// [`ReplicaManager::set_encode_threads`](crate::ReplicaManager::set_encode_threads). Feature `parallel`.
+    ///
+    /// ```
+    /// use gridmate_runtime::{NodeConfig, Registry};
+    ///
+    /// let config = NodeConfig::new(Registry::builder().build()?).encode_threads(4);
+    /// # Ok::<(), gridmate_runtime::RegistryError>(())
+    /// ```
+    #[cfg(feature = "parallel")]
+    #[must_use]
+    pub const fn encode_threads(mut self, threads: usize) -> Self {
+        self.encode_threads = threads;
         self
     }
 

@@ -264,6 +264,8 @@ impl Node {
             replicas.share_names();
         }
         replicas.set_default_state_rate(config.state_rate);
+        #[cfg(feature = "parallel")]
+        replicas.set_encode_threads(config.encode_threads);
         Self {
             joining: None,
             driver,

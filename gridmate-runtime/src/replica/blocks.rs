@@ -6,9 +6,12 @@
 
 use super::encoder::{Encoder, Stores};
 use super::entry::Entry;
+use super::lanes::Listed;
 use super::record::{Cursor, Header};
 use super::targets::BLOCK;
+use crate::ids::ReplicaId;
 use crate::schema::Priority;
+use crate::wire::BitWriter;
 
 /// Bases for which there are blocks at a time.
 const BASES: usize = 8;
@@ -83,7 +86,10 @@ impl Encoder {
         let ready = match known {
             Some(known) => *known,
             None => {
-                let ready = self.make_ready(header, block, places, entries, stores);
+                let ready = match self.take_ready(header, block, places) {
+                    Some(ready) => ready,
+                    None => self.make_ready(header, block, places, entries, stores),
+                };
                 self.arena.finish(); // To be copied from.
                 let by_block = &mut self.blocks.bases[base].1;
                 if by_block.len() <= block {
@@ -94,6 +100,40 @@ impl Encoder {
             }
         };
         (ready.places == places).then_some(ready)
+    }
+
+    /// What [`make_ready`](Self::make_ready) would make, if that was done ahead.
+    #[inline]
+    fn take_ready(&mut self, header: Header, block: usize, places: u32) -> Option<Ready> {
+        let Self { pool, arena, lanes, .. } = self;
+        let (ahead, bits) = pool.block(header, block, places)?;
+        let Header { tick, common } = header;
+        let moving = (common.past != 0).then(|| lanes.open(common)).flatten();
+        let plain = if ahead.moving == places { None } else { lanes.open(common.without_past()) };
+        if ahead.moving != 0 && moving.is_none() || ahead.moving != places && plain.is_none() {
+            return None;
+        }
+        let start = arena.finish().len();
+        let length = ahead.length as usize;
+        arena.bytes(&bits[ahead.start as usize / 8..][..length.div_ceil(8)]);
+        let (mut made, mut left) = (0, places);
+        while left != 0 {
+            let n = left.trailing_zeros() as usize;
+            left &= left - 1;
+            let lane = if ahead.moving >> n & 1 == 1 { moving } else { plain };
+            if let (Some(lane), place) = (lane, block * BLOCK + n)
+                && matches!(lanes.look_up(lane, place, tick), Listed::NotYet)
+            {
+                let body = ahead.bodies[n];
+                let at = start * 8 + (body.start - ahead.start) as usize;
+                lanes.note(lane, place, tick, Some((at, body.length as usize)));
+                made += 1;
+            }
+        }
+        let (predicts, priority, length) = (ahead.moving != 0, ahead.priority, ahead.length);
+        self.made += made;
+        self.pool.note_used(made);
+        Some(Ready { tick, places, start: u32::try_from(start).ok()?, length, predicts, priority })
     }
 
     fn make_ready(
@@ -125,16 +165,7 @@ impl Encoder {
             let Some(lane) = lane.filter(|_| entry.has_usual_news(header)) else { return not_at_once };
             ready.predicts |= entry.predicts;
             ready.priority = ready.priority.filter(|priority| *priority == entry.priority);
-            // "The next serial" and "the common basis" are a one each.
-            if place == first {
-                cursor.go_to(entry.id);
-                self.arena.bits(0b1, 1);
-            } else if cursor.advance(entry.id) {
-                self.arena.bits(0b11, 2);
-            } else {
-                cursor.write(entry.id, &mut self.arena);
-                self.arena.bits(0b1, 1);
-            }
+            open_record(&mut self.arena, &mut cursor, entry.id, place == first);
             if !self.add_usual((lane, basis), place, entry, tick, stores) {
                 return not_at_once;
             }
@@ -146,8 +177,23 @@ impl Encoder {
     }
 }
 
+/// What comes before a body; of the first of a block, without the id.
+#[inline(always)]
+pub(super) fn open_record(w: &mut BitWriter, cursor: &mut Cursor, id: ReplicaId, first: bool) {
+    // "The next serial" and "the common basis" are a one each.
+    if first {
+        cursor.go_to(id);
+        w.bits(0b1, 1);
+    } else if cursor.advance(id) {
+        w.bits(0b11, 2);
+    } else {
+        cursor.write(id, w);
+        w.bits(0b1, 1);
+    }
+}
+
 /// Asks memory for what a block will need, all of it at once instead of one after the other.
-fn fetch(header: Header, block: usize, places: u32, entries: &[Entry], stores: Stores<'_>) {
+pub(super) fn fetch(header: Header, block: usize, places: u32, entries: &[Entry], stores: Stores<'_>) {
     let block = &entries[block * BLOCK..entries.len().min((block + 1) * BLOCK)];
     for (n, entry) in block.iter().enumerate() {
         if places >> n & 1 == 1

@@ -3,6 +3,7 @@
 use smallvec::SmallVec;
 
 use super::blocks::Blocks;
+use super::encode_pool::EncodePool;
 use super::entry::{ChunkRef, Entry};
 use super::lanes::{Copied, Lanes, Listed};
 use super::profile::{PeerProfile, share};
@@ -25,6 +26,8 @@ pub(super) struct Encoder {
     pub(super) lanes: Lanes,
     /// Of those that are said of a whole block, the records.
     pub(super) blocks: Blocks,
+    /// Where some of both were made ahead.
+    pub(super) pool: EncodePool,
     /// Encodings made and not yet counted; places and sizes of those that are too large.
     pub(super) made: u64,
     pub(super) oversized: Vec<(usize, usize)>,
@@ -112,7 +115,12 @@ impl Encoder {
         let body = if self.modelled {
             encode(&mut self.recorder, asked, entry, tick, stores)
         } else {
-            let body = encode(&mut self.arena, asked, entry, tick, stores);
+            let is_plain = asked.hidden == 0 && asked.profile == 0;
+            let ahead = if is_plain { self.take(asked.basis, place, tick) } else { None };
+            let body = match ahead {
+                Some((start, length)) => Encoding { asked, basis: asked.basis, start, length, oversized: false },
+                None => encode(&mut self.arena, asked, entry, tick, stores),
+            };
             self.arena.finish(); // To be copied from.
             body
         };
@@ -155,6 +163,10 @@ impl Encoder {
             Listed::NotYet => {}
             Listed::Elsewhere => return false,
         }
+        if let Some(body) = self.take(basis, place, tick) {
+            self.made += 1;
+            return self.lanes.note(lane, place, tick, Some(body));
+        }
         let asked = Asked { basis, hidden: 0, profile: 0 };
         let start = self.arena.mark();
         if !encode_delta(&mut self.arena, start, asked, entry, tick, stores) {
@@ -168,11 +180,21 @@ impl Encoder {
         self.made += 1;
         self.lanes.note(lane, place, tick, Some((start, length)))
     }
+
+    /// Adds the body of a place to the arena, if it was made ahead.
+    #[inline]
+    fn take(&mut self, basis: Basis, place: usize, tick: u32) -> Option<(usize, usize)> {
+        let (bits, start, length) = self.pool.body(basis, place, tick)?;
+        let at = self.arena.mark();
+        self.arena.append_at(bits, start, length);
+        self.pool.note_used(1);
+        Some((at, length))
+    }
 }
 
 impl Encoding {
     /// Where it is, if it is what was asked for.
-    fn if_as_asked(&self) -> Option<(usize, usize)> {
+    pub(super) fn if_as_asked(&self) -> Option<(usize, usize)> {
         (!self.oversized && self.basis == self.asked.basis).then_some((self.start, self.length))
     }
 }
@@ -217,7 +239,7 @@ pub(super) fn trial(
     }
 }
 
-fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: Stores<'_>) -> Encoding {
+pub(super) fn encode(to: &mut impl Collect, asked: Asked, entry: &Entry, tick: u32, stores: Stores<'_>) -> Encoding {
     let start = to.mark();
     let Asked { mut basis, hidden, .. } = asked;
     if basis.past != 0 && !encode_delta(to, start, asked, entry, tick, stores) {

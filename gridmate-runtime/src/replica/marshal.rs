@@ -67,6 +67,9 @@ impl ReplicaManager {
     pub fn marshal(&mut self, peer: PeerId, max_bytes: usize, out: &mut Vec<u8>) -> Option<StateMessage> {
         out.clear();
         let id = peer;
+        if self.has_state_for(id) {
+            self.encode_ahead();
+        }
         let Self { entries, neighbours, stores, peers, encoder, stats, tick, levels, reach, now, .. } = self;
         let peer = peers.get_mut(id.0 as usize)?.as_mut()?;
         if !peer.owed.has_pending && !peer.owed.has_tombs() {

@@ -31,6 +31,8 @@ mod audience;
 mod blocks;
 mod digest;
 mod display;
+#[cfg_attr(not(feature = "parallel"), path = "no_encode_pool.rs")]
+mod encode_pool;
 mod encoder;
 mod entry;
 mod error;
@@ -82,6 +84,8 @@ mod update;
 use std::collections::{BTreeMap, VecDeque};
 
 pub use display::Display;
+#[cfg(feature = "parallel")]
+pub use encode_pool::EncodeAheadStats;
 pub use entry::ReplicaInfo;
 pub use error::{AddError, PeerFault, ReplicaError};
 pub use event::ReplicaEvent;

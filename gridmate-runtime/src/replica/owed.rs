@@ -188,11 +188,17 @@ impl Owed {
     ///
     /// The past never goes back, because receivers forget: a reach that has grown is come to by waiting.
     pub(super) fn common_basis(&mut self, reach: Reach) -> Basis {
+        let basis = self.next_basis(reach);
+        self.past = basis.past.max(self.past);
+        basis
+    }
+
+    /// What that will be, as far as is known now.
+    pub(super) fn next_basis(&self, reach: Reach) -> Basis {
         let base = self.ticks.newest;
         let past = self.ticks.up_to(base.saturating_sub(reach.ticks()).max(self.past));
         let past =
             past.filter(|past| *past >= self.past && *past < base).or_else(|| self.ticks.up_to(base.saturating_sub(1)));
-        self.past = past.unwrap_or(0).max(self.past);
         match past {
             Some(past) => Basis { base, past, calm: reach.calm() },
             None => Basis { base, past: 0, calm: 0 },

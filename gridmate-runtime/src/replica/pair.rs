@@ -195,12 +195,29 @@ impl Target {
                 return (common, common);
             }
         }
-        // As near to the common past as this peer may still know it, so that the two meet again.
+        let own = self.own_basis(common);
+        (own, own)
+    }
+
+    /// What it has, with a past as near to the common one as this peer may still know it, so that the two meet again.
+    #[inline]
+    fn own_basis(self, common: Basis) -> Basis {
         let ticks = self.ticks();
         let near = [common.past.max(self.kept()).min(self.acked() - 1), self.acked() - 1].map(|tick| ticks.up_to(tick));
         let past = near.into_iter().flatten().find(|past| *past >= self.kept()).unwrap_or(0);
-        let own = Basis { base: self.acked(), past, calm: if past == 0 { 0 } else { header.common.calm } };
-        (own, own)
+        Basis { base: self.acked(), past, calm: if past == 0 { 0 } else { common.calm } }
+    }
+
+    /// What [`basis`](Self::basis) is, as a rule, of what is guessed and on the move.
+    #[cfg(feature = "parallel")]
+    pub(super) fn likely_basis(self, common: Basis) -> Basis {
+        if self.acked() == 0 {
+            Basis::DEFAULTS
+        } else if self.acked() == common.base && (common.past == 0 || self.knows_past(common.past)) {
+            common
+        } else {
+            self.own_basis(common)
+        }
     }
 }
 

@@ -26,6 +26,15 @@ pub(super) struct Targets {
 
 const ALIKE: u32 = u32::MAX;
 
+/// The pairs of a block.
+#[cfg(feature = "parallel")]
+pub(super) enum Pairs<'a> {
+    /// Of all its places.
+    Alike(Target),
+    /// Of each.
+    Apart(&'a [Target; BLOCK]),
+}
+
 impl Targets {
     /// Makes room for a table of `places` replicas.
     pub(super) fn resize(&mut self, places: usize) {
@@ -62,6 +71,15 @@ impl Targets {
         let answer = change(&mut target);
         self.put(place, target);
         answer
+    }
+
+    /// What a block has.
+    #[cfg(feature = "parallel")]
+    pub(super) fn pairs(&self, block: usize) -> Pairs<'_> {
+        match self.at[block] {
+            ALIKE => Pairs::Alike(self.alike[block]),
+            apart => Pairs::Apart(&self.apart[apart as usize]),
+        }
     }
 
     /// The pair of all places of a block, if they share one. What is changed is changed for all of them.

@@ -24,13 +24,15 @@ enum Kind {
     Join(usize),
     Memory(Size),
     Show(usize),
+    /// Active, with the host on one thread and on two.
+    Parallel(Size),
 }
 
 const fn size(entities: usize, clients: usize) -> Size {
     Size { entities, clients }
 }
 
-const CASES: [(&str, Kind); 14] = [
+const CASES: [(&str, Kind); 17] = [
     ("active_R100_N4", Kind::Active(size(100, 4))),
     ("active_R1000_N1", Kind::Active(size(1_000, 1))),
     ("active_R1000_N4", Kind::Active(size(1_000, 4))),
@@ -45,6 +47,9 @@ const CASES: [(&str, Kind); 14] = [
     ("memory_R100000_N100", Kind::Memory(size(100_000, 100))),
     ("memory_R1000_N16", Kind::Memory(size(1_000, 16))),
     ("show_R1000", Kind::Show(1_000)),
+    ("parallel_R1000_N4", Kind::Parallel(size(1_000, 4))),
+    ("parallel_R10000_N4", Kind::Parallel(size(10_000, 4))),
+    ("parallel_R2000_N4", Kind::Parallel(size(2_000, 4))),
 ];
 
 fn gridmate(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
@@ -57,6 +62,10 @@ fn gridmate_udp(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
 
 fn gridmate_paced(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
     Box::new(Gridmate::<Exact>::in_memory(bodies, clients, CongestionConfig::Adaptive))
+}
+
+fn gridmate_threads2(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
+    Box::new(Gridmate::<Exact>::on_threads(2, bodies, clients, CongestionConfig::Unlimited))
 }
 
 fn gridmate_quantised(bodies: &[Body], clients: usize) -> Box<dyn Rig> {
@@ -93,7 +102,7 @@ pub fn run(effort: Effort, wanted: impl Fn(&str) -> bool, lib: impl Fn(&str) -> 
             Kind::Memory(size) if lib("gridmate") => memory::measure(name, size.entities, size.clients),
             Kind::Show(replicas) if lib("gridmate") => show::measure(name, replicas, effort),
             _ if entrants.is_empty() => continue,
-            Kind::Active(size) | Kind::OneOfThree(size) | Kind::Quantised(size) => {
+            Kind::Active(size) | Kind::OneOfThree(size) | Kind::Quantised(size) | Kind::Parallel(size) => {
                 measure::active(name, size, &entrants, effort)
             }
             Kind::Idle(size) => measure::idle(name, size, &entrants, effort),
@@ -138,6 +147,9 @@ fn entrants(kind: &Kind) -> Vec<Entrant> {
             entrant("gridmate_paced", Smooth, gridmate_paced),
             entrant("bevy_replicon", Smooth, replicon),
         ],
+        Kind::Parallel(_) => {
+            vec![entrant("gridmate", Smooth, gridmate), entrant("gridmate_threads2", Smooth, gridmate_threads2)]
+        }
         Kind::Memory(_) | Kind::Show(_) => Vec::new(),
     };
     if let Kind::Active(size) | Kind::Idle(size) = kind

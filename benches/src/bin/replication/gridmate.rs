@@ -97,16 +97,21 @@ const FRAME: Duration = Duration::from_micros(16_667);
 impl<T: Stand> Gridmate<T> {
     /// Datagrams go through memory.
     pub fn in_memory(bodies: &[Body], clients: usize, congestion: CongestionConfig) -> Self {
-        Self::new(Network::Memory(Relay::default()), bodies, clients, congestion)
+        Self::new(Network::Memory(Relay::default()), 1, bodies, clients, congestion)
+    }
+
+    /// The same, with a host that encodes on so many threads.
+    pub fn on_threads(threads: usize, bodies: &[Body], clients: usize, congestion: CongestionConfig) -> Self {
+        Self::new(Network::Memory(Relay::default()), threads, bodies, clients, congestion)
     }
 
     /// Datagrams go through sockets.
     pub fn over_udp(bodies: &[Body], clients: usize, congestion: CongestionConfig) -> Self {
-        Self::new(Network::Udp(Counts::default()), bodies, clients, congestion)
+        Self::new(Network::Udp(Counts::default()), 1, bodies, clients, congestion)
     }
 
-    fn new(network: Network, bodies: &[Body], clients: usize, congestion: CongestionConfig) -> Self {
-        let config = config::<T>(1, &congestion).max_members(clients + 2);
+    fn new(network: Network, threads: usize, bodies: &[Body], clients: usize, congestion: CongestionConfig) -> Self {
+        let config = config::<T>(1, &congestion).max_members(clients + 2).encode_threads(threads);
         let mut host = match &network {
             Network::Memory(relay) => Node::host(relay.plug_in(), config),
             Network::Udp(counts) => Node::host(Counted::bind(counts, false), config),

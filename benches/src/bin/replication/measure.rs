@@ -59,6 +59,10 @@ pub struct Turn {
 #[derive(Default)]
 pub struct Cost {
     pub server: Duration,
+    /// The same by the clock: what others do for the server is part of it.
+    pub server_wall: Duration,
+    /// The shortest of them: on a machine that others use, one in which nobody was in the way.
+    pub server_wall_least: Option<Duration>,
     pub clients: Duration,
     pub server_allocations: u64,
     pub client_allocations: u64,
@@ -73,9 +77,12 @@ impl Cost {
     }
 
     fn ticks(&mut self, rig: &mut dyn Rig, count: usize) {
-        let (allocated, start) = (allocations(), ThreadTime::now());
+        let (allocated, wall, start) = (allocations(), Instant::now(), ThreadTime::now());
         (0..count).for_each(|_| rig.serve());
         self.server += start.elapsed();
+        let wall = wall.elapsed();
+        self.server_wall += wall;
+        self.server_wall_least = Some(self.server_wall_least.map_or(wall, |least| least.min(wall)));
         self.server_allocations += allocations() - allocated;
         rig.carry();
         let (allocated, start) = (allocations(), ThreadTime::now());
@@ -209,6 +216,8 @@ fn push(row: &mut Row, turn: &Turn, size: Size, cost: &Cost, traffic: Traffic, c
         return;
     }
     row.push("server_us_per_tick", micros(cost.server) / ticks);
+    row.push("server_wall_us_per_tick", micros(cost.server_wall) / ticks);
+    row.push("server_wall_us_of_shortest_tick", micros(cost.server_wall_least.unwrap_or_default()));
     row.push("client_us_per_tick", micros(cost.clients) / ticks / clients);
     row.push("down_bytes_per_client_tick", down);
     row.push("down_datagrams_per_client_tick", traffic.down_datagrams as f64 / ticks / clients);
