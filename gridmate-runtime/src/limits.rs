@@ -54,6 +54,16 @@ pub const HELD_RPCS: usize = 65_536;
 /// [`HELD_RPC_MILLIS`], for calls on it wait meanwhile.
 pub const RECALL_MILLIS: u64 = 5_000;
 
+/// How long a mesh member that is to let go of a replica waits for the last calls that others send it directly, milliseconds. Well
+/// below [`RECALL_MILLIS`].
+pub const FLUSH_MILLIS: u64 = 2_000;
+
+/// How long calls that a former owner has passed on in a mesh are expected after the news that it is that no more, milliseconds.
+pub const LAST_ECHO_MILLIS: u64 = HELD_RPC_MILLIS;
+
+/// How long the replicas of a lost mesh member wait for what the host says of them, milliseconds.
+pub const ORPHAN_MILLIS: u64 = 10_000;
+
 /// How long whoever asks to own a replica waits for an answer, milliseconds.
 pub const OWNERSHIP_MILLIS: u64 = 10_000;
 

@@ -4,6 +4,7 @@ mod ball;
 mod claims;
 mod leaves;
 mod matrix;
+mod meshed;
 mod order;
 mod storm;
 mod takeover;

@@ -46,6 +46,7 @@ mod lanes;
 mod late;
 mod life;
 mod marshal;
+mod mesh;
 mod message;
 mod names;
 mod neighbours;
@@ -104,6 +105,7 @@ pub use crate::chunk::PeerRole;
 use self::encoder::Encoder;
 use self::entry::{ChunkRef, Entry};
 use self::index::Index;
+use self::mesh::Mesh;
 use self::names::Names;
 use self::neighbours::Neighbours;
 use self::ownership::{Adoption, Wanted};
@@ -199,6 +201,7 @@ pub struct ReplicaManager {
     /// Replicas that this node has asked to own.
     wanted: BTreeMap<ReplicaId, Wanted>,
     adoption: Option<Adoption>,
+    mesh: Mesh,
     /// Places of proxies whose handlers do not run for now.
     suspended: Vec<u32>,
     names: Names,
@@ -306,6 +309,7 @@ impl ReplicaManager {
             leaving: Vec::new(),
             wanted: BTreeMap::new(),
             adoption: None,
+            mesh: Mesh::default(),
             suspended: Vec::new(),
             names: Names::default(),
             events: VecDeque::new(),

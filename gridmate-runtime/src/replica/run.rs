@@ -47,7 +47,7 @@ impl ReplicaManager {
             return Ok(());
         }
         if basis != arrival.basis {
-            *arrival = self.arrival(basis, arrival.version);
+            *arrival = self.arrival(peer, basis, arrival.version);
         }
         let Some((class, found)) = self.find_run(peer, first, arrival.version, run) else { return Ok(()) };
         if share(profile, class).is_some() {

@@ -115,6 +115,7 @@ impl ReplicaManager {
             owner,
             assigned,
             upstream,
+            meshed: self.is_meshed(upstream),
             chunks: Chunks::new(),
             version: 0,
             floor: 0,
@@ -197,6 +198,8 @@ impl ReplicaManager {
             let Some(peer) = peer else { continue };
             if upstream == Some(PeerId(peer_id)) {
                 peer.proxies -= 1;
+            }
+            if !entry.goes_to(PeerId(peer_id), peer.role) {
                 peer.owed.forget(place);
             } else {
                 peer.owed.bury(place, entry, peer.rpcs_sent);
@@ -211,6 +214,7 @@ impl ReplicaManager {
         self.neighbours.go(place);
         self.forget_name(id);
         self.free.push(place);
+        self.end_in_mesh(id, epoch);
         self.end_transfers(id, epoch, upstream.is_none());
     }
 

@@ -150,7 +150,7 @@ impl ReplicaManager {
         self.hear(peer, tick);
         // What holds for most records.
         let profile = self.peer(peer).and_then(|peer| peer.profile.clone());
-        let mut arrival = self.arrival(Basis::DEFAULTS, tick);
+        let mut arrival = self.arrival(peer, Basis::DEFAULTS, tick);
         let mut run = Run::START;
         loop {
             self.read_run(peer, &mut run, &mut arrival, profile.as_deref(), records)?;
@@ -158,7 +158,7 @@ impl ReplicaManager {
             match kind {
                 Kind::Delta { basis } => {
                     if basis != arrival.basis {
-                        arrival = self.arrival(basis, tick);
+                        arrival = self.arrival(peer, basis, tick);
                     }
                     self.read_delta(peer, id, (&arrival, profile.as_deref()), records.body())?;
                 }
@@ -198,9 +198,8 @@ impl ReplicaManager {
     }
 
     /// How what comes against a basis relates to it.
-    pub(super) fn arrival(&self, basis: Basis, version: u32) -> Arrival {
-        // A node with one peer has nobody to pass anything on to.
-        let relay_as = (self.peers.len() > 1).then_some(self.tick + 1);
+    pub(super) fn arrival(&self, from: PeerId, basis: Basis, version: u32) -> Arrival {
+        let relay_as = self.passes_on(from).then_some(self.tick + 1);
         Arrival { basis, ahead: basis.ahead(version), version, relay_as }
     }
 
@@ -222,9 +221,10 @@ impl ReplicaManager {
                 return self.skip_chunks(place, Basis::DEFAULTS, version, r);
             }
             self.set_ownership(place, ownership);
+            self.settle_in_mesh(id, ownership.epoch);
             return self.receive_chunks(place, Basis::DEFAULTS, version, r);
         }
-        let refused = self.refused(peer, &classes, refused)?;
+        let refused = self.refused(peer, id, &classes, refused)?;
         self.create_proxy(peer, id, ownership, (&classes, refused), version, r)
     }
 
@@ -266,7 +266,7 @@ impl ReplicaManager {
     ) -> Result<(), Stop> {
         let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
         let most = match known.role {
-            PeerRole::Client => limits::REPLICAS_PER_MEMBER,
+            PeerRole::Client | PeerRole::Peer => limits::REPLICAS_PER_MEMBER,
             PeerRole::Host => limits::REPLICAS,
         };
         if known.proxies >= most {
@@ -290,6 +290,7 @@ impl ReplicaManager {
             self.vacate(place);
             return Err(stop);
         }
+        self.settle_in_mesh(id, epoch);
         self.note_arrival(place);
         self.find_name(peer, id);
         self.push_event(ReplicaEvent::Added { id, owner });
@@ -317,6 +318,7 @@ impl ReplicaManager {
         match self.index.get(&id).copied() {
             Some(place) if !self.may_end(peer, place, epoch)? => return Ok(()),
             None if !self.may_bury(peer, id) => return Err(PeerFault::NotOwner.into()),
+            None => self.bury_in_mesh(peer, id, epoch),
             _ => {}
         }
         let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
@@ -326,7 +328,7 @@ impl ReplicaManager {
         if !known.graves.dig(id, epoch) {
             return Err(Stop::TooLate); // Until there is room again.
         }
-        if known.role == PeerRole::Client && known.member == id.creator {
+        if known.role.is_guest() && known.member == id.creator {
             known.spent.insert(id.serial);
         }
         if let Some(&place) = self.index.get(&id)
@@ -345,9 +347,9 @@ impl ReplicaManager {
         version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
-        let upstream = self.entries[place as usize].upstream;
-        let profile = upstream.and_then(|upstream| self.peer(upstream)).and_then(|peer| peer.profile.clone());
-        let arrival = self.arrival(basis, version);
+        let upstream = self.entries[place as usize].upstream.expect("what arrives is a proxy's");
+        let profile = self.peer(upstream).and_then(|peer| peer.profile.clone());
+        let arrival = self.arrival(upstream, basis, version);
         self.receive_against(place, &arrival, profile.as_deref(), r)
     }
 
@@ -413,7 +415,7 @@ impl ReplicaManager {
     /// Whether a peer may end a replica that we never heard of.
     fn may_bury(&self, peer: PeerId, id: ReplicaId) -> bool {
         self.peer(peer)
-            .is_some_and(|p: &Peer| p.role == PeerRole::Host || id.creator == p.member || p.graves.contains(id))
+            .is_some_and(|p: &Peer| p.role != PeerRole::Client || id.creator == p.member || p.graves.contains(id))
     }
 }
 
