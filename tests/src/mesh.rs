@@ -108,8 +108,12 @@ impl Mesh {
     /// A host, `members` that reach each other (from index 1 on), and `clients` behind them.
     pub fn hybrid(registry: &Registry, members: usize, clients: usize, seed: u64, weather: Weather) -> Self {
         let mut mesh = Self::new(registry, 0, seed, weather);
-        (0..members).for_each(|_| drop(mesh.join_mesh()));
-        (0..clients).for_each(|_| drop(mesh.join()));
+        for _ in 0..members {
+            mesh.join_mesh();
+        }
+        for _ in 0..clients {
+            mesh.join();
+        }
         mesh
     }
 

@@ -109,6 +109,13 @@ impl Tenures {
     }
 }
 
+impl Peer {
+    /// Whether it owned a replica in an epoch that is over, or speaks for who did.
+    fn has_owned(&self, id: ReplicaId, epoch: u32) -> bool {
+        self.role == PeerRole::Host || self.tenures.over.get(&id).is_some_and(|last| epoch <= *last)
+    }
+}
+
 impl ReplicaManager {
     /// Whether this node is a member of a mesh, and not its host.
     pub(super) const fn is_in_mesh(&self) -> bool {
@@ -205,11 +212,10 @@ impl ReplicaManager {
 
     /// The host has said who owns a replica.
     pub(super) fn take_word(&mut self, from: PeerId, id: ReplicaId, r: &mut BitReader<'_>) -> Result<(), PeerFault> {
-        let (owner, epoch) = read_owner(r)?;
-        let is_host = self.peer(from).is_some_and(|peer| peer.role == PeerRole::Host);
-        if !is_host {
+        if self.peer(from).is_none_or(|peer| peer.role != PeerRole::Host) {
             return Err(PeerFault::NotOwner);
         }
+        let (owner, epoch) = read_owner(r)?;
         if owner == self.local {
             return Ok(());
         }
@@ -228,6 +234,7 @@ impl ReplicaManager {
     }
 
     fn keep_word(&mut self, id: ReplicaId, owner: MemberId, epoch: u32) -> Result<(), PeerFault> {
+        self.mesh.orphans.remove(&id); // Somebody has it.
         match self.mesh.vouched.get(&id).copied() {
             Some((_, known)) if known >= epoch => {
                 self.note_tenure(owner, id, epoch);
@@ -414,14 +421,26 @@ impl ReplicaManager {
         }
     }
 
+    /// A replica is here for the first time, in this epoch.
+    pub(super) fn begin_in_mesh(&mut self, id: ReplicaId, epoch: u32) {
+        if epoch > 1 && self.is_in_mesh() {
+            self.note_tenure(id.creator, id, 1);
+        }
+        self.settle_in_mesh(id, epoch);
+    }
+
+    /// Whether it is known here who owned a replica in an epoch from which a peer has an echo, that is not where it comes from.
+    pub(super) fn is_heard_of(&self, peer: PeerId, id: ReplicaId, epoch: u32) -> bool {
+        let known = self.index.get(&id).is_some_and(|place| epoch <= self.entries[*place as usize].epoch);
+        known && (epoch == 1 || self.peer(peer).is_some_and(|peer| peer.has_owned(id, epoch)))
+    }
+
     /// Whether an echo counts that is not from where its replica comes from: of an owner before.
     pub(super) fn counts_late(&self, peer: PeerId, call: &Call, epoch: u32, reliable: bool) -> bool {
         let Some(place) = self.index.get(&call.replica).filter(|_| reliable && self.is_in_mesh()) else { return false };
         let entry = &self.entries[*place as usize];
-        let owned = |peer: &Peer| {
-            peer.role == PeerRole::Host || peer.tenures.over.get(&call.replica).is_some_and(|last| epoch <= *last)
-        };
-        epoch <= entry.epoch && !entry.dying && self.peer(peer).is_some_and(owned)
+        let owned = self.peer(peer).is_some_and(|peer| peer.has_owned(call.replica, epoch));
+        epoch <= entry.epoch && !entry.dying && owned
     }
 
     /// Where a call goes on a replica that comes from `upstream`.

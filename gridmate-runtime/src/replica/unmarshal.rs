@@ -290,7 +290,7 @@ impl ReplicaManager {
             self.vacate(place);
             return Err(stop);
         }
-        self.settle_in_mesh(id, epoch);
+        self.begin_in_mesh(id, epoch);
         self.note_arrival(place);
         self.find_name(peer, id);
         self.push_event(ReplicaEvent::Added { id, owner });

@@ -98,7 +98,7 @@ impl ReplicaManager {
             return true; // It is dropped: values from there will come when that is the owner again, and then it is too late.
         }
         if entry.upstream != Some(peer) && self.is_in_mesh() {
-            return epoch <= entry.epoch; // Who owns it now is news that comes by another way.
+            return self.is_heard_of(peer, call.replica, epoch); // Who owns it, and did, is news that comes by another way.
         }
         entry.waits_in != self.pass && after.is_none_or(|version| entry.received >= version)
     }
@@ -136,7 +136,9 @@ impl ReplicaManager {
                 let is_late = upstream != Some(peer);
                 if is_late && !self.counts_late(peer, call, epoch, *reliable) {
                     self.stats.rpcs_dropped += 1;
-                    return if self.is_former_owner(peer, place) { Ok(()) } else { Err(PeerFault::NotOwner) };
+                    let is_early = self.is_in_mesh() && epoch > self.entries[place as usize].epoch;
+                    let is_correct = is_early || self.is_former_owner(peer, place);
+                    return if is_correct { Ok(()) } else { Err(PeerFault::NotOwner) };
                 }
                 // What says who may see the chunk did not come before the replica's end: this is for nobody else.
                 let is_secret = is_selective && !is_late && after.is_some_and(|version| received < version);
