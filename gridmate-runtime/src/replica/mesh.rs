@@ -393,10 +393,13 @@ impl ReplicaManager {
 
     /// What was said of a replica in epochs up to this one is done with: it is here.
     pub(super) fn settle_in_mesh(&mut self, id: ReplicaId, epoch: u32) {
-        let Mesh { vouched, detours, orphans, .. } = &mut self.mesh;
-        if vouched.get(&id).is_some_and(|(_, known)| *known <= epoch) {
-            vouched.remove(&id);
+        if let Some((owner, known)) = self.mesh.vouched.get(&id).copied().filter(|(_, known)| *known <= epoch) {
+            self.mesh.vouched.remove(&id);
+            if known < epoch {
+                self.note_tenure(owner, id, known);
+            }
         }
+        let Mesh { detours, orphans, .. } = &mut self.mesh;
         if detours.get(&id).is_some_and(|known| *known < epoch) {
             detours.remove(&id);
         }

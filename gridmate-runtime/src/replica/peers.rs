@@ -124,6 +124,7 @@ impl ReplicaManager {
             peer.owed.targets.edit(place as usize, Target::tell);
         }
         self.tell_mesh(place);
+        self.settle_in_mesh(self.entries[place as usize].id, epoch);
         let entry = &mut self.entries[place as usize];
         entry.received = 0;
         entry.meshed = false;
