@@ -97,6 +97,13 @@ pub const REPLICAS: usize = 4 << 20;
 /// they were that long ago.
 pub const HISTORY: usize = 32;
 
+/// How much earlier a sample was made than the tick that a host passes it on in, as far as that is said, steps of
+/// [`LAG_STEP_MILLIS`]. What was held up for longer is shown as if it had been no longer than this.
+pub const LAG_STEPS: u8 = 64;
+
+/// How exactly it is said, milliseconds.
+pub const LAG_STEP_MILLIS: u64 = 4;
+
 /// Reports to a newcomer of how much has come, besides the first and the last, count.
 pub const SYNC_REPORTS: u32 = 64;
 

@@ -132,7 +132,7 @@ impl ReplicaManager {
             let owner = self.peer_member(from).unwrap_or(MemberId::NONE);
             let ownership = Ownership { owner, epoch: ownership.epoch - 1, ..ownership };
             let refused = self.refused(from, id, &classes, refused)?;
-            return self.create_proxy(from, id, ownership, (&classes, refused), version, r);
+            return self.create_proxy(from, id, ownership, (&classes, refused, None), version, r);
         };
         let entry = &mut self.entries[place as usize];
         if !entry.is_made_of(&classes) {
@@ -142,6 +142,7 @@ impl ReplicaManager {
             return Err(Stop::TooLate);
         }
         entry.assigned = ownership.assigned;
+        entry.set_lag(None);
         self.receive_chunks(place, Basis::DEFAULTS, version, r)
     }
 

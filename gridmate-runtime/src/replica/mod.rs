@@ -42,6 +42,7 @@ mod handoff;
 mod hold;
 mod in_flight;
 mod index;
+mod lag;
 mod lanes;
 mod late;
 mod life;

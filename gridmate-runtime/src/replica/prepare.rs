@@ -57,7 +57,9 @@ impl ReplicaManager {
                 &mut ending,
             );
         }
+        self.note_lags();
         let Self { changed, entries, relayed, tick, .. } = self;
+        let arrived = relayed.len();
         changed.retain(|place| {
             let entry = &mut entries[*place as usize];
             (entry.version, entry.oversized) = (*tick, false);
@@ -68,6 +70,7 @@ impl ReplicaManager {
             }
             is_own
         });
+        self.note_lags_at_rest(arrived);
         // What peers sent has been given this tick as its version when it arrived.
         let own = self.changed.len();
         self.changed.append(&mut self.relayed);

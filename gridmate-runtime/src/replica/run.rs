@@ -71,7 +71,8 @@ impl ReplicaManager {
             let entry = &self.entries[place as usize];
             let &[chunk] = &entry.chunks[..] else { break };
             // Of those of which nothing has come yet the first record is still to come.
-            let awaits = entry.upstream == Some(peer) && entry.received != 0 && entry.received < version;
+            let awaits =
+                entry.upstream == Some(peer) && !entry.lagged && entry.received != 0 && entry.received < version;
             if !awaits || *class.get_or_insert(chunk.class) != chunk.class {
                 break;
             }

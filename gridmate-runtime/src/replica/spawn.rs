@@ -124,6 +124,10 @@ impl ReplicaManager {
             epoch: 1,
             in_transfer: false,
             predicts: false,
+            interpolates: false,
+            lagged: false,
+            came_late: 0,
+            lag: 0,
             audience: 0,
             priority,
             oversized: false,
@@ -164,6 +168,7 @@ impl ReplicaManager {
             store.set_owned(chunk.slot, Some(entry.id));
         }
         entry.predicts |= store.predicts();
+        entry.interpolates |= store.interpolates();
         entry.life.told |= !chunk.refused && !store.life().is_empty();
         if store.selective() && entry.audience == 0 {
             let (free, last) = &mut self.audiences;

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::entry::ChunkRef;
 use super::handoff::{has_state, is_handoff};
+use super::lag;
 use super::names::is_about_names;
 use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
@@ -191,16 +192,23 @@ impl ReplicaManager {
         if entry.received == 0 {
             return Err(Stop::TooLate); // From before it went to and fro: this time nothing has come yet.
         }
+        let lag = if entry.lagged { lag::read(r)? } else { 0 };
+        let is_late = lag > 0 || entry.came_late > 0;
         if version <= entry.received {
             return self.skip_chunks(place, basis, version, r);
         }
-        self.receive_against(place, arrival, profile, r)
+        if !is_late {
+            return self.receive_against(place, arrival, profile, r);
+        }
+        let arrival = self.arrival_late(peer, arrival, lag);
+        self.entries[place as usize].came_late = lag;
+        self.receive_against(place, &arrival, profile, r)
     }
 
     /// How what comes against a basis relates to it.
     pub(super) fn arrival(&self, from: PeerId, basis: Basis, version: u32) -> Arrival {
         let relay_as = self.passes_on(from).then_some(self.tick + 1);
-        Arrival { basis, ahead: basis.ahead(version), version, relay_as }
+        Arrival { basis, ahead: basis.ahead(version), version, relay_as, lag: 0 }
     }
 
     fn read_full<'b>(
@@ -211,6 +219,7 @@ impl ReplicaManager {
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
         let (ownership, classes, refused) = self.read_head(r)?;
+        let lag = self.read_lag_of_whole(&classes, r)?;
         self.check_claim(peer, id, ownership)?;
         if let Some(&place) = self.index.get(&id) {
             let entry = &self.entries[place as usize];
@@ -222,10 +231,11 @@ impl ReplicaManager {
             }
             self.set_ownership(place, ownership);
             self.settle_in_mesh(id, ownership.epoch);
+            self.entries[place as usize].set_lag(lag);
             return self.receive_chunks(place, Basis::DEFAULTS, version, r);
         }
         let refused = self.refused(peer, id, &classes, refused)?;
-        self.create_proxy(peer, id, ownership, (&classes, refused), version, r)
+        self.create_proxy(peer, id, ownership, (&classes, refused, lag), version, r)
     }
 
     /// Reads whose a replica is and what it is made of, and a bit for each chunk that is refused.
@@ -260,7 +270,7 @@ impl ReplicaManager {
         peer: PeerId,
         id: ReplicaId,
         ownership: Ownership,
-        (classes, refused): (&[u16], u64),
+        (classes, refused, lag): (&[u16], u64, Option<u8>),
         version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
@@ -280,6 +290,7 @@ impl ReplicaManager {
         let priority = self.priority_of(classes.iter().copied());
         let place = self.occupy(id, owner, assigned, Some(peer), migratable, priority);
         self.entries[place as usize].epoch = epoch;
+        self.entries[place as usize].set_lag(lag);
         for (i, class) in classes.iter().enumerate() {
             let slot = self.stores[usize::from(*class)].insert_default(place);
             self.attach(place, ChunkRef { refused: refused >> i & 1 == 1, ..ChunkRef::new(*class, slot) });
@@ -350,6 +361,7 @@ impl ReplicaManager {
         let upstream = self.entries[place as usize].upstream.expect("what arrives is a proxy's");
         let profile = self.peer(upstream).and_then(|peer| peer.profile.clone());
         let arrival = self.arrival(upstream, basis, version);
+        let arrival = self.arrival_late(upstream, &arrival, self.entries[place as usize].came_late);
         self.receive_against(place, &arrival, profile.as_deref(), r)
     }
 
@@ -396,7 +408,7 @@ impl ReplicaManager {
         let chunks = &entry.chunks;
         for chunk in chunks {
             if basis.base == 0 || chunks.len() == 1 || r.bool()? {
-                let arrival = Arrival { basis, ahead: basis.ahead(version), version, relay_as: None };
+                let arrival = Arrival { basis, ahead: basis.ahead(version), version, relay_as: None, lag: 0 };
                 let (store, share) = (&mut stores[usize::from(chunk.class)], share(profile, chunk.class));
                 store.skip(chunk.slot, &arrival, share, r.input()).map_err(|e| match e {
                     ReceiveError::Wire(error) => Stop::from(error),

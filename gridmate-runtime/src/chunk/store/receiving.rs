@@ -106,12 +106,15 @@ impl<T: ReplicaChunk> TypedStore<T> {
     fn accept(&mut self, slot: u32, arrival: &Arrival) -> bool {
         let s = &mut self.slots[slot as usize];
         let is_new = s.received.keep_draft(arrival.version);
+        if T::INTERPOLATES > 0 && is_new {
+            s.received.note_lag(arrival.lag);
+        }
         let (newest, now) = s.received.newest();
         if let Some(guessing) = &mut self.guessing {
             if is_new {
-                guessing.changed(slot, arrival.version);
+                guessing.changed(slot, arrival.sampled());
             } else {
-                guessing.unchanged(slot, arrival.version, newest);
+                guessing.unchanged(slot, arrival.sampled(), newest);
             }
         }
         let first = s.version == 0;
