@@ -6,6 +6,7 @@ use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::Delay;
 use gridmate_runtime::schema::Coder;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
+use gridmate_tests::links::foul;
 
 use super::session;
 
@@ -124,4 +125,51 @@ fn what_is_passed_on_moves_as_its_owner_has_moved_it() {
     eprintln!("passed on over ±30 ms: half off by less than {half:.1} ms, all but 1 % {most:.1}, all {worst:.1}; pace off by {unsteady:.2}");
     // By the host's ticks they would be off by up to two of those, 67 ms, and now and then stand still.
     assert!(half < 3.0 && most < 12.0 && worst < 20.0 && unsteady < 0.2, "{half}, {most}, {worst}, {unsteady}");
+}
+
+/// Of what the host owns nothing is late, of what others own all is; and who owns it may be another at any time.
+#[test]
+fn what_changes_hands_is_read_by_everyone() {
+    for seed in 0..40 {
+        let mut run = Run::new(seed, [Coder::Packed, Coder::Entropy][usize::from(seed % 2 == 1)]);
+        let id = run.id;
+        run.world.set_link(foul()).unwrap();
+        for turn in 0..24 {
+            let to = usize::try_from((turn + seed) % 3).unwrap();
+            run.world.replicas(run.nodes[0]).set_owner(id, MemberId(u32::try_from(to).unwrap() + 1)).unwrap();
+            for _ in 0..7 + turn {
+                for node in run.nodes.clone() {
+                    if let Ok(mut runner) = run.world.replicas(node).primary_mut::<Runner>(id) {
+                        runner.along += 0.3;
+                    }
+                }
+                run.world.step();
+            }
+        }
+        let done = run.world.run_until(Duration::from_secs(10), |world| world.agree());
+        assert!(done.is_some(), "seed {seed}");
+        for node in run.nodes.clone() {
+            assert_eq!(run.world.node(node).members().count(), 3, "seed {seed}: nobody was thrown out");
+            let now = run.world.now() + Duration::from_secs(1);
+            let shown = run.world.replicas(node).display(now, DELAY).get::<Runner>(id).unwrap();
+            assert_eq!(&shown, run.world.replicas(node).get::<Runner>(id).unwrap(), "at rest it is exact");
+        }
+    }
+}
+
+/// What is late is waited for as if it had been on the way from the host.
+#[test]
+fn an_adaptive_delay_waits_for_what_comes_late_to_the_host() {
+    const ADAPTIVE: Delay = Delay::Adaptive { least: Duration::ZERO, most: Duration::from_millis(500) };
+    for seed in 0..10 {
+        let mut run = Run::new(seed, Coder::Packed);
+        run.watch(Duration::from_secs(4), ADAPTIVE);
+        let shown = run.watch(Duration::from_secs(10), ADAPTIVE);
+        // The delay itself moves by a tenth of a second in a second at most.
+        assert!(shown.unsteady < 0.3, "seed {seed}: {}", shown.unsteady);
+        let (id, watcher, now) = (run.id, run.nodes[2], run.world.now());
+        let newest = run.world.replicas(watcher).get::<Runner>(id).unwrap().along;
+        let shown = run.world.replicas(watcher).display(now, ADAPTIVE).get::<Runner>(id).unwrap().along;
+        assert!(shown < newest, "seed {seed}");
+    }
 }
