@@ -45,7 +45,11 @@ fn a_ball_goes_from_every_kind_to_every_kind_and_is_its_owners() {
                 let all: Vec<_> = ALL.map(member).collect();
                 assert_eq!(ball.x, 6);
                 assert_eq!(sources(&ball.notes), all, "{from} to {to}, at {node}");
-                assert_eq!(sources(&ball.controls), if node == to { all } else { Vec::new() }, "{from} to {to}, {node}");
+                assert_eq!(
+                    sources(&ball.controls),
+                    if node == to { all } else { Vec::new() },
+                    "{from} to {to}, {node}"
+                );
             }
             // On to somebody else, by the host, and to its end.
             let last = (to + 1) % ALL.len();
@@ -120,7 +124,10 @@ fn nobody_takes_what_is_not_given() {
                 forge::whole(w, 3, epoch, &[0]);
             });
             let verdict = mesh.give_state(2, 3, &claim);
-            assert!(verdict == Ok(Verdict::TooLate) || verdict == Err(PeerFault::NotOwner), "{id} {epoch}: {verdict:?}");
+            assert!(
+                verdict == Ok(Verdict::TooLate) || verdict == Err(PeerFault::NotOwner),
+                "{id} {epoch}: {verdict:?}"
+            );
             assert_eq!(verdict.is_err(), epoch == 1, "{id} {epoch}");
             assert_eq!(mesh.give_state(2, 0, &claim), Err(PeerFault::NotOwner), "the host knows");
             let end = forge::state(501, |w| {
@@ -130,7 +137,10 @@ fn nobody_takes_what_is_not_given() {
                 w.gamma(epoch);
             });
             let verdict = mesh.give_state(2, 3, &end);
-            assert!(verdict == Ok(Verdict::TooLate) || verdict == Err(PeerFault::NotOwner), "{id} {epoch}: {verdict:?}");
+            assert!(
+                verdict == Ok(Verdict::TooLate) || verdict == Err(PeerFault::NotOwner),
+                "{id} {epoch}: {verdict:?}"
+            );
         }
         // It passes on calls of others, and speaks for the host.
         let forged = [

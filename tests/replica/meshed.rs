@@ -59,7 +59,11 @@ fn records_are_passed_on_once_to_each_client_and_to_nobody_else() {
     let sent = mesh.managers[0].stats().records_sent - before.records_sent;
     // The first times it is said again, because nobody can have answered.
     assert!((40..=100).contains(&sent), "{sent} records for twenty changes and two clients");
-    assert_eq!(mesh.managers[2].stats().records_sent, mesh.managers[3].stats().records_sent, "and they pass nothing on");
+    assert_eq!(
+        mesh.managers[2].stats().records_sent,
+        mesh.managers[3].stats().records_sent,
+        "and they pass nothing on"
+    );
 }
 
 #[test]

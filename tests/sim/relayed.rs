@@ -122,7 +122,9 @@ fn what_is_passed_on_moves_as_its_owner_has_moved_it() {
     all.off.sort_by(f64::total_cmp);
     let [half, most, worst] = [2, 100, usize::MAX].map(|many| all.all_but_one_in(many) * 1_000.0);
     let unsteady = all.unsteady;
-    eprintln!("passed on over ±30 ms: half off by less than {half:.1} ms, all but 1 % {most:.1}, all {worst:.1}; pace off by {unsteady:.2}");
+    eprintln!(
+        "passed on over ±30 ms: half off by less than {half:.1} ms, all but 1 % {most:.1}, all {worst:.1}; pace off by {unsteady:.2}"
+    );
     // By the host's ticks they would be off by up to two of those, 67 ms, and now and then stand still.
     assert!(half < 3.0 && most < 12.0 && worst < 20.0 && unsteady < 0.2, "{half}, {most}, {worst}, {unsteady}");
 }

@@ -152,7 +152,8 @@ impl<S: Clone> History<S> {
         let Some(newest) = self.len().checked_sub(1) else { return };
         let before = newest.checked_sub(1).map(|before| self.sampled(before));
         let (version, _) = self.entry(newest);
-        let most = before.map_or(u64::MAX, |before| (u64::from(version) * u64::from(LAG_UNITS)).saturating_sub(before + 1));
+        let most =
+            before.map_or(u64::MAX, |before| (u64::from(version) * u64::from(LAG_UNITS)).saturating_sub(before + 1));
         let place = self.place(newest);
         let lags = self.lags.get_or_insert_with(|| Box::new([0; PLACES]));
         lags[place] = u8::try_from(most).map_or(lag, |most| lag.min(most));

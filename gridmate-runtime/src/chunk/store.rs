@@ -559,12 +559,11 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
         self.mark_updated(slot);
         let value = &mut self.values[slot as usize];
-        // What a former owner has called comes to its successor too: then what is here counts, captured or not.
+        // A former owner's calls come to its successor too, whose datasets are its own, captured or not.
         let own = (!context.primary && self.owned[slot as usize].is_some()).then(|| value.snapshot());
         let answer = (rpc.invoke)(value, context, r);
         if !context.primary {
-            let slot = &self.slots[slot as usize];
-            go_back(value, own.as_ref().unwrap_or(&slot.current), &mut self.scratch);
+            go_back(value, own.as_ref().unwrap_or(&self.slots[slot as usize].current), &mut self.scratch);
         }
         answer
     }

@@ -96,7 +96,9 @@ impl ReplicaManager {
         let place = self.index.get(&call.replica).copied();
         let entry = place.map(|place| &self.entries[place as usize]);
         let in_time = match (call.rpc, role) {
-            (kind::RELEASED, Some(PeerRole::Client | PeerRole::Peer)) => entry.is_some_and(|e| e.awaits_release(from, epoch)),
+            (kind::RELEASED, Some(PeerRole::Client | PeerRole::Peer)) => {
+                entry.is_some_and(|e| e.awaits_release(from, epoch))
+            }
             (kind::GRANTED, Some(PeerRole::Host)) => match entry {
                 Some(e) => !e.dying && !e.doomed && epoch > e.epoch,
                 None => !self.peer(from).is_some_and(|peer| peer.graves.covers(call.replica, epoch)),

@@ -89,9 +89,9 @@ impl ReplicaManager {
             return;
         }
         let peer = entry.upstream.and_then(|upstream| peers.get(upstream.0 as usize)?.as_ref());
-        let age = peer.and_then(|peer| peer.timeline.as_ref()).map_or(0.0, |timeline| {
-            timeline.age(if is_fresh { entry.received } else { timeline.newest() })
-        });
+        let age = peer
+            .and_then(|peer| peer.timeline.as_ref())
+            .map_or(0.0, |timeline| timeline.age(if is_fresh { entry.received } else { timeline.newest() }));
         entry.lag = steps(age + f64::from(entry.came_late) * STEP);
     }
 

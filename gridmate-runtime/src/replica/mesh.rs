@@ -37,7 +37,7 @@
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
-use super::entry::Entry;
+use super::flush::Parting;
 use super::handoff::kind;
 use super::pair::Target;
 use super::record::{Call, Ownership, Route, at_end};
@@ -60,18 +60,11 @@ pub(super) struct Mesh {
     /// Who owns it, in which epoch, as the host says, until that has come from the owner.
     vouched: BTreeMap<ReplicaId, (MemberId, u32)>,
     /// Calls go by way of the host up to this epoch.
-    detours: BTreeMap<ReplicaId, u32>,
+    pub(super) detours: BTreeMap<ReplicaId, u32>,
     /// Primaries here that are to go when nobody has a call for them under way.
-    partings: BTreeMap<ReplicaId, Parting>,
+    pub(super) partings: BTreeMap<ReplicaId, Parting>,
     /// Whose owner is lost, with the epoch of that, until when the host may say what becomes of them.
     orphans: BTreeMap<ReplicaId, (u32, Instant)>,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Parting {
-    to: MemberId,
-    epoch: u32,
-    deadline: Instant,
 }
 
 /// What a mesh member had, and has said, of replicas that change hands.
@@ -81,7 +74,7 @@ pub(super) struct Tenures {
     over: BTreeMap<ReplicaId, u32>,
     by_time: VecDeque<(Instant, ReplicaId, u32)>,
     /// No calls on it are under way to its owner of this epoch.
-    flushed: BTreeMap<ReplicaId, u32>,
+    pub(super) flushed: BTreeMap<ReplicaId, u32>,
 }
 
 impl Tenures {
@@ -185,12 +178,7 @@ impl ReplicaManager {
         self.tell_others_of_owner(place, kind::VOUCHED);
     }
 
-    /// On the host: the owner of the replica at `place` is to let go.
-    pub(super) fn detour_calls(&mut self, place: u32) {
-        self.tell_others_of_owner(place, kind::DETOUR);
-    }
-
-    fn tell_others_of_owner(&mut self, place: u32, kind: u8) {
+    pub(super) fn tell_others_of_owner(&mut self, place: u32, kind: u8) {
         let entry = &self.entries[place as usize];
         if !entry.meshed || self.mesh.has_host {
             return;
@@ -335,9 +323,8 @@ impl ReplicaManager {
 
     /// A replica has ended that was never heard of. If its end is to be believed, nobody brings it back who had it before.
     pub(super) fn bury_in_mesh(&mut self, from: PeerId, id: ReplicaId, epoch: u32) {
-        let believed = self
-            .peer(from)
-            .is_some_and(|peer| peer.role == PeerRole::Host || self.is_vouched(id, peer.member, epoch));
+        let believed =
+            self.peer(from).is_some_and(|peer| peer.role == PeerRole::Host || self.is_vouched(id, peer.member, epoch));
         if !believed {
             return;
         }
@@ -418,12 +405,6 @@ impl ReplicaManager {
         self.forget_flushes(id);
     }
 
-    fn forget_flushes(&mut self, id: ReplicaId) {
-        for peer in self.peers.iter_mut().flatten() {
-            peer.tenures.flushed.remove(&id);
-        }
-    }
-
     /// A replica is here for the first time, in this epoch.
     pub(super) fn begin_in_mesh(&mut self, id: ReplicaId, epoch: u32) {
         if epoch > 1 && self.is_in_mesh() {
@@ -446,70 +427,6 @@ impl ReplicaManager {
         epoch <= entry.epoch && !entry.dying && owned
     }
 
-    /// Where a call goes on a replica that comes from `upstream`.
-    pub(super) fn way_of_calls(&self, entry: &Entry, upstream: PeerId) -> PeerId {
-        let is_detour = self.mesh.detours.get(&entry.id).is_some_and(|until| entry.epoch <= *until);
-        if is_detour { self.host().unwrap_or(upstream) } else { upstream }
-    }
-
-    /// Calls on a replica go by way of the host from now on, and its owner is told when there are no others under way.
-    pub(super) fn take_detour(&mut self, id: ReplicaId, r: &mut BitReader<'_>) -> Result<(), PeerFault> {
-        let (owner, epoch) = read_owner(r)?;
-        let place = self.index.get(&id);
-        if place.is_none_or(|place| self.entries[*place as usize].epoch <= epoch) {
-            let detours = &mut self.mesh.detours;
-            if detours.len() >= limits::REPLICAS && !detours.contains_key(&id) {
-                return Err(PeerFault::Limit("replicas that others own"));
-            }
-            let until = detours.entry(id).or_default();
-            *until = epoch.max(*until);
-        }
-        let is_member = |at: &PeerId| self.peer(*at).is_some_and(|peer| peer.role == PeerRole::Peer);
-        if let Some(owner) = self.peer_of(owner).filter(is_member) {
-            self.say(owner, id, kind::FLUSHED, Route::Request { source: None }, |w| w.gamma(epoch));
-        }
-        Ok(())
-    }
-
-    /// A mesh member sends no more calls on what is here to us directly.
-    pub(super) fn take_flushed(
-        &mut self,
-        from: PeerId,
-        id: ReplicaId,
-        r: &mut BitReader<'_>,
-    ) -> Result<(), PeerFault> {
-        let epoch = r.gamma()?;
-        if !at_end(r) {
-            return Err(WireError::Invalid.into());
-        }
-        if let Some(Some(peer)) = self.peers.get_mut(from.0 as usize) {
-            let flushed = &mut peer.tenures.flushed;
-            if flushed.len() >= limits::REPLICAS_PER_MEMBER && !flushed.contains_key(&id) {
-                return Err(PeerFault::Limit("replicas that it calls no more"));
-            }
-            let last = flushed.entry(id).or_default();
-            *last = epoch.max(*last);
-        }
-        Ok(())
-    }
-
-    /// A primary here goes to `to`, by way of the host, when no calls on it are under way from mesh members; or without those that take
-    /// too long.
-    pub(super) fn part_when_flushed(&mut self, place: u32, to: MemberId) {
-        let entry = &self.entries[place as usize];
-        let (id, epoch) = (entry.id, entry.epoch);
-        if self.is_flushed(id, epoch) {
-            return self.part_with(place, to);
-        }
-        let deadline = self.now + Duration::from_millis(limits::FLUSH_MILLIS);
-        self.mesh.partings.insert(id, Parting { to, epoch, deadline });
-    }
-
-    fn is_flushed(&self, id: ReplicaId, epoch: u32) -> bool {
-        let has_flushed = |peer: &Peer| peer.tenures.flushed.get(&id).is_some_and(|last| *last >= epoch);
-        !self.is_in_mesh() || self.peers.iter().flatten().all(|peer| peer.role != PeerRole::Peer || has_flushed(peer))
-    }
-
     /// At the end of `update`: what was waited for is there, or was waited for long enough.
     pub(super) fn settle_mesh(&mut self) {
         if self.mesh.members > 0 {
@@ -524,25 +441,9 @@ impl ReplicaManager {
         }
     }
 
-    fn end_partings(&mut self) {
-        let is_due = |(id, parting): (&ReplicaId, &Parting)| {
-            (parting.deadline <= self.now || self.is_flushed(*id, parting.epoch)).then_some((*id, *parting))
-        };
-        let due: Vec<_> = self.mesh.partings.iter().filter_map(is_due).collect();
-        for (id, Parting { to, epoch, .. }) in due {
-            self.mesh.partings.remove(&id);
-            self.forget_flushes(id);
-            if let Some(&place) = self.index.get(&id) {
-                let entry = &self.entries[place as usize];
-                if entry.is_primary() && !entry.dying && entry.epoch == epoch {
-                    self.part_with(place, to);
-                }
-            }
-        }
-    }
-
     fn end_orphans(&mut self) {
-        let is_over = |(id, (epoch, until)): (&ReplicaId, &(u32, Instant))| (*until <= self.now).then_some((*id, *epoch));
+        let is_over =
+            |(id, (epoch, until)): (&ReplicaId, &(u32, Instant))| (*until <= self.now).then_some((*id, *epoch));
         let over: Vec<_> = self.mesh.orphans.iter().filter_map(is_over).collect();
         for (id, epoch) in over {
             self.mesh.orphans.remove(&id);
@@ -585,7 +486,7 @@ impl ReplicaManager {
     }
 }
 
-fn read_owner(r: &mut BitReader<'_>) -> Result<(MemberId, u32), WireError> {
+pub(super) fn read_owner(r: &mut BitReader<'_>) -> Result<(MemberId, u32), WireError> {
     let (owner, epoch) = (MemberId(r.gamma()?), r.gamma()?);
     if at_end(r) { Ok((owner, epoch)) } else { Err(WireError::Invalid) }
 }

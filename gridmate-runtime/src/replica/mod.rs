@@ -36,6 +36,7 @@ mod entry;
 mod error;
 mod event;
 mod expected;
+mod flush;
 mod graves;
 mod guard;
 mod handoff;

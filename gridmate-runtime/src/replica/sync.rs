@@ -130,11 +130,7 @@ impl ReplicaManager {
             let left = peer.owed.left;
             // A recorder is nobody.
             let hears = peer.role == PeerRole::Client || peer.role == PeerRole::Peer && hosts;
-            if !hears
-                || peer.member == MemberId::NONE
-                || peer.sync.is_over()
-                || !peer.sync.is_news(left)
-            {
+            if !hears || peer.member == MemberId::NONE || peer.sync.is_over() || !peer.sync.is_news(left) {
                 continue;
             }
             peer.sync.left = left;
