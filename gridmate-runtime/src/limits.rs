@@ -58,6 +58,16 @@ pub const RECALL_MILLIS: u64 = 5_000;
 /// it nothing of [`FORWARDED_RPC_BYTES`], for others decide how often it is asked; one tick's requests of one other client are fewer.
 pub const OPEN_ASKS: usize = 65_536;
 
+/// How long a mesh member that is to let go of a replica waits for the last calls that others send it directly, milliseconds. Well
+/// below [`RECALL_MILLIS`].
+pub const FLUSH_MILLIS: u64 = 2_000;
+
+/// How long calls that a former owner has passed on in a mesh are expected after the news that it is that no more, milliseconds.
+pub const LAST_ECHO_MILLIS: u64 = HELD_RPC_MILLIS;
+
+/// How long the replicas of a lost mesh member wait for what the host says of them, milliseconds.
+pub const ORPHAN_MILLIS: u64 = 10_000;
+
 /// How long whoever asks to own a replica waits for an answer, milliseconds.
 pub const OWNERSHIP_MILLIS: u64 = 10_000;
 
@@ -90,6 +100,13 @@ pub const REPLICAS: usize = 4 << 20;
 /// a peer that acknowledges later than that gets whole values, and a program that shows interpolated proxies can show them as
 /// they were that long ago.
 pub const HISTORY: usize = 32;
+
+/// How much earlier a sample was made than the tick that a host passes it on in, as far as that is said, steps of
+/// [`LAG_STEP_MILLIS`]. What was held up for longer is shown as if it had been no longer than this.
+pub const LAG_STEPS: u8 = 64;
+
+/// How exactly it is said, milliseconds.
+pub const LAG_STEP_MILLIS: u64 = 4;
 
 /// Reports to a newcomer of how much has come, besides the first and the last, count.
 pub const SYNC_REPORTS: u32 = 64;

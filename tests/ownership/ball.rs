@@ -125,6 +125,12 @@ pub(super) fn mesh(clients: usize, seed: u64, weather: Weather) -> Mesh {
     Mesh::new(&registry(coder), clients, seed, weather)
 }
 
+/// The same with so many members that reach each other, before the clients.
+pub(super) fn hybrid(members: usize, clients: usize, seed: u64, weather: Weather) -> Mesh {
+    let coder = if seed.is_multiple_of(2) { Coder::Packed } else { Coder::Entropy };
+    Mesh::hybrid(&registry(coder), members, clients, seed, weather)
+}
+
 /// The member that a node of a mesh is.
 pub(super) fn member(node: usize) -> MemberId {
     MemberId(u32::try_from(node).unwrap() + 1)

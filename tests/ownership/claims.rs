@@ -115,8 +115,11 @@ fn what_only_a_host_says_is_a_fault_of_others() {
         assert_eq!(mesh.give_call(1, 0, &granted), Err(PeerFault::NotOwner));
         mesh.give_call(1, 0, &forge::handoff(balls[id], RECALL, None, |_| ())).unwrap();
         assert_eq!(mesh.update(0), [PeerFault::NoSuchType]);
-        mesh.give_call(1, 0, &forge::handoff(balls[id], 6, None, |_| ())).unwrap();
-        assert_eq!(mesh.update(0), [PeerFault::NoSuchType]);
+        assert_eq!(mesh.give_call(1, 0, &forge::handoff(balls[id], 6, None, |_| ())), Err(PeerFault::NotOwner));
+        for kind in 7..10 {
+            mesh.give_call(1, 0, &forge::handoff(balls[id], kind, None, |_| ())).unwrap();
+            assert_eq!(mesh.update(0), [PeerFault::NoSuchType]);
+        }
         // On behalf of another.
         let ask = forge::handoff(balls[id], ASK, Some(member(2)), |_| ());
         assert_eq!(mesh.give_call(1, 0, &ask), Err(PeerFault::NotOwner));

@@ -5,6 +5,7 @@ mod claims;
 mod goods;
 mod leaves;
 mod matrix;
+mod meshed;
 mod order;
 mod storm;
 mod takeover;

@@ -248,6 +248,7 @@ fn forged_answer(id: ReplicaId, to: MemberId, ticket: u32) -> Vec<u8> {
     w.bits(0, 8);
     w.bool(true); // An echo,
     w.gamma(3);
+    w.gamma(1);
     w.bool(false); // which waits for nothing,
     w.bool(true); // for one member,
     w.gamma(to.0);

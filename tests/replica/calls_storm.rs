@@ -53,11 +53,21 @@ impl Log {
 
 #[test]
 fn calls_run_at_most_once_and_in_order_and_reliable_ones_exactly_once() {
+    run_storms(|registry, seed| Mesh::new(registry, 3, seed, Weather::FOUL));
+}
+
+/// One client and two that reach each other.
+#[test]
+fn the_same_in_a_mesh() {
+    run_storms(|registry, seed| Mesh::hybrid(registry, 2, 1, seed, Weather::FOUL));
+}
+
+fn run_storms(make: impl Fn(&Registry, u64) -> Mesh) {
     let registry = Registry::builder().chunk::<Log>().build().unwrap();
     let (mut checked, mut lost) = (0, 0);
     for seed in 0..200 {
         let mut rng = Rng::new(seed);
-        let mut mesh = Mesh::new(&registry, 3, seed, Weather::FOUL);
+        let mut mesh = make(&registry, seed);
         let owners = [0_usize, 1, 2];
         let ids = owners.map(|owner| mesh.managers[owner].add(Log::default()).unwrap());
         mesh.settle();

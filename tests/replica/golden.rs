@@ -26,7 +26,7 @@ fn messages_are_what_the_document_says() {
     let _ = state(&mut host, peer);
     let mut call = String::new();
     host.drain_calls(peer, |_, bytes| call = hex(bytes));
-    assert_eq!(call, "07 f8 00 00 00 00 05");
+    assert_eq!(call, "07 f8 01 00 00 00 0a");
     host.destroy(id).unwrap();
     assert_eq!(state(&mut host, peer), "04 00 00 00 12 30 0e 00 00 00 08");
 }

@@ -13,6 +13,7 @@ mod host_only;
 mod initial;
 mod life;
 mod limits;
+mod meshed;
 mod names;
 mod newcomers;
 mod newest;

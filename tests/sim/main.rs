@@ -10,6 +10,7 @@ mod idle;
 mod messages;
 mod nat;
 mod recording;
+mod relayed;
 mod sessions;
 
 use core::time::Duration;

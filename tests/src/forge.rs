@@ -28,6 +28,7 @@ pub fn echo(id: ReplicaId, rpc: u8, source: MemberId, after: Option<u32>, number
     let mut w = head(id, rpc);
     w.bool(true);
     w.gamma(source.0);
+    w.gamma(1); // Of the first owner.
     w.bool(after.is_some());
     if let Some(after) = after {
         w.bits(u64::from(after), 32);

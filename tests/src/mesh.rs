@@ -1,10 +1,10 @@
-//! Replica managers joined by hand: a host and its clients, with a seeded network between that loses, delays and reorders
+//! Replica managers joined by hand: a host, its clients and members that reach each other too, with a seeded network between that loses, delays and reorders
 //! messages. What a carrier promises is kept (receipts, reliable order, an end to lateness), nothing more.
 //!
 //! [`Mesh::step`] ticks everyone. Tests that decide themselves what arrives, and when, tick the managers in
 //! [`Mesh::managers`] and carry messages with the `take_` and `give_` methods.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use gridmate_runtime::replica::{PeerFault, PeerId, PeerRole, ReplicaManager, Verdict};
 use gridmate_runtime::{Instant, MemberId, Registry, Rng, limits};
@@ -39,7 +39,7 @@ impl Weather {
     pub const FOUL: Self = Self { loss: 0.3, late: 0.3, span: 8, ..Self::FAIR };
 }
 
-/// A host (index 0) and clients, one tick at a time.
+/// A host (index 0), clients and mesh members, one tick at a time.
 pub struct Mesh {
     /// The managers.
     pub managers: Vec<ReplicaManager>,
@@ -57,6 +57,8 @@ pub struct Mesh {
     pub slow: BTreeMap<usize, u64>,
     registry: Registry,
     seed: u64,
+    /// Those that reach each other directly.
+    meshed: BTreeSet<usize>,
     /// `peers[a][b]`: how `a` calls `b`.
     peers: Vec<BTreeMap<usize, PeerId>>,
     /// By sender and receiver: the place of the last message in the sender's order, and of the newest that has arrived.
@@ -90,6 +92,7 @@ impl Mesh {
             slow: BTreeMap::new(),
             registry: registry.clone(),
             seed,
+            meshed: BTreeSet::new(),
             peers: vec![BTreeMap::new()],
             orders: BTreeMap::new(),
             rng: Rng::new(seed),
@@ -102,32 +105,72 @@ impl Mesh {
         mesh
     }
 
+    /// A host, `members` that reach each other (from index 1 on), and `clients` behind them.
+    pub fn hybrid(registry: &Registry, members: usize, clients: usize, seed: u64, weather: Weather) -> Self {
+        let mut mesh = Self::new(registry, 0, seed, weather);
+        for _ in 0..members {
+            mesh.join_mesh();
+        }
+        for _ in 0..clients {
+            mesh.join();
+        }
+        mesh
+    }
+
     /// Connects one more client to the host and returns its index. Its member id is one more.
-    ///
-    /// # Panics
-    /// After 2³² clients.
     pub fn join(&mut self) -> usize {
+        self.join_as(PeerRole::Client)
+    }
+
+    /// Connects one more member of the mesh, to the host and to all others of its kind, and returns its index.
+    pub fn join_mesh(&mut self) -> usize {
+        let node = self.join_as(PeerRole::Peer);
+        for other in self.meshed.clone() {
+            for (at, of) in [(node, other), (other, node)] {
+                let member = self.managers[of].local_member();
+                let peer = self.managers[at].add_peer(member, PeerRole::Peer);
+                self.peers[at].insert(of, peer);
+            }
+        }
+        self.meshed.insert(node);
+        node
+    }
+
+    fn join_as(&mut self, role: PeerRole) -> usize {
         let client = self.managers.len();
         let member = MemberId(u32::try_from(client + 1).expect("few clients"));
         let mut manager = ReplicaManager::new(self.registry.clone(), self.seed);
         manager.set_local_member(member);
         let at_client = manager.add_peer(MemberId::HOST, PeerRole::Host);
-        let at_host = self.managers[0].add_peer(member, PeerRole::Client);
+        let at_host = self.managers[0].add_peer(member, role);
         self.managers.push(manager);
         self.peers.push(BTreeMap::from([(0, at_client)]));
         self.peers[0].insert(client, at_host);
         client
     }
 
-    /// Ends a client's connection: the host adopts what can migrate. Whatever is under way between them is gone, and the
-    /// client takes part in nothing any more.
-    pub fn leave(&mut self, client: usize) {
-        self.peers[client].clear();
-        if let Some(peer) = self.peers[0].remove(&client) {
-            self.managers[0].remove_peer(peer, true);
+    /// Ends all connections of a node but the host: the host adopts what can migrate. Whatever is under way to and from it is gone, and
+    /// it takes part in nothing any more.
+    pub fn leave(&mut self, node: usize) {
+        self.die(node);
+        (0..self.managers.len()).for_each(|at| self.lose(at, node));
+    }
+
+    /// A node takes part in nothing any more, and nobody knows yet.
+    pub fn die(&mut self, node: usize) {
+        self.peers[node].clear();
+        self.meshed.remove(&node);
+        self.flying.retain(|(to, ..), _| *to != node);
+        self.reliable.retain(|(_, to), _| *to != node);
+    }
+
+    /// Node `at` loses one that has died, and what is under way from that.
+    pub fn lose(&mut self, at: usize, node: usize) {
+        if let Some(peer) = self.peers[at].remove(&node) {
+            self.managers[at].remove_peer(peer, at == 0);
         }
-        self.flying.retain(|(to, _, _, from), _| ![*to, *from].contains(&client));
-        self.reliable.retain(|(from, to), _| ![*to, *from].contains(&client));
+        self.flying.retain(|(to, _, _, from), _| (*to, *from) != (at, node));
+        self.reliable.retain(|(from, to), _| (*to, *from) != (at, node));
     }
 
     /// The nodes that are in the session.
@@ -279,6 +322,9 @@ impl Mesh {
         for (to, peer) in peers {
             for (reliable, bytes) in self.take_calls(node, to) {
                 self.overhear(node, to, &bytes);
+                if !self.peers[to].contains_key(&node) {
+                    continue; // It has died.
+                }
                 if reliable {
                     let due = self.tick + LATENCY + self.weather.latency + self.rng.below(10);
                     self.reliable.entry((node, to)).or_default().push_back((due, bytes));
@@ -311,6 +357,9 @@ impl Mesh {
     }
 
     fn fly(&mut self, from: usize, to: usize, late: u64, what: What) {
+        if !self.peers[to].contains_key(&from) {
+            return; // It has died.
+        }
         let order = self.skip(from, to, 1);
         self.flying.insert((to, self.tick + LATENCY + self.weather.latency + late, order, from), what);
     }

@@ -153,6 +153,15 @@ pub(crate) struct Arrival {
     pub(crate) version: u32,
     /// This node's version to pass it on with, when there are others to pass it on to.
     pub(crate) relay_as: Option<u32>,
+    /// How much earlier it was sampled than the tick of that version, in [`LAG_UNITS`](super::history::LAG_UNITS) of a tick.
+    pub(crate) lag: u8,
+}
+
+impl Arrival {
+    /// The sender's tick, about, in which it was sampled.
+    pub(crate) fn sampled(&self) -> u32 {
+        self.version.saturating_sub(self.lag.div_ceil(super::history::LAG_UNITS).into())
+    }
 }
 
 /// Bits, and how many.

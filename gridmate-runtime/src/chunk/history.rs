@@ -29,7 +29,15 @@ pub struct History<S> {
     first: u8,
     len: u8,
     capacity: u8,
+    /// By place: how much earlier than its version each was sampled. None as long as all were sampled then.
+    lags: Option<Box<[u8; PLACES]>>,
 }
+
+/// Parts of a tick in which it is kept how much earlier than its version a snapshot was sampled.
+pub(crate) const LAG_UNITS: u8 = 8;
+
+/// The most that a ring holds: what is remembered, and a draft.
+const PLACES: usize = limits::HISTORY + 2;
 
 /// One more than what is remembered, for what is being read.
 const _: () = assert!(limits::HISTORY + 2 <= u8::MAX as usize);
@@ -49,7 +57,7 @@ impl<S: Clone> History<S> {
 
     #[expect(clippy::cast_possible_truncation, reason = "see above")]
     const fn with_capacity(capacity: usize) -> Self {
-        Self { ring: Vec::new(), first: 0, len: 0, capacity: capacity as u8 }
+        Self { ring: Vec::new(), first: 0, len: 0, capacity: capacity as u8, lags: None }
     }
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
@@ -113,9 +121,9 @@ impl<S: Clone> History<S> {
     }
 
     /// What was read into the draft came with `version`, later than all before: it is remembered, unless it is what the newest entry
-    /// holds. Returns whether it is, and the newest entry and its version.
+    /// holds. Returns whether it is, and the newest entry and its version. Those who are `shown` it by when it was made have its lag.
     #[inline(always)]
-    pub(crate) fn keep_draft(&mut self, version: u32) -> (bool, u32, &S)
+    pub(crate) fn keep_draft(&mut self, version: u32, lag: u8, shown: bool) -> (bool, u32, &S)
     where
         S: PartialEq,
     {
@@ -128,6 +136,9 @@ impl<S: Clone> History<S> {
             }
         }
         self.commit(next, version);
+        if shown {
+            self.note_lag(lag);
+        }
         (true, version, &self.ring[next].1)
     }
 
@@ -139,6 +150,26 @@ impl<S: Clone> History<S> {
     /// The version of the snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
         Some(self.ring[self.find(version)?].0)
+    }
+
+    /// The newest entry was sampled so many [`LAG_UNITS`] before the tick of its version. After the one before it, in any case.
+    #[inline]
+    fn note_lag(&mut self, lag: u8) {
+        if lag > 0 || self.lags.is_some() {
+            self.keep_lag(lag);
+        }
+    }
+
+    #[cold]
+    fn keep_lag(&mut self, lag: u8) {
+        let Some(newest) = self.len().checked_sub(1) else { return };
+        let before = newest.checked_sub(1).map(|before| self.sampled(before));
+        let (version, _) = self.entry(newest);
+        let most =
+            before.map_or(u64::MAX, |before| (u64::from(version) * u64::from(LAG_UNITS)).saturating_sub(before + 1));
+        let place = self.place(newest);
+        let lags = self.lags.get_or_insert_with(|| Box::new([0; PLACES]));
+        lags[place] = u8::try_from(most).map_or(lag, |most| lag.min(most));
     }
 
     pub(crate) fn clear(&mut self) {
@@ -156,6 +187,9 @@ impl<S: Clone> History<S> {
     #[cold]
     fn grow(&mut self, like: &S) {
         self.ring.rotate_left(self.first.into());
+        if let Some(lags) = &mut self.lags {
+            lags[..self.ring.len()].rotate_left(self.first.into());
+        }
         self.first = 0;
         if self.ring.len() == self.ring.capacity() {
             // Twice as many at first; but of thirty-three a half would lie idle.
@@ -179,6 +213,21 @@ impl<S> History<S> {
         (*version, snapshot)
     }
 
+    /// When the entry at `index` was sampled, in [`LAG_UNITS`] of a tick.
+    #[inline]
+    fn sampled(&self, index: usize) -> u64 {
+        let (version, _) = self.entry(index);
+        let lag = self.lags.as_ref().map_or(0, |lags| lags[self.place(index)]);
+        (u64::from(version) * u64::from(LAG_UNITS)).saturating_sub(lag.into())
+    }
+
+    /// The tick of the entry at `index`, at which it was sampled: its version, or somewhat before that.
+    #[inline]
+    #[expect(clippy::cast_precision_loss, reason = "35 bits")]
+    pub(super) fn tick(&self, index: usize) -> f64 {
+        self.sampled(index) as f64 / f64::from(LAG_UNITS)
+    }
+
     /// Has the place of the next entry brought into the cache.
     #[inline]
     pub(crate) fn fetch_next(&self) {
@@ -198,9 +247,9 @@ impl<S> History<S> {
         }
     }
 
-    /// How many entries there are up to a version.
+    /// How many entries there are up to a tick.
     pub(super) fn count_until(&self, tick: f64) -> usize {
-        (0..self.len()).rev().find(|index| f64::from(self.entry(*index).0) <= tick).map_or(0, |index| index + 1)
+        (0..self.len()).rev().find(|index| self.tick(*index) <= tick).map_or(0, |index| index + 1)
     }
 
     /// Where the entry at `index` from the oldest is.
@@ -340,7 +389,7 @@ mod tests {
         };
         fn keep_draft(history: &mut History<String>, version: Option<u32>) {
             if let Some(version) = version {
-                history.keep_draft(version);
+                history.keep_draft(version, 0, false);
             }
         }
         assert_eq!(read(0, 0, None, "a", None), "default");
@@ -364,7 +413,7 @@ mod tests {
                 assert_eq!(found, Some(&past.to_string()));
             }
             *draft = version.to_string();
-            assert_eq!(history.keep_draft(version), (true, version, &version.to_string()));
+            assert_eq!(history.keep_draft(version, 0, false), (true, version, &version.to_string()));
             if past > 8 {
                 assert_eq!(history.entry(0), (past, &past.to_string()));
             }

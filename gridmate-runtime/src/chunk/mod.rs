@@ -19,7 +19,7 @@ mod erased;
 pub(crate) mod field;
 pub(crate) mod fit;
 mod guessing;
-mod history;
+pub(crate) mod history;
 mod interpolate;
 mod life;
 mod ownership;

@@ -567,9 +567,11 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
         self.mark_updated(slot);
         let value = &mut self.values[slot as usize];
+        // A former owner's calls come to its successor too, whose datasets are its own, captured or not.
+        let own = (!context.primary && self.owned[slot as usize].is_some()).then(|| value.snapshot());
         let answer = (rpc.invoke)(value, context, r);
         if !context.primary {
-            self.slots[slot as usize].follow(value, &mut self.scratch);
+            go_back(value, own.as_ref().unwrap_or(&self.slots[slot as usize].current), &mut self.scratch);
         }
         answer
     }
@@ -579,14 +581,19 @@ impl<T: ReplicaChunk> Slot<T> {
     /// A proxy's datasets are its owner's: what a handler has written into them here is taken back. What is not a dataset
     /// stays.
     fn follow(&self, value: &mut T, scratch: &mut T::Snapshot) {
-        value.capture(scratch);
-        if *scratch != self.current {
-            value.apply(&self.current, scratch);
-        }
+        go_back(value, &self.current, scratch);
     }
 
     fn at(&self, version: u32) -> Option<&T::Snapshot> {
         if self.version <= version { Some(&self.current) } else { self.sent.at(version) }
+    }
+}
+
+/// Takes back what a handler has written into datasets.
+fn go_back<T: ReplicaChunk>(value: &mut T, to: &T::Snapshot, scratch: &mut T::Snapshot) {
+    value.capture(scratch);
+    if *scratch != *to {
+        value.apply(to, scratch);
     }
 }
 

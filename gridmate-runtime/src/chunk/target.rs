@@ -19,10 +19,48 @@ use crate::ids::{MemberId, ReplicaId};
 /// ```
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PeerRole {
-    /// It speaks for itself: it may create and change replicas of its own.
+    /// It speaks for itself: it may create and change replicas of its own. What others own it has from here alone.
     Client,
-    /// It forwards for others, and says for whom: the host, seen from a client.
+    /// It forwards for others, and says for whom: the host, seen from any other member.
     Host,
+    /// It speaks for itself, as a client does, and is connected to all others that are this of each other: a member of a mesh. What they
+    /// own they send each other, and the host passes it on to clients only. The host is connected to all of them, and is
+    /// [`Host`](Self::Host) to them.
+    ///
+    /// ```
+    /// use gridmate_runtime::prelude::*;
+    ///
+    /// #[derive(Default, ReplicaChunk)]
+    /// struct Ball {
+    ///     x: u32,
+    /// }
+    ///
+    /// let registry = Registry::builder().chunk::<Ball>().build()?;
+    /// let mut members = [1, 2, 3].map(|n| {
+    ///     let mut manager = ReplicaManager::new(registry.clone(), n.into());
+    ///     manager.set_local_member(MemberId(n));
+    ///     manager
+    /// });
+    /// let [host, second, third] = &mut members;
+    /// host.add_peer(MemberId(2), PeerRole::Peer);
+    /// host.add_peer(MemberId(3), PeerRole::Peer);
+    /// second.add_peer(MemberId::HOST, PeerRole::Host);
+    /// third.add_peer(MemberId::HOST, PeerRole::Host);
+    /// let third_there = second.add_peer(MemberId(3), PeerRole::Peer);
+    /// third.add_peer(MemberId(2), PeerRole::Peer);
+    /// second.add(Ball { x: 7 })?;
+    /// second.prepare();
+    /// assert!(second.has_state_for(third_there)); // it tells everyone itself
+    /// # Ok::<(), Box<dyn std::error::Error>>(())
+    /// ```
+    Peer,
+}
+
+impl PeerRole {
+    /// Whether it may send only what it owns itself.
+    pub(crate) const fn is_guest(self) -> bool {
+        !matches!(self, Self::Host)
+    }
 }
 
 /// A peer that a chunk could be sent to: what the path of `#[chunk(send_to = path)]` is given.

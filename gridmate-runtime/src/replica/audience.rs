@@ -54,7 +54,7 @@ impl ReplicaManager {
     /// # Errors
     /// [`ReplicaError::Unknown`].
     pub fn refresh_targets(&mut self, id: ReplicaId) -> Result<(), ReplicaError> {
-        let (audience, upstream, version) = self.entry(id).map(|e| (e.audience, e.upstream, e.version))?;
+        let (audience, version) = self.entry(id).map(|e| (e.audience, e.version))?;
         // What was never captured becomes pending when it is.
         if audience == 0 || version == 0 {
             return Ok(());
@@ -64,7 +64,7 @@ impl ReplicaManager {
         let entry = &entries[place as usize];
         for (peer_id, peer) in (0..).zip(peers) {
             let Some(peer) = peer else { continue };
-            if upstream != Some(PeerId(peer_id))
+            if entry.goes_to(PeerId(peer_id), peer.role)
                 && hidden_from((peer.member, peer.role), entry, stores) != peer.owed.hidden(entry)
             {
                 peer.owed.set_pending(place);

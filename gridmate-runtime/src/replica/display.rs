@@ -63,6 +63,7 @@ impl ReplicaManager {
         self.stores.iter_mut().for_each(|store| store.stamp(now));
         for timeline in self.peers.iter_mut().flatten().filter_map(|peer| peer.timeline.as_mut()) {
             timeline.update(now, interval);
+            timeline.stop_at(now);
         }
     }
 }

@@ -5,6 +5,7 @@ use smallvec::SmallVec;
 use super::blocks::Blocks;
 use super::encode_pool::EncodePool;
 use super::entry::{ChunkRef, Entry};
+use super::lag;
 use super::lanes::{Copied, Lanes, Listed};
 use super::profile::{PeerProfile, share};
 use crate::chunk::coder::{Collect, Share};
@@ -265,6 +266,9 @@ fn encode_delta(
     stores: Stores<'_>,
 ) -> bool {
     to.rewind(start);
+    if entry.is_passed_on_late() {
+        lag::write(entry.lag_in(tick), to);
+    }
     if let [chunk] = entry.chunks[..] {
         let (store, share) = stores.of(chunk);
         if hidden != 0 {
@@ -288,6 +292,12 @@ fn encode_full(to: &mut impl Collect, hidden: u64, entry: &Entry, tick: u32, sto
         to.gamma(u32::from(chunk.class) + 1);
         if stores.of(*chunk).0.is_refusable() {
             to.bool(chunk.refused);
+        }
+    }
+    if entry.interpolates {
+        to.bool(entry.is_passed_on_late());
+        if entry.is_passed_on_late() {
+            lag::write(entry.lag_in(tick), to);
         }
     }
     for (i, chunk) in entry.chunks.iter().enumerate() {

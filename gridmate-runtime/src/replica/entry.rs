@@ -5,7 +5,7 @@ use smallvec::SmallVec;
 use super::PeerId;
 use super::life::Life;
 use super::record::{Header, Ownership};
-use crate::chunk::RpcFlags;
+use crate::chunk::{PeerRole, RpcFlags};
 use crate::ids::{MemberId, ReplicaId};
 use crate::schema::Priority;
 
@@ -34,6 +34,8 @@ pub(super) struct Entry {
     pub(super) assigned: MemberId,
     /// The peer through which the owner is reached; none where the primary is.
     pub(super) upstream: Option<PeerId>,
+    /// Mesh members have it from its owner, or from the host: it is passed on to clients only. See `mesh`.
+    pub(super) meshed: bool,
     pub(super) chunks: Chunks,
     /// Our version: the tick in which what we send of it last changed. 0 until it was first captured or received.
     pub(super) version: u32,
@@ -48,6 +50,12 @@ pub(super) struct Entry {
     pub(super) in_transfer: bool,
     /// A chunk of it is written with regard to its past.
     pub(super) predicts: bool,
+    /// A chunk of it is shown between what arrived. Then these matter, see `lag`: whether what comes of it says how late it is, how late the
+    /// newest was, and how late what was captured last is to be passed on.
+    pub(super) interpolates: bool,
+    pub(super) lagged: bool,
+    pub(super) came_late: u8,
+    pub(super) lag: u8,
     /// Its number among the replicas with a chunk that not every peer may have; 0 for all others.
     pub(super) audience: u32,
     /// The highest of its chunks' priorities.
@@ -80,6 +88,17 @@ impl Entry {
     #[inline]
     pub(super) const fn has_usual_news(&self, header: Header) -> bool {
         self.version > header.common.base && self.version <= header.tick && self.audience == 0
+    }
+
+    /// Whether a peer is sent what there is to be said of it.
+    #[inline]
+    pub(super) fn goes_to(&self, peer: PeerId, role: PeerRole) -> bool {
+        self.upstream != Some(peer) && (!self.meshed || matches!(role, PeerRole::Client))
+    }
+
+    /// Whether it is there for a peer that comes, of which nothing is from that peer.
+    pub(super) const fn is_for_newcomer(&self, role: PeerRole) -> bool {
+        self.live && !self.dying && (!self.meshed || matches!(role, PeerRole::Client))
     }
 
     pub(super) const fn is_primary(&self) -> bool {

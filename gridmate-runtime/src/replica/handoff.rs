@@ -29,6 +29,7 @@
 //! released = 4  version:32 body-full               version: of the sender's ticks; body-full as in a state message, with its bits
 //!                                                  for chunks of `host_only` types
 //! granted  = 5  version:32 body-full
+//! vouched, detour, flushed = 6, 7, 8              in a mesh, see `mesh`
 //! reason   = 1 (cannot migrate) | 2 code:16 (by the game) | 3 (too large) | 4 (gone) | 5 (owns too many) | 6 (overtaken)   as gamma
 //! ```
 //!
@@ -55,6 +56,9 @@ pub(super) mod kind {
     pub(in crate::replica) const RECALL: u8 = 3;
     pub(in crate::replica) const RELEASED: u8 = 4;
     pub(in crate::replica) const GRANTED: u8 = 5;
+    pub(in crate::replica) const VOUCHED: u8 = 6;
+    pub(in crate::replica) const DETOUR: u8 = 7;
+    pub(in crate::replica) const FLUSHED: u8 = 8;
 }
 
 pub(super) const fn is_handoff(call: &Call) -> bool {
@@ -81,6 +85,9 @@ impl ReplicaManager {
         if !reliable || passed_on || matches!(call.route, Route::Echo { .. }) {
             return Err(PeerFault::NoSuchType);
         }
+        if call.rpc == kind::VOUCHED {
+            return self.take_word(from, call.replica, &mut r.clone()).map(|()| false);
+        }
         if !has_state(call) {
             return Ok(true);
         }
@@ -95,7 +102,9 @@ impl ReplicaManager {
         let place = self.index.get(&call.replica).copied();
         let entry = place.map(|place| &self.entries[place as usize]);
         let in_time = match (call.rpc, role) {
-            (kind::RELEASED, Some(PeerRole::Client)) => entry.is_some_and(|e| e.awaits_release(from, epoch)),
+            (kind::RELEASED, Some(PeerRole::Client | PeerRole::Peer)) => {
+                entry.is_some_and(|e| e.awaits_release(from, epoch))
+            }
             (kind::GRANTED, Some(PeerRole::Host)) => match entry {
                 Some(e) => !e.dying && !e.doomed && epoch > e.epoch,
                 None => !self.peer(from).is_some_and(|peer| peer.graves.covers(call.replica, epoch)),
@@ -109,6 +118,8 @@ impl ReplicaManager {
             if self.entries[place as usize].is_primary() {
                 // Taken from us, and given back, before we have heard of either.
                 self.lose(place, from);
+            } else if self.entries[place as usize].upstream != Some(from) {
+                self.follow_other(place, from);
             }
             // What waits for the program runs before the primary is here.
             self.lift(place);
@@ -128,8 +139,8 @@ impl ReplicaManager {
             // Until it is ours it is the host's.
             let owner = self.peer_member(from).unwrap_or(MemberId::NONE);
             let ownership = Ownership { owner, epoch: ownership.epoch - 1, ..ownership };
-            let refused = self.refused(from, &classes, refused)?;
-            return self.create_proxy(from, id, ownership, (&classes, refused), version, r);
+            let refused = self.refused(from, id, &classes, refused)?;
+            return self.create_proxy(from, id, ownership, (&classes, refused, None), version, r);
         };
         let entry = &mut self.entries[place as usize];
         if !entry.is_made_of(&classes) {
@@ -139,6 +150,7 @@ impl ReplicaManager {
             return Err(Stop::TooLate);
         }
         entry.assigned = ownership.assigned;
+        entry.set_lag(None);
         self.keep_refused(from, place, refused);
         self.receive_chunks(place, Basis::DEFAULTS, version, r)
     }
@@ -170,7 +182,7 @@ impl ReplicaManager {
                     return Ok(());
                 }
                 let unfit = reason == RefusedOwnership::TooLarge && member == self.local;
-                let recall = if unfit && role == PeerRole::Client { self.recalls.remove(&call.replica) } else { None };
+                let recall = if unfit && role.is_guest() { self.recalls.remove(&call.replica) } else { None };
                 if let (Some(recall), Some(place)) = (recall, place) {
                     self.entries[place as usize].in_transfer = false;
                     self.resume_postponed(call.replica);
@@ -184,7 +196,7 @@ impl ReplicaManager {
                 let to = MemberId(r.gamma()?);
                 check_end(&r)?;
                 self.charge_answer(from, message.len())?;
-                if let Some(place) = place.filter(|_| upstream == Some(from) && role == PeerRole::Client) {
+                if let Some(place) = place.filter(|_| upstream == Some(from) && self.host().is_none()) {
                     let known = to == self.local || self.peer_of(to).is_some();
                     if !known || Some(to) == self.peer_member(from) {
                         return Ok(());
@@ -199,7 +211,7 @@ impl ReplicaManager {
             kind::RECALL if role == PeerRole::Host => {
                 check_end(&r)?;
                 if let Some(place) = place.filter(|place| self.entries[*place as usize].is_primary()) {
-                    self.part_with(place, source);
+                    self.part_when_flushed(place, source);
                 }
                 Ok(())
             }
@@ -222,6 +234,8 @@ impl ReplicaManager {
                 self.become_owner(place, epoch);
                 Ok(())
             }
+            kind::DETOUR if role == PeerRole::Host => self.take_detour(call.replica, &mut r),
+            kind::FLUSHED if role == PeerRole::Peer => self.take_flushed(from, call.replica, &mut r),
             _ => Err(PeerFault::NoSuchType),
         }
     }
@@ -232,7 +246,10 @@ impl ReplicaManager {
         let entry = &self.entries[place as usize];
         if let Some(upstream) = entry.upstream {
             // Who thinks that we own it has not heard of the end of that. It will, and so will the one who asks.
-            if from != Some(upstream) {
+            let host = self.host();
+            // Whoever owns it is asked by way of the host.
+            if from.is_none() || host.is_none() && from != Some(upstream) {
+                let upstream = host.unwrap_or(upstream);
                 let route = Route::Request { source: from.map(|_| member) };
                 self.say(upstream, id, kind::ASK, route, |_| ());
                 self.note_asked(upstream);
@@ -277,8 +294,8 @@ impl ReplicaManager {
         if member == self.local {
             return self.conclude(id, OwnershipOutcome::Refused(reason));
         }
-        // A client has nobody else to tell than the host, who knows everyone.
-        if let Some(peer) = self.peer_of(member).or_else(|| self.host()) {
+        // The host knows everyone, and whom to believe.
+        if let Some(peer) = self.host().or_else(|| self.peer_of(member)) {
             self.say(peer, id, kind::REFUSED, Route::Request { source: None }, |w| {
                 w.gamma(member.0);
                 reason.write(w);

@@ -26,15 +26,17 @@ impl ReplicaManager {
 
     /// Whether calls of the owner itself are to go back to it: it was given the replica and had not heard of that.
     pub(super) fn returns_calls(&self, peer: PeerId, place: u32) -> bool {
-        let is_client = self.peer(peer).is_some_and(|peer| peer.role == PeerRole::Client);
+        let is_client = self.peer(peer).is_some_and(|peer| peer.role.is_guest()) && !self.is_in_mesh();
         let entry = &self.entries[place as usize];
         is_client && entry.epoch > 1 && !entry.in_transfer
     }
 
     /// Whether a peer that does not own this replica may have owned it, or has taken it from us.
     pub(super) fn is_former_owner(&self, peer: PeerId, place: u32) -> bool {
-        let entry = &self.entries[place as usize];
-        entry.epoch > 1 || entry.is_primary() && self.peer(peer).is_some_and(|peer| peer.role == PeerRole::Host)
+        let (entry, Some(known)) = (&self.entries[place as usize], self.peer(peer)) else { return false };
+        // What a mesh member has made may be another's here already, in an epoch of which nothing has come yet.
+        let made = || known.role == PeerRole::Peer && entry.id.creator == known.member && self.is_in_mesh();
+        entry.epoch > 1 || entry.is_primary() && known.role == PeerRole::Host || made()
     }
 
     /// What becomes of state that a peer sends of a replica that it does not own.
@@ -46,7 +48,7 @@ impl ReplicaManager {
     pub(super) fn check_claim(&mut self, peer: PeerId, id: ReplicaId, ownership: Ownership) -> Result<(), Stop> {
         let Ownership { owner, epoch, .. } = ownership;
         let known = self.peers[peer.0 as usize].as_ref().expect("checked by the caller");
-        let is_client = known.role == PeerRole::Client;
+        let is_client = known.role.is_guest();
         let place = self.index.get(&id).copied();
         let is_doomed = place.is_some_and(|place| self.entries[place as usize].doomed);
         if is_doomed || place.is_none() && known.graves.covers(id, epoch) {
@@ -54,6 +56,9 @@ impl ReplicaManager {
         }
         if is_client && owner != known.member {
             return Err(PeerFault::NotOwner.into());
+        }
+        if self.is_in_mesh() {
+            return self.check_claim_in_mesh(peer, id, ownership);
         }
         let Some(place) = place else {
             if is_client && (id.creator != known.member || epoch != 1) {
@@ -80,6 +85,9 @@ impl ReplicaManager {
 
     /// Whether what a peer has ended, in this epoch, ends here by that. What the host has taken from us is its own to end.
     pub(super) fn may_end(&mut self, peer: PeerId, place: u32, epoch: u32) -> Result<bool, Stop> {
+        if self.is_in_mesh() {
+            return self.may_end_in_mesh(peer, place, epoch);
+        }
         let is_host = self.peer(peer).is_some_and(|peer| peer.role == PeerRole::Host);
         let entry = &self.entries[place as usize];
         if entry.upstream == Some(peer) {

@@ -38,16 +38,19 @@ mod entry;
 mod error;
 mod event;
 mod expected;
+mod flush;
 mod graves;
 mod guard;
 mod handoff;
 mod hold;
 mod in_flight;
 mod index;
+mod lag;
 mod lanes;
 mod late;
 mod life;
 mod marshal;
+mod mesh;
 mod message;
 mod names;
 mod neighbours;
@@ -108,6 +111,7 @@ pub use crate::chunk::PeerRole;
 use self::encoder::Encoder;
 use self::entry::{ChunkRef, Entry};
 use self::index::Index;
+use self::mesh::Mesh;
 use self::names::Names;
 use self::neighbours::Neighbours;
 use self::ownership::{Adoption, Wanted};
@@ -203,6 +207,7 @@ pub struct ReplicaManager {
     /// Replicas that this node has asked to own.
     wanted: BTreeMap<ReplicaId, Wanted>,
     adoption: Option<Adoption>,
+    mesh: Mesh,
     /// Places of proxies whose handlers do not run for now.
     suspended: Vec<u32>,
     names: Names,
@@ -310,6 +315,7 @@ impl ReplicaManager {
             leaving: Vec::new(),
             wanted: BTreeMap::new(),
             adoption: None,
+            mesh: Mesh::default(),
             suspended: Vec::new(),
             names: Names::default(),
             events: VecDeque::new(),

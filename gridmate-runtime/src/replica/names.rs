@@ -176,7 +176,7 @@ impl ReplicaManager {
                 };
                 peer.names = Told::UpTo(*id);
                 let place = index.get(id).map(|place| &entries[*place as usize]);
-                if place.is_some_and(|entry| entry.upstream != Some(PeerId(peer_id))) {
+                if place.is_some_and(|entry| entry.goes_to(PeerId(peer_id), peer.role)) {
                     write_name(*id, name, &mut encoder.scratch);
                     peer.queue(encoder.scratch.finish(), true);
                 }
@@ -254,9 +254,10 @@ impl ReplicaManager {
         } else {
             self.names.of.insert(id, name);
         }
-        let upstream = self.index.get(&id).and_then(|place| self.entries[*place as usize].upstream);
+        let Some(&place) = self.index.get(&id) else { return };
+        let entry = &self.entries[place as usize];
         // What the program calls another's replica stays here.
-        if !self.names.shared || upstream != from {
+        if !self.names.shared || entry.upstream != from {
             return;
         }
         for (peer_id, peer) in (0..).zip(&mut self.peers) {
@@ -266,7 +267,7 @@ impl ReplicaManager {
                 Told::UpTo(last) => id <= last,
                 Told::All => true,
             };
-            if knows && from != Some(PeerId(peer_id)) {
+            if knows && entry.goes_to(PeerId(peer_id), peer.role) {
                 peer.queue(self.encoder.scratch.finish(), true);
             }
         }

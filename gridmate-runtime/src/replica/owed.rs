@@ -10,7 +10,7 @@ use super::neighbours::Neighbours;
 use super::pair::Target;
 use super::reach::Reach;
 use super::targets::Targets;
-use crate::chunk::Basis;
+use crate::chunk::{Basis, PeerRole};
 use crate::ids::ReplicaId;
 
 /// The state and the destructions that one peer has to be brought to acknowledge.
@@ -92,12 +92,12 @@ impl Owed {
     }
 
     /// For a peer that is to be told everything again, with what `before` had not yet told it of those that are gone.
-    pub(super) fn anew(mut before: Self, entries: &[Entry]) -> Self {
+    pub(super) fn anew(mut before: Self, entries: &[Entry], role: PeerRole) -> Self {
         let mut owed = Self::default();
         owed.resize(entries.len());
         for (place, entry) in (0..).zip(entries) {
             // What was never captured becomes pending when it is.
-            if entry.live && !entry.dying && entry.version != 0 {
+            if entry.is_for_newcomer(role) && entry.version != 0 {
                 owed.set_pending(place);
             }
         }
@@ -128,8 +128,8 @@ impl Owed {
     }
 
     /// The peer comes, and these are there.
-    pub(super) fn mark_first(&mut self, entries: &[Entry], neighbours: &Neighbours) {
-        let there = entries.iter().enumerate().filter(|(_, entry)| entry.live && !entry.dying);
+    pub(super) fn mark_first(&mut self, entries: &[Entry], role: PeerRole, neighbours: &Neighbours) {
+        let there = entries.iter().enumerate().filter(|(_, entry)| entry.is_for_newcomer(role));
         for (place, _) in there {
             self.targets.edit(place, Target::mark_first);
             self.left += 1;

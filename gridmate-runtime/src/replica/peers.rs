@@ -22,9 +22,9 @@ impl ReplicaManager {
     }
 
     fn add_new_peer(&mut self, mut peer: Peer) -> PeerId {
-        peer.owed = Owed::anew(Owed::default(), &self.entries);
+        peer.owed = Owed::anew(Owed::default(), &self.entries, peer.role);
         peer.timeline = self.new_timeline();
-        peer.owed.mark_first(&self.entries, &self.neighbours);
+        peer.owed.mark_first(&self.entries, peer.role, &self.neighbours);
         peer.sync.total = peer.owed.left;
         // The nearest and the most important first, from the first message on. Without an opinion that is class by class.
         peer.owed.stopped = self.relevance.is_some();
@@ -34,16 +34,20 @@ impl ReplicaManager {
             self.peers.len() - 1
         });
         self.peers[place] = Some(peer);
+        self.note_peers();
         self.ask_for_names(place);
-        PeerId(u32::try_from(place).expect("fewer than 2^32 peers"))
+        let id = PeerId(u32::try_from(place).expect("fewer than 2^32 peers"));
+        self.brief_in_mesh(id);
+        id
     }
 
     /// Stops replicating with a peer. Of the replicas reached through it, those that can migrate are taken over when
-    /// `adopt` is set; all others are gone.
+    /// `adopt` is set; all others are gone. In a mesh, they stay with all but the host until that says what becomes of them.
     pub fn remove_peer(&mut self, id: PeerId, adopt: bool) {
         let Some(peer) = self.peer(id) else { return };
         // What it sent and has not run, and what is not on its way yet, goes with it.
-        self.stats.rpcs_dropped += (peer.held.calls.len() + peer.calls.queue.len()) as u64;
+        let (member, calls) = (peer.member, peer.held.calls.len() + peer.calls.queue.len());
+        self.stats.rpcs_dropped += calls as u64;
         self.end_requests_through(id);
         for place in 0..self.entries.len() {
             let entry = &mut self.entries[place];
@@ -53,12 +57,17 @@ impl ReplicaManager {
             let replica = entry.id;
             #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
             let place = place as u32;
-            if !(adopt && entry.migratable && !entry.doomed && self.adopt(place)) {
-                self.vacate(place);
+            let goes_on = entry.migratable && !entry.doomed;
+            if goes_on && self.await_host(id, place) {
+                continue;
+            }
+            if !(adopt && goes_on && self.adopt(place)) {
+                self.end_without_owner(place);
                 self.push_event(ReplicaEvent::Removed { id: replica });
             }
         }
         self.peers[id.0 as usize] = None;
+        self.forget_in_mesh(member);
         self.forget_names_from(id);
         // Whoever takes its place starts without its faults.
         self.hopeless.retain(|peer| *peer != id);
@@ -114,7 +123,11 @@ impl ReplicaManager {
             // It has the replica, so it must hear of its end.
             peer.owed.targets.edit(place as usize, Target::tell);
         }
+        self.tell_mesh(place);
+        self.settle_in_mesh(self.entries[place as usize].id, epoch);
+        let entry = &mut self.entries[place as usize];
         entry.received = 0;
+        entry.meshed = false;
         for chunk in &entry.chunks {
             let store = &mut self.stores[usize::from(chunk.class)];
             store.promote(chunk.slot);

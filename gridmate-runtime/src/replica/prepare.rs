@@ -57,7 +57,9 @@ impl ReplicaManager {
                 &mut ending,
             );
         }
+        self.note_lags();
         let Self { changed, entries, relayed, tick, .. } = self;
+        let arrived = relayed.len();
         changed.retain(|place| {
             let entry = &mut entries[*place as usize];
             (entry.version, entry.oversized) = (*tick, false);
@@ -68,6 +70,7 @@ impl ReplicaManager {
             }
             is_own
         });
+        self.note_lags_at_rest(arrived);
         // What peers sent has been given this tick as its version when it arrived.
         let own = self.changed.len();
         self.changed.append(&mut self.relayed);
@@ -100,15 +103,19 @@ impl ReplicaManager {
             let Some(peer) = peer else { continue };
             if !few {
                 peer.owed.set_all_pending(marks);
-                // But for what comes from it, which is among what peers sent.
-                let from_it = |place: &&u32| entries[**place as usize].upstream == Some(PeerId(peer_id));
-                let places = if peer.proxies == 0 { &[] } else { &changed[own..] };
-                places.iter().filter(from_it).for_each(|place| peer.owed.set_settled(*place));
+                // But for what comes from it, or comes to it by another way, which is among what peers sent.
+                let is_not_for_it = |place: &&u32| !entries[**place as usize].goes_to(PeerId(peer_id), peer.role);
+                let all = peer.proxies == 0 && peer.role == PeerRole::Client;
+                let places = if all { &[] } else { &changed[own..] };
+                places.iter().filter(is_not_for_it).for_each(|place| peer.owed.set_settled(*place));
                 continue;
             }
             for &place in changed.iter().filter(|place| goes_out(place)) {
-                if entries[place as usize].upstream != Some(PeerId(peer_id)) {
+                if entries[place as usize].goes_to(PeerId(peer_id), peer.role) {
                     peer.owed.set_pending(place);
+                } else {
+                    // Perhaps it was for it until now.
+                    peer.owed.set_settled(place);
                 }
             }
         }
@@ -193,6 +200,7 @@ impl ReplicaManager {
             }
             Some(_) if entry.in_transfer => self.postpone(call, bytes),
             Some(upstream) => {
+                let upstream = self.way_of_calls(entry, upstream);
                 let mut w = core::mem::take(&mut self.encoder.scratch);
                 w.clear();
                 head(Route::Request { source: None }).write(&mut w);
@@ -239,7 +247,7 @@ impl ReplicaManager {
                 continue;
             }
             let target = peer.owed.targets.get(place as usize);
-            if entry.upstream == Some(PeerId(peer_id)) || entry.dying && !target.knows() {
+            if !entry.goes_to(PeerId(peer_id), peer.role) || entry.dying && !target.knows() {
                 continue;
             }
             let mut after = waits_for;
@@ -261,7 +269,8 @@ impl ReplicaManager {
             if written != Some(after) {
                 written = Some(after);
                 w.clear();
-                Call { replica: entry.id, chunk, rpc, route: Route::Echo { source, after, to } }.write(w);
+                let route = Route::Echo { source, epoch: entry.epoch, after, to };
+                Call { replica: entry.id, chunk, rpc, route }.write(w);
                 w.append_from(&mut args.clone(), bits);
             }
             peer.owed.targets.edit(place as usize, Target::tell);

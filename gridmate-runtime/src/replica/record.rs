@@ -29,7 +29,7 @@
 //! ```text
 //! call    = creator:gamma serial:gamma chunk+1:gamma rpc:8 (request | echo) argument*
 //! request = 0 source                                source = 0 (the sender) | 1 member:gamma
-//! echo    = 1 member:gamma after to                 after = 0 | 1 version:32
+//! echo    = 1 member:gamma epoch:gamma after to     after = 0 | 1 version:32; epoch = of the owner that it is from
 //! to      = 0 (every proxy)                         one member's proxy, or the answer to what it has asked
 //!         | 1 member:gamma (0 | 1 ticket:gamma)
 //! ```
@@ -294,8 +294,9 @@ pub(super) struct To {
 pub(super) enum Route {
     /// Towards the primary. A node that forwards names the member it came from.
     Request { source: Option<MemberId> },
-    /// From the primary to the proxies, or to one of them, on behalf of `source`; not before the sender's version `after` is there.
-    Echo { source: MemberId, after: Option<u32>, to: Option<To> },
+    /// From the primary of that epoch to the proxies, or to one of them, on behalf of `source`; not before the sender's version `after`
+    /// is there.
+    Echo { source: MemberId, epoch: u32, after: Option<u32>, to: Option<To> },
 }
 
 impl Call {
@@ -318,9 +319,10 @@ impl Call {
                     w.gamma(source.0);
                 }
             }
-            Route::Echo { source, after, to } => {
+            Route::Echo { source, epoch, after, to } => {
                 w.bool(true);
                 w.gamma(source.0);
+                w.gamma(epoch);
                 optional32(after, w);
                 w.bool(to.is_some());
                 if let Some(To { member, ticket }) = to {
@@ -340,7 +342,8 @@ impl Call {
         #[expect(clippy::cast_possible_truncation, reason = "eight bits are read")]
         let rpc = r.bits(8)? as u8;
         let route = if r.bool()? {
-            Route::Echo { source: MemberId(r.gamma()?), after: read_optional32(r)?, to: read_to(r)? }
+            let (source, epoch) = (MemberId(r.gamma()?), r.gamma()?);
+            Route::Echo { source, epoch, after: read_optional32(r)?, to: read_to(r)? }
         } else {
             Route::Request { source: if r.bool()? { Some(MemberId(r.gamma()?)) } else { None } }
         };
@@ -424,11 +427,11 @@ mod tests {
             let route = match n % 4 {
                 0 => Route::Request { source: None },
                 1 => Route::Request { source: Some(MemberId(n + 1)) },
-                2 => Route::Echo { source: MemberId(n + 1), after: None, to: None },
+                2 => Route::Echo { source: MemberId(n + 1), epoch: 1, after: None, to: None },
                 _ => {
                     let ticket = m.checked_sub(1 << 31).map(|ticket| ticket + 1);
                     let to = (n > 4).then_some(To { member: MemberId(n), ticket });
-                    Route::Echo { source: MemberId(n + 1), after: Some(m), to }
+                    Route::Echo { source: MemberId(n + 1), epoch: n, after: Some(m), to }
                 }
             };
             let call = Call { replica, chunk, rpc, route };

@@ -17,6 +17,7 @@
 //! replica writes to them as to any others.
 
 use super::{AddError, PeerFault, PeerId, PeerRole, ReplicaEvent, ReplicaManager};
+use crate::ids::ReplicaId;
 use crate::schema::{ChunkDescriptor, HostOnly};
 
 impl ReplicaManager {
@@ -31,8 +32,10 @@ impl ReplicaManager {
 
     /// Which chunks of a new replica from `peer` are refused, a bit for each; `said` is what the peer says of that, whom only a client
     /// believes.
-    pub(super) fn refused(&self, peer: PeerId, classes: &[u16], said: u64) -> Result<u64, PeerFault> {
-        if self.peer(peer).is_none_or(|peer| peer.role == PeerRole::Host) {
+    pub(super) fn refused(&self, peer: PeerId, id: ReplicaId, classes: &[u16], said: u64) -> Result<u64, PeerFault> {
+        let of_host = self.host().and_then(|host| self.peer_member(host)) == Some(id.creator);
+        // A mesh member may have what the host has created; the host has said so.
+        if of_host || self.peer(peer).is_none_or(|peer| peer.role == PeerRole::Host) {
             return Ok(said);
         }
         let mut refused = 0;

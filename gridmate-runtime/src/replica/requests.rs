@@ -121,7 +121,7 @@ impl ReplicaManager {
         match to {
             _ if to.member != self.local => {
                 // Back to where it came from it cannot go.
-                if relayed || self.way_to(to.member).is_none_or(|way| way == peer) {
+                if relayed || self.is_in_mesh() || self.way_to(to.member).is_none_or(|way| way == peer) {
                     self.stats.rpcs_dropped += 1;
                     return Ok(());
                 }

@@ -47,7 +47,7 @@ impl ReplicaManager {
             return Ok(());
         }
         if basis != arrival.basis {
-            *arrival = self.arrival(basis, arrival.version);
+            *arrival = self.arrival(peer, basis, arrival.version);
         }
         let Some((class, found)) = self.find_run(peer, first, arrival.version, run) else { return Ok(()) };
         if share(profile, class).is_some() {
@@ -71,7 +71,8 @@ impl ReplicaManager {
             let entry = &self.entries[place as usize];
             let &[chunk] = &entry.chunks[..] else { break };
             // Of those of which nothing has come yet the first record is still to come.
-            let awaits = entry.upstream == Some(peer) && entry.received != 0 && entry.received < version;
+            let awaits =
+                entry.upstream == Some(peer) && !entry.lagged && entry.received != 0 && entry.received < version;
             if !awaits || *class.get_or_insert(chunk.class) != chunk.class {
                 break;
             }

@@ -115,6 +115,7 @@ impl ReplicaManager {
             owner,
             assigned,
             upstream,
+            meshed: self.is_meshed(upstream),
             chunks: Chunks::new(),
             version: 0,
             floor: 0,
@@ -123,6 +124,10 @@ impl ReplicaManager {
             epoch: 1,
             in_transfer: false,
             predicts: false,
+            interpolates: false,
+            lagged: false,
+            came_late: 0,
+            lag: 0,
             audience: 0,
             priority,
             oversized: false,
@@ -163,6 +168,7 @@ impl ReplicaManager {
             store.set_owned(chunk.slot, Some(entry.id));
         }
         entry.predicts |= store.predicts();
+        entry.interpolates |= store.interpolates();
         entry.life.told |= !chunk.refused && !store.life().is_empty();
         if store.selective() && entry.audience == 0 {
             let (free, last) = &mut self.audiences;
@@ -197,6 +203,8 @@ impl ReplicaManager {
             let Some(peer) = peer else { continue };
             if upstream == Some(PeerId(peer_id)) {
                 peer.proxies -= 1;
+            }
+            if !entry.goes_to(PeerId(peer_id), peer.role) {
                 peer.owed.forget(place);
             } else {
                 peer.owed.bury(place, entry, peer.rpcs_sent);
@@ -211,6 +219,7 @@ impl ReplicaManager {
         self.neighbours.go(place);
         self.forget_name(id);
         self.free.push(place);
+        self.end_in_mesh(id, epoch);
         self.end_transfers(id, epoch, upstream.is_none());
     }
 

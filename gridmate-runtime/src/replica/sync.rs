@@ -3,7 +3,8 @@
 //! A replica that is there when a peer comes is marked for it (`Target::mark_first`). The first acknowledgement takes the mark off, and
 //! so does the replica's end. How many marks are left is what the newcomer is told, in the row of its reliable calls: at the start,
 //! a bounded number of times on the way, and when there are none. State messages carry nothing of it. What is told as
-//! arrived was acknowledged before, so the last report comes after the last of the replicas, whatever was lost on the way.
+//! arrived was acknowledged before, so the last report comes after the last of the replicas, whatever was lost on the way. It is a host that
+//! reports; of what mesh members send each other nothing is said.
 //!
 //! ```text
 //! report = 0:32  (total + 1):gamma  (left + 1):gamma
@@ -117,21 +118,19 @@ impl ReplicaManager {
     /// said. `None` when there is no such peer.
     pub fn sync_progress(&self, peer: PeerId) -> Option<SyncProgress> {
         let Peer { role, sync, owed, .. } = self.peer(peer)?;
-        let left = if *role == PeerRole::Client { owed.left } else { sync.left };
+        let left = if role.is_guest() { owed.left } else { sync.left };
         Some(SyncProgress { arrived: sync.total - left, total: sync.total, heard: sync.reports > 0 })
     }
 
     /// Tells newcomers how far they have come.
     pub(super) fn report_sync(&mut self) {
+        let hosts = self.host().is_none();
         for place in 0..self.peers.len() {
             let Some(peer) = &mut self.peers[place] else { continue };
             let left = peer.owed.left;
             // A recorder is nobody.
-            if peer.role != PeerRole::Client
-                || peer.member == MemberId::NONE
-                || peer.sync.is_over()
-                || !peer.sync.is_news(left)
-            {
+            let hears = peer.role == PeerRole::Client || peer.role == PeerRole::Peer && hosts;
+            if !hears || peer.member == MemberId::NONE || peer.sync.is_over() || !peer.sync.is_news(left) {
                 continue;
             }
             peer.sync.left = left;

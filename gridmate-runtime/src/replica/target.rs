@@ -6,6 +6,7 @@ use super::expected::Company;
 use super::graves::{Graves, Spent};
 use super::hold::Held;
 use super::in_flight::InFlight;
+use super::mesh::Tenures;
 use super::names::Told;
 use super::owed::Owed;
 use super::profile::PeerProfile;
@@ -66,6 +67,8 @@ pub(super) struct Peer {
     pub(super) proxies: usize,
     pub(super) graves: Graves,
     pub(super) spent: Spent,
+    /// Of a mesh member, what it said and had of replicas that change hands.
+    pub(super) tenures: Tenures,
     pub(super) held: Held,
     /// Bytes of its calls that were passed on in this update.
     pub(super) forwarded: usize,
@@ -122,6 +125,7 @@ impl Peer {
             proxies: 0,
             graves: Graves::default(),
             spent: Spent::default(),
+            tenures: Tenures::default(),
             held: Held::default(),
             forwarded: 0,
             asked: 0,

@@ -49,6 +49,10 @@ pub(super) struct Timeline {
     heard: u32,
     /// The newest of all.
     newest: u32,
+    /// The tick at the time of the last update; none before anything was heard.
+    present: Option<f64>,
+    /// The most that what came since the last update was held up before it came to the peer, in seconds.
+    late: f64,
     /// Ticks per second.
     rate: f64,
     /// Whether `rate` was measured, and not guessed.
@@ -74,6 +78,8 @@ impl Timeline {
         Self {
             heard: 0,
             newest: 0,
+            present: None,
+            late: 0.0,
             rate: 0.0,
             measured: false,
             marks: SmallVec::new(),
@@ -91,10 +97,31 @@ impl Timeline {
         }
     }
 
+    /// Something that a message brought was held up for so many seconds before the peer had it.
+    pub(super) const fn hear_late(&mut self, seconds: f64) {
+        self.late = self.late.max(seconds);
+    }
+
+    /// It is `now`: what [`age`](Self::age) goes by.
+    pub(super) fn stop_at(&mut self, now: Instant) {
+        self.present = self.tick_at(now);
+    }
+
+    /// How many seconds ago what is of that tick of the peer could have been here.
+    pub(super) fn age(&self, tick: u32) -> f64 {
+        self.present.map_or(0.0, |present| ((present - f64::from(tick)) / self.rate).max(0.0))
+    }
+
+    /// The newest tick heard of.
+    pub(super) const fn newest(&self) -> u32 {
+        self.newest
+    }
+
     /// Takes in what was heard until `now`. Before anything is known of the peer's rate, it is guessed to be our own: a tick in
     /// every `interval`.
     pub(super) fn update(&mut self, now: Instant, interval: Duration) {
         let tick = core::mem::take(&mut self.heard);
+        let late = core::mem::take(&mut self.late);
         // What was overtaken is too late to tell anything.
         if tick <= self.newest {
             return;
@@ -122,7 +149,8 @@ impl Timeline {
             && let Some(line) = self.line(now)
         {
             let [need, gap] = [line, f64::from(tick)].map(|tick| (tick - f64::from(before)) / self.rate);
-            self.playout.arrive(now, need, gap);
+            // What was held up on its way to the peer is as late as if it had been on the way from there.
+            self.playout.arrive(now, need + late, gap);
         }
     }
 

@@ -77,6 +77,7 @@ impl ReplicaManager {
             return self.overtake(id, before, to);
         }
         entry.in_transfer = true;
+        self.detour_calls(place);
         let deadline = self.now + Duration::from_millis(limits::RECALL_MILLIS);
         self.recalls.insert(id, Recall { to, deadline, forced });
         self.say(upstream, id, kind::RECALL, Route::Request { source: None }, |_| ());
@@ -182,7 +183,7 @@ impl ReplicaManager {
             if epoch > 1 || peer.role == PeerRole::Host {
                 peer.graves.dig(id, epoch);
             }
-            if epoch > 1 && peer.role == PeerRole::Client && peer.member == id.creator {
+            if epoch > 1 && peer.role.is_guest() && peer.member == id.creator {
                 peer.spent.insert(id.serial);
             }
         }
@@ -254,6 +255,7 @@ impl ReplicaManager {
         self.say(to, id, kind, Route::Request { source: None }, |w| {
             w.append(&state, bits);
         });
+        self.vouch_for(place);
         self.owner_changed(place, self.local);
         self.push_event(ReplicaEvent::OwnerChanged { id, owner });
     }
@@ -268,9 +270,10 @@ impl ReplicaManager {
 
     /// What was a primary is a proxy, of what a peer has.
     fn follow(&mut self, place: u32, upstream: PeerId) {
+        let meshed = self.is_meshed(Some(upstream));
         let Self { entries, peers, stores, .. } = self;
         let entry = &mut entries[place as usize];
-        entry.upstream = Some(upstream);
+        (entry.upstream, entry.meshed) = (Some(upstream), meshed);
         entry.in_transfer = false;
         entry.received = 0;
         self.primaries -= 1;

@@ -4,6 +4,7 @@ use smallvec::SmallVec;
 
 use super::entry::ChunkRef;
 use super::handoff::{has_state, is_handoff};
+use super::lag;
 use super::names::is_about_names;
 use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
@@ -150,7 +151,7 @@ impl ReplicaManager {
         self.hear(peer, tick);
         // What holds for most records.
         let profile = self.peer(peer).and_then(|peer| peer.profile.clone());
-        let mut arrival = self.arrival(Basis::DEFAULTS, tick);
+        let mut arrival = self.arrival(peer, Basis::DEFAULTS, tick);
         let mut run = Run::START;
         loop {
             self.read_run(peer, &mut run, &mut arrival, profile.as_deref(), records)?;
@@ -158,7 +159,7 @@ impl ReplicaManager {
             match kind {
                 Kind::Delta { basis } => {
                     if basis != arrival.basis {
-                        arrival = self.arrival(basis, tick);
+                        arrival = self.arrival(peer, basis, tick);
                     }
                     self.read_delta(peer, id, (&arrival, profile.as_deref()), records.body())?;
                 }
@@ -191,17 +192,23 @@ impl ReplicaManager {
         if entry.received == 0 {
             return Err(Stop::TooLate); // From before it went to and fro: this time nothing has come yet.
         }
+        let lag = if entry.lagged { lag::read(r)? } else { 0 };
+        let is_late = lag > 0 || entry.came_late > 0;
         if version <= entry.received {
             return self.skip_chunks(place, basis, version, r);
         }
-        self.receive_against(place, arrival, profile, r)
+        if !is_late {
+            return self.receive_against(place, arrival, profile, r);
+        }
+        let arrival = self.arrival_late(peer, arrival, lag);
+        self.entries[place as usize].came_late = lag;
+        self.receive_against(place, &arrival, profile, r)
     }
 
     /// How what comes against a basis relates to it.
-    pub(super) fn arrival(&self, basis: Basis, version: u32) -> Arrival {
-        // A node with one peer has nobody to pass anything on to.
-        let relay_as = (self.peers.len() > 1).then_some(self.tick + 1);
-        Arrival { basis, ahead: basis.ahead(version), version, relay_as }
+    pub(super) fn arrival(&self, from: PeerId, basis: Basis, version: u32) -> Arrival {
+        let relay_as = self.passes_on(from).then_some(self.tick + 1);
+        Arrival { basis, ahead: basis.ahead(version), version, relay_as, lag: 0 }
     }
 
     fn read_full<'b>(
@@ -212,6 +219,7 @@ impl ReplicaManager {
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
         let (ownership, classes, refused) = self.read_head(r)?;
+        let lag = self.read_lag_of_whole(&classes, r)?;
         self.check_claim(peer, id, ownership)?;
         if let Some(&place) = self.index.get(&id) {
             let entry = &self.entries[place as usize];
@@ -222,11 +230,13 @@ impl ReplicaManager {
                 return self.skip_chunks(place, Basis::DEFAULTS, version, r);
             }
             self.set_ownership(place, ownership);
+            self.settle_in_mesh(id, ownership.epoch);
+            self.entries[place as usize].set_lag(lag);
             self.keep_refused(peer, place, refused);
             return self.receive_chunks(place, Basis::DEFAULTS, version, r);
         }
-        let refused = self.refused(peer, &classes, refused)?;
-        self.create_proxy(peer, id, ownership, (&classes, refused), version, r)
+        let refused = self.refused(peer, id, &classes, refused)?;
+        self.create_proxy(peer, id, ownership, (&classes, refused, lag), version, r)
     }
 
     /// Reads whose a replica is and what it is made of, and a bit for each chunk that is refused.
@@ -261,13 +271,13 @@ impl ReplicaManager {
         peer: PeerId,
         id: ReplicaId,
         ownership: Ownership,
-        (classes, refused): (&[u16], u64),
+        (classes, refused, lag): (&[u16], u64, Option<u8>),
         version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
         let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
         let most = match known.role {
-            PeerRole::Client => limits::REPLICAS_PER_MEMBER,
+            PeerRole::Client | PeerRole::Peer => limits::REPLICAS_PER_MEMBER,
             PeerRole::Host => limits::REPLICAS,
         };
         if known.proxies >= most {
@@ -281,6 +291,7 @@ impl ReplicaManager {
         let priority = self.priority_of(classes.iter().copied());
         let place = self.occupy(id, owner, assigned, Some(peer), migratable, priority);
         self.entries[place as usize].epoch = epoch;
+        self.entries[place as usize].set_lag(lag);
         for (i, class) in classes.iter().enumerate() {
             let slot = self.stores[usize::from(*class)].insert_default(place);
             self.attach(place, ChunkRef { refused: refused >> i & 1 == 1, ..ChunkRef::new(*class, slot) });
@@ -291,6 +302,7 @@ impl ReplicaManager {
             self.vacate(place);
             return Err(stop);
         }
+        self.begin_in_mesh(id, epoch);
         self.note_arrival(place);
         self.find_name(peer, id);
         self.push_event(ReplicaEvent::Added { id, owner });
@@ -318,6 +330,7 @@ impl ReplicaManager {
         match self.index.get(&id).copied() {
             Some(place) if !self.may_end(peer, place, epoch)? => return Ok(()),
             None if !self.may_bury(peer, id, epoch) => return Err(PeerFault::NotOwner.into()),
+            None => self.bury_in_mesh(peer, id, epoch),
             _ => {}
         }
         let known = self.peers[peer.0 as usize].as_mut().expect("checked by the caller");
@@ -327,7 +340,7 @@ impl ReplicaManager {
         if !known.graves.dig(id, epoch) {
             return Err(Stop::TooLate); // Until there is room again.
         }
-        if known.role == PeerRole::Client && known.member == id.creator {
+        if known.role.is_guest() && known.member == id.creator {
             known.spent.insert(id.serial);
         }
         if let Some(&place) = self.index.get(&id)
@@ -346,9 +359,10 @@ impl ReplicaManager {
         version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
-        let upstream = self.entries[place as usize].upstream;
-        let profile = upstream.and_then(|upstream| self.peer(upstream)).and_then(|peer| peer.profile.clone());
-        let arrival = self.arrival(basis, version);
+        let upstream = self.entries[place as usize].upstream.expect("what arrives is a proxy's");
+        let profile = self.peer(upstream).and_then(|peer| peer.profile.clone());
+        let arrival = self.arrival(upstream, basis, version);
+        let arrival = self.arrival_late(upstream, &arrival, self.entries[place as usize].came_late);
         self.receive_against(place, &arrival, profile.as_deref(), r)
     }
 
@@ -395,7 +409,7 @@ impl ReplicaManager {
         let chunks = &entry.chunks;
         for chunk in chunks {
             if basis.base == 0 || chunks.len() == 1 || r.bool()? {
-                let arrival = Arrival { basis, ahead: basis.ahead(version), version, relay_as: None };
+                let arrival = Arrival { basis, ahead: basis.ahead(version), version, relay_as: None, lag: 0 };
                 let (store, share) = (&mut stores[usize::from(chunk.class)], share(profile, chunk.class));
                 store.skip(chunk.slot, &arrival, share, r.input()).map_err(|e| match e {
                     ReceiveError::Wire(error) => Stop::from(error),
@@ -411,10 +425,11 @@ impl ReplicaManager {
         self.peer(peer).is_some_and(|p| p.graves.contains(id)) || self.index.get(&id).is_some_and(doomed)
     }
 
-    /// Whether a peer may end, in this epoch, a replica that is not here: nobody else has owned what we never heard of.
+    /// Whether a peer may end, in this epoch, a replica that is not here. Nobody else has owned what we never heard of, but in a mesh.
     fn may_bury(&self, peer: PeerId, id: ReplicaId, epoch: u32) -> bool {
         let own = |p: &Peer| id.creator == p.member && (epoch == 1 || p.spent.contains(id.serial));
-        self.peer(peer).is_some_and(|p| p.role == PeerRole::Host || own(p) || p.graves.contains(id))
+        let speaks = |p: &Peer| p.role == PeerRole::Host || p.role == PeerRole::Peer && self.is_in_mesh();
+        self.peer(peer).is_some_and(|p| speaks(p) || own(p) || p.graves.contains(id))
     }
 }
 

@@ -5,7 +5,7 @@ use super::hold::HeldCall;
 use super::prepare::Echo;
 use super::record::{Call, Route};
 use super::target::{Doomed, Peer, PeerId};
-use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
+use super::{PeerFault, ReplicaEvent, ReplicaManager};
 use crate::chunk::{MayCall, OutboxCall, Propagate, RequestError, RpcContext, RpcFlags, TimeContext};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
@@ -41,6 +41,7 @@ impl ReplicaManager {
         for place in 0..self.peers.len() {
             self.carry_out_destructions(place);
         }
+        self.settle_mesh();
         self.settle_transfers();
         self.end_requests();
     }
@@ -81,7 +82,7 @@ impl ReplicaManager {
     }
 
     fn is_ready(&self, peer: PeerId, HeldCall { call, reliable, .. }: &HeldCall) -> bool {
-        let Route::Echo { after, .. } = call.route else {
+        let Route::Echo { after, epoch, .. } = call.route else {
             // Requests wait for nothing: the primary is the newest there is. What hands a replica over is behind its echoes.
             let place = self.index.get(&call.replica).filter(|_| has_state(call));
             return place.is_none_or(|place| self.entries[*place as usize].waits_in != self.pass);
@@ -95,6 +96,9 @@ impl ReplicaManager {
         let entry = &self.entries[*place as usize];
         if entry.upstream != Some(peer) && !reliable {
             return true; // It is dropped: values from there will come when that is the owner again, and then it is too late.
+        }
+        if entry.upstream != Some(peer) && self.is_in_mesh() {
+            return self.is_heard_of(peer, call.replica, epoch); // Who owns it, and did, is news that comes by another way.
         }
         entry.waits_in != self.pass && after.is_none_or(|version| entry.received >= version)
     }
@@ -128,13 +132,16 @@ impl ReplicaManager {
         Call::read(&mut r)?;
         self.charge(peer, message.len())?;
         match call.route {
-            Route::Echo { source, to, after } => {
-                if upstream != Some(peer) {
+            Route::Echo { source, epoch, to, after } => {
+                let is_late = upstream != Some(peer);
+                if is_late && !self.counts_late(peer, call, epoch, *reliable) {
                     self.stats.rpcs_dropped += 1;
-                    return if self.is_former_owner(peer, place) { Ok(()) } else { Err(PeerFault::NotOwner) };
+                    let is_early = self.is_in_mesh() && epoch > self.entries[place as usize].epoch;
+                    let is_correct = is_early || self.is_former_owner(peer, place);
+                    return if is_correct { Ok(()) } else { Err(PeerFault::NotOwner) };
                 }
                 // What says who may see the chunk did not come before the replica's end: this is for nobody else.
-                let is_secret = is_selective && after.is_some_and(|version| received < version);
+                let is_secret = is_selective && !is_late && after.is_some_and(|version| received < version);
                 if let Some(to) = to {
                     if is_secret && to.member != self.local && to.ticket.is_none() {
                         self.stats.rpcs_dropped += 1;
@@ -175,7 +182,8 @@ impl ReplicaManager {
                         self.forward_request(upstream, call, source, *reliable, &mut r);
                         Ok(())
                     }
-                    Some(upstream) if upstream == peer => {
+                    // Between members of a mesh nothing is passed on: who makes a call knows where to.
+                    Some(upstream) if upstream == peer || self.is_in_mesh() => {
                         self.stats.rpcs_dropped += 1;
                         Ok(())
                     }
@@ -260,8 +268,8 @@ impl ReplicaManager {
 
     /// A client's calls may cost others only so much.
     pub(super) fn charge(&mut self, peer: PeerId, bytes: usize) -> Result<(), PeerFault> {
-        let others = self.peers.len() > 1;
-        if let Some(peer) = self.peer_mut(peer).filter(|p| others && p.role == PeerRole::Client) {
+        let others = self.hosts_others(peer);
+        if let Some(peer) = self.peer_mut(peer).filter(|_| others) {
             peer.forwarded += bytes;
             if peer.forwarded > limits::FORWARDED_RPC_BYTES {
                 return Err(PeerFault::Limit("calls for others in one tick"));
@@ -280,7 +288,8 @@ impl ReplicaManager {
         args: &BitReader<'_>,
         end: usize,
     ) {
-        if self.peers.len() < 2 {
+        let upstream = self.entries[place as usize].upstream;
+        if !upstream.is_some_and(|upstream| self.passes_on(upstream)) {
             return;
         }
         let echo = Echo { chunk: call.chunk, rpc: call.rpc, flags, source, to: None, ticket: 0 };

@@ -232,6 +232,18 @@ impl World {
         Ok(())
     }
 
+    /// Changes the link that one node sends over, until [`set_link`](Self::set_link) changes them all. Unknown nodes are ignored.
+    ///
+    /// # Errors
+    /// [`WorldError::Link`].
+    pub fn set_link_of(&mut self, key: NodeKey, link: LinkConfig) -> Result<(), WorldError> {
+        link.validate()?;
+        if let Some(shared) = self.links.get(&key.0) {
+            shared.with(|driver| driver.set_link(link))?;
+        }
+        Ok(())
+    }
+
     /// Cuts or mends both directions between two nodes.
     pub fn partition(&mut self, a: NodeKey, b: NodeKey, cut: bool) {
         self.partition_one_way(a, b, cut);

@@ -46,8 +46,8 @@ pub struct Moment<'a, S> {
     /// The entries that it lies among, between one leap and the next: the first, and the one after the last.
     pub(super) first: usize,
     pub(super) end: usize,
-    /// The version of the leap after them.
-    pub(super) leap: Option<u32>,
+    /// The tick of the leap after them.
+    pub(super) leap: Option<f64>,
     /// Or until when nothing has changed that came after them, if that was said.
     pub(super) rest: Option<u32>,
     pub(super) news: Option<News<'a>>,
@@ -133,15 +133,15 @@ impl<'a, S> Moment<'a, S> {
         let same = |i: &usize| of(self.received.entry(*i).1) == here;
         let first = (self.first..self.at).rev().take_while(same).last().unwrap_or(self.at);
         match (self.at + 1..self.end).find(|i| !same(i)) {
-            Some(end) => Self { first, end, leap: Some(self.received.entry(end).0), rest: None, ..*self },
+            Some(end) => Self { first, end, leap: Some(self.received.tick(end)), rest: None, ..*self },
             None => Self { first, ..*self },
         }
     }
 
     /// Until which tick it is known what each dataset was: nothing is remembered that came between the last entry and then.
     pub(super) fn known(&self) -> f64 {
-        let last = self.received.entry(self.end - 1).0;
-        self.leap.map_or_else(|| self.rest.unwrap_or(last), |leap| leap - 1).into()
+        let last = self.received.tick(self.end - 1);
+        self.leap.map_or_else(|| self.rest.map_or(last, f64::from), |leap| leap - 1.0)
     }
 
     /// Notes how far a guess goes, for who asks that.
@@ -180,7 +180,7 @@ impl<'a, S> Moment<'a, S> {
     /// ```
     pub fn between<R: PartialEq>(&self, of: impl Fn(&'a S) -> &'a R) -> Between<'a, R> {
         let repr = |i: usize| of(self.received.entry(i).1);
-        let tick = |i: usize| f64::from(self.received.entry(i).0);
+        let tick = |i: usize| self.received.tick(i);
         let from = repr(self.at);
         let still = Between { from, to: from, t: 0.0 };
         let Some(next) = (self.at + 1..self.end).find(|i| repr(*i) != from) else { return still };

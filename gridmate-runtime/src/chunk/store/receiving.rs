@@ -98,12 +98,12 @@ impl<T: ReplicaChunk> TypedStore<T> {
     #[inline(always)]
     fn accept(&mut self, slot: u32, arrival: &Arrival) -> bool {
         let s = &mut self.slots[slot as usize];
-        let (is_new, newest, now) = s.received.keep_draft(arrival.version);
+        let (is_new, newest, now) = s.received.keep_draft(arrival.version, arrival.lag, T::INTERPOLATES > 0);
         if let Some(guessing) = &mut self.guessing {
             if is_new {
-                guessing.changed(slot, arrival.version);
+                guessing.changed(slot, arrival.sampled());
             } else {
-                guessing.unchanged(slot, arrival.version, newest);
+                guessing.unchanged(slot, arrival.sampled(), newest);
             }
         }
         let first = s.version == 0;

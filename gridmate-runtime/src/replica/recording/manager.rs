@@ -11,7 +11,7 @@ impl ReplicaManager {
     pub(super) fn begin_anew(&mut self, id: PeerId) -> Option<u32> {
         let peer = self.peers.get_mut(id.0 as usize)?.as_mut()?;
         let mut anew = Peer::new(peer.member, peer.role);
-        anew.owed = Owed::anew(core::mem::take(&mut peer.owed), &self.entries);
+        anew.owed = Owed::anew(core::mem::take(&mut peer.owed), &self.entries, peer.role);
         anew.calls = core::mem::take(&mut peer.calls);
         anew.rpcs_sent = peer.rpcs_sent;
         *peer = anew;
