@@ -25,8 +25,17 @@ impl Secret {
     }
 }
 
+/// One that is shown between what arrived, so that it matters when that was made.
+#[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "wisp")]
+struct Wisp {
+    #[dataset(interpolate = Extrapolate(Linear, 6))]
+    x: f32,
+}
+
 fn registry(coder: Coder) -> Registry {
-    Registry::builder().coder(coder).chunk::<Mover>().chunk::<Journal>().chunk::<Secret>().build().unwrap()
+    let builder = Registry::builder().coder(coder).chunk::<Mover>().chunk::<Journal>().chunk::<Secret>();
+    builder.chunk::<Wisp>().build().unwrap()
 }
 
 /// What was recorded on one node of a session, and what that node had after each tick.
@@ -53,6 +62,7 @@ fn tape(seed: u64, coder: Coder, node: usize, ticks: u32, key_every: Duration) -
                     let secret = Secret { word: tick + 1 };
                     mine.push(replicas.spawn().with(secret).with(Mover::default()).add().unwrap());
                 }
+                3 if mine.len() < 12 => mine.push(replicas.add(Wisp { x: tick as f32 }).unwrap()),
                 2 if mine.len() > 4 => {
                     let id = mine.swap_remove(below(&mut rng, mine.len()));
                     if let Ok(mut journal) = replicas.primary_mut::<Journal>(id) {
@@ -66,6 +76,11 @@ fn tape(seed: u64, coder: Coder, node: usize, ticks: u32, key_every: Duration) -
                 if let Ok(mut mover) = replicas.primary_mut::<Mover>(*id) {
                     mover.position += (rng.below(200) as f32 - 100.0) / 100.0;
                     mover.energy = tick / 16;
+                }
+                if let Ok(mut wisp) = replicas.primary_mut::<Wisp>(*id)
+                    && tick % 64 < 32
+                {
+                    wisp.x += 0.5;
                 }
                 if rng.below(8) == 0
                     && let Ok(mut journal) = replicas.primary_mut::<Journal>(*id)

@@ -377,6 +377,37 @@ mod tests {
         assert_eq!((newest(&history).as_str(), history.at(4).unwrap().as_ptr()), ("the fourth", at));
     }
 
+    /// However the ring turns and grows, and whatever is claimed of lags, each entry has its own, and they are in order.
+    #[test]
+    fn lags_stay_with_their_entries_and_change_no_order() {
+        let mut rng = crate::Rng::new(5);
+        for round in 0..50 {
+            let (mut history, mut model, mut version) = (History::new(), Vec::new(), 0_u32);
+            let claims = [0, 8, 64, 255][round % 4];
+            for n in 0..200_u32 {
+                version += 1 + u32::try_from(rng.below(3)).unwrap();
+                let lag = u8::try_from(rng.below(claims + 1)).unwrap();
+                *history.draft(0, 0, &0).unwrap().0 = n;
+                assert!(history.keep_draft(version));
+                history.note_lag(lag);
+                let earliest = model.last().map_or(0.0, |(_, tick)| tick + 1.0 / f64::from(LAG_UNITS));
+                model.push((n, (f64::from(version) - f64::from(lag) / f64::from(LAG_UNITS)).max(earliest)));
+                if rng.chance(0.1) {
+                    history.forget_before(version - version.min(4));
+                }
+                let newest = &model[model.len() - history.len()..];
+                for (i, (n, tick)) in newest.iter().enumerate() {
+                    assert_eq!((history.entry(i).1, history.tick(i)), (n, *tick), "round {round}");
+                }
+                let (_, middle) = newest[newest.len() / 2];
+                assert_eq!(history.count_until(middle), newest.len() / 2 + 1);
+            }
+            assert_eq!(history.lags.is_some(), claims > 0, "what is never late takes no memory");
+            history.clear();
+            assert!(history.lags.is_none());
+        }
+    }
+
     #[test]
     fn a_draft_is_nothing_until_it_is_kept() {
         let mut history = History::new();

@@ -52,9 +52,10 @@ use crate::wire::{BitReader, WireError};
 /// What a node knows of replicas that mesh members own and that change hands. Empty on most nodes, most of the time.
 #[derive(Debug, Default)]
 pub(super) struct Mesh {
-    /// Whether there is a host among the peers, and how many mesh members; and at most, at one time, how many clients, and both.
-    has_host: bool,
+    /// How many of the peers are what; and of those that are no host, how many there were at most at one time.
+    hosts: usize,
     members: usize,
+    clients: usize,
     most_clients: usize,
     most_guests: usize,
     /// Who owns it, in which epoch, as the host says, until that has come from the owner.
@@ -102,6 +103,16 @@ impl Tenures {
     }
 }
 
+impl Mesh {
+    const fn count(&mut self, role: PeerRole) -> &mut usize {
+        match role {
+            PeerRole::Client => &mut self.clients,
+            PeerRole::Host => &mut self.hosts,
+            PeerRole::Peer => &mut self.members,
+        }
+    }
+}
+
 impl Peer {
     /// Whether it owned a replica in an epoch that is over, or speaks for who did.
     fn has_owned(&self, id: ReplicaId, epoch: u32) -> bool {
@@ -112,7 +123,7 @@ impl Peer {
 impl ReplicaManager {
     /// Whether this node is a member of a mesh, and not its host.
     pub(super) const fn is_in_mesh(&self) -> bool {
-        self.mesh.has_host && self.mesh.members > 0
+        self.mesh.hosts > 0 && self.mesh.members > 0
     }
 
     /// Whether mesh members have what comes from this peer without our help.
@@ -133,16 +144,20 @@ impl ReplicaManager {
         self.peers.len() > 1 && self.peer(peer).is_some_and(|peer| peer.role.is_guest()) && !self.is_in_mesh()
     }
 
-    /// Peers have come or gone.
-    pub(super) fn note_peers(&mut self) {
-        let count = |role| self.peers.iter().flatten().filter(|peer| peer.role == role).count();
-        let [hosts, members, clients] = [PeerRole::Host, PeerRole::Peer, PeerRole::Client].map(count);
+    /// A peer has come.
+    pub(super) fn note_coming(&mut self, role: PeerRole) {
         let mesh = &mut self.mesh;
-        (mesh.has_host, mesh.members) = (hosts > 0, members);
-        mesh.most_clients = mesh.most_clients.max(clients);
-        mesh.most_guests = mesh.most_guests.max(clients + members);
-        if !mesh.has_host {
-            mesh.partings.clear();
+        *mesh.count(role) += 1;
+        mesh.most_clients = mesh.most_clients.max(mesh.clients);
+        mesh.most_guests = mesh.most_guests.max(mesh.clients + mesh.members);
+    }
+
+    /// A peer is lost: what was said of it means nothing any more.
+    pub(super) fn forget_in_mesh(&mut self, member: MemberId, role: PeerRole) {
+        *self.mesh.count(role) -= 1;
+        self.mesh.vouched.retain(|_, (owner, _)| *owner != member);
+        if self.mesh.hosts == 0 {
+            self.mesh.partings.clear();
         }
     }
 
@@ -155,7 +170,7 @@ impl ReplicaManager {
 
     /// On the host: tells a mesh member that has come what it cannot know of the others.
     pub(super) fn brief_in_mesh(&mut self, to: PeerId) {
-        if self.mesh.has_host || self.peer(to).is_none_or(|peer| peer.role != PeerRole::Peer) {
+        if self.mesh.hosts > 0 || self.peer(to).is_none_or(|peer| peer.role != PeerRole::Peer) {
             return;
         }
         for place in 0..self.entries.len() {
@@ -180,7 +195,7 @@ impl ReplicaManager {
 
     pub(super) fn tell_others_of_owner(&mut self, place: u32, kind: u8) {
         let entry = &self.entries[place as usize];
-        if !entry.meshed || self.mesh.has_host {
+        if !entry.meshed || self.mesh.hosts > 0 {
             return;
         }
         let (id, upstream, of) = (entry.id, entry.upstream, (entry.owner, entry.epoch));
@@ -472,17 +487,11 @@ impl ReplicaManager {
 
     /// Of a peer that is lost: the replica at `place` goes with it. Mesh members that wait for the host to say so hear of it.
     pub(super) fn end_without_owner(&mut self, place: u32) {
-        if self.entries[place as usize].meshed && !self.mesh.has_host {
+        if self.entries[place as usize].meshed && self.mesh.hosts == 0 {
             self.tell_mesh(place);
             self.entries[place as usize].meshed = false;
         }
         self.vacate(place);
-    }
-
-    /// A member is lost: what was said of it means nothing any more.
-    pub(super) fn forget_in_mesh(&mut self, member: MemberId) {
-        self.mesh.vouched.retain(|_, (owner, _)| *owner != member);
-        self.note_peers();
     }
 }
 

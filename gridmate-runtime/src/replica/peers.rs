@@ -33,8 +33,9 @@ impl ReplicaManager {
             self.peers.push(None);
             self.peers.len() - 1
         });
+        let role = peer.role;
         self.peers[place] = Some(peer);
-        self.note_peers();
+        self.note_coming(role);
         self.ask_for_names(place);
         let id = PeerId(u32::try_from(place).expect("fewer than 2^32 peers"));
         self.brief_in_mesh(id);
@@ -46,7 +47,7 @@ impl ReplicaManager {
     pub fn remove_peer(&mut self, id: PeerId, adopt: bool) {
         let Some(peer) = self.peer(id) else { return };
         // What it sent and has not run, and what is not on its way yet, goes with it.
-        let (member, calls) = (peer.member, peer.held.calls.len() + peer.calls.queue.len());
+        let (member, role, calls) = (peer.member, peer.role, peer.held.calls.len() + peer.calls.queue.len());
         self.stats.rpcs_dropped += calls as u64;
         self.end_requests_through(id);
         for place in 0..self.entries.len() {
@@ -67,7 +68,7 @@ impl ReplicaManager {
             }
         }
         self.peers[id.0 as usize] = None;
-        self.forget_in_mesh(member);
+        self.forget_in_mesh(member, role);
         self.forget_names_from(id);
         // Whoever takes its place starts without its faults.
         self.hopeless.retain(|peer| *peer != id);
