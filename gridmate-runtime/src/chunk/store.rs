@@ -8,6 +8,7 @@
 //! loops and `match` where a closure would be one more function for each.
 
 mod capturing;
+mod owning;
 mod receiving;
 
 use core::any::Any;
@@ -502,35 +503,11 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn promote(&mut self, slot: u32) {
-        let s = &mut self.slots[slot as usize];
-        // Everyone is sent it whole: what was sent by the former owner serves nobody.
-        s.sent.clear();
-        s.received.clear();
-        self.throttles.reset(slot, &s.current);
-        self.forget_arrivals(slot);
-        self.touch(slot);
+        self.begin_owning(slot);
     }
 
     fn demote(&mut self, slot: u32, version: u32) {
-        let s = &mut self.slots[slot as usize];
-        let value = &mut self.values[slot as usize];
-        value.capture(&mut self.scratch);
-        if T::INITIAL && s.version != 0 {
-            let written = self.scratch.clone();
-            T::keep_initial(&mut self.scratch, &s.current);
-            // What was written there later was this owner's alone.
-            value.apply(&self.scratch, &written);
-        }
-        if self.scratch != s.current {
-            s.version = version;
-            core::mem::swap(&mut s.current, &mut self.scratch);
-        }
-        s.sent.clear();
-        s.received.clear();
-        self.marks[slot as usize] = false;
-        if let Some(guessing) = &mut self.guessing {
-            guessing.still(slot);
-        }
+        self.end_owning(slot, version);
     }
 
     fn interpolates(&self) -> bool {
