@@ -387,13 +387,12 @@ mod tests {
             for n in 0..200_u32 {
                 version += 1 + u32::try_from(rng.below(3)).unwrap();
                 let lag = u8::try_from(rng.below(claims + 1)).unwrap();
-                *history.draft(0, 0, &0).unwrap().0 = n;
-                assert!(history.keep_draft(version));
-                history.note_lag(lag);
+                *history.draft((0, 0), false, true, &0).unwrap().0 = n;
+                assert!(history.keep_draft(version, lag, true).0);
                 let earliest = model.last().map_or(0.0, |(_, tick)| tick + 1.0 / f64::from(LAG_UNITS));
                 model.push((n, (f64::from(version) - f64::from(lag) / f64::from(LAG_UNITS)).max(earliest)));
                 if rng.chance(0.1) {
-                    history.forget_before(version - version.min(4));
+                    let _ = history.draft((version - version.min(4), 0), false, false, &0);
                 }
                 let newest = &model[model.len() - history.len()..];
                 for (i, (n, tick)) in newest.iter().enumerate() {
