@@ -218,7 +218,9 @@ impl ReplicaManager {
                 Ok(())
             }
             kind::DETOUR if role == PeerRole::Host => self.take_detour(call.replica, &mut r),
-            kind::FLUSHED if role == PeerRole::Peer && self.is_in_mesh() => self.take_flushed(from, call.replica, &mut r),
+            kind::FLUSHED if role == PeerRole::Peer && self.is_in_mesh() => {
+                self.take_flushed(from, call.replica, &mut r)
+            }
             _ => Err(PeerFault::NoSuchType),
         }
     }
