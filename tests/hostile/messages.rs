@@ -213,6 +213,7 @@ fn floods_end_at_a_limit() {
     call.bits(0, 8);
     call.bool(true);
     call.gamma(2);
+    call.gamma(1);
     call.bool(false); // Waits for nothing,
     call.bool(false); // for every proxy.
     let bytes = call.finish().to_vec();

@@ -70,11 +70,11 @@ fn records_are_passed_on_once_to_each_client_and_to_nobody_else() {
 fn everyone_agrees_on_foul_networks() {
     for seed in 0..200 {
         let (mut mesh, ids) = movers(seed, Weather::FOUL);
-        for number in 1..60 {
+        for number in 1..=30_u16 {
             for (node, id) in ids.iter().enumerate() {
-                if (number + seed + node as u64).is_multiple_of(3) {
+                if (usize::from(number) + node).is_multiple_of(3) {
                     let mut mover = mesh.managers[node].primary_mut::<Mover>(*id).unwrap();
-                    (mover.position, mover.energy) = (number as f32, node as u32);
+                    (mover.position, mover.energy) = (f32::from(number), u32::from(number));
                 }
             }
             mesh.step();
@@ -82,7 +82,6 @@ fn everyone_agrees_on_foul_networks() {
                 mesh.managers[1].destroy(ids[1]).unwrap();
                 mesh.managers[4].destroy(ids[4]).unwrap();
                 mesh.managers[2].add(Mover::default()).unwrap();
-                break;
             }
         }
         mesh.settle();

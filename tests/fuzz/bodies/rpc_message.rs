@@ -58,7 +58,9 @@ fn forged(id: ReplicaId, script: &mut Script<'_>) -> Message {
     let echo = script.byte().is_multiple_of(2);
     w.bool(echo);
     if echo {
-        w.gamma(u32::from(script.byte() % 4) + 1);
+        let from = script.byte();
+        w.gamma(u32::from(from % 4) + 1);
+        w.gamma(u32::from(from / 4 % 4) + 1);
         let after = script.byte().is_multiple_of(2);
         w.bool(after);
         if after {
