@@ -39,8 +39,8 @@ use crate::time::Instant;
 ///
 /// What may leave is decided by what [`window`](Self::window) and [`rate`](Self::rate) say when the connection begins, after each
 /// [`on_sent`](Self::on_sent), [`on_lost`](Self::on_lost) and [`on_marked`](Self::on_marked), and after the
-/// [`on_acked`](Self::on_acked) of all that one datagram has acknowledged; and only then. A controller that changes its mind as time
-/// passes is heard with the next of these.
+/// [`on_acked`](Self::on_acked) of all that one datagram has acknowledged. A controller that changes its mind as time passes is heard with
+/// the next of these, or with the next acknowledgement of what is known already.
 ///
 /// ```
 /// use core::time::Duration;
