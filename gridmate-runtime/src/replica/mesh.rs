@@ -25,7 +25,7 @@
 //! given it.
 //!
 //! Reliable **calls** arrive once. An owner that is to let go does so when every mesh member has sent its last call to it ([`kind::FLUSHED`]),
-//! and the host has all others until the next owner is there. Echoes name the epoch of the owner that they are from: those of an epoch
+//! and the host has all others until the next owner is there: see `flush`. Echoes name the epoch of the owner that they are from: those of an epoch
 //! to come wait until it is here, those of one that is over run, for as long as [`limits::LAST_ECHO_MILLIS`]. In which order calls of two
 //! owners run is not said.
 //!
