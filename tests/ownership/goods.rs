@@ -215,7 +215,8 @@ fn an_assignment_stays_and_without_one_it_is_the_owners() {
             settle(&mut mesh);
             for node in 0..3 {
                 let info = mesh.managers[node].info(id).unwrap();
-                assert_eq!((info.owner, info.assigned), (member(to), assigned.unwrap_or(member(to))), "{from} to {to}");
+                let whose = assigned.unwrap_or_else(|| member(to));
+                assert_eq!((info.owner, info.assigned), (member(to), whose), "{from} to {to}");
             }
         }
     }
