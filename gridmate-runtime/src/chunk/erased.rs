@@ -157,13 +157,6 @@ pub(crate) struct Arrival {
     pub(crate) lag: u8,
 }
 
-impl Arrival {
-    /// The sender's tick, about, in which it was sampled.
-    pub(crate) fn sampled(&self) -> u32 {
-        self.version.saturating_sub(self.lag.div_ceil(super::history::LAG_UNITS).into())
-    }
-}
-
 /// Bits, and how many.
 pub(crate) type Head = (u64, u32);
 

@@ -13,6 +13,9 @@
 //! lag = 1 (none) | 0 (steps - 1):6             so many steps of 4 ms, at most
 //! ```
 //!
+//! Chunks with a dataset that is guessed of ([`Extrapolate`](crate::chunk::Extrapolate)) are shown by the host's ticks all the same. They
+//! tell rest from silence, and how long the host is silent is counted in its ticks.
+//!
 //! What was passed on before, and is said again, has no lag: for what it is worth, it is so now. Whether a record has one is said with the whole
 //! of a replica, which is sent again when its owner is another.
 

@@ -98,12 +98,14 @@ impl<T: ReplicaChunk> TypedStore<T> {
     #[inline(always)]
     fn accept(&mut self, slot: u32, arrival: &Arrival) -> bool {
         let s = &mut self.slots[slot as usize];
-        let (is_new, newest, now) = s.received.keep_draft(arrival.version, arrival.lag, T::INTERPOLATES > 0);
+        // Guesses tell rest from silence, which is the sender's: they go by its ticks.
+        let by_owner = T::INTERPOLATES > 0 && self.guessing.is_none();
+        let (is_new, newest, now) = s.received.keep_draft(arrival.version, arrival.lag, by_owner);
         if let Some(guessing) = &mut self.guessing {
             if is_new {
-                guessing.changed(slot, arrival.sampled());
+                guessing.changed(slot, arrival.version);
             } else {
-                guessing.unchanged(slot, arrival.sampled(), newest);
+                guessing.unchanged(slot, arrival.version, newest);
             }
         }
         let first = s.version == 0;
