@@ -153,7 +153,7 @@ pub(crate) struct Arrival {
     pub(crate) version: u32,
     /// This node's version to pass it on with, when there are others to pass it on to.
     pub(crate) relay_as: Option<u32>,
-    /// How much earlier it was sampled than the tick of that version, in [`LAG_UNITS`](super::history::LAG_UNITS) of a tick.
+    /// How much earlier it was sampled than the tick of that version, in [`LAG_UNITS`](super::lags::LAG_UNITS) of a tick.
     pub(crate) lag: u8,
 }
 

@@ -29,15 +29,7 @@ pub struct History<S> {
     first: u8,
     len: u8,
     capacity: u8,
-    /// By place: how much earlier than its version each was sampled. None as long as all were sampled then.
-    lags: Option<Box<[u8; PLACES]>>,
 }
-
-/// Parts of a tick in which it is kept how much earlier than its version a snapshot was sampled.
-pub(crate) const LAG_UNITS: u8 = 8;
-
-/// The most that a ring holds: what is remembered, and a draft.
-const PLACES: usize = limits::HISTORY + 2;
 
 /// One more than what is remembered, for what is being read.
 const _: () = assert!(limits::HISTORY + 2 <= u8::MAX as usize);
@@ -57,7 +49,7 @@ impl<S: Clone> History<S> {
 
     #[expect(clippy::cast_possible_truncation, reason = "see above")]
     const fn with_capacity(capacity: usize) -> Self {
-        Self { ring: Vec::new(), first: 0, len: 0, capacity: capacity as u8, lags: None }
+        Self { ring: Vec::new(), first: 0, len: 0, capacity: capacity as u8 }
     }
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
@@ -121,9 +113,9 @@ impl<S: Clone> History<S> {
     }
 
     /// What was read into the draft came with `version`, later than all before: it is remembered, unless it is what the newest entry
-    /// holds. Returns whether it is, and the newest entry and its version. Those who are `shown` it by when it was made have its lag.
+    /// holds. Returns whether it is, and the newest entry and its version.
     #[inline(always)]
-    pub(crate) fn keep_draft(&mut self, version: u32, lag: u8, shown: bool) -> (bool, u32, &S)
+    pub(crate) fn keep_draft(&mut self, version: u32) -> (bool, u32, &S)
     where
         S: PartialEq,
     {
@@ -136,9 +128,6 @@ impl<S: Clone> History<S> {
             }
         }
         self.commit(next, version);
-        if shown {
-            self.note_lag(lag);
-        }
         (true, version, &self.ring[next].1)
     }
 
@@ -150,26 +139,6 @@ impl<S: Clone> History<S> {
     /// The version of the snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
         Some(self.ring[self.find(version)?].0)
-    }
-
-    /// The newest entry was sampled so many [`LAG_UNITS`] before the tick of its version. After the one before it, in any case.
-    #[inline]
-    fn note_lag(&mut self, lag: u8) {
-        if lag > 0 || self.lags.is_some() {
-            self.keep_lag(lag);
-        }
-    }
-
-    #[cold]
-    fn keep_lag(&mut self, lag: u8) {
-        let Some(newest) = self.len().checked_sub(1) else { return };
-        let before = newest.checked_sub(1).map(|before| self.sampled(before));
-        let (version, _) = self.entry(newest);
-        let most =
-            before.map_or(u64::MAX, |before| (u64::from(version) * u64::from(LAG_UNITS)).saturating_sub(before + 1));
-        let place = self.place(newest);
-        let lags = self.lags.get_or_insert_with(|| Box::new([0; PLACES]));
-        lags[place] = u8::try_from(most).map_or(lag, |most| lag.min(most));
     }
 
     pub(crate) fn clear(&mut self) {
@@ -187,9 +156,6 @@ impl<S: Clone> History<S> {
     #[cold]
     fn grow(&mut self, like: &S) {
         self.ring.rotate_left(self.first.into());
-        if let Some(lags) = &mut self.lags {
-            lags[..self.ring.len()].rotate_left(self.first.into());
-        }
         self.first = 0;
         if self.ring.len() == self.ring.capacity() {
             // Twice as many at first; but of thirty-three a half would lie idle.
@@ -213,19 +179,9 @@ impl<S> History<S> {
         (*version, snapshot)
     }
 
-    /// When the entry at `index` was sampled, in [`LAG_UNITS`] of a tick.
-    #[inline]
-    fn sampled(&self, index: usize) -> u64 {
-        let (version, _) = self.entry(index);
-        let lag = self.lags.as_ref().map_or(0, |lags| lags[self.place(index)]);
-        (u64::from(version) * u64::from(LAG_UNITS)).saturating_sub(lag.into())
-    }
-
-    /// The tick of the entry at `index`, at which it was sampled: its version, or somewhat before that.
-    #[inline]
-    #[expect(clippy::cast_precision_loss, reason = "35 bits")]
-    pub(super) fn tick(&self, index: usize) -> f64 {
-        self.sampled(index) as f64 / f64::from(LAG_UNITS)
+    /// The newest version.
+    pub(crate) fn newest_version(&self) -> Option<u32> {
+        Some(self.entry(self.len().checked_sub(1)?).0)
     }
 
     /// Has the place of the next entry brought into the cache.
@@ -245,11 +201,6 @@ impl<S> History<S> {
         if !self.ring.is_empty() {
             prefetch_index(&self.ring, self.place(index));
         }
-    }
-
-    /// How many entries there are up to a tick.
-    pub(super) fn count_until(&self, tick: f64) -> usize {
-        (0..self.len()).rev().find(|index| self.tick(*index) <= tick).map_or(0, |index| index + 1)
     }
 
     /// Where the entry at `index` from the oldest is.
@@ -377,36 +328,6 @@ mod tests {
         assert_eq!((newest(&history).as_str(), history.at(4).unwrap().as_ptr()), ("the fourth", at));
     }
 
-    /// However the ring turns and grows, and whatever is claimed of lags, each entry has its own, and they are in order.
-    #[test]
-    fn lags_stay_with_their_entries_and_change_no_order() {
-        let mut rng = crate::Rng::new(5);
-        for round in 0..50 {
-            let (mut history, mut model, mut version) = (History::new(), Vec::new(), 0_u32);
-            let claims = [0, 8, 64, 255][round % 4];
-            for n in 0..200_u32 {
-                version += 1 + u32::try_from(rng.below(3)).unwrap();
-                let lag = u8::try_from(rng.below(claims + 1)).unwrap();
-                *history.draft((0, 0), false, true, &0).unwrap().0 = n;
-                assert!(history.keep_draft(version, lag, true).0);
-                let earliest = model.last().map_or(0.0, |(_, tick)| tick + 1.0 / f64::from(LAG_UNITS));
-                model.push((n, (f64::from(version) - f64::from(lag) / f64::from(LAG_UNITS)).max(earliest)));
-                if rng.chance(0.1) {
-                    let _ = history.draft((version - version.min(4), 0), false, false, &0);
-                }
-                let newest = &model[model.len() - history.len()..];
-                for (i, (n, tick)) in newest.iter().enumerate() {
-                    assert_eq!((history.entry(i).1, history.tick(i)), (n, *tick), "round {round}");
-                }
-                let (_, middle) = newest[newest.len() / 2];
-                assert_eq!(history.count_until(middle), newest.len() / 2 + 1);
-            }
-            assert_eq!(history.lags.is_some(), claims > 0, "what is never late takes no memory");
-            history.clear();
-            assert!(history.lags.is_none());
-        }
-    }
-
     #[test]
     fn a_draft_is_nothing_until_it_is_kept() {
         let mut history = History::new();
@@ -419,7 +340,7 @@ mod tests {
         };
         fn keep_draft(history: &mut History<String>, version: Option<u32>) {
             if let Some(version) = version {
-                history.keep_draft(version, 0, false);
+                history.keep_draft(version);
             }
         }
         assert_eq!(read(0, 0, None, "a", None), "default");
@@ -443,7 +364,7 @@ mod tests {
                 assert_eq!(found, Some(&past.to_string()));
             }
             *draft = version.to_string();
-            assert_eq!(history.keep_draft(version, 0, false), (true, version, &version.to_string()));
+            assert_eq!(history.keep_draft(version), (true, version, &version.to_string()));
             if past > 8 {
                 assert_eq!(history.entry(0), (past, &past.to_string()));
             }

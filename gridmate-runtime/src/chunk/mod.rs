@@ -21,6 +21,7 @@ pub(crate) mod fit;
 mod guessing;
 pub(crate) mod history;
 mod interpolate;
+pub(crate) mod lags;
 mod life;
 mod ownership;
 mod port;

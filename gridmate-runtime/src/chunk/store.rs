@@ -19,6 +19,7 @@ use super::erased::{Arrival, Basis, ChunkStore, Head, ReceiveError, Taken};
 use super::guessing::Guessing;
 use super::history::{History, Spare};
 use super::interpolate::guess_limit;
+use super::lags::Lags;
 use super::throttle::Throttles;
 use crate::chunk::{
     LifeContext, LifeEvent, Moment, OwnershipRequest, Propagate, ReplicaChunk, RpcContext, RpcFlags, TargetPeer,
@@ -53,6 +54,8 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     throttles: Throttles<T>,
     /// Of a type that proxies guess of.
     guessing: Option<Box<Guessing>>,
+    /// Of a type that is shown, once something has come that was sampled before it was sent.
+    lags: Option<Box<Lags>>,
     /// The type's number, and whether its values are under models in messages that have any.
     class: u16,
     modelled: bool,
@@ -106,6 +109,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             waits: false,
             throttles: Throttles::new(),
             guessing: Some(guess_limit::<T>()).filter(|limit| *limit > 0).map(|limit| Box::new(Guessing::new(limit))),
+            lags: None,
             class,
             modelled: coder == Coder::Entropy,
             predicted: first_predicted(T::DESCRIPTOR, coder),
@@ -148,7 +152,8 @@ impl<T: ReplicaChunk> TypedStore<T> {
         (tick, behind): (f64, f64),
         (now, rate): (Instant, f64),
     ) -> Option<Moment<'_, T::Snapshot>> {
-        let moment = Moment::new(&self.slots[slot as usize].received, tick, behind)?;
+        let lags = self.lags.as_ref().and_then(|lags| lags.of(slot));
+        let moment = Moment::of(&self.slots[slot as usize].received, lags, tick, behind)?;
         Some(match &self.guessing {
             Some(guessing) => moment.with_arrivals(guessing.arrivals(slot), now, rate),
             None => moment,
@@ -268,6 +273,13 @@ impl<T: ReplicaChunk> TypedStore<T> {
     fn forget_arrivals(&mut self, slot: u32) {
         if let Some(guessing) = &mut self.guessing {
             guessing.reset(slot);
+        }
+        self.forget_lags(slot);
+    }
+
+    fn forget_lags(&mut self, slot: u32) {
+        if let Some(lags) = &mut self.lags {
+            lags.reset(slot);
         }
     }
 }

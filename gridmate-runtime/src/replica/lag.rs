@@ -7,7 +7,7 @@
 //! The host has a line of time for each peer (`timeline`), so it knows how long ago a value could have been there at the earliest: its
 //! **lag**. What all are held up by alike is not in it; it makes everything of that owner later, evenly. Records of what is passed on and
 //! has a chunk that interpolates say the lag. It depends on the replica and the tick alone, so such a record is encoded once as any
-//! other. The receiver keeps it beside the snapshot (`History`), and what is shown counts from the tick that the value was made in.
+//! other. The receiver keeps it beside the snapshot (`chunk::lags`), and what is shown counts from the tick that the value was made in.
 //!
 //! ```text
 //! lag = 1 (none) | 0 (steps - 1):6             so many steps of 4 ms, at most
@@ -23,7 +23,7 @@ use super::ReplicaManager;
 use super::entry::Entry;
 use super::target::PeerId;
 use crate::chunk::Arrival;
-use crate::chunk::history::LAG_UNITS;
+use crate::chunk::lags::LAG_UNITS;
 use crate::limits;
 use crate::wire::{Sink, Source, WireError};
 

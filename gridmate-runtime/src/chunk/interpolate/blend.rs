@@ -98,7 +98,7 @@ impl<'a, S> Moment<'a, S> {
         let Some(News { arrivals, now, rate }) = self.news.filter(|_| limit > 0) else { return levels };
         let (most, limit) = (f64::from(limit.min(MOST)), f64::from(limit));
         let present = self.tick + self.behind;
-        let tick = |i: usize| self.received.tick(i);
+        let tick = |i: usize| self.tick_of(i);
         let repr = |i: usize| of(self.received.entry(i).1);
         let (now, rate) = (now.as_micros(), rate * 1e-6);
         let age = |arrival: &Arrival| arrival.at.map_or(0.0, |at| now.saturating_sub(at.as_micros()) as f64 * rate);

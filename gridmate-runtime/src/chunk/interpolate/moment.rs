@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use super::blend::{Arrivals, News};
 use crate::chunk::ReplicaChunk;
 use crate::chunk::history::History;
+use crate::chunk::lags::{self, Known};
 use crate::time::Instant;
 
 /// What a proxy has received, and the moment of it that is shown. Handed to [`ReplicaChunk::interpolate`], which asks it about
@@ -37,6 +38,8 @@ use crate::time::Instant;
 pub struct Moment<'a, S> {
     /// By the sender's ticks; never empty.
     pub(super) received: &'a History<S>,
+    /// What of it was sampled before its version.
+    pub(super) lags: Option<&'a Known>,
     /// The last that is not after the moment shown.
     pub(super) at: usize,
     /// The moment shown, in ticks of the sender.
@@ -100,10 +103,21 @@ impl<'a, S> Moment<'a, S> {
     ///
     /// Displays make it of what a replica has received; this is for tests of hand-written chunks.
     pub fn new(received: &'a History<S>, tick: f64, behind: f64) -> Option<Self> {
-        let (at, end) = (received.count_until(tick).saturating_sub(1), received.len());
-        let behind = behind.max(0.0);
+        Self::of(received, None, tick, behind)
+    }
+
+    /// The same of what was in part sampled before its version.
+    pub(crate) fn of(received: &'a History<S>, lags: Option<&'a Known>, tick: f64, behind: f64) -> Option<Self> {
+        let (end, behind) = (received.len(), behind.max(0.0));
+        let at = (0..end).rev().find(|i| lags::tick(lags, received.entry(*i).0) <= tick).unwrap_or(0);
         let (first, leap, rest, news, asked) = (0, None, None, None, None);
-        (end > 0).then_some(Self { received, at, tick, behind, first, end, leap, rest, news, asked })
+        (end > 0).then_some(Self { received, lags, at, tick, behind, first, end, leap, rest, news, asked })
+    }
+
+    /// The tick in which the entry at `index` from the oldest was sampled.
+    #[inline]
+    pub(super) fn tick_of(&self, index: usize) -> f64 {
+        lags::tick(self.lags, self.received.entry(index).0)
     }
 
     /// With what is known of when it came, as of `now`; the sender ticks at that `rate`, per second.
@@ -133,14 +147,14 @@ impl<'a, S> Moment<'a, S> {
         let same = |i: &usize| of(self.received.entry(*i).1) == here;
         let first = (self.first..self.at).rev().take_while(same).last().unwrap_or(self.at);
         match (self.at + 1..self.end).find(|i| !same(i)) {
-            Some(end) => Self { first, end, leap: Some(self.received.tick(end)), rest: None, ..*self },
+            Some(end) => Self { first, end, leap: Some(self.tick_of(end)), rest: None, ..*self },
             None => Self { first, ..*self },
         }
     }
 
     /// Until which tick it is known what each dataset was: nothing is remembered that came between the last entry and then.
     pub(super) fn known(&self) -> f64 {
-        let last = self.received.tick(self.end - 1);
+        let last = self.tick_of(self.end - 1);
         self.leap.map_or_else(|| self.rest.map_or(last, f64::from), |leap| leap - 1.0)
     }
 
@@ -180,7 +194,7 @@ impl<'a, S> Moment<'a, S> {
     /// ```
     pub fn between<R: PartialEq>(&self, of: impl Fn(&'a S) -> &'a R) -> Between<'a, R> {
         let repr = |i: usize| of(self.received.entry(i).1);
-        let tick = |i: usize| self.received.tick(i);
+        let tick = |i: usize| self.tick_of(i);
         let from = repr(self.at);
         let still = Between { from, to: from, t: 0.0 };
         let Some(next) = (self.at + 1..self.end).find(|i| repr(*i) != from) else { return still };

@@ -121,7 +121,7 @@ impl<'a, S> Moment<'a, S> {
     /// [`between`](Self::between), with the changes around. Looks at no more than what is remembered.
     pub fn way<R: PartialEq>(&self, of: impl Fn(&'a S) -> &'a R) -> Way<&'a R> {
         let repr = |i: usize| of(self.received.entry(i).1);
-        let sample = |i: usize| Sample { tick: self.received.tick(i), value: repr(i) };
+        let sample = |i: usize| Sample { tick: self.tick_of(i), value: repr(i) };
         let change_after = |i: usize| (i + 1..self.end).find(|next| repr(*next) != repr(i));
         // Since when it is as it is at an entry.
         let since = |i: usize| (self.first + 1..=i).rev().find(|i| repr(*i - 1) != repr(*i)).unwrap_or(self.first);

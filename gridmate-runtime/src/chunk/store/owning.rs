@@ -36,5 +36,6 @@ impl<T: ReplicaChunk> TypedStore<T> {
         if let Some(guessing) = &mut self.guessing {
             guessing.still(slot);
         }
+        self.forget_lags(slot);
     }
 }

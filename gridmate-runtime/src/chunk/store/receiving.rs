@@ -99,8 +99,12 @@ impl<T: ReplicaChunk> TypedStore<T> {
     fn accept(&mut self, slot: u32, arrival: &Arrival) -> bool {
         let s = &mut self.slots[slot as usize];
         // Guesses tell rest from silence, which is the sender's: they go by its ticks.
-        let by_owner = T::INTERPOLATES > 0 && self.guessing.is_none();
-        let (is_new, newest, now) = s.received.keep_draft(arrival.version, arrival.lag, by_owner);
+        let lagged = T::INTERPOLATES > 0 && arrival.lag > 0 && self.guessing.is_none();
+        let before = if lagged { s.received.newest_version() } else { None };
+        let (is_new, newest, now) = s.received.keep_draft(arrival.version);
+        if lagged && is_new {
+            self.lags.get_or_insert_default().note(slot, before, arrival.version, arrival.lag);
+        }
         if let Some(guessing) = &mut self.guessing {
             if is_new {
                 guessing.changed(slot, arrival.version);
