@@ -19,7 +19,7 @@ fn messages_are_what_the_document_says() {
     let mut host = ReplicaManager::new(registry, 1);
     let peer = host.add_peer(MemberId(2), PeerRole::Client);
     let id = host.add(Ship { x: 0.0, health: 100 }).unwrap();
-    assert_eq!(state(&mut host, peer), "01 00 00 00 31 77 27 03");
+    assert_eq!(state(&mut host, peer), "01 00 00 00 31 77 4e 06");
     host.primary_mut::<Ship>(id).unwrap().x = 1.0;
     assert_eq!(state(&mut host, peer), "02 00 00 00 8a ef 18");
     host.primary_mut::<Ship>(id).unwrap().rpcs().hit(10).unwrap();

@@ -30,6 +30,29 @@ struct Badge {
     number: u32,
 }
 
+/// The same for programs that show nothing, or something else.
+mod blind {
+    use gridmate_runtime::prelude::*;
+
+    #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+    #[chunk(name = "runner", migratable)]
+    pub(super) struct Runner {
+        #[dataset(quantize(-5000.0..=5000.0, step = 0.001), predict = Linear)]
+        pub(super) along: f64,
+    }
+}
+
+mod guessing {
+    use gridmate_runtime::prelude::*;
+
+    #[derive(Clone, Debug, Default, PartialEq, ReplicaChunk)]
+    #[chunk(name = "runner", migratable)]
+    pub(super) struct Runner {
+        #[dataset(quantize(-5000.0..=5000.0, step = 0.001), predict = Linear, interpolate = Extrapolate(Linear, 6))]
+        pub(super) along: f64,
+    }
+}
+
 struct Run {
     world: World,
     /// Host, owner, watcher.
@@ -173,5 +196,47 @@ fn an_adaptive_delay_waits_for_what_comes_late_to_the_host() {
         let newest = run.world.replicas(watcher).get::<Runner>(id).unwrap().along;
         let shown = run.world.replicas(watcher).display(now, ADAPTIVE).get::<Runner>(id).unwrap().along;
         assert!(shown < newest, "seed {seed}");
+    }
+}
+
+/// How a program shows things is its own affair: whether its host or another member shows the same in the same way is not asked.
+#[test]
+fn programs_that_show_differently_understand_each_other() {
+    for coder in [Coder::Packed, Coder::Entropy] {
+        let kinds = [
+            Registry::builder().coder(coder).chunk::<Runner>().build().unwrap(),
+            Registry::builder().coder(coder).chunk::<blind::Runner>().build().unwrap(),
+            Registry::builder().coder(coder).chunk::<guessing::Runner>().build().unwrap(),
+        ];
+        // Host, owner, watcher.
+        for kind in [[0, 0, 1], [0, 0, 2], [0, 1, 2], [1, 0, 0], [1, 2, 0], [2, 0, 0], [2, 1, 1]] {
+            let mut world = World::new(3, 30, LinkConfig::perfect()).unwrap();
+            let config = |node: usize| NodeConfig::new(kinds[kind[node]].clone());
+            let host = world.host(config(0)).unwrap();
+            let nodes = [host, world.join(host, config(1)).unwrap(), world.join(host, config(2)).unwrap()];
+            world.set_link_of(nodes[1], jitter()).unwrap();
+            world.run_for(Duration::from_secs(1));
+            let id = match kind[1] {
+                0 => world.replicas(nodes[1]).add(Runner::default()),
+                1 => world.replicas(nodes[1]).add(blind::Runner::default()),
+                _ => world.replicas(nodes[1]).add(guessing::Runner::default()),
+            };
+            let id = id.unwrap();
+            for _ in 0..120 {
+                let replicas = world.replicas(nodes[1]);
+                match kind[1] {
+                    0 => replicas.primary_mut::<Runner>(id).unwrap().along += 0.3,
+                    1 => replicas.primary_mut::<blind::Runner>(id).unwrap().along += 0.3,
+                    _ => replicas.primary_mut::<guessing::Runner>(id).unwrap().along += 0.3,
+                }
+                world.step();
+            }
+            let done = world.run_until(Duration::from_secs(5), |world| world.agree());
+            assert!(done.is_some(), "{kind:?}");
+            for node in nodes {
+                assert_eq!(world.node(node).members().count(), 3, "{kind:?}: nobody was thrown out");
+                assert_eq!(world.replicas(node).len(), 1, "{kind:?}");
+            }
+        }
     }
 }

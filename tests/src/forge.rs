@@ -87,17 +87,27 @@ pub fn next_id(w: &mut BitWriter) {
 /// The rest of a record that creates a replica of the classes given, each of them with two datasets as they are by default.
 pub fn full(w: &mut BitWriter, owner: u32, classes: &[u32]) {
     w.bits(0b100, 3);
-    whole(w, owner, 1, classes);
+    made_of(w, owner, 1, classes);
+    w.bool(false); // Nothing about when it was sampled.
+    defaults(w, classes);
 }
 
-/// What follows the kind of such a record, of a replica that has had `epoch` - 1 owners before.
+/// What a hand-over says of such a replica, which has had `epoch` - 1 owners before.
 pub fn whole(w: &mut BitWriter, owner: u32, epoch: u32, classes: &[u32]) {
+    made_of(w, owner, epoch, classes);
+    defaults(w, classes);
+}
+
+fn made_of(w: &mut BitWriter, owner: u32, epoch: u32, classes: &[u32]) {
     w.gamma(owner);
     w.bool(true); // Assigned to its owner,
     w.bool(false); // not to migrate.
     w.gamma(epoch);
     w.gamma(u32::try_from(classes.len()).expect("few chunks"));
     classes.iter().for_each(|class| w.gamma(class + 1));
+}
+
+fn defaults(w: &mut BitWriter, classes: &[u32]) {
     classes.iter().for_each(|_| w.bits(0, 2));
 }
 

@@ -104,6 +104,9 @@ pub(crate) trait ChunkStore: Send + Sync {
 
     /// Whether what it has received is ever shown between what arrived.
     fn interpolates(&self) -> bool;
+    /// Whether that goes by when it was sampled, if that is known. Guesses tell rest from silence, which is the sender's: they go by its
+    /// ticks.
+    fn samples(&self) -> bool;
     /// What was received since the last call came at `now`, as what is shown is concerned.
     fn stamp(&mut self, now: Instant);
 

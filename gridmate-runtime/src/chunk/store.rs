@@ -526,6 +526,10 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         T::INTERPOLATES > 0
     }
 
+    fn samples(&self) -> bool {
+        T::INTERPOLATES > 0 && self.guessing.is_none()
+    }
+
     fn stamp(&mut self, now: Instant) {
         if let Some(guessing) = &mut self.guessing {
             guessing.stamp(now);

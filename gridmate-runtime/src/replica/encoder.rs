@@ -294,11 +294,9 @@ fn encode_full(to: &mut impl Collect, hidden: u64, entry: &Entry, tick: u32, sto
             to.bool(chunk.refused);
         }
     }
-    if entry.interpolates {
-        to.bool(entry.is_passed_on_late());
-        if entry.is_passed_on_late() {
-            lag::write(entry.lag_in(tick), to);
-        }
+    to.bool(entry.is_passed_on_late());
+    if entry.is_passed_on_late() {
+        lag::write(entry.lag_in(tick), to);
     }
     for (i, chunk) in entry.chunks.iter().enumerate() {
         let (store, share) = stores.of(*chunk);

@@ -50,9 +50,9 @@ pub(super) struct Entry {
     pub(super) in_transfer: bool,
     /// A chunk of it is written with regard to its past.
     pub(super) predicts: bool,
-    /// A chunk of it is shown between what arrived. Then these matter, see `lag`: whether what comes of it says how late it is, how late the
+    /// A chunk of it is shown by when it was sampled. Then these matter, see `lag`: whether what comes of it says how late it is, how late the
     /// newest was, and how late what was captured last is to be passed on.
-    pub(super) interpolates: bool,
+    pub(super) sampled: bool,
     pub(super) lagged: bool,
     pub(super) came_late: u8,
     pub(super) lag: u8,

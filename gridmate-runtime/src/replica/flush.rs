@@ -8,15 +8,15 @@
 use core::time::Duration;
 
 use super::entry::Entry;
-use super::handoff::kind;
+use super::handoff::{check_end, kind};
 use super::mesh::read_owner;
-use super::record::{Route, at_end};
+use super::record::Route;
 use super::target::{Peer, PeerId};
 use super::{PeerFault, PeerRole, ReplicaManager};
 use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::time::Instant;
-use crate::wire::{BitReader, WireError};
+use crate::wire::BitReader;
 
 /// A primary that is to go to another member, when nobody has a call for it under way.
 #[derive(Clone, Copy, Debug)]
@@ -60,9 +60,7 @@ impl ReplicaManager {
     /// A mesh member sends no more calls on what is here to us directly.
     pub(super) fn take_flushed(&mut self, from: PeerId, id: ReplicaId, r: &mut BitReader<'_>) -> Result<(), PeerFault> {
         let epoch = r.gamma()?;
-        if !at_end(r) {
-            return Err(WireError::Invalid.into());
-        }
+        check_end(r)?;
         if let Some(Some(peer)) = self.peers.get_mut(from.0 as usize) {
             let flushed = &mut peer.tenures.flushed;
             if flushed.len() >= limits::REPLICAS_PER_MEMBER && !flushed.contains_key(&id) {

@@ -334,7 +334,7 @@ impl ReplicaManager {
     }
 }
 
-fn check_end(r: &BitReader<'_>) -> Result<(), WireError> {
+pub(super) fn check_end(r: &BitReader<'_>) -> Result<(), WireError> {
     if at_end(r) { Ok(()) } else { Err(WireError::Invalid) }
 }
 

@@ -6,18 +6,20 @@
 //!
 //! The host has a line of time for each peer (`timeline`), so it knows how long ago a value could have been there at the earliest: its
 //! **lag**. What all are held up by alike is not in it; it makes everything of that owner later, evenly. Records of what is passed on and
-//! has a chunk that interpolates say the lag. It depends on the replica and the tick alone, so such a record is encoded once as any
+//! has a chunk that interpolates here say the lag. It depends on the replica and the tick alone, so such a record is encoded once as any
 //! other. The receiver keeps it beside the snapshot (`chunk::lags`), and what is shown counts from the tick that the value was made in.
 //!
 //! ```text
+//! lagged = 0 | 1 lag                           in the whole: whether what comes of it has one
 //! lag = 1 (none) | 0 (steps - 1):6             so many steps of 4 ms, at most
 //! ```
 //!
 //! Chunks with a dataset that is guessed of ([`Extrapolate`](crate::chunk::Extrapolate)) are shown by the host's ticks all the same. They
 //! tell rest from silence, and how long the host is silent is counted in its ticks.
 //!
-//! What was passed on before, and is said again, has no lag: for what it is worth, it is so now. Whether a record has one is said with the whole
-//! of a replica, which is sent again when its owner is another.
+//! What was passed on before, and is said again, has no lag: for what it is worth, it is so now. Whether records have one is said with the whole
+//! of a replica, which is sent again when its owner is another. The sender decides, by what it shows itself: how a program shows things is no part
+//! of its schema, so the next may show the same type otherwise, or not at all, and has to read it all the same.
 
 use super::ReplicaManager;
 use super::entry::Entry;
@@ -45,6 +47,11 @@ pub(super) fn read(r: &mut impl Source) -> Result<u8, WireError> {
     Ok(r.bits(BITS)?.to_le_bytes()[0] + 1)
 }
 
+/// Reads the lag of a whole replica; none if what comes of it has none.
+pub(super) fn read_of_whole(r: &mut impl Source) -> Result<Option<u8>, WireError> {
+    if r.bool()? { read(r).map(Some) } else { Ok(None) }
+}
+
 /// As so many steps, the nearest.
 #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "clamped")]
 fn steps(seconds: f64) -> u8 {
@@ -55,7 +62,7 @@ impl Entry {
     /// Whether what is sent of it was sampled before the tick that it is sent in, and that matters.
     #[inline]
     pub(super) const fn is_passed_on_late(&self) -> bool {
-        self.interpolates && self.upstream.is_some()
+        self.sampled && self.upstream.is_some()
     }
 
     /// By how many steps, in what is sent in this tick.
@@ -96,12 +103,6 @@ impl ReplicaManager {
             .and_then(|peer| peer.timeline.as_ref())
             .map_or(0.0, |timeline| timeline.age(if is_fresh { entry.received } else { timeline.newest() }));
         entry.lag = steps(age + f64::from(entry.came_late) * STEP);
-    }
-
-    /// The lag of a whole replica of these types; none if what comes of it has none.
-    pub(super) fn read_lag_of_whole(&self, classes: &[u16], r: &mut impl Source) -> Result<Option<u8>, WireError> {
-        let interpolates = classes.iter().any(|class| self.stores[usize::from(*class)].interpolates());
-        if interpolates && r.bool()? { read(r).map(Some) } else { Ok(None) }
     }
 
     /// The same arrival of what was sampled so many steps before.

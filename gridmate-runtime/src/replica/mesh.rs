@@ -38,9 +38,9 @@ use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 
 use super::flush::Parting;
-use super::handoff::kind;
+use super::handoff::{check_end, kind};
 use super::pair::Target;
-use super::record::{Call, Ownership, Route, at_end};
+use super::record::{Call, Ownership, Route};
 use super::target::{Peer, PeerId};
 use super::unmarshal::Stop;
 use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
@@ -497,5 +497,5 @@ impl ReplicaManager {
 
 pub(super) fn read_owner(r: &mut BitReader<'_>) -> Result<(MemberId, u32), WireError> {
     let (owner, epoch) = (MemberId(r.gamma()?), r.gamma()?);
-    if at_end(r) { Ok((owner, epoch)) } else { Err(WireError::Invalid) }
+    check_end(r).map(|()| (owner, epoch))
 }

@@ -124,7 +124,7 @@ impl ReplicaManager {
             epoch: 1,
             in_transfer: false,
             predicts: false,
-            interpolates: false,
+            sampled: false,
             lagged: false,
             came_late: 0,
             lag: 0,
@@ -168,7 +168,7 @@ impl ReplicaManager {
             store.set_owned(chunk.slot, Some(entry.id));
         }
         entry.predicts |= store.predicts();
-        entry.interpolates |= store.interpolates();
+        entry.sampled |= store.samples();
         entry.life.told |= !chunk.refused && !store.life().is_empty();
         if store.selective() && entry.audience == 0 {
             let (free, last) = &mut self.audiences;

@@ -219,7 +219,7 @@ impl ReplicaManager {
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
         let (ownership, classes, refused) = self.read_head(r)?;
-        let lag = self.read_lag_of_whole(&classes, r)?;
+        let lag = lag::read_of_whole(r)?;
         self.check_claim(peer, id, ownership)?;
         if let Some(&place) = self.index.get(&id) {
             let entry = &self.entries[place as usize];

@@ -98,7 +98,6 @@ impl<T: ReplicaChunk> TypedStore<T> {
     #[inline(always)]
     fn accept(&mut self, slot: u32, arrival: &Arrival) -> bool {
         let s = &mut self.slots[slot as usize];
-        // Guesses tell rest from silence, which is the sender's: they go by its ticks.
         let lagged = T::INTERPOLATES > 0 && arrival.lag > 0 && self.guessing.is_none();
         let before = if lagged { s.received.newest_version() } else { None };
         let (is_new, newest, now) = s.received.keep_draft(arrival.version);
