@@ -359,7 +359,7 @@ impl ReplicaManager {
         version: u32,
         r: &mut impl Supply<'b>,
     ) -> Result<(), Stop> {
-        let upstream = self.entries[place as usize].upstream.expect("what arrives is a proxy's");
+        let Some(upstream) = self.entries[place as usize].upstream else { return Err(Stop::TooLate) };
         let profile = self.peer(upstream).and_then(|peer| peer.profile.clone());
         let arrival = self.arrival(upstream, basis, version);
         let arrival = self.arrival_late(upstream, &arrival, self.entries[place as usize].came_late);
