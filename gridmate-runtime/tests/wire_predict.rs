@@ -34,7 +34,20 @@ fn golden_residuals() {
     assert_eq!(moved(&Predict::new(Native), [250_u8, 254, 2], Ahead::new(1, 1)), (1, vec![0x01]), "across the wrap");
     assert_eq!(moved(&Predict::new(Bits::<5>), [3_i8, 5, 7], Ahead::new(2, 2)), (1, vec![0x01]));
     assert_eq!(moved(&Predict::new(Range::<-10, 10>), [-3_i16, -3, 4], Ahead::new(1, 1)), (7, vec![0x78]));
-    assert_eq!(moved(&Predict::new(Native), [1.0_f32, 2.0, 4.0], Ahead::new(2, 1)), (22, vec![0x01, 0x00, 0x00]));
+}
+
+/// 2^-23: the distance of floats from 1.0 on.
+const ULP: f32 = f32::EPSILON;
+
+#[test]
+fn golden_floats() {
+    let line = |off: f32| moved(&Predict::new(Native), [1.0, 1.0 + 64.0 * ULP, 1.0 + (128.0 + off) * ULP], Ahead::new(1, 1));
+    // A motion of 64 has seven bits, and with the code 13 - 7 + w an error w bits.
+    assert_eq!(line(0.0), (4, vec![0x00]), "as expected");
+    assert_eq!(line(-1.0), (5, vec![0x17]), "1 in one bit");
+    assert_eq!(line(5.0), (8, vec![0xAA]), "10 in four");
+    assert_eq!(line(100.0), (12, vec![0x8E, 0x0C]), "200 in eight");
+    assert_eq!(line(300.0), (4 + 5 + 10, vec![0x9F, 0xB0, 0x04]), "much more than it moves: 600 in ten");
 }
 
 #[test]
@@ -42,7 +55,7 @@ fn floats_that_jump_cost_a_bit_more_than_themselves() {
     let codec = Predict::new(Native);
     let after = |now: f32| moved(&codec, [300.0, -200.0, now], Ahead::new(1, 1));
     // Expected at -700, give or take a third of that.
-    assert_eq!(after(-650.0), (23, vec![0xFF, 0xFF, 0x31]));
+    assert_eq!(after(-650.0), (27, vec![0x01, 0x00, 0x32, 0x00]));
     assert_eq!(after(5.0), (33, vec![0x00, 0x00, 0x40, 0x81, 0x00]), "twice the pattern, 40A00000 (hex)");
     let lanes = moved(&codec, [[300.0, 1.0], [-200.0, 1.0], [5.0, 1.0_f32]], Ahead::new(1, 1));
     assert_eq!(lanes.0, 1 + 33 + 1, "each by itself");
@@ -125,6 +138,23 @@ proptest! {
         check(Quantize::step(-256.0, 256.0, 0.002), [a, b].map(|v| v.map(|x| (x >> 8) as f32 / 32768.0 - 256.0)), &bytes);
         check(Quantize::bits(0.0, 1.0, 9), [a, b].map(|v| f64::from(v[0]) / 4e9), &bytes);
     }
+}
+
+/// Of several components the one that has most beside its motion says how much all have.
+#[cfg(feature = "glam")]
+#[test]
+fn floats_go_astray_together() {
+    let codec = Predict::new(Native);
+    let lanes = |off: [f32; 3]| {
+        // The last is taken for one of six bits fewer than the largest motion.
+        let at = |ticks: f32| [1.0 + 1_024.0 * ULP * ticks, 1.0 + 64.0 * ULP * ticks, 1.0];
+        let now = [0, 1, 2].map(|i| at(2.0)[i] + off[i] * ULP);
+        moved(&codec, [at(0.0), at(1.0), now].map(glam::Vec3::from), Ahead::new(1, 1))
+    };
+    assert_eq!(lanes([0.0; 3]).0, 4);
+    assert_eq!(lanes([7.0, 0.0, 0.0]).0, 4 + 4);
+    assert_eq!(lanes([0.0, 7.0, 0.0]).0, 4 + 8 + 4 + 2);
+    assert_eq!(lanes([0.0, 0.0, 1.0]).0, 4 + 8 + 4 + 2);
 }
 
 #[cfg(feature = "glam")]

@@ -34,14 +34,18 @@ pub(crate) trait ChunkStore: Send + Sync {
 
     /// Turns every touched value into its snapshot, `at` a version and a time; the replicas of those that differ are added to `changed`.
     /// Runs the change handlers that primaries have; `context` says of a replica when and whose it is, unless it is about to be destroyed.
-    /// Those that a handler ends go to `ending`.
+    /// Those that a handler ends go to `ending`. What was in force before the version that `oldest` says, by replica, may be forgotten.
     fn capture(
         &mut self,
         at: (u32, Instant),
+        oldest: &[u32],
         changed: &mut Vec<u32>,
         context: &dyn Fn(u32) -> Option<TimeContext>,
         ending: &mut Vec<u32>,
     );
+
+    /// Forgets what was in force before a version, as far as that is in the way.
+    fn forget_before(&mut self, slot: u32, version: u32);
 
     /// Whether encodings look at more than their base; see [`Basis::past`].
     fn predicts(&self) -> bool;
@@ -52,6 +56,16 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// Writes the current snapshot, which is of `version`, against a basis. False, with nothing written, when that has been
     /// forgotten.
     fn encode(&self, slot: u32, basis: Basis, version: u32, share: Share, out: Out<'_>) -> bool;
+    /// The same of several chunks, with all datasets, against a basis that is not the defaults: one after the other, with a `head` before each
+    /// but the first. Notes where each ends. Returns how many there are before the first of which that has been forgotten.
+    fn encode_run(
+        &self,
+        slots: &[u32],
+        at: (Basis, u32),
+        head: Head,
+        w: &mut BitWriter,
+        ends: &mut [usize; RUN],
+    ) -> usize;
     /// Writes that nothing differs from a basis of defaults, as for a peer that has had nothing else.
     fn encode_hidden(&self, basis: Basis, version: u32, share: Share, out: Out<'_>);
     /// Whether the current snapshot differs from the one in force at version `base`.
@@ -162,6 +176,9 @@ pub(crate) struct Arrival {
 
 /// Bits, and how many.
 pub(crate) type Head = (u64, u32);
+
+/// The most chunks that are written at once.
+pub(crate) const RUN: usize = 32;
 
 /// How far a run of encodings was taken in.
 #[derive(Debug)]

@@ -23,7 +23,8 @@ use crate::limits;
 /// ```
 #[derive(Debug)]
 pub struct History<S> {
-    /// Versions and their snapshots in a ring. What is forgotten stays, to be written over: so the memory that it owns serves again.
+    /// Versions and their snapshots in a ring: a power of two, or nothing. What is forgotten stays, to be written over: so the memory that
+    /// it owns serves again.
     ring: Vec<(u32, S)>,
     /// Where the oldest is.
     first: u8,
@@ -31,8 +32,19 @@ pub struct History<S> {
     capacity: u8,
 }
 
-/// One more than what is remembered, for what is being read.
-const _: () = assert!(limits::HISTORY + 2 <= u8::MAX as usize);
+/// As many as there are, at most, of what is heard of in the tick after the one it was sent in.
+const FEW: usize = 4;
+
+/// One more than what a sender remembers, for its current snapshot; in a ring.
+const _: () = assert!((limits::HISTORY + 1).next_power_of_two() <= u8::MAX as usize);
+
+/// Where in the ring what was in force at two versions is.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Found {
+    base: usize,
+    /// The same as `base` if nobody asked.
+    past: usize,
+}
 
 impl<S: Clone> History<S> {
     /// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all that was
@@ -54,114 +66,73 @@ impl<S: Clone> History<S> {
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
     pub fn push(&mut self, version: u32, snapshot: &S) {
+        self.next(version, snapshot).clone_from(snapshot);
+    }
+
+    /// The same, and leaves something else in its place.
+    #[inline(always)]
+    pub(crate) fn swap_in(&mut self, version: u32, snapshot: &mut S) {
+        core::mem::swap(self.next(version, snapshot), snapshot);
+    }
+
+    /// The place of the newest, to be written.
+    #[inline(always)]
+    fn next(&mut self, version: u32, like: &S) -> &mut S {
+        debug_assert!(self.len == 0 || self.entry(self.len() - 1).0 < version, "versions only grow");
         if self.len == self.capacity {
-            // Where there are no drafts, the ring has no more than it remembers.
             self.forget_oldest();
         }
-        self.make_room(snapshot);
-        let next = self.place(self.len());
-        self.ring[next].1.clone_from(snapshot);
-        self.commit(next, version);
-    }
-
-    /// A place for what is to be read: it holds a copy of what was in force at the version `base`, of `defaults` if that is 0. And what was
-    /// in force at `past`, unless that is 0 or is not `asked` for. None if one of them has been forgotten. What is before both is forgotten
-    /// if nobody is `shown` it.
-    #[inline(always)]
-    pub(crate) fn draft(
-        &mut self,
-        (base, past): (u32, u32),
-        asked: bool,
-        shown: bool,
-        defaults: &S,
-    ) -> Option<(&mut S, Option<&S>)> {
-        if base == 0 {
-            self.make_room(defaults);
-            let next = self.place(self.len());
-            self.ring[next].1.clone_from(defaults);
-            return Some((&mut self.ring[next].1, None));
-        }
-        let (mut base_at, mut before) = self.back(base, self.place(self.len()), self.len())?;
-        let mut past_at = base_at;
-        if past != 0 && self.ring[base_at].0 > past {
-            match self.back(past, base_at, before) {
-                Some(found) => (past_at, before) = found,
-                None if asked => return None,
-                None => before = 0,
-            }
-        }
-        if !shown && before > 0 {
-            #[expect(clippy::cast_possible_truncation, reason = "no more than the capacity and one")]
-            {
-                self.first = past_at as u8;
-                self.len -= before as u8;
-            }
-        }
         if self.len() == self.ring.len() {
-            self.grow(defaults);
-            base_at = self.find(base)?;
-            past_at = if asked && past != 0 { self.find(past)? } else { base_at };
+            self.grow(like);
         }
         let next = self.place(self.len());
-        let [(_, draft), (_, base)] = self.ring.get_disjoint_mut([next, base_at]).ok()?;
-        draft.clone_from(base);
-        if past == 0 || !asked {
-            return Some((&mut self.ring[next].1, None));
-        }
-        let [(_, draft), (_, past)] = self.ring.get_disjoint_mut([next, past_at]).ok()?;
-        Some((draft, Some(past)))
+        self.len += 1;
+        let (its_version, snapshot) = &mut self.ring[next];
+        *its_version = version;
+        snapshot
     }
 
-    /// What was read into the draft came with `version`, later than all before: it is remembered, unless it is what the newest entry
-    /// holds. Returns whether it is, and the newest entry and its version.
+    /// Forgets what was in force before `version`. What comes next is of the version `next`.
+    #[inline]
+    pub(crate) fn forget_before(&mut self, version: u32, next: u32) {
+        while self.len > 0 && (if self.len > 1 { self.ring[self.place(1)].0 } else { next }) <= version {
+            self.forget_oldest();
+        }
+        if self.ring.len() > FEW && self.len() < self.ring.len() / 4 {
+            self.shrink();
+        }
+    }
+
+    /// Forgets what is before both.
     #[inline(always)]
-    pub(crate) fn keep_draft(&mut self, version: u32) -> (bool, u32, &S)
-    where
-        S: PartialEq,
-    {
-        let next = self.place(self.len());
-        if self.len > 0 {
-            let newest = if next == 0 { self.ring.len() } else { next } - 1;
-            if self.ring[next].1 == self.ring[newest].1 {
-                let (version, snapshot) = &self.ring[newest];
-                return (false, *version, snapshot);
-            }
+    pub(crate) fn forget_before_found(&mut self, found: Found) {
+        let gone = self.index(found.past);
+        #[expect(clippy::cast_possible_truncation, reason = "places in the ring")]
+        {
+            self.first = found.past as u8;
+            self.len -= gone as u8;
         }
-        self.commit(next, version);
-        (true, version, &self.ring[next].1)
-    }
-
-    /// The snapshot in force at `version`, unless it has been forgotten.
-    pub(crate) fn at(&self, version: u32) -> Option<&S> {
-        Some(&self.ring[self.find(version)?].1)
-    }
-
-    /// The version of the snapshot in force at `version`, unless it has been forgotten.
-    pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
-        Some(self.ring[self.find(version)?].0)
     }
 
     pub(crate) fn clear(&mut self) {
         *self = Self::with_capacity(self.capacity.into());
     }
 
-    /// Sees to it that there is a place behind the newest.
-    #[inline]
-    fn make_room(&mut self, like: &S) {
-        if self.len() == self.ring.len() {
-            self.grow(like);
-        }
-    }
-
     #[cold]
     fn grow(&mut self, like: &S) {
         self.ring.rotate_left(self.first.into());
         self.first = 0;
-        if self.ring.len() == self.ring.capacity() {
-            // Twice as many at first; but of thirty-three a half would lie idle.
-            self.ring.reserve_exact(self.ring.len().clamp(2, 8));
-        }
-        self.ring.push((0, like.clone()));
+        let places = (self.ring.len() * 2).max(1);
+        self.ring.reserve_exact(places - self.ring.len());
+        self.ring.resize_with(places, || (0, like.clone()));
+    }
+
+    /// Leaves no more places than are of use: to go round in few is what keeps them in the cache.
+    #[cold]
+    fn shrink(&mut self) {
+        self.ring.rotate_left(self.first.into());
+        self.first = 0;
+        self.ring.truncate(FEW.max((self.len() + 1).next_power_of_two()));
     }
 }
 
@@ -179,9 +150,44 @@ impl<S> History<S> {
         (*version, snapshot)
     }
 
-    /// The newest version.
-    pub(crate) fn newest_version(&self) -> Option<u32> {
-        Some(self.entry(self.len().checked_sub(1)?).0)
+    /// The newest version, and its snapshot.
+    #[inline(always)]
+    pub(crate) fn newest(&self) -> Option<(u32, &S)> {
+        if self.len == 0 {
+            return None;
+        }
+        let (version, snapshot) = &self.ring[self.place(self.len() - 1)];
+        Some((*version, snapshot))
+    }
+
+    /// What was in force at `version`, unless that has been forgotten.
+    pub(crate) fn at(&self, version: u32) -> Option<&S> {
+        Some(&self.ring[self.back(version, self.len())?].1)
+    }
+
+    /// The version of the snapshot in force at `version`, unless it has been forgotten.
+    pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
+        Some(self.ring[self.back(version, self.len())?].0)
+    }
+
+    /// Finds what was in force at `base`, and unless that is 0 at `past` before it. None if one of them has been forgotten.
+    #[inline(always)]
+    pub(crate) fn find(&self, (base, past): (u32, u32)) -> Option<Found> {
+        let base = self.back(base, self.len())?;
+        if past == 0 || self.ring[base].0 <= past {
+            return Some(Found { base, past: base });
+        }
+        Some(Found { base, past: self.back(past, self.index(base))? })
+    }
+
+    #[inline(always)]
+    pub(crate) fn base(&self, found: Found) -> &S {
+        &self.ring[found.base].1
+    }
+
+    #[inline(always)]
+    pub(crate) fn past(&self, found: Found) -> &S {
+        &self.ring[found.past].1
     }
 
     /// Has the place of the next entry brought into the cache.
@@ -204,47 +210,34 @@ impl<S> History<S> {
     }
 
     /// Where the entry at `index` from the oldest is.
-    #[inline]
+    #[inline(always)]
     fn place(&self, index: usize) -> usize {
-        let place = usize::from(self.first) + index;
-        if place >= self.ring.len() { place - self.ring.len() } else { place }
+        (usize::from(self.first) + index) & self.ring.len().wrapping_sub(1)
     }
 
-    /// Goes back from the place behind `left` entries to the newest that is not later than `version`: its place, and how many there are
-    /// before it. Nearly always that is among the newest few.
+    /// The index from the oldest of what is at a place.
     #[inline(always)]
-    fn back(&self, version: u32, from: usize, left: usize) -> Option<(usize, usize)> {
-        let (mut at, mut left) = (from, left);
+    fn index(&self, place: usize) -> usize {
+        place.wrapping_sub(self.first.into()) & self.ring.len().wrapping_sub(1)
+    }
+
+    /// The place of the newest of the first `entries` that is not later than `version`. Nearly always that is among the newest few.
+    #[inline(always)]
+    fn back(&self, version: u32, entries: usize) -> Option<usize> {
+        let mut left = entries;
         while left > 0 {
-            at = if at == 0 { self.ring.len() } else { at } - 1;
             left -= 1;
-            if self.ring[at].0 <= version {
-                return Some((at, left));
+            let place = self.place(left);
+            if self.ring[place].0 <= version {
+                return Some(place);
             }
         }
         None
     }
 
-    /// Where what was in force at a version is.
-    #[inline]
-    fn find(&self, version: u32) -> Option<usize> {
-        Some(self.back(version, self.place(self.len()), self.len())?.0)
-    }
-
-    /// What is at `next`, behind the newest, is the newest now.
-    #[inline]
-    fn commit(&mut self, next: usize, version: u32) {
-        debug_assert!(self.len == 0 || self.entry(self.len() - 1).0 < version, "versions only grow");
-        self.ring[next].0 = version;
-        self.len += 1;
-        if self.len > self.capacity {
-            self.forget_oldest();
-        }
-    }
-
-    #[inline]
+    #[inline(always)]
     fn forget_oldest(&mut self) {
-        #[expect(clippy::cast_possible_truncation, reason = "no more than the capacity and one")]
+        #[expect(clippy::cast_possible_truncation, reason = "places in the ring")]
         let second = self.place(1) as u8;
         self.first = second;
         self.len -= 1;
@@ -298,11 +291,14 @@ mod tests {
         history.push(3, &'a');
         history.push(7, &'b');
         assert_eq!([2, 3, 6, 7, 9].map(|v| history.at(v).copied()), [None, Some('a'), Some('a'), Some('b'), Some('b')]);
-        history.draft((6, 0), false, false, &' ');
+        history.forget_before(6, 10);
         assert_eq!(history.at(6), Some(&'a'));
-        history.draft((7, 0), false, false, &' ');
-        assert_eq!(history.at(6), None);
-        assert_eq!(history.at(u32::MAX), Some(&'b'));
+        history.forget_before(7, 10);
+        assert_eq!((history.at(6), history.at(u32::MAX)), (None, Some(&'b')));
+        history.forget_before(9, 10);
+        assert_eq!(history.at(9), Some(&'b'), "until what comes next is in force");
+        history.forget_before(10, 10);
+        assert_eq!(history.at(10), None);
     }
 
     #[test]
@@ -320,57 +316,67 @@ mod tests {
         let mut history = History::new();
         history.push(1, &"the first of them".to_owned());
         let newest = |history: &History<String>| history.at(u32::MAX).unwrap().clone();
-        let at = history.at(1).unwrap().as_ptr();
         history.push(2, &"the second".to_owned());
+        let at = history.at(1).unwrap().as_ptr();
+        history.forget_before(2, 3);
         history.push(3, &"the third".to_owned());
-        history.draft((3, 0), false, false, &String::new());
-        history.push(4, &"the fourth".to_owned());
-        assert_eq!((newest(&history).as_str(), history.at(4).unwrap().as_ptr()), ("the fourth", at));
+        assert_eq!((newest(&history).as_str(), history.at(3).unwrap().as_ptr()), ("the third", at));
+        let mut fourth = "the fourth".to_owned();
+        history.swap_in(4, &mut fourth);
+        assert_eq!((newest(&history).as_str(), history.newest().unwrap().0), ("the fourth", 4));
     }
 
     #[test]
-    fn a_draft_is_nothing_until_it_is_kept() {
+    fn two_versions_are_found_at_once() {
         let mut history = History::new();
-        let mut read = |base, past, found: Option<&str>, text: &str, keep| {
-            let (draft, past) = history.draft((base, past), true, true, &String::from("default")).expect("it is there");
-            assert_eq!(past.map(String::as_str), found);
-            let was = core::mem::replace(draft, text.to_owned());
-            keep_draft(&mut history, keep);
-            was
+        [(5, 'a'), (7, 'b'), (10, 'c')].iter().for_each(|(version, snapshot)| history.push(*version, snapshot));
+        let found = |history: &History<char>, versions| {
+            history.find(versions).map(|found| (*history.base(found), *history.past(found)))
         };
-        fn keep_draft(history: &mut History<String>, version: Option<u32>) {
-            if let Some(version) = version {
-                history.keep_draft(version);
+        for (versions, snapshots) in [
+            ((10, 7), Some(('c', 'b'))),
+            ((10, 8), Some(('c', 'b'))),
+            ((11, 5), Some(('c', 'a'))),
+            ((12, 11), Some(('c', 'c'))),
+            ((9, 6), Some(('b', 'a'))),
+            ((9, 0), Some(('b', 'b'))),
+            ((9, 4), None),
+            ((4, 0), None),
+        ] {
+            assert_eq!(found(&history, versions), snapshots, "{versions:?}");
+        }
+        history.forget_before_found(history.find((10, 8)).unwrap());
+        assert_eq!((history.len(), found(&history, (10, 7)), found(&history, (10, 6))), (2, Some(('c', 'b')), None));
+    }
+
+    /// Round the ring and over its end, while it grows and shrinks: what a list would say.
+    #[test]
+    fn a_ring_is_a_list_with_an_end() {
+        let mut rng = crate::Rng::new(7);
+        let (mut history, mut model) = (History::new(), Vec::new());
+        let mut version = 0;
+        let mut most = [0; 2];
+        for round in 0..6_000_u32 {
+            version += 1 + u32::try_from(rng.below(3)).unwrap();
+            // In turns nearly all is remembered and nearly nothing.
+            let ago = if round / 200 % 2 == 0 { rng.below(80) } else { rng.below(6) };
+            let oldest = version.saturating_sub(u32::try_from(ago).unwrap());
+            history.forget_before(oldest, version);
+            while model.first().is_some() && model.get(1).map_or(version, |(second, _)| *second) <= oldest {
+                model.remove(0);
+            }
+            history.push(version, &version.to_string());
+            model.push((version, version.to_string()));
+            if model.len() > limits::HISTORY + 1 {
+                model.remove(0);
+            }
+            assert!((0..history.len()).map(|i| history.entry(i)).eq(model.iter().map(|(v, s)| (*v, s))), "{round}");
+            most[(round / 200 % 2) as usize] = history.ring.len().max(most[(round / 200 % 2) as usize]);
+            if round % 400 == 399 {
+                assert!(history.ring.len() <= 8, "{} places for {} entries", history.ring.len(), history.len());
             }
         }
-        assert_eq!(read(0, 0, None, "a", None), "default");
-        assert_eq!(read(0, 0, None, "a", Some(5)), "default");
-        assert_eq!(read(5, 0, None, "b", Some(7)), "a");
-        assert_eq!(read(7, 5, Some("a"), "c", None), "b");
-        assert_eq!(read(8, 6, Some("a"), "b", Some(8)), "b");
-        assert_eq!(history.len(), 2, "what is the same is not remembered twice");
-        assert!(history.draft((4, 0), true, true, &String::new()).is_none());
-        assert!(history.draft((7, 4), true, true, &String::new()).is_none());
-        assert_eq!(
-            history.draft((7, 4), false, false, &String::new()).map(|(draft, past)| (&draft[..], past)),
-            Some(("b", None))
-        );
-        assert_eq!(history.len(), 2, "nothing is forgotten but what is before both");
-        // Round the ring, and over its end while it grows.
-        for version in 9..200 {
-            let past = if version < 60 { version - version % 7 - 1 } else { 0 };
-            let (draft, found) = history.draft((version - 1, past), true, version >= 60, &String::new()).unwrap();
-            if past > 8 {
-                assert_eq!(found, Some(&past.to_string()));
-            }
-            *draft = version.to_string();
-            assert_eq!(history.keep_draft(version), (true, version, &version.to_string()));
-            if past > 8 {
-                assert_eq!(history.entry(0), (past, &past.to_string()));
-            }
-        }
-        assert_eq!((history.len(), history.at(166)), (limits::HISTORY + 1, None));
-        assert_eq!(history.at(167).map(String::as_str), Some("167"));
+        assert!(most[0] >= limits::HISTORY);
     }
 
     #[test]

@@ -33,7 +33,7 @@ mod store;
 mod target;
 mod throttle;
 
-pub(crate) use erased::{Arrival, Basis, ChunkStore, Head, ReceiveError, Taken};
+pub(crate) use erased::{Arrival, Basis, ChunkStore, Head, RUN, ReceiveError, Taken};
 pub use field::Field;
 pub use history::History;
 #[cfg(feature = "glam")]

@@ -10,12 +10,13 @@
 mod capturing;
 mod owning;
 mod receiving;
+mod writing;
 
 use core::any::Any;
 
 use super::coder::{In, Out, Share, first_predicted, guesses};
 use super::cut::Cut;
-use super::erased::{Arrival, Basis, ChunkStore, Head, ReceiveError, Taken};
+use super::erased::{Arrival, Basis, ChunkStore, Head, RUN, ReceiveError, Taken};
 use super::guessing::Guessing;
 use super::history::{History, Spare};
 use super::interpolate::guess_limit;
@@ -201,10 +202,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         if let Out::Modelled(w) = &mut out {
             w.begin(self.class, self.modelled);
         }
-        match (share, out) {
-            (None, Out::Packed(w)) if !whole => T::encode(change, w),
-            (share, out) => T::encode(change, &mut Cut::new(out, share).whole(whole)),
-        }
+        T::encode(change, &mut Cut::new(out, share).whole(whole));
     }
 
     pub(crate) fn mark_updated(&mut self, slot: u32) {
@@ -330,11 +328,17 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     fn capture(
         &mut self,
         at: (u32, Instant),
+        oldest: &[u32],
         changed: &mut Vec<u32>,
         context: &dyn Fn(u32) -> Option<TimeContext>,
         ending: &mut Vec<u32>,
     ) {
-        self.capture_touched(at, changed, context, ending);
+        self.capture_touched(at, oldest, changed, context, ending);
+    }
+
+    fn forget_before(&mut self, slot: u32, version: u32) {
+        let s = &mut self.slots[slot as usize];
+        s.sent.forget_before(version, s.version);
     }
 
     fn predicts(&self) -> bool {
@@ -347,14 +351,16 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn fetch(&self, slot: u32, basis: Basis, version: u32) {
-        // What is on the move has one entry for each tick, and the tick before this is the newest.
-        let sent = &self.slots[slot as usize].sent;
-        for tick in [basis.base, basis.past] {
-            sent.fetch_ago(version.saturating_sub(tick.saturating_add(1)));
-        }
+        self.slots[slot as usize].fetch(basis, version);
     }
 
     fn encode(&self, slot: u32, basis: Basis, version: u32, share: Share, out: Out<'_>) -> bool {
+        let out = match (share, out) {
+            (None, Out::Packed(w)) if basis.base != 0 => {
+                return self.write_run(&[slot], (basis, version), (0, 0), w, &mut [0; RUN]) == 1;
+            }
+            (_, out) => out,
+        };
         let s = &self.slots[slot as usize];
         let base = if basis.base == 0 { Some(&self.defaults) } else { s.at(basis.base) };
         let Some(base) = base else { return false };
@@ -368,6 +374,17 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         }
         self.write(Change::new(&s.current, base).with_past(past), basis.base == 0, share, out);
         true
+    }
+
+    fn encode_run(
+        &self,
+        slots: &[u32],
+        at: (Basis, u32),
+        head: Head,
+        w: &mut BitWriter,
+        ends: &mut [usize; RUN],
+    ) -> usize {
+        self.write_run(slots, at, head, w, ends)
     }
 
     fn encode_hidden(&self, basis: Basis, version: u32, share: Share, out: Out<'_>) {

@@ -9,12 +9,16 @@ use super::entry::Entry;
 use super::lanes::Listed;
 use super::record::{Cursor, Header};
 use super::targets::BLOCK;
+use crate::chunk::{Head, RUN};
 use crate::ids::ReplicaId;
+use crate::limits;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
 
 /// Bases for which there are blocks at a time.
 const BASES: usize = 8;
+
+const _: () = assert!(BLOCK <= RUN);
 
 /// Replicas that do not all fit into a near cache.
 const MANY: usize = 256;
@@ -151,6 +155,9 @@ impl Encoder {
         let mut ready = Ready { places, priority: Some(entries[first].priority), ..not_at_once };
         let moving = (common.past != 0).then(|| self.lanes.open(common)).flatten();
         let mut plain = None;
+        if let Some(ready) = self.make_alike(header, block, places, entries, stores) {
+            return ready;
+        }
         if entries.len() >= MANY {
             fetch(header, block, places, entries, stores);
         }
@@ -175,30 +182,102 @@ impl Encoder {
             _ => not_at_once,
         }
     }
+
+    /// The same where there is one chunk in each, all of one type, and their ids follow one another: nearly everywhere. `None` where that is not
+    /// so, with nothing done.
+    #[inline]
+    fn make_alike(
+        &mut self,
+        header: Header,
+        block: usize,
+        places: u32,
+        entries: &[Entry],
+        stores: Stores<'_>,
+    ) -> Option<Ready> {
+        let Header { tick, common } = header;
+        let first = block * BLOCK + places.trailing_zeros() as usize;
+        let Entry { predicts, priority, id, .. } = entries[first];
+        let basis = if predicts { common } else { common.without_past() };
+        if predicts && common.past == 0 {
+            return None;
+        }
+        let class = entries[first].chunks.first()?.class;
+        let (mut slots, mut count, mut serial) = ([0; BLOCK], 0, id.serial);
+        let mut same_priority = true;
+        for entry in of_block(block, places, entries) {
+            let [chunk] = entry.chunks[..] else { return None };
+            let alike = chunk.class == class && entry.predicts == predicts && !entry.is_passed_on_late();
+            let next = entry.id.creator == id.creator && entry.id.serial == serial;
+            if !alike || !next || !entry.has_usual_news(header) {
+                return None;
+            }
+            same_priority &= entry.priority == priority;
+            slots[count] = chunk.slot;
+            (count, serial) = (count + 1, serial.wrapping_add(1));
+        }
+        let lane = self.lanes.open(basis)?;
+        if !self.lanes.are_free(lane, block * BLOCK..(block + 1) * BLOCK, tick) || self.pool.has(block, tick) {
+            return None;
+        }
+        let start = self.arena.finish().len();
+        let mut ends = [0; BLOCK];
+        self.arena.bits(HEAD_OF_FIRST.0, HEAD_OF_FIRST.1);
+        let store = &stores.all[usize::from(class)];
+        let written = store.encode_run(&slots[..count], (basis, tick), HEAD, &mut self.arena, &mut ends);
+        let mut at = start * 8 + HEAD_OF_FIRST.1 as usize;
+        let fits = |end: &usize| {
+            let length = *end - core::mem::replace(&mut at, *end + HEAD.1 as usize);
+            length <= limits::RECORD_BYTES * 8
+        };
+        let all_fit = ends[..written].iter().all(fits) && self.arena.error().is_none();
+        let (Ok(start), Ok(length), true) =
+            (u32::try_from(start), u32::try_from(self.arena.len() - start * 8), written == count && all_fit)
+        else {
+            self.arena.truncate(start * 8);
+            let _ = self.arena.take_error();
+            return None;
+        };
+        let mut at = start as usize * 8 + HEAD_OF_FIRST.1 as usize;
+        let mut left = places;
+        for end in &ends[..count] {
+            let place = block * BLOCK + left.trailing_zeros() as usize;
+            left &= left - 1;
+            self.lanes.note(lane, place, tick, Some((at, end - at)));
+            at = end + HEAD.1 as usize;
+        }
+        self.made += count as u64;
+        Some(Ready { tick, places, start, length, predicts, priority: same_priority.then_some(priority) })
+    }
+}
+
+/// What comes before a body in a block: "the next serial" and "the common basis" are a one each. Before the first there is an id.
+const HEAD: Head = (0b11, 2);
+const HEAD_OF_FIRST: Head = (0b1, 1);
+
+/// The entries of some places of a block.
+fn of_block(block: usize, places: u32, entries: &[Entry]) -> impl Iterator<Item = &Entry> {
+    let block = &entries[block * BLOCK..entries.len().min((block + 1) * BLOCK)];
+    block.iter().enumerate().filter(move |(n, _)| places >> n & 1 == 1).map(|(_, entry)| entry)
 }
 
 /// What comes before a body; of the first of a block, without the id.
 #[inline(always)]
 pub(super) fn open_record(w: &mut BitWriter, cursor: &mut Cursor, id: ReplicaId, first: bool) {
-    // "The next serial" and "the common basis" are a one each.
     if first {
         cursor.go_to(id);
-        w.bits(0b1, 1);
+        w.bits(HEAD_OF_FIRST.0, HEAD_OF_FIRST.1);
     } else if cursor.advance(id) {
-        w.bits(0b11, 2);
+        w.bits(HEAD.0, HEAD.1);
     } else {
         cursor.write(id, w);
-        w.bits(0b1, 1);
+        w.bits(HEAD_OF_FIRST.0, HEAD_OF_FIRST.1);
     }
 }
 
 /// Asks memory for what a block will need, all of it at once instead of one after the other.
 pub(super) fn fetch(header: Header, block: usize, places: u32, entries: &[Entry], stores: Stores<'_>) {
-    let block = &entries[block * BLOCK..entries.len().min((block + 1) * BLOCK)];
-    for (n, entry) in block.iter().enumerate() {
-        if places >> n & 1 == 1
-            && let [chunk] = entry.chunks[..]
-        {
+    for entry in of_block(block, places, entries) {
+        if let [chunk] = entry.chunks[..] {
             stores.all[usize::from(chunk.class)].fetch(chunk.slot, header.common, header.tick);
         }
     }

@@ -262,6 +262,12 @@ impl EncodePool {
         }
     }
 
+    /// Whether anything of a block was made ahead.
+    #[inline]
+    pub(super) fn has(&self, block: usize, tick: u32) -> bool {
+        self.0.as_ref().is_some_and(|workers| workers.of_block(block, tick).next().is_some())
+    }
+
     /// All that is said of these places in messages with that header, if it was made ahead, and the bits that it lies in.
     #[inline]
     pub(super) fn block(&self, header: Header, block: usize, places: u32) -> Option<(&Made, &[u8])> {

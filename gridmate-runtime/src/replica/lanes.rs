@@ -4,6 +4,8 @@
 //! of such a record are is kept in a list by place, one for each basis in use, and a record whose bits are there costs a few
 //! comparisons and a copy. Everything else goes the long way in `marshal`, which answers the same: this only saves the questions.
 
+use core::ops::Range;
+
 use super::entry::Entry;
 use super::pair::Target;
 use super::record::Header;
@@ -95,6 +97,14 @@ impl Lanes {
             Some(listed) => Listed::At(*listed),
             None => Listed::NotYet,
         }
+    }
+
+    /// Whether nothing is known of these in this tick.
+    #[inline]
+    pub(super) fn are_free(&self, lane: usize, places: Range<usize>, tick: u32) -> bool {
+        let by_place = &self.lanes[lane].by_place;
+        let listed = &by_place[places.start.min(by_place.len())..places.end.min(by_place.len())];
+        listed.iter().all(|listed| listed.tick != tick)
     }
 
     /// Notes where a body is; without bits, that it is elsewhere. Returns whether it was noted where.

@@ -54,6 +54,7 @@ mod mesh;
 mod message;
 mod names;
 mod neighbours;
+mod oldest;
 mod owed;
 mod ownership;
 mod pair;
@@ -114,6 +115,7 @@ use self::index::Index;
 use self::mesh::Mesh;
 use self::names::Names;
 use self::neighbours::Neighbours;
+use self::oldest::Oldest;
 use self::ownership::{Adoption, Wanted};
 use self::ranking::Ranking;
 use self::reach::Reach;
@@ -184,6 +186,8 @@ pub struct ReplicaManager {
     changed: Vec<u32>,
     /// The same, a bit for each place.
     marks: Vec<usize>,
+    /// What may be forgotten.
+    oldest: Oldest,
     /// The same table by blocks.
     neighbours: Neighbours,
     /// Places that changed by what a peer sent, to be passed on in this tick.
@@ -302,6 +306,7 @@ impl ReplicaManager {
             reading: modelled.then(Reading::default),
             changed: Vec::new(),
             marks: Vec::new(),
+            oldest: Oldest::default(),
             neighbours: Neighbours::default(),
             relayed: Vec::new(),
             pass: 0,

@@ -34,6 +34,11 @@ impl EncodePool {
     pub(super) const fn note_used(&mut self, _: u64) {}
 
     #[inline(always)]
+    pub(super) const fn has(&self, _: usize, _: u32) -> bool {
+        false
+    }
+
+    #[inline(always)]
     pub(super) const fn block(&self, _: Header, _: usize, _: u32) -> Option<(&Made, &[u8])> {
         None
     }

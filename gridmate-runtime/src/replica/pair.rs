@@ -53,6 +53,16 @@ impl Target {
         if self.acked == 0 { self.seen } else { self.acked.saturating_sub((self.bits & BACK) as u32) }
     }
 
+    /// The oldest version that may be named to it from now on, or may turn out to have arrived there.
+    #[inline]
+    pub(super) const fn oldest(self) -> u32 {
+        match (self.acked, self.sent) {
+            (0, 0) => u32::MAX, // What it is sent first is of its own time.
+            (0, _) => 0,
+            _ => self.kept(),
+        }
+    }
+
     /// Raises what is the oldest that may be named.
     #[inline]
     pub(super) fn keep(&mut self, tick: u32) {

@@ -26,6 +26,7 @@ impl ReplicaManager {
     /// calls made since the last tick, and takes destroyed replicas out of the table. Costs nothing when nothing was touched.
     pub fn prepare(&mut self) {
         self.run_what_came_home();
+        self.look_back();
         self.tick += 1;
         self.tell_lives();
         self.live_on();
@@ -45,10 +46,11 @@ impl ReplicaManager {
     fn capture(&mut self) -> usize {
         self.changed.clear();
         let mut ending = core::mem::take(&mut self.ending);
-        let (now, tick, entries) = (self.now, self.tick, &self.entries);
+        let (now, tick, entries, oldest) = (self.now, self.tick, &self.entries, self.oldest.by_place());
         for store in &mut self.stores {
             store.capture(
                 (tick, now),
+                oldest,
                 &mut self.changed,
                 &|place| {
                     let entry = &entries[place as usize];
@@ -74,6 +76,7 @@ impl ReplicaManager {
         // What peers sent has been given this tick as its version when it arrived.
         let own = self.changed.len();
         self.changed.append(&mut self.relayed);
+        self.forget_passed_on(own);
         for &place in &self.changed {
             let entry = &mut self.entries[place as usize];
             if entry.floor == 0 {

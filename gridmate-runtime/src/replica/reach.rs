@@ -19,7 +19,7 @@ pub(super) struct Reach {
 /// Ticks from one trial to the next.
 const TRIAL_TICKS: u32 = 16;
 /// Replicas in a trial.
-const TRIAL_REPLICAS: usize = 16;
+pub(super) const TRIAL_REPLICAS: usize = 16;
 /// 2^3 ticks at most: with the round trip, well within what is remembered.
 const LARGEST_STEP: u8 = 3;
 /// As a number of three bits.
@@ -28,6 +28,11 @@ const CALMEST: u8 = 7;
 impl Reach {
     pub(super) const fn ticks(self) -> u32 {
         1 << self.step
+    }
+
+    /// What trials look at, besides.
+    pub(super) const fn ticks_tried(self) -> u32 {
+        2 << self.step
     }
 
     pub(super) const fn calm(self) -> u8 {

@@ -73,6 +73,17 @@ impl Targets {
         answer
     }
 
+    /// Lowers what is the oldest version, of each place of a block, that may be named to the peer.
+    #[inline]
+    pub(super) fn note_oldest(&self, block: usize, oldest: &mut [u32]) {
+        let lower = |oldest: &mut u32, target: Target| *oldest = target.oldest().min(*oldest);
+        match self.at.get(block) {
+            None => {}
+            Some(&ALIKE) => oldest.iter_mut().for_each(|oldest| lower(oldest, self.alike[block])),
+            Some(&at) => oldest.iter_mut().zip(self.apart[at as usize]).for_each(|(oldest, target)| lower(oldest, target)),
+        }
+    }
+
     /// What a block has.
     #[cfg(feature = "parallel")]
     pub(super) fn pairs(&self, block: usize) -> Pairs<'_> {

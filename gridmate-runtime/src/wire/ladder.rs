@@ -39,8 +39,13 @@ impl Ladder {
         Self::new([full / 4, full / 2, full * 3 / 4], full)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(self, value: u64, base: u64, w: &mut impl Sink) {
+        w.aside(|w| self.write_rung(value, base, w));
+    }
+
+    #[inline]
+    fn write_rung(self, value: u64, base: u64, w: &mut impl Sink) {
         if self.full <= 3 {
             return w.bits(value, self.full);
         }
@@ -84,8 +89,13 @@ impl JumpLadder {
         Self { near, full }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(super) fn write(self, value: u64, base: u64, w: &mut impl Sink) {
+        w.aside(|w| self.write_rung(value, base, w));
+    }
+
+    #[inline]
+    fn write_rung(self, value: u64, base: u64, w: &mut impl Sink) {
         if w.is_modelled() && self.full <= 32 {
             return w.residual(signed(value.wrapping_sub(base), self.full), usual(self.full));
         }

@@ -20,12 +20,14 @@ mod containers;
 mod copy;
 pub(crate) mod entropy;
 mod error;
+mod floats;
 pub(crate) mod forward;
 mod ladder;
 mod lanes;
 #[cfg(feature = "glam")]
 mod math;
 mod past;
+mod pen;
 mod primitives;
 mod residual;
 mod rotation;
@@ -44,6 +46,7 @@ pub use rotation::PackedRotation;
 pub use shape::{FieldShape, Shape, VariantShape};
 pub use stage::{ReadStage, WriteStage};
 pub use stream::{Sink, Source};
+pub(crate) use pen::Pen;
 pub(crate) use window::Window;
 
 /// A type that knows how it travels. Usually derived.

@@ -59,10 +59,10 @@ impl Ahead {
         (step * self.ratio as i64 + (1 << 15)) >> 16
     }
 
-    /// The same as a factor, exact in double precision.
+    /// The same as a factor, exactly: it has 23 bits at most.
     #[inline]
-    pub fn factor(self) -> f64 {
-        f64::from(self.ratio) / 65_536.0
+    pub const fn factor(self) -> f32 {
+        self.ratio as f32 / 65_536.0
     }
 }
 

@@ -42,7 +42,7 @@ struct Outlook {
 impl Outlook {
     fn new(base: Codes, past: Codes, max: u32, ahead: Ahead) -> Self {
         let here = components(base, max);
-        let factor = ahead.factor();
+        let factor = f64::from(ahead.factor());
         let next = if base == past || factor == 0.0 { here } else { turned_on(components(past, max), here, factor) };
         Self { next, here, max, ahead }
     }

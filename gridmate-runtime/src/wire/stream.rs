@@ -104,6 +104,16 @@ pub trait Sink {
     /// Marks what was written as unfit to send; the first fault stays.
     fn fail(&mut self, error: WireError);
 
+    /// Does what is a function of its own, or seldom done: a stream that lives in registers leaves them for it, and stays there for all
+    /// else.
+    #[inline]
+    fn aside(&mut self, what: impl FnOnce(&mut Self))
+    where
+        Self: Sized,
+    {
+        what(self);
+    }
+
     /// Writes by how much a guess was wrong: a number of which both ends expect about `expected` in size, between -2^31 and
     /// 2^31. Without a model that is an exponential Golomb code: with *k* as the bit length of `expected` and the number
     /// folded (0, -1, 1, -2, … as 0, 1, 2, 3, …) and increased by 2^*k*: as many zeros as that has bits above the lowest *k* + 1, a one, and all

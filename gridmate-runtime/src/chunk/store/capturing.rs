@@ -11,6 +11,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
     pub(super) fn capture_touched(
         &mut self,
         at: (u32, Instant),
+        oldest: &[u32],
         changed: &mut Vec<u32>,
         context: &dyn Fn(u32) -> Option<TimeContext>,
         ending: &mut Vec<u32>,
@@ -42,6 +43,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             if first || self.scratch != s.current {
                 // Version and tick are the same when it arrived in this very tick and its owner was lost since.
                 if !first && s.version != version {
+                    s.sent.forget_before(oldest.get(s.replica as usize).copied().unwrap_or(0), s.version);
                     s.sent.push(s.version, &s.current);
                 }
                 s.version = version;

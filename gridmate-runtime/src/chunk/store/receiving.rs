@@ -1,10 +1,10 @@
-//! What arrives of chunks: read into a draft in the history of what was received, and shown when it is another.
+//! What arrives of chunks: read over a copy of what it is against, and shown when it is another.
 
 use super::{Slot, TypedStore, guesses, updates};
 use crate::chunk::ReplicaChunk;
 use crate::chunk::coder::{In, Share};
 use crate::chunk::cut::Cut;
-use crate::chunk::erased::{Arrival, Head, ReceiveError, Taken};
+use crate::chunk::erased::{Arrival, Basis, Head, ReceiveError, Taken};
 use crate::wire::{Past, Window};
 
 /// How many slots ahead memory is asked for, of as many as do not fit into a near cache.
@@ -44,8 +44,9 @@ impl<T: ReplicaChunk> TypedStore<T> {
             if head.1 > 0 && !window.begins(head.0, head.1) {
                 break;
             }
-            let read = Self::draft(&mut self.slots, &self.defaults, *slot, arrival, asks)
-                .and_then(|(draft, past)| T::decode(draft, past, &mut window).map_err(ReceiveError::Wire));
+            let kept = (&mut self.slots[..], &mut self.scratch, &self.defaults);
+            let read = Self::draft(kept, *slot, arrival, asks)
+                .and_then(|past| T::decode(&mut self.scratch, past, &mut window).map_err(ReceiveError::Wire));
             if let Err(fault) = read {
                 taken.fault = Some(fault);
                 break;
@@ -57,26 +58,35 @@ impl<T: ReplicaChunk> TypedStore<T> {
         taken
     }
 
-    /// The draft of what is received, as it is before it is read, and its past if that is asked for.
+    /// Leaves in `scratch` what is to be read over; what it was before that, if it `asks`.
     #[inline(always)]
     fn draft<'a>(
-        slots: &'a mut [Slot<T>],
-        defaults: &T::Snapshot,
+        (slots, scratch, defaults): (&'a mut [Slot<T>], &mut T::Snapshot, &T::Snapshot),
         slot: u32,
         arrival: &Arrival,
         asks: bool,
-    ) -> Result<(&'a mut T::Snapshot, Past<'a, T::Snapshot>), ReceiveError> {
-        let &Arrival { basis, ahead, .. } = arrival;
-        let received = &mut slots[slot as usize].received;
-        // Those who show what was, show what nobody will name any more as well.
-        match received.draft((basis.base, basis.past), asks, T::INTERPOLATES != 0, defaults) {
-            Some((draft, None)) => Ok((draft, Past::UNKNOWN)),
-            Some((draft, Some(past))) => Ok((draft, Past::new(past, ahead))),
-            None => Err(ReceiveError::MissingBaseline),
+    ) -> Result<Past<'a, T::Snapshot>, ReceiveError> {
+        let Basis { base, past, .. } = arrival.basis;
+        if base == 0 {
+            scratch.clone_from(defaults);
+            return Ok(Past::UNKNOWN);
         }
+        let received = &mut slots[slot as usize].received;
+        let found = match received.find((base, past)) {
+            Some(found) => found,
+            // What is not asked for may be named all the same.
+            None if !asks => received.find((base, 0)).ok_or(ReceiveError::MissingBaseline)?,
+            None => return Err(ReceiveError::MissingBaseline),
+        };
+        // Those who show what was, show what nobody will name any more as well.
+        if T::INTERPOLATES == 0 {
+            received.forget_before_found(found);
+        }
+        scratch.clone_from(received.base(found));
+        Ok(if asks && past != 0 { Past::new(received.past(found), arrival.ahead) } else { Past::UNKNOWN })
     }
 
-    /// Leaves the snapshot that `r` encodes in the draft: of what goes through models, or is cut off, or passed over.
+    /// Leaves the snapshot that `r` encodes in `scratch`: of what goes through models, or is cut off, or passed over.
     pub(super) fn decode(
         &mut self,
         slot: u32,
@@ -85,56 +95,62 @@ impl<T: ReplicaChunk> TypedStore<T> {
         r: Option<In<'_, '_>>,
     ) -> Result<(), ReceiveError> {
         let asks = r.is_some() && guesses(self.predicted, share);
-        let (draft, past) = Self::draft(&mut self.slots, &self.defaults, slot, arrival, asks)?;
+        let kept = (&mut self.slots[..], &mut self.scratch, &self.defaults);
+        let past = Self::draft(kept, slot, arrival, asks)?;
         let Some(mut r) = r else { return Ok(()) };
         if let In::Modelled(r) = &mut r {
             r.begin(self.class, self.modelled);
         }
         let whole = T::INITIAL && arrival.basis.base == 0;
-        T::decode(draft, past, &mut Cut::new(r, share).whole(whole)).map_err(ReceiveError::Wire)
+        T::decode(&mut self.scratch, past, &mut Cut::new(r, share).whole(whole)).map_err(ReceiveError::Wire)
     }
 
-    /// Makes what is in the draft the newest snapshot; true if it is another one.
+    /// Makes what is in `scratch` the newest snapshot; true if it is another one.
     #[inline(always)]
     fn accept(&mut self, slot: u32, arrival: &Arrival) -> bool {
         let s = &mut self.slots[slot as usize];
-        let lagged = T::INTERPOLATES > 0 && arrival.lag > 0 && self.guessing.is_none();
-        let before = if lagged { s.received.newest_version() } else { None };
-        let (is_new, newest, now) = s.received.keep_draft(arrival.version);
-        if lagged && is_new {
+        let before = s.received.newest();
+        let is_new = before.is_none_or(|(_, before)| *before != self.scratch);
+        let before = before.map(|(version, _)| version);
+        if T::INTERPOLATES > 0 && arrival.lag > 0 && is_new && self.guessing.is_none() {
             self.lags.get_or_insert_default().note(slot, before, arrival.version, arrival.lag);
         }
         if let Some(guessing) = &mut self.guessing {
-            if is_new {
-                guessing.changed(slot, arrival.version);
-            } else {
-                guessing.unchanged(slot, arrival.version, newest);
+            match before.filter(|_| !is_new) {
+                None => guessing.changed(slot, arrival.version),
+                Some(newest) => guessing.unchanged(slot, arrival.version, newest),
             }
         }
         let first = s.version == 0;
         if s.refused {
             s.version = if first { arrival.relay_as.unwrap_or(1) } else { s.version };
+            if is_new {
+                s.received.swap_in(arrival.version, &mut self.scratch);
+            }
             return first;
         }
-        if !first && s.current == *now {
-            return false;
+        let shown = first || s.current != self.scratch;
+        if shown {
+            self.values[slot as usize].apply(&self.scratch, &s.current);
+            if const { T::NOTIFIES || updates::<T>() } && s.before.is_none() {
+                s.before = Some(self.spare.copy(&s.current));
+                self.changed.push(slot);
+            }
+            // Without anyone to pass it on to, any version but 0 will do: it is never sent.
+            let version = arrival.relay_as.unwrap_or(1);
+            if !first && arrival.relay_as.is_some() && s.version != version {
+                s.sent.push(s.version, &s.current);
+            }
+            s.version = version;
+            s.current.clone_from(&self.scratch);
+            if let Some(guessing) = self.guessing.as_mut().filter(|_| arrival.relay_as.is_some()) {
+                guessing.goes_out(slot);
+            }
+            self.mark_updated(slot);
         }
-        self.values[slot as usize].apply(now, &s.current);
-        if const { T::NOTIFIES || updates::<T>() } && s.before.is_none() {
-            s.before = Some(self.spare.copy(&s.current));
-            self.changed.push(slot);
+        if is_new {
+            self.slots[slot as usize].received.swap_in(arrival.version, &mut self.scratch);
         }
-        // Without anyone to pass it on to, any version but 0 will do: it is never sent.
-        let version = arrival.relay_as.unwrap_or(1);
-        if !first && arrival.relay_as.is_some() && s.version != version {
-            s.sent.push(s.version, &s.current);
-        }
-        s.version = version;
-        s.current.clone_from(now);
-        if let Some(guessing) = self.guessing.as_mut().filter(|_| arrival.relay_as.is_some()) {
-            guessing.goes_out(slot);
-        }
-        self.mark_updated(slot);
-        true
+        shown
     }
 }

@@ -182,12 +182,12 @@ pub(in crate::wire) use along_lines;
 /// The same of a [`Marshal`](crate::wire::Marshal): `lines` for integers, `floats` for what travels as the patterns of floats.
 macro_rules! marshal_ahead {
     (lines $one_or_more:ident $width:expr) => {
-        $crate::wire::codec::predict::marshal_ahead!(@ $one_or_more write_lines read_lines ($width) if $width <= 32);
+        $crate::wire::codec::predict::marshal_ahead!(@ $one_or_more residual write_lines read_lines ($width) if $width <= 32);
     };
     (floats $one_or_more:ident) => {
-        $crate::wire::codec::predict::marshal_ahead!(@ $one_or_more write_floats read_floats () if true);
+        $crate::wire::codec::predict::marshal_ahead!(@ $one_or_more floats write_floats read_floats () if true);
     };
-    (@ $one_or_more:ident $write:ident $read:ident ($($width:expr)?) if $fits:expr) => {
+    (@ $one_or_more:ident $module:ident $write:ident $read:ident ($($width:expr)?) if $fits:expr) => {
         #[inline]
         fn encode_ahead(
             repr: &Self::Repr,
@@ -195,10 +195,10 @@ macro_rules! marshal_ahead {
             past: $crate::wire::Past<'_, Self::Repr>,
             w: &mut impl $crate::wire::Sink,
         ) {
-            use $crate::wire::residual::{self, view::$one_or_more::shared};
+            use $crate::wire::{$module, residual::view::$one_or_more::shared};
             match past.guess() {
                 Some((past, ahead)) if $fits => {
-                    residual::$write(shared(repr), shared(base), shared(past), $($width,)? ahead, w);
+                    $module::$write(shared(repr), shared(base), shared(past), $($width,)? ahead, w);
                 }
                 _ => Self::encode_delta(repr, base, w),
             }
@@ -210,9 +210,9 @@ macro_rules! marshal_ahead {
             past: $crate::wire::Past<'_, Self::Repr>,
             r: &mut impl $crate::wire::Source,
         ) -> Result<(), $crate::wire::WireError> {
-            use $crate::wire::residual::{self, view::$one_or_more::{exclusive, shared}};
+            use $crate::wire::{$module, residual::view::$one_or_more::{exclusive, shared}};
             match past.guess() {
-                Some((past, ahead)) if $fits => residual::$read(exclusive(repr), shared(past), $($width,)? ahead, r),
+                Some((past, ahead)) if $fits => $module::$read(exclusive(repr), shared(past), $($width,)? ahead, r),
                 _ => Self::decode_delta(repr, r),
             }
         }

@@ -1,0 +1,69 @@
+//! What is said of chunks: their snapshots against those that a peer has.
+
+use super::{Slot, TypedStore, guesses};
+use crate::chunk::ReplicaChunk;
+use crate::chunk::erased::{Basis, Head, RUN};
+use crate::wire::{Ahead, BitWriter, Change, Past, Pen, Sink as _};
+
+/// How many slots ahead memory is asked for, of as many as do not fit into a near cache.
+const SOON: usize = 4;
+const MANY: usize = 2_048;
+
+impl<T: ReplicaChunk> TypedStore<T> {
+    /// The one place where a type's packed encodings are written against what was sent: all of it is one function then, with the pen in
+    /// registers.
+    pub(super) fn write_run(
+        &self,
+        slots: &[u32],
+        (basis, version): (Basis, u32),
+        (bits, count): Head,
+        w: &mut BitWriter,
+        ends: &mut [usize; RUN],
+    ) -> usize {
+        let past = if guesses(self.predicted, None) { basis.past } else { 0 };
+        let ahead = if past == 0 { Ahead::new(0, 0) } else { basis.ahead(version) };
+        let soon = if self.slots.len() < MANY { usize::MAX } else { SOON };
+        let mut pen = Pen::of(w);
+        let mut written = 0_usize;
+        for (slot, end) in slots.iter().zip(ends) {
+            if let Some(soon) = slots.get(written.saturating_add(soon)) {
+                self.slots[*soon as usize].fetch(basis, version);
+            }
+            let s = &self.slots[*slot as usize];
+            let Some((base, before)) = s.basis((basis.base, past)) else { break };
+            if T::INITIAL && !T::same_initial(&s.current, base) {
+                break; // It was hidden from us before. No difference says that.
+            }
+            if written > 0 {
+                pen.bits(bits, count);
+            }
+            T::encode(Change::new(&s.current, base).with_past(Past::known(before, ahead)), &mut pen);
+            *end = pen.len();
+            written += 1;
+        }
+        pen.put_down();
+        written
+    }
+}
+
+impl<T: ReplicaChunk> Slot<T> {
+    /// Asks memory for what encodings against a basis will need, as far as that can be guessed.
+    #[inline]
+    pub(super) fn fetch(&self, basis: Basis, version: u32) {
+        // What is on the move has one entry for each tick, and the tick before this is the newest.
+        for tick in [basis.base, basis.past] {
+            self.sent.fetch_ago(version.saturating_sub(tick.saturating_add(1)));
+        }
+    }
+
+    /// What was in force at two versions, the second of which is before the first, or none.
+    #[inline(always)]
+    fn basis(&self, (base, past): (u32, u32)) -> Option<(&T::Snapshot, Option<&T::Snapshot>)> {
+        if self.version > base {
+            let found = self.sent.find((base, past))?;
+            return Some((self.sent.base(found), (past != 0).then(|| self.sent.past(found))));
+        }
+        let past = if past == 0 { None } else { Some(self.at(past)?) };
+        Some((&self.current, past))
+    }
+}

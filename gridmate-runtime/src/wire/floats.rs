@@ -1,0 +1,257 @@
+//! Floats on the move, guessed as numbers, and by how much the guesses are wrong.
+//!
+//! A coordinate has 23 bits of fraction whatever it measures, so its motion says better than its size how large an error will be: one of
+//! two bits less than the motion is bad luck, one of ten bits less is usual. And the components of a value go astray together. So one code
+//! says for all of them how many bits fewer than its motion an error has, and each takes what that leaves it. Nobody needs to know one to
+//! read the next, which is what a processor wants that does many things at a time.
+
+use super::bits::lowest;
+use super::residual::{self, Guess};
+use super::{Ahead, Sink, Source, WireError};
+
+/// Bits of the code.
+const CODE: u32 = 4;
+
+/// All are as guessed.
+const EXACT: u32 = 0;
+
+/// The motions say nothing of the errors: how many bits these have follows.
+const APART: u32 = 15;
+
+/// As many bits as a motion has are as many as an error has, with this code; with the one before it that is one less.
+const EVEN: u32 = 13;
+
+/// What is said of how many bits errors have that have nothing to do with the motions.
+const APART_BITS: u32 = 5;
+
+/// By so many bits less than the largest motion is shifted what the others are taken for at least.
+const SHARED: u32 = 6;
+
+/// A motion of more bits leads anywhere: mostly not even the sign is left.
+const WILD: u32 = 21;
+
+/// Up to so many bits are near then.
+const NEAR: u32 = 26;
+
+/// Writes the patterns of floats by their distance from where the lines from `past` through `base` lead.
+#[inline]
+pub(super) fn write_floats<const N: usize>(
+    values: &[u32; N],
+    base: &[u32; N],
+    past: &[u32; N],
+    ahead: Ahead,
+    w: &mut impl Sink,
+) {
+    if w.is_modelled() {
+        let values = values.map(|bits| u64::from(ordered(bits)));
+        return w.aside(|w| residual::write(values, guesses(base, past, ahead), 32, 0, w));
+    }
+    let lines = Lines::of(base, past, ahead);
+    let mut errors = [0; N];
+    let (mut any, mut code) = (0, 1);
+    for i in 0..N {
+        let error = fold(ordered(values[i]).wrapping_sub(lines.guess[i]));
+        any |= error;
+        code = code.max(if error == 0 { 0 } else { (bits(error) + EVEN).saturating_sub(lines.scale[i]) });
+        errors[i] = error;
+    }
+    if any == 0 && !lines.wild {
+        return w.bits(EXACT.into(), CODE);
+    }
+    if code >= APART || lines.wild {
+        let wild = lines.wild;
+        return w.aside(|w| write_apart(values, &errors, any, wild, w));
+    }
+    let (mut word, mut used) = (u64::from(code), CODE);
+    for (error, scale) in errors.iter().zip(lines.scale) {
+        let room = room(scale, code);
+        if used + room > 63 {
+            w.bits(word, used);
+            (word, used) = (0, 0);
+        }
+        word |= u64::from(*error) << used;
+        used += room;
+    }
+    w.bits(word, used);
+}
+
+/// What has nothing to do with its motion: all in as many bits as one needs; or where that is much anyway, as it is.
+#[cold]
+#[inline(never)]
+fn write_apart<const N: usize>(values: &[u32; N], errors: &[u32; N], any: u32, wild: bool, w: &mut impl Sink) {
+    let all = |items: &[u32; N], bits, w: &mut _| {
+        items.iter().for_each(|item| Sink::bits(w, (*item).into(), bits));
+    };
+    if !wild {
+        w.bits((APART | (bits(any) - 1) << CODE).into(), CODE + APART_BITS);
+        return all(errors, bits(any), w);
+    }
+    let near = any >> NEAR == 0;
+    w.bool(near);
+    if near { all(errors, NEAR, w) } else { all(values, 32, w) }
+}
+
+/// Reads what [`write_floats`] wrote; `values` holds the base before and the values after.
+#[inline]
+pub(super) fn read_floats<const N: usize>(
+    values: &mut [u32; N],
+    past: &[u32; N],
+    ahead: Ahead,
+    r: &mut impl Source,
+) -> Result<(), WireError> {
+    let lines = Lines::of(values, past, ahead);
+    let (word, left) = r.at_hand();
+    if let Some((errors, used)) = errors_in(word, left, &lines) {
+        for i in 0..N {
+            values[i] = disordered(lines.guess[i].wrapping_add(unfold(errors[i])));
+        }
+        r.pass(used);
+        return Ok(());
+    }
+    let past = *past;
+    r.aside(|r| read_one_by_one(values, &past, ahead, r))
+}
+
+/// Errors of which all is in a word, and how many bits that takes.
+#[inline(always)]
+#[expect(clippy::cast_possible_truncation, reason = "what is in so many bits")]
+fn errors_in<const N: usize>(word: u64, left: u32, lines: &Lines<N>) -> Option<([u32; N], u32)> {
+    let code = (word & lowest(CODE)) as u32;
+    let (mut errors, mut used) = ([0; N], CODE);
+    for (error, scale) in errors.iter_mut().zip(lines.scale) {
+        let room = room(scale, code);
+        *error = (word >> (used & 63) & lowest(room)) as u32;
+        used += room;
+    }
+    (code < APART && !lines.wild && used <= left).then_some((errors, used))
+}
+
+#[inline(never)]
+fn read_one_by_one<const N: usize>(
+    values: &mut [u32; N],
+    past: &[u32; N],
+    ahead: Ahead,
+    r: &mut impl Source,
+) -> Result<(), WireError> {
+    if r.is_modelled() {
+        let read = residual::read(guesses(values, past, ahead), 32, 0, r)?;
+        for (value, order) in values.iter_mut().zip(read) {
+            *value = disordered(narrow(order)?);
+        }
+        return Ok(());
+    }
+    let lines = Lines::of(values, past, ahead);
+    if lines.wild && !r.bool()? {
+        for value in values {
+            *value = narrow(r.bits(32)?)?;
+        }
+        return Ok(());
+    }
+    let code = if lines.wild { APART } else { narrow(r.bits(CODE)?)? };
+    let apart = match code {
+        _ if lines.wild => NEAR,
+        APART => narrow(r.bits(APART_BITS)?)? + 1,
+        _ => 0,
+    };
+    for i in 0..N {
+        let width = if code == APART { apart } else { room(lines.scale[i], code) };
+        let error = narrow(r.bits(width)?)?;
+        values[i] = disordered(lines.guess[i].wrapping_add(unfold(error)));
+    }
+    Ok(())
+}
+
+/// Where lines lead, and how far: what both ends know.
+struct Lines<const N: usize> {
+    /// In the order of floats.
+    guess: [u32; N],
+    /// Bits of the motions.
+    scale: [u32; N],
+    /// They say nothing.
+    wild: bool,
+}
+
+impl<const N: usize> Lines<N> {
+    #[inline(always)]
+    fn of(base: &[u32; N], past: &[u32; N], ahead: Ahead) -> Self {
+        let (mut guess, mut scale, mut any) = ([0; N], [0; N], 0);
+        for i in 0..N {
+            guess[i] = along(base[i], past[i], ahead);
+            scale[i] = guess[i].abs_diff(ordered(base[i]));
+            any |= scale[i];
+        }
+        for scale in &mut scale {
+            *scale = bits(*scale | any >> SHARED);
+        }
+        Self { guess, scale, wild: any >> WILD != 0 }
+    }
+}
+
+/// The same in the words of models.
+fn guesses<const N: usize>(base: &[u32; N], past: &[u32; N], ahead: Ahead) -> [Guess; N] {
+    core::array::from_fn(|i| {
+        let (guess, base) = (along(base[i], past[i], ahead), ordered(base[i]));
+        Guess { value: guess.into(), motion: ahead.unrest(guess.abs_diff(base).into()), back: guess < base }
+    })
+}
+
+/// What a float is expected to be.
+#[inline(always)]
+fn along(base: u32, past: u32, ahead: Ahead) -> u32 {
+    let (base, past) = (f32::from_bits(base), f32::from_bits(past));
+    let guess = base + (base - past) * ahead.factor();
+    // Which NaN comes out of a computation is not the same everywhere.
+    ordered(if guess.is_nan() { base } else { guess }.to_bits())
+}
+
+/// How many bits an error has room for.
+#[inline(always)]
+const fn room(scale: u32, code: u32) -> u32 {
+    let room = (scale + code).saturating_sub(EVEN);
+    if code == EXACT { 0 } else { room }
+}
+
+#[inline(always)]
+const fn bits(value: u32) -> u32 {
+    ((value as u64) << 1 | 1).ilog2()
+}
+
+/// 0, -1, 1, -2, … as 0, 1, 2, 3, …
+#[inline(always)]
+const fn fold(error: u32) -> u32 {
+    error << 1 ^ (error.cast_signed() >> 31).cast_unsigned()
+}
+
+#[inline(always)]
+const fn unfold(folded: u32) -> u32 {
+    folded >> 1 ^ (folded & 1).wrapping_neg()
+}
+
+fn narrow(bits: u64) -> Result<u32, WireError> {
+    u32::try_from(bits).map_err(|_| WireError::Invalid)
+}
+
+/// The pattern of a float as a number that is larger where the float is.
+#[inline(always)]
+const fn ordered(bits: u32) -> u32 {
+    bits ^ ((bits.cast_signed() >> 31).cast_unsigned() | 1 << 31)
+}
+
+#[inline(always)]
+const fn disordered(order: u32) -> u32 {
+    order ^ ((!order.cast_signed() >> 31).cast_unsigned() | 1 << 31)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_order_of_floats_is_that_of_their_numbers() {
+        let floats = [f32::NEG_INFINITY, -2.0, -1.0, -0.0, 0.0, 1e-30, 1.0, f32::INFINITY];
+        assert!(floats.map(|float| ordered(float.to_bits())).is_sorted());
+        for float in floats.into_iter().chain([f32::NAN]) {
+            assert_eq!(disordered(ordered(float.to_bits())), float.to_bits());
+        }
+    }
+}
