@@ -23,17 +23,26 @@ use crate::limits;
 /// ```
 #[derive(Debug)]
 pub struct History<S> {
-    /// Versions and their snapshots in a ring: a power of two, or nothing. What is forgotten stays, to be written over: so the memory that
-    /// it owns serves again.
-    ring: Vec<(u32, S)>,
+    /// Versions and their snapshots in a ring. What is forgotten stays, to be written over: so the memory that it owns serves again.
+    ring: Box<[Kept<S>]>,
+    /// How many places, from the first on, are gone round in: a power of two, or none. More than there were before come out of those behind.
+    places: u8,
     /// Where the oldest is.
     first: u8,
     len: u8,
     capacity: u8,
 }
 
+/// Aligned so that its size is a number that is easily multiplied with.
+#[derive(Clone, Debug)]
+#[repr(align(8))]
+struct Kept<S> {
+    version: u32,
+    snapshot: S,
+}
+
 /// As many as there are, at most, of what is heard of in the tick after the one it was sent in.
-const FEW: usize = 4;
+const FEW: u8 = 4;
 
 /// One more than what a sender remembers, for its current snapshot; in a ring.
 const _: () = assert!((limits::HISTORY + 1).next_power_of_two() <= u8::MAX as usize);
@@ -50,18 +59,18 @@ impl<S: Clone> History<S> {
     /// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all that was
     /// sent before.
     #[expect(clippy::new_without_default, reason = "one kind of two")]
-    pub const fn new() -> Self {
+    pub fn new() -> Self {
         Self::with_capacity(limits::HISTORY + 1)
     }
 
     /// What a sender encodes against, besides its current snapshot.
-    pub(crate) const fn sent() -> Self {
+    pub(crate) fn sent() -> Self {
         Self::with_capacity(limits::HISTORY)
     }
 
     #[expect(clippy::cast_possible_truncation, reason = "see above")]
-    const fn with_capacity(capacity: usize) -> Self {
-        Self { ring: Vec::new(), first: 0, len: 0, capacity: capacity as u8 }
+    fn with_capacity(capacity: usize) -> Self {
+        Self { ring: Box::default(), places: 0, first: 0, len: 0, capacity: capacity as u8 }
     }
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
@@ -69,10 +78,22 @@ impl<S: Clone> History<S> {
         self.next(version, snapshot).clone_from(snapshot);
     }
 
-    /// The same, and leaves something else in its place.
+    /// The same, unless it is what the newest entry holds; and leaves something else in its place. Returns whether it did, and what was the
+    /// newest version.
     #[inline(always)]
-    pub(crate) fn swap_in(&mut self, version: u32, snapshot: &mut S) {
-        core::mem::swap(self.next(version, snapshot), snapshot);
+    pub(crate) fn offer(&mut self, version: u32, snapshot: &mut S) -> (bool, Option<u32>)
+    where
+        S: PartialEq,
+    {
+        let before = self.newest();
+        if let Some((newest, same)) = before
+            && *same == *snapshot
+        {
+            return (false, Some(newest));
+        }
+        let before = before.map(|(newest, _)| newest);
+        hand_over(self.next(version, snapshot), snapshot);
+        (true, before)
     }
 
     /// The place of the newest, to be written.
@@ -82,24 +103,24 @@ impl<S: Clone> History<S> {
         if self.len == self.capacity {
             self.forget_oldest();
         }
-        if self.len() == self.ring.len() {
+        if self.len == self.places {
             self.grow(like);
         }
         let next = self.place(self.len());
         self.len += 1;
-        let (its_version, snapshot) = &mut self.ring[next];
-        *its_version = version;
-        snapshot
+        let kept = &mut self.ring[next];
+        kept.version = version;
+        &mut kept.snapshot
     }
 
     /// Forgets what was in force before `version`. What comes next is of the version `next`.
     #[inline]
     pub(crate) fn forget_before(&mut self, version: u32, next: u32) {
-        while self.len > 0 && (if self.len > 1 { self.ring[self.place(1)].0 } else { next }) <= version {
+        while self.len > 0 && (if self.len > 1 { self.ring[self.place(1)].version } else { next }) <= version {
             self.forget_oldest();
         }
-        if self.ring.len() > FEW && self.len() < self.ring.len() / 4 {
-            self.shrink();
+        if self.places > FEW && self.len < self.places / 4 {
+            self.go_round_in(FEW.max((self.len + 1).next_power_of_two()));
         }
     }
 
@@ -120,19 +141,21 @@ impl<S: Clone> History<S> {
 
     #[cold]
     fn grow(&mut self, like: &S) {
-        self.ring.rotate_left(self.first.into());
-        self.first = 0;
-        let places = (self.ring.len() * 2).max(1);
-        self.ring.reserve_exact(places - self.ring.len());
-        self.ring.resize_with(places, || (0, like.clone()));
+        let places = (self.places * 2).max(1);
+        self.go_round_in(places);
+        if self.ring.len() < places.into() {
+            let mut ring = core::mem::take(&mut self.ring).into_vec();
+            ring.reserve_exact(usize::from(places) - ring.len());
+            ring.resize(places.into(), Kept { version: 0, snapshot: like.clone() });
+            self.ring = ring.into_boxed_slice();
+        }
     }
 
-    /// Leaves no more places than are of use: to go round in few is what keeps them in the cache.
+    /// In few places, if that will do: what keeps them in the cache.
     #[cold]
-    fn shrink(&mut self) {
-        self.ring.rotate_left(self.first.into());
-        self.first = 0;
-        self.ring.truncate(FEW.max((self.len() + 1).next_power_of_two()));
+    fn go_round_in(&mut self, places: u8) {
+        self.ring[..self.places.into()].rotate_left(self.first.into());
+        (self.first, self.places) = (0, places);
     }
 }
 
@@ -146,7 +169,7 @@ impl<S> History<S> {
     /// The version of the entry at `index` from the oldest, and its snapshot.
     pub(super) fn entry(&self, index: usize) -> (u32, &S) {
         assert!(index < self.len(), "there are {} entries", self.len);
-        let (version, snapshot) = &self.ring[self.place(index)];
+        let Kept { version, snapshot } = &self.ring[self.place(index)];
         (*version, snapshot)
     }
 
@@ -156,25 +179,43 @@ impl<S> History<S> {
         if self.len == 0 {
             return None;
         }
-        let (version, snapshot) = &self.ring[self.place(self.len() - 1)];
+        let Kept { version, snapshot } = &self.ring[self.place(self.len() - 1)];
         Some((*version, snapshot))
     }
 
     /// What was in force at `version`, unless that has been forgotten.
     pub(crate) fn at(&self, version: u32) -> Option<&S> {
-        Some(&self.ring[self.back(version, self.len())?].1)
+        Some(&self.ring[self.back(version, self.len())?].snapshot)
     }
 
     /// The version of the snapshot in force at `version`, unless it has been forgotten.
     pub(crate) fn version_at(&self, version: u32) -> Option<u32> {
-        Some(self.ring[self.back(version, self.len())?].0)
+        Some(self.ring[self.back(version, self.len())?].version)
     }
 
     /// Finds what was in force at `base`, and unless that is 0 at `past` before it. None if one of them has been forgotten.
     #[inline(always)]
     pub(crate) fn find(&self, (base, past): (u32, u32)) -> Option<Found> {
+        let (newest, _) = self.newest()?;
+        // What is on the move has an entry for each tick: then it is known how many ago that is.
+        let ago = newest.wrapping_sub(base) as usize;
+        let guess = self.place(self.len().wrapping_sub(1).wrapping_sub(ago));
+        if ago < self.len() && self.ring[guess].version == base {
+            let further = base.wrapping_sub(past) as usize;
+            if past == 0 {
+                return Some(Found { base: guess, past: guess });
+            }
+            let before = self.place(self.len().wrapping_sub(1).wrapping_sub(ago).wrapping_sub(further));
+            if ago + further < self.len() && self.ring[before].version == past {
+                return Some(Found { base: guess, past: before });
+            }
+        }
+        self.look_for(base, past)
+    }
+
+    fn look_for(&self, base: u32, past: u32) -> Option<Found> {
         let base = self.back(base, self.len())?;
-        if past == 0 || self.ring[base].0 <= past {
+        if past == 0 || self.ring[base].version <= past {
             return Some(Found { base, past: base });
         }
         Some(Found { base, past: self.back(past, self.index(base))? })
@@ -182,12 +223,12 @@ impl<S> History<S> {
 
     #[inline(always)]
     pub(crate) fn base(&self, found: Found) -> &S {
-        &self.ring[found.base].1
+        &self.ring[found.base].snapshot
     }
 
     #[inline(always)]
     pub(crate) fn past(&self, found: Found) -> &S {
-        &self.ring[found.past].1
+        &self.ring[found.past].snapshot
     }
 
     /// Has the place of the next entry brought into the cache.
@@ -212,13 +253,13 @@ impl<S> History<S> {
     /// Where the entry at `index` from the oldest is.
     #[inline(always)]
     fn place(&self, index: usize) -> usize {
-        (usize::from(self.first) + index) & self.ring.len().wrapping_sub(1)
+        usize::from(self.first).wrapping_add(index) & usize::from(self.places.wrapping_sub(1))
     }
 
     /// The index from the oldest of what is at a place.
     #[inline(always)]
     fn index(&self, place: usize) -> usize {
-        place.wrapping_sub(self.first.into()) & self.ring.len().wrapping_sub(1)
+        place.wrapping_sub(self.first.into()) & usize::from(self.places.wrapping_sub(1))
     }
 
     /// The place of the newest of the first `entries` that is not later than `version`. Nearly always that is among the newest few.
@@ -228,7 +269,7 @@ impl<S> History<S> {
         while left > 0 {
             left -= 1;
             let place = self.place(left);
-            if self.ring[place].0 <= version {
+            if self.ring[place].version <= version {
                 return Some(place);
             }
         }
@@ -241,6 +282,16 @@ impl<S> History<S> {
         let second = self.place(1) as u8;
         self.first = second;
         self.len -= 1;
+    }
+}
+
+/// Puts one snapshot in the place of another, which may stay in its place: whichever of copying and swapping is less.
+#[inline(always)]
+pub(crate) fn hand_over<S: Clone>(to: &mut S, from: &mut S) {
+    if const { core::mem::needs_drop::<S>() } {
+        core::mem::swap(to, from);
+    } else {
+        to.clone_from(from);
     }
 }
 
@@ -322,8 +373,10 @@ mod tests {
         history.push(3, &"the third".to_owned());
         assert_eq!((newest(&history).as_str(), history.at(3).unwrap().as_ptr()), ("the third", at));
         let mut fourth = "the fourth".to_owned();
-        history.swap_in(4, &mut fourth);
+        assert_eq!(history.offer(4, &mut fourth), (true, Some(3)));
         assert_eq!((newest(&history).as_str(), history.newest().unwrap().0), ("the fourth", 4));
+        assert_eq!(history.offer(5, &mut "the fourth".to_owned()), (false, Some(4)));
+        assert_eq!(history.newest().unwrap().0, 4, "what is the same is not remembered twice");
     }
 
     #[test]
@@ -355,14 +408,14 @@ mod tests {
         let mut rng = crate::Rng::new(7);
         let (mut history, mut model) = (History::new(), Vec::new());
         let mut version = 0;
-        let mut most = [0; 2];
+        let mut most = 0;
         for round in 0..6_000_u32 {
             version += 1 + u32::try_from(rng.below(3)).unwrap();
             // In turns nearly all is remembered and nearly nothing.
-            let ago = if round / 200 % 2 == 0 { rng.below(80) } else { rng.below(6) };
+            let ago = if round / 200 % 2 == 0 { 100 + rng.below(80) } else { rng.below(6) };
             let oldest = version.saturating_sub(u32::try_from(ago).unwrap());
             history.forget_before(oldest, version);
-            while model.first().is_some() && model.get(1).map_or(version, |(second, _)| *second) <= oldest {
+            while !model.is_empty() && model.get(1).map_or(version, |(second, _)| *second) <= oldest {
                 model.remove(0);
             }
             history.push(version, &version.to_string());
@@ -371,12 +424,12 @@ mod tests {
                 model.remove(0);
             }
             assert!((0..history.len()).map(|i| history.entry(i)).eq(model.iter().map(|(v, s)| (*v, s))), "{round}");
-            most[(round / 200 % 2) as usize] = history.ring.len().max(most[(round / 200 % 2) as usize]);
+            most = most.max(history.places);
             if round % 400 == 399 {
-                assert!(history.ring.len() <= 8, "{} places for {} entries", history.ring.len(), history.len());
+                assert!(history.places <= 8, "{} places for {} entries", history.places, history.len());
             }
         }
-        assert!(most[0] >= limits::HISTORY);
+        assert_eq!((most, history.ring.len()), (64, 64));
     }
 
     #[test]

@@ -8,6 +8,7 @@
 //! loops and `match` where a closure would be one more function for each.
 
 mod capturing;
+mod handlers;
 mod owning;
 mod receiving;
 mod writing;
@@ -37,6 +38,8 @@ pub(crate) struct TypedStore<T: ReplicaChunk> {
     /// Of each slot the replica, if its primary is here; else none.
     owned: Vec<Option<ReplicaId>>,
     slots: Vec<Slot<T>>,
+    /// Of each slot what matters where the primary is not.
+    heard: Vec<Heard<T::Snapshot>>,
     free: Vec<u32>,
     touched: Vec<u32>,
     /// Of each slot, whether it is listed there, or was written to since by someone who walked over all.
@@ -75,11 +78,8 @@ struct Slot<T: ReplicaChunk> {
     /// Our version of `current`; 0 before the first.
     version: u32,
     sent: History<T::Snapshot>,
-    received: History<T::Snapshot>,
     replica: u32,
     updated: bool,
-    /// What it held before the changes that nobody was notified of yet.
-    before: Option<T::Snapshot>,
     /// Nobody is to be notified yet.
     waits: bool,
     /// Its change handlers wait until the program resumes it.
@@ -91,6 +91,12 @@ struct Slot<T: ReplicaChunk> {
     live: bool,
 }
 
+struct Heard<S> {
+    received: History<S>,
+    /// What it held before the changes that nobody was notified of yet.
+    before: Option<S>,
+}
+
 impl<T: ReplicaChunk> TypedStore<T> {
     pub(crate) fn new(class: u16, coder: Coder) -> Self {
         let defaults = T::default().snapshot();
@@ -99,6 +105,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             values: Vec::new(),
             owned: Vec::new(),
             slots: Vec::new(),
+            heard: Vec::new(),
             free: Vec::new(),
             touched: Vec::new(),
             marks: Vec::new(),
@@ -154,7 +161,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         (now, rate): (Instant, f64),
     ) -> Option<Moment<'_, T::Snapshot>> {
         let lags = self.lags.as_ref().and_then(|lags| lags.of(slot));
-        let moment = Moment::of(&self.slots[slot as usize].received, lags, tick, behind)?;
+        let moment = Moment::of(&self.heard[slot as usize].received, lags, tick, behind)?;
         Some(match &self.guessing {
             Some(guessing) => moment.with_arrivals(guessing.arrivals(slot), now, rate),
             None => moment,
@@ -238,10 +245,8 @@ impl<T: ReplicaChunk> TypedStore<T> {
             current: self.defaults.clone(),
             version: 0,
             sent: History::sent(),
-            received: History::new(),
             replica,
             updated: false,
-            before: None,
             waits: false,
             suspended: false,
             refused: false,
@@ -251,6 +256,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         if let Some(index) = self.free.pop() {
             // A slot freed in this tick may still be listed as touched; the list skips what its flag does not confirm.
             self.slots[index as usize] = fresh;
+            self.heard[index as usize] = Heard { received: History::new(), before: None };
             self.values[index as usize] = value;
             self.marks[index as usize] = false;
             self.throttles.reset(index, &self.defaults);
@@ -259,6 +265,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
         let index = u32::try_from(self.slots.len()).expect("fewer than 2^32 chunks fit in memory");
         self.slots.push(fresh);
+        self.heard.push(Heard { received: History::new(), before: None });
         self.values.push(value);
         self.owned.push(None);
         self.marks.push(false);
@@ -302,8 +309,8 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn remove(&mut self, slot: u32) {
-        let s = &mut self.slots[slot as usize];
-        if (s.waits || s.suspended) && s.before.is_some() {
+        let (s, heard) = (&mut self.slots[slot as usize], &mut self.heard[slot as usize]);
+        if (s.waits || s.suspended) && heard.before.is_some() {
             // Only those that wait stay listed for longer than a tick.
             forget(&mut self.changed, slot);
         }
@@ -313,10 +320,9 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         self.values[slot as usize] = T::default();
         self.owned[slot as usize] = None;
         s.sent = History::sent();
-        s.received = History::new();
+        *heard = Heard { received: History::new(), before: None };
         self.marks[slot as usize] = false;
         s.updated = false;
-        s.before = None;
         s.live = false;
         self.free.push(slot);
     }
@@ -455,33 +461,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn notify(&mut self, local: MemberId, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {
-        if const { !T::NOTIFIES && !updates::<T>() } {
-            return;
-        }
-        let mut waiting = 0;
-        for at in 0..self.changed.len() {
-            let slot = self.changed[at];
-            let s = &mut self.slots[slot as usize];
-            if (s.waits || s.suspended) && s.before.is_some() {
-                self.changed[waiting] = slot;
-                waiting += 1;
-            } else if let Some(before) = s.before.take()
-                && let Some((context, primary)) = context(s.replica)
-            {
-                let value = &mut self.values[slot as usize];
-                value.notify(&s.current, &before, &context);
-                if !primary {
-                    if const { updates::<T>() } {
-                        let TimeContext { now, replica, owner, .. } = context;
-                        let context = LifeContext::new(now, replica, owner, local).at_primary(false);
-                        value.live(LifeEvent::Update, &context);
-                    }
-                    s.follow(value, &mut self.scratch);
-                }
-                self.spare.put(before);
-            }
-        }
-        self.changed.truncate(waiting);
+        self.tell_changes(local, context);
     }
 
     fn refuse(&mut self, slot: u32, shown: bool) {
@@ -494,33 +474,11 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn live(&mut self, slot: u32, event: LifeEvent, context: &LifeContext) {
-        if const { T::LIFE.is_empty() } {
-            return;
-        }
-        if context.primary {
-            self.touch(slot);
-        }
-        self.mark_updated(slot);
-        let value = &mut self.values[slot as usize];
-        value.live(event, context);
-        if !context.primary {
-            self.slots[slot as usize].follow(value, &mut self.scratch);
-        }
+        self.tell(slot, event, context);
     }
 
     fn live_all(&mut self, context: &dyn Fn(u32) -> Option<LifeContext>, ending: &mut Vec<u32>) {
-        if const { !updates::<T>() } {
-            return;
-        }
-        for slot in (0..).take(self.slots.len()) {
-            let Slot { replica, live: true, hidden: false, .. } = self.slots[slot as usize] else { continue };
-            if let Some(context) = context(replica) {
-                self.live(slot, LifeEvent::Update, &context);
-                if context.wants_destroy() {
-                    ending.push(replica);
-                }
-            }
-        }
+        self.tell_all(context, ending);
     }
 
     fn mark_bound(&mut self, slot: u32) {
@@ -568,48 +526,14 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
         context: &RpcContext,
         r: &mut BitReader<'_>,
     ) -> Result<Propagate, WireError> {
-        if const { T::RPCS.is_empty() } {
-            return Err(WireError::Invalid);
-        }
-        let Some(rpc) = T::RPCS.get(usize::from(index)) else { return Err(WireError::Invalid) };
-        if context.primary {
-            self.touch(slot);
-        }
-        self.mark_updated(slot);
-        let value = &mut self.values[slot as usize];
-        // A former owner's calls come to its successor too, whose datasets are its own, captured or not.
-        let own = (!context.primary && self.owned[slot as usize].is_some()).then(|| value.snapshot());
-        let answer = (rpc.invoke)(value, context, r);
-        if !context.primary {
-            go_back(value, own.as_ref().unwrap_or(&self.slots[slot as usize].current), &mut self.scratch);
-        }
-        answer
+        self.run(slot, index, context, r)
     }
 }
 
 impl<T: ReplicaChunk> Slot<T> {
-    /// A proxy's datasets are its owner's: what a handler has written into them here is taken back. What is not a dataset
-    /// stays.
-    fn follow(&self, value: &mut T, scratch: &mut T::Snapshot) {
-        go_back(value, &self.current, scratch);
-    }
-
     fn at(&self, version: u32) -> Option<&T::Snapshot> {
         if self.version <= version { Some(&self.current) } else { self.sent.at(version) }
     }
-}
-
-/// Takes back what a handler has written into datasets.
-fn go_back<T: ReplicaChunk>(value: &mut T, to: &T::Snapshot, scratch: &mut T::Snapshot) {
-    value.capture(scratch);
-    if *scratch != *to {
-        value.apply(to, scratch);
-    }
-}
-
-/// Whether chunks of the type are told of updates.
-const fn updates<T: ReplicaChunk>() -> bool {
-    LifeEvent::Update.is_in(T::LIFE)
 }
 
 fn forget(slots: &mut Vec<u32>, slot: u32) {

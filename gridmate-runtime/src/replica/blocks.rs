@@ -202,9 +202,14 @@ impl Encoder {
             return None;
         }
         let class = entries[first].chunks.first()?.class;
-        let (mut slots, mut count, mut serial) = ([0; BLOCK], 0, id.serial);
-        let mut same_priority = true;
-        for entry in of_block(block, places, entries) {
+        // Ids in a row may still have places between them that are free.
+        let in_a_row = places >> places.trailing_zeros();
+        if in_a_row & in_a_row.wrapping_add(1) != 0 {
+            return None;
+        }
+        let count = places.count_ones() as usize;
+        let (mut slots, mut serial, mut same_priority) = ([0; BLOCK], id.serial, true);
+        for (slot, entry) in slots.iter_mut().zip(&entries[first..first + count]) {
             let [chunk] = entry.chunks[..] else { return None };
             let alike = chunk.class == class && entry.predicts == predicts && !entry.is_passed_on_late();
             let next = entry.id.creator == id.creator && entry.id.serial == serial;
@@ -212,41 +217,38 @@ impl Encoder {
                 return None;
             }
             same_priority &= entry.priority == priority;
-            slots[count] = chunk.slot;
-            (count, serial) = (count + 1, serial.wrapping_add(1));
+            *slot = chunk.slot;
+            serial = serial.wrapping_add(1);
         }
         let lane = self.lanes.open(basis)?;
-        if !self.lanes.are_free(lane, block * BLOCK..(block + 1) * BLOCK, tick) || self.pool.has(block, tick) {
+        if !self.lanes.are_free(lane, first..first + count, tick) || self.pool.has(block, tick) {
             return None;
         }
-        let start = self.arena.finish().len();
+        let start = self.arena.finish().len() * 8;
         let mut ends = [0; BLOCK];
         self.arena.bits(HEAD_OF_FIRST.0, HEAD_OF_FIRST.1);
         let store = &stores.all[usize::from(class)];
         let written = store.encode_run(&slots[..count], (basis, tick), HEAD, &mut self.arena, &mut ends);
-        let mut at = start * 8 + HEAD_OF_FIRST.1 as usize;
+        let (first_body, between) = (start + HEAD_OF_FIRST.1 as usize, HEAD.1 as usize);
+        let mut at = first_body;
         let fits = |end: &usize| {
-            let length = *end - core::mem::replace(&mut at, *end + HEAD.1 as usize);
+            let length = *end - core::mem::replace(&mut at, *end + between);
             length <= limits::RECORD_BYTES * 8
         };
         let all_fit = ends[..written].iter().all(fits) && self.arena.error().is_none();
-        let (Ok(start), Ok(length), true) =
-            (u32::try_from(start), u32::try_from(self.arena.len() - start * 8), written == count && all_fit)
-        else {
-            self.arena.truncate(start * 8);
+        let (Ok(_), Ok(byte), Ok(length), true) = (
+            u32::try_from(self.arena.len()),
+            u32::try_from(start / 8),
+            u32::try_from(self.arena.len() - start),
+            written == count && all_fit,
+        ) else {
+            self.arena.truncate(start);
             let _ = self.arena.take_error();
             return None;
         };
-        let mut at = start as usize * 8 + HEAD_OF_FIRST.1 as usize;
-        let mut left = places;
-        for end in &ends[..count] {
-            let place = block * BLOCK + left.trailing_zeros() as usize;
-            left &= left - 1;
-            self.lanes.note(lane, place, tick, Some((at, end - at)));
-            at = end + HEAD.1 as usize;
-        }
+        self.lanes.note_run(lane, first, tick, first_body, (&ends[..count], between));
         self.made += count as u64;
-        Some(Ready { tick, places, start, length, predicts, priority: same_priority.then_some(priority) })
+        Some(Ready { tick, places, start: byte, length, predicts, priority: same_priority.then_some(priority) })
     }
 }
 
@@ -285,8 +287,9 @@ pub(super) fn fetch(header: Header, block: usize, places: u32, entries: &[Entry]
 
 #[cfg(test)]
 mod tests {
+    use crate::limits;
     use crate::prelude::*;
-    use crate::replica::{PeerId, PeerRole, ReplicaManager};
+    use crate::replica::{PeerId, PeerRole, ReplicaEvent, ReplicaManager};
 
     #[derive(Debug, Default, PartialEq, ReplicaChunk)]
     #[chunk(crate = crate)]
@@ -445,5 +448,43 @@ mod tests {
         world.host.destroy(short_lived).unwrap();
         world.send();
         assert!(world.messages.is_empty(), "nobody has heard of what came to that place");
+    }
+
+    #[derive(Debug, Default, PartialEq, ReplicaChunk)]
+    #[chunk(crate = crate)]
+    struct Note {
+        text: String,
+        read: u32,
+    }
+
+    #[test]
+    fn one_that_is_too_large_spares_its_neighbours() {
+        let registry = Registry::builder().chunk::<Note>().build().unwrap();
+        let (mut host, mut client) = (ReplicaManager::new(registry.clone(), 1), ReplicaManager::new(registry, 2));
+        let ids: Vec<_> = (0..40).map(|_| host.add(Note::default()).unwrap()).collect();
+        client.set_local_member(MemberId(2));
+        client.add_peer(MemberId::HOST, PeerRole::Host);
+        let peer = host.add_peer(MemberId(2), PeerRole::Client);
+        for round in 1..6_u32 {
+            for (n, id) in ids.iter().enumerate() {
+                let mut note = host.primary_mut::<Note>(*id).unwrap();
+                note.read = round;
+                if n == 7 {
+                    note.text = "x".repeat(if round == 3 { limits::RECORD_BYTES + 1 } else { 3 });
+                }
+            }
+            host.prepare();
+            let mut message = Vec::new();
+            while let Some(sent) = host.marshal(peer, 1_200, &mut message) {
+                let _verdict = client.handle_state(PeerId(0), round.into(), &message).unwrap();
+                host.handle_receipt(peer, sent.token, true);
+            }
+            for (n, id) in ids.iter().enumerate() {
+                let read = client.get::<Note>(*id).unwrap().read;
+                assert_eq!(read, if n == 7 && round == 3 { 2 } else { round }, "{n} in round {round}");
+            }
+        }
+        let too_large = |event| matches!(event, ReplicaEvent::TooLarge { id, .. } if id == ids[7]);
+        assert!(core::iter::from_fn(|| host.poll_event()).any(too_large));
     }
 }

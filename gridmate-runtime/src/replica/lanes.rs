@@ -107,6 +107,30 @@ impl Lanes {
         listed.iter().all(|listed| listed.tick != tick)
     }
 
+    /// Notes where bodies are, of a run of places: the first begins at `start`, each ends where `ends` says, and between two there are so
+    /// many bits. That all of it is less than 2^32 bits is for the caller to know.
+    #[inline]
+    #[expect(clippy::cast_possible_truncation, reason = "see above")]
+    pub(super) fn note_run(
+        &mut self,
+        lane: usize,
+        first: usize,
+        tick: u32,
+        start: usize,
+        (ends, between): (&[usize], usize),
+    ) {
+        let by_place = &mut self.lanes[lane].by_place;
+        let behind = first + ends.len();
+        if by_place.len() < behind {
+            by_place.resize(behind, Copied::default());
+        }
+        let mut at = start;
+        for (copied, end) in by_place[first..behind].iter_mut().zip(ends) {
+            *copied = Copied { tick, start: at as u32, length: (end - at) as u32 };
+            at = end + between;
+        }
+    }
+
     /// Notes where a body is; without bits, that it is elsewhere. Returns whether it was noted where.
     #[inline]
     pub(super) fn note(&mut self, lane: usize, place: usize, tick: u32, bits: Option<(usize, usize)>) -> bool {

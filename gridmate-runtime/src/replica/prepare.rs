@@ -21,6 +21,9 @@ pub(super) struct Echo {
     pub(super) ticket: u32,
 }
 
+/// Of a word of marks.
+const BITS: usize = usize::BITS as usize;
+
 impl ReplicaManager {
     /// Opens the next tick: captures touched chunks, marks what changed as pending for every peer it concerns, addresses the
     /// calls made since the last tick, and takes destroyed replicas out of the table. Costs nothing when nothing was touched.
@@ -30,8 +33,8 @@ impl ReplicaManager {
         self.tick += 1;
         self.tell_lives();
         self.live_on();
-        let own = self.capture();
-        self.mark_pending(own);
+        let (own, ended) = self.capture();
+        self.mark_pending(own, ended);
         self.repeat_overdue();
         self.address_calls();
         self.let_go();
@@ -42,8 +45,8 @@ impl ReplicaManager {
         self.try_reach();
     }
 
-    /// Collects what has changed: what is this node's first. Returns how much that is.
-    fn capture(&mut self) -> usize {
+    /// Collects what has changed: what is this node's first. Returns how much that is, and whether a replica has ended over it.
+    fn capture(&mut self) -> (usize, bool) {
         self.changed.clear();
         let mut ending = core::mem::take(&mut self.ending);
         let (now, tick, entries, oldest) = (self.now, self.tick, &self.entries, self.oldest.by_place());
@@ -60,48 +63,59 @@ impl ReplicaManager {
             );
         }
         self.note_lags();
-        let Self { changed, entries, relayed, tick, .. } = self;
+        let Self { changed, entries, relayed, tick, marks, neighbours, .. } = self;
         let arrived = relayed.len();
-        changed.retain(|place| {
-            let entry = &mut entries[*place as usize];
+        if !changed.is_empty() || !relayed.is_empty() {
+            marks.clear();
+            marks.resize(entries.len().div_ceil(BITS), 0);
+        }
+        let mut all_own = true;
+        for &place in changed.iter() {
+            let entry = &mut entries[place as usize];
             (entry.version, entry.oversized) = (*tick, false);
-            // A proxy that has come to rest, to be said on.
-            let is_own = entry.is_primary();
-            if !is_own {
-                relayed.push(*place);
+            if entry.floor == 0 {
+                entry.floor = *tick;
+                neighbours.raise(place, *tick);
             }
-            is_own
-        });
+            let goes_out = entry.live && !entry.dying;
+            marks[place as usize / BITS] |= usize::from(goes_out) << (place as usize % BITS);
+            all_own &= entry.is_primary();
+        }
+        if !all_own {
+            // Proxies that have come to rest, to be said on.
+            let is_own = |place: &u32| entries[*place as usize].is_primary();
+            relayed.extend(changed.iter().filter(|place| !is_own(place)));
+            changed.retain(is_own);
+        }
         self.note_lags_at_rest(arrived);
         // What peers sent has been given this tick as its version when it arrived.
         let own = self.changed.len();
         self.changed.append(&mut self.relayed);
         self.forget_passed_on(own);
-        for &place in &self.changed {
+        for &place in &self.changed[own..] {
             let entry = &mut self.entries[place as usize];
             if entry.floor == 0 {
                 entry.floor = entry.version;
                 self.neighbours.raise(place, entry.floor);
             }
         }
+        let ended = !ending.is_empty();
         self.end_all(ending);
-        own
+        (own, ended)
     }
 
-    fn mark_pending(&mut self, own: usize) {
-        const BITS: usize = usize::BITS as usize;
+    fn mark_pending(&mut self, own: usize, ended: bool) {
         if self.changed.is_empty() {
             return;
         }
         let Self { entries, changed, marks, .. } = self;
         let goes_out = |place: &u32| entries[*place as usize].live && !entries[*place as usize].dying;
-        marks.clear();
-        marks.resize(entries.len().div_ceil(BITS), 0);
+        for place in if ended { &changed[..] } else { &changed[own..] } {
+            let (word, bit) = (&mut marks[*place as usize / BITS], 1 << (*place as usize % BITS));
+            *word = if goes_out(place) { *word | bit } else { *word & !bit };
+        }
         // Of few changes among many replicas most words would be empty.
         let few = changed.len() < marks.len();
-        for &place in changed.iter().filter(|place| goes_out(place)) {
-            marks[place as usize / BITS] |= 1 << (place as usize % BITS);
-        }
         for (peer_id, peer) in (0..).zip(&mut self.peers) {
             let Some(peer) = peer else { continue };
             if !few {

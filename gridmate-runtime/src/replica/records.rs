@@ -67,7 +67,7 @@ impl<'b> Records<'b> for PackedRecords<'b> {
     }
 
     fn usual(&mut self) -> Option<(Basis, ReplicaId)> {
-        let (bits, left) = self.r.at_hand();
+        let (bits, left) = self.r.at_hand(8);
         let may_be = left >= 8 && bits & 0b11 == USUAL.0 && self.header.common.base != 0;
         may_be.then(|| (self.header.common, self.cursor.next()))
     }

@@ -66,9 +66,17 @@ impl ReplicaManager {
     /// not two.
     fn find_run(&self, peer: PeerId, first: ReplicaId, version: u32, run: &mut Run) -> Option<(u16, usize)> {
         let (mut id, mut class, mut found) = (first, None, 0);
+        // Who came one after the other have places in a row.
+        let mut likely = u32::MAX;
         for (place_of, slot_of) in run.places.iter_mut().zip(&mut run.slots).take(run.most) {
-            let Some(&place) = self.index.get(&id) else { break };
-            let entry = &self.entries[place as usize];
+            let (place, entry) = match self.entries.get(likely as usize) {
+                Some(entry) if entry.id == id && entry.live => (likely, entry),
+                _ => {
+                    let Some(&place) = self.index.get(&id) else { break };
+                    (place, &self.entries[place as usize])
+                }
+            };
+            likely = place.wrapping_add(1);
             let &[chunk] = &entry.chunks[..] else { break };
             // Of those of which nothing has come yet the first record is still to come.
             let awaits =

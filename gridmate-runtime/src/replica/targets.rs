@@ -80,7 +80,9 @@ impl Targets {
         match self.at.get(block) {
             None => {}
             Some(&ALIKE) => oldest.iter_mut().for_each(|oldest| lower(oldest, self.alike[block])),
-            Some(&at) => oldest.iter_mut().zip(self.apart[at as usize]).for_each(|(oldest, target)| lower(oldest, target)),
+            Some(&at) => {
+                oldest.iter_mut().zip(self.apart[at as usize]).for_each(|(oldest, target)| lower(oldest, target))
+            }
         }
     }
 

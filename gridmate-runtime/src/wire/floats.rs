@@ -24,8 +24,11 @@ const EVEN: u32 = 13;
 /// What is said of how many bits errors have that have nothing to do with the motions.
 const APART_BITS: u32 = 5;
 
-/// By so many bits less than the largest motion is shifted what the others are taken for at least.
+/// Each motion is taken for one of no more bits less than the largest.
 const SHARED: u32 = 6;
+
+/// Bits of an error, as a rule.
+const USUAL: u32 = 12;
 
 /// A motion of more bits leads anywhere: mostly not even the sign is left.
 const WILD: u32 = 21;
@@ -34,7 +37,7 @@ const WILD: u32 = 21;
 const NEAR: u32 = 26;
 
 /// Writes the patterns of floats by their distance from where the lines from `past` through `base` lead.
-#[inline]
+#[inline(always)]
 pub(super) fn write_floats<const N: usize>(
     values: &[u32; N],
     base: &[u32; N],
@@ -48,19 +51,18 @@ pub(super) fn write_floats<const N: usize>(
     }
     let lines = Lines::of(base, past, ahead);
     let mut errors = [0; N];
-    let (mut any, mut code) = (0, 1);
+    let (mut any, mut code) = (0, EXACT + 1);
     for i in 0..N {
-        let error = fold(ordered(values[i]).wrapping_sub(lines.guess[i]));
+        let error = fold(values[i].wrapping_sub(lines.guess[i]));
         any |= error;
         code = code.max(if error == 0 { 0 } else { (bits(error) + EVEN).saturating_sub(lines.scale[i]) });
         errors[i] = error;
     }
-    if any == 0 && !lines.wild {
-        return w.bits(EXACT.into(), CODE);
+    if lines.wild || code >= APART {
+        return w.aside(|w| write_apart(values, base, (!lines.wild).then_some(&errors), w));
     }
-    if code >= APART || lines.wild {
-        let wild = lines.wild;
-        return w.aside(|w| write_apart(values, &errors, any, wild, w));
+    if any == 0 {
+        return w.bits(EXACT.into(), CODE);
     }
     let (mut word, mut used) = (u64::from(code), CODE);
     for (error, scale) in errors.iter().zip(lines.scale) {
@@ -72,27 +74,29 @@ pub(super) fn write_floats<const N: usize>(
         word |= u64::from(*error) << used;
         used += room;
     }
-    w.bits(word, used);
+    w.long_bits(word, used);
 }
 
-/// What has nothing to do with its motion: all in as many bits as one needs; or where that is much anyway, as it is.
+/// What has nothing to do with its motion: all in as many bits as one needs; or where that says nothing at all, from the base, or as it is.
 #[cold]
 #[inline(never)]
-fn write_apart<const N: usize>(values: &[u32; N], errors: &[u32; N], any: u32, wild: bool, w: &mut impl Sink) {
+fn write_apart<const N: usize>(values: &[u32; N], base: &[u32; N], errors: Option<&[u32; N]>, w: &mut impl Sink) {
     let all = |items: &[u32; N], bits, w: &mut _| {
         items.iter().for_each(|item| Sink::bits(w, (*item).into(), bits));
     };
-    if !wild {
-        w.bits((APART | (bits(any) - 1) << CODE).into(), CODE + APART_BITS);
-        return all(errors, bits(any), w);
+    let most = |items: &[u32; N]| bits(items.iter().fold(0, |any, item| any | item));
+    if let Some(errors) = errors {
+        w.bits((APART | (most(errors) - 1) << CODE).into(), CODE + APART_BITS);
+        return all(errors, most(errors), w);
     }
-    let near = any >> NEAR == 0;
+    let steps = core::array::from_fn(|i| fold(ordered(values[i]).wrapping_sub(ordered(base[i]))));
+    let near = most(&steps) <= NEAR;
     w.bool(near);
-    if near { all(errors, NEAR, w) } else { all(values, 32, w) }
+    if near { all(&steps, NEAR, w) } else { all(values, 32, w) }
 }
 
 /// Reads what [`write_floats`] wrote; `values` holds the base before and the values after.
-#[inline]
+#[inline(always)]
 pub(super) fn read_floats<const N: usize>(
     values: &mut [u32; N],
     past: &[u32; N],
@@ -100,13 +104,17 @@ pub(super) fn read_floats<const N: usize>(
     r: &mut impl Source,
 ) -> Result<(), WireError> {
     let lines = Lines::of(values, past, ahead);
-    let (word, left) = r.at_hand();
-    if let Some((errors, used)) = errors_in(word, left, &lines) {
-        for i in 0..N {
-            values[i] = disordered(lines.guess[i].wrapping_add(unfold(errors[i])));
+    // A short one is at hand, as a rule. Of a long one nobody can foresee it, and to look takes longer than to fill up.
+    let likely = if N == 1 { CODE + USUAL } else { u64::BITS };
+    for wanted in [likely, u64::BITS] {
+        let (word, left) = r.at_hand(wanted);
+        if let Some((errors, used)) = errors_in(word, left, &lines) {
+            for i in 0..N {
+                values[i] = lines.guess[i].wrapping_add(unfold(errors[i]));
+            }
+            r.pass(used);
+            return Ok(());
         }
-        r.pass(used);
-        return Ok(());
     }
     let past = *past;
     r.aside(|r| read_one_by_one(values, &past, ahead, r))
@@ -141,67 +149,74 @@ fn read_one_by_one<const N: usize>(
         return Ok(());
     }
     let lines = Lines::of(values, past, ahead);
-    if lines.wild && !r.bool()? {
+    if lines.wild {
+        let near = r.bool()?;
         for value in values {
-            *value = narrow(r.bits(32)?)?;
+            *value = if near {
+                disordered(ordered(*value).wrapping_add(unfold(narrow(r.bits(NEAR)?)?)))
+            } else {
+                narrow(r.bits(32)?)?
+            };
         }
         return Ok(());
     }
-    let code = if lines.wild { APART } else { narrow(r.bits(CODE)?)? };
-    let apart = match code {
-        _ if lines.wild => NEAR,
-        APART => narrow(r.bits(APART_BITS)?)? + 1,
-        _ => 0,
-    };
-    for i in 0..N {
-        let width = if code == APART { apart } else { room(lines.scale[i], code) };
-        let error = narrow(r.bits(width)?)?;
-        values[i] = disordered(lines.guess[i].wrapping_add(unfold(error)));
+    let code = narrow(r.bits(CODE)?)?;
+    let apart = if code == APART { narrow(r.bits(APART_BITS)?)? + 1 } else { 0 };
+    for (value, (guess, scale)) in values.iter_mut().zip(lines.guess.into_iter().zip(lines.scale)) {
+        let width = if code == APART { apart } else { room(scale, code) };
+        *value = guess.wrapping_add(unfold(narrow(r.bits(width)?)?));
     }
     Ok(())
 }
 
 /// Where lines lead, and how far: what both ends know.
 struct Lines<const N: usize> {
-    /// In the order of floats.
+    /// Patterns. What is near has the same sign: so it does not matter that they run backwards below zero.
     guess: [u32; N],
-    /// Bits of the motions.
+    /// Bits of the motions, in steps of floats as large as the base.
     scale: [u32; N],
-    /// They say nothing.
+    /// They say nothing. So it is with whatever is no number.
     wild: bool,
 }
 
 impl<const N: usize> Lines<N> {
     #[inline(always)]
     fn of(base: &[u32; N], past: &[u32; N], ahead: Ahead) -> Self {
-        let (mut guess, mut scale, mut any) = ([0; N], [0; N], 0);
+        let (mut guess, mut scale, mut most) = ([0; N], [0; N], 0);
+        let factor = ahead.factor();
         for i in 0..N {
-            guess[i] = along(base[i], past[i], ahead);
-            scale[i] = guess[i].abs_diff(ordered(base[i]));
-            any |= scale[i];
+            let (base, past) = (f32::from_bits(base[i]), f32::from_bits(past[i]));
+            // Back, not ahead: so what rests at a zero stays there, whichever of the two.
+            let motion = (past - base) * factor;
+            guess[i] = (base - motion).to_bits();
+            scale[i] = exponent(motion).saturating_sub(exponent(base).saturating_sub(FRACTION));
+            most = scale[i].max(most);
         }
         for scale in &mut scale {
-            *scale = bits(*scale | any >> SHARED);
+            *scale = most.saturating_sub(SHARED).max(*scale);
         }
-        Self { guess, scale, wild: any >> WILD != 0 }
+        Self { guess, scale, wild: most > WILD }
     }
 }
 
 /// The same in the words of models.
 fn guesses<const N: usize>(base: &[u32; N], past: &[u32; N], ahead: Ahead) -> [Guess; N] {
     core::array::from_fn(|i| {
-        let (guess, base) = (along(base[i], past[i], ahead), ordered(base[i]));
+        let (base, past) = (f32::from_bits(base[i]), f32::from_bits(past[i]));
+        let guess = base + (base - past) * ahead.factor();
+        // Which NaN comes out of a computation is not the same everywhere.
+        let guess = ordered(if guess.is_nan() { base } else { guess }.to_bits());
+        let base = ordered(base.to_bits());
         Guess { value: guess.into(), motion: ahead.unrest(guess.abs_diff(base).into()), back: guess < base }
     })
 }
 
-/// What a float is expected to be.
+/// Of a motion as large as the base: the bits of a fraction, and the one that is not written.
+const FRACTION: u32 = 24;
+
 #[inline(always)]
-fn along(base: u32, past: u32, ahead: Ahead) -> u32 {
-    let (base, past) = (f32::from_bits(base), f32::from_bits(past));
-    let guess = base + (base - past) * ahead.factor();
-    // Which NaN comes out of a computation is not the same everywhere.
-    ordered(if guess.is_nan() { base } else { guess }.to_bits())
+const fn exponent(value: f32) -> u32 {
+    value.to_bits() >> 23 & 0xFF
 }
 
 /// How many bits an error has room for.

@@ -84,8 +84,8 @@ macro_rules! source_passed_on {
         }
 
         #[inline]
-        fn at_hand(&mut self) -> (u64, u32) {
-            $to!(&mut self, r => Source::at_hand(r))
+        fn at_hand(&mut self, wanted: u32) -> (u64, u32) {
+            $to!(&mut self, r => Source::at_hand(r, wanted))
         }
 
         #[inline]

@@ -42,11 +42,11 @@ pub use bits::{BitReader, BitWriter};
 pub use entropy::bare as __bare_entropy;
 pub use error::WireError;
 pub use past::{Ahead, Change, Past};
+pub(crate) use pen::Pen;
 pub use rotation::PackedRotation;
 pub use shape::{FieldShape, Shape, VariantShape};
 pub use stage::{ReadStage, WriteStage};
 pub use stream::{Sink, Source};
-pub(crate) use pen::Pen;
 pub(crate) use window::Window;
 
 /// A type that knows how it travels. Usually derived.

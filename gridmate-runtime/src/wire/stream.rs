@@ -62,6 +62,12 @@ pub trait Sink {
     /// Writes the low `count` bits of `value`; `count` is 0..=64 and the bits above must be zero.
     fn bits(&mut self, value: u64, count: u32);
 
+    /// The same for what is long and of any length: without a branch that nobody could foresee, where that is worth it.
+    #[inline]
+    fn long_bits(&mut self, value: u64, count: u32) {
+        self.bits(value, count);
+    }
+
     /// Writes a flag.
     #[inline]
     fn bool(&mut self, value: bool) {
@@ -237,10 +243,11 @@ pub trait Source {
     /// How many bits the rest could hold at most: what a length may claim.
     fn remaining(&self) -> usize;
 
-    /// The next bits, and how many these are, fewer than 64: as many as there are without effort, or none. They remain to be read, or
-    /// [passed](Self::pass).
+    /// The next bits, and how many these are, fewer than 64: as many as there are without effort, or none. More effort is worth it for
+    /// `wanted` of them. They remain to be read, or [passed](Self::pass).
     #[inline]
-    fn at_hand(&mut self) -> (u64, u32) {
+    fn at_hand(&mut self, wanted: u32) -> (u64, u32) {
+        let _ = wanted;
         (0, 0)
     }
 

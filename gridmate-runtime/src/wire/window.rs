@@ -41,7 +41,8 @@ impl<'b> Window<'b> {
     /// Goes past so many bits if they are these, and there are eight bits or more.
     #[inline(always)]
     pub(crate) fn begins(&mut self, bits: u64, count: u32) -> bool {
-        let (word, left) = self.at_hand();
+        self.refill();
+        let (word, left) = (self.word, self.left);
         let begins = left >= 8 && word & lowest(count) == bits;
         if begins {
             self.pass(count);
@@ -93,10 +94,12 @@ impl Source for Window<'_> {
         self
     }
 
-    /// Filled up: nobody can foresee in which part a word ends, but most values are in one that begins with them.
+    /// Filled up, if that is not so already.
     #[inline(always)]
-    fn at_hand(&mut self) -> (u64, u32) {
-        self.refill();
+    fn at_hand(&mut self, wanted: u32) -> (u64, u32) {
+        if self.left < wanted {
+            self.refill();
+        }
         (self.word, self.left)
     }
 

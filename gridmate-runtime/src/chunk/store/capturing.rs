@@ -1,11 +1,13 @@
 //! What has become of the program's values: compared with what was captured last, once a tick, where they were touched.
 
 use super::TypedStore;
+use crate::chunk::history::hand_over;
 use crate::chunk::{ReplicaChunk, TimeContext};
 use crate::time::Instant;
 
-/// How many slots ahead memory is asked for.
+/// How many slots ahead memory is asked for, of as many as do not fit into a near cache.
 const SOON: usize = 8;
+const MANY: usize = 2_048;
 
 impl<T: ReplicaChunk> TypedStore<T> {
     pub(super) fn capture_touched(
@@ -17,16 +19,22 @@ impl<T: ReplicaChunk> TypedStore<T> {
         ending: &mut Vec<u32>,
     ) {
         let (version, _) = at;
-        self.list_walked();
         let mut touched = core::mem::take(&mut self.touched);
-        for at_next in 0..touched.len() {
-            let slot = touched[at_next];
-            // Slots follow one another, as a rule, and their pasts do not.
-            if let Some(soon) = touched.get(at_next + SOON) {
-                self.slots[*soon as usize].sent.fetch_next();
-            }
+        // Who walked over all may have written to slots that are not listed.
+        let all = core::mem::take(&mut self.walked);
+        let count = if all { self.slots.len() } else { touched.len() };
+        let soon = if self.slots.len() < MANY { usize::MAX } else { SOON };
+        for n in 0..count {
+            let slot = if all { number(n) } else { touched[n] };
             if !core::mem::take(&mut self.marks[slot as usize]) {
                 continue;
+            }
+            // Slots follow one another, as a rule, and their pasts do not.
+            let soon = n.saturating_add(soon);
+            let soon =
+                if all { self.slots.get(soon) } else { touched.get(soon).map(|slot| &self.slots[*slot as usize]) };
+            if let Some(soon) = soon {
+                soon.sent.fetch_next();
             }
             let s = &mut self.slots[slot as usize];
             let value = &mut self.values[slot as usize];
@@ -55,7 +63,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
                 if let Some(context) = &context {
                     value.notify(&self.scratch, if first { &self.defaults } else { &s.current }, context);
                 }
-                core::mem::swap(&mut s.current, &mut self.scratch);
+                hand_over(&mut s.current, &mut self.scratch);
                 if let Some(context) = &context {
                     if context.wants_destroy() {
                         ending.push(s.replica);
@@ -74,14 +82,6 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
     }
 
-    /// Lists what was written to by someone who walked.
-    fn list_walked(&mut self) {
-        if core::mem::take(&mut self.walked) {
-            self.touched.clear();
-            self.touched.extend((0..).zip(&self.marks).filter(|(_, mark)| **mark).map(|(slot, _)| slot));
-        }
-    }
-
     /// What has come to rest is a version once more.
     fn settle(&mut self, version: u32, changed: &mut Vec<u32>) {
         let Self { guessing: Some(guessing), slots, .. } = self else { return };
@@ -96,4 +96,12 @@ impl<T: ReplicaChunk> TypedStore<T> {
             rests || !s.live
         });
     }
+}
+
+/// Of a slot.
+#[inline(always)]
+fn number(slot: usize) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "there are fewer")]
+    let number = slot as u32;
+    number
 }

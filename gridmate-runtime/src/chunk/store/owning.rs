@@ -9,7 +9,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let s = &mut self.slots[slot as usize];
         // Everyone is sent it whole: what was sent by the former owner serves nobody.
         s.sent.clear();
-        s.received.clear();
+        self.heard[slot as usize].received.clear();
         self.throttles.reset(slot, &s.current);
         self.forget_arrivals(slot);
         self.touch(slot);
@@ -31,7 +31,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             core::mem::swap(&mut s.current, &mut self.scratch);
         }
         s.sent.clear();
-        s.received.clear();
+        self.heard[slot as usize].received.clear();
         self.marks[slot as usize] = false;
         if let Some(guessing) = &mut self.guessing {
             guessing.still(slot);

@@ -1,6 +1,7 @@
 //! What arrives of chunks: read over a copy of what it is against, and shown when it is another.
 
-use super::{Slot, TypedStore, guesses, updates};
+use super::handlers::updates;
+use super::{Heard, TypedStore, guesses};
 use crate::chunk::ReplicaChunk;
 use crate::chunk::coder::{In, Share};
 use crate::chunk::cut::Cut;
@@ -37,15 +38,16 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let ago = arrival.version.saturating_sub(arrival.basis.base.saturating_add(1));
         for (n, slot) in slots.iter().enumerate() {
             if let Some(soon) = slots.get(n.saturating_add(soon)) {
-                let received = &self.slots[*soon as usize].received;
+                let received = &self.heard[*soon as usize].received;
                 received.fetch_next();
                 received.fetch_ago(ago);
             }
             if head.1 > 0 && !window.begins(head.0, head.1) {
                 break;
             }
-            let kept = (&mut self.slots[..], &mut self.scratch, &self.defaults);
-            let read = Self::draft(kept, *slot, arrival, asks)
+            let heard = &mut self.heard[*slot as usize];
+            let read = heard
+                .draft::<T>(arrival, asks, &mut self.scratch, &self.defaults)
                 .and_then(|past| T::decode(&mut self.scratch, past, &mut window).map_err(ReceiveError::Wire));
             if let Err(fault) = read {
                 taken.fault = Some(fault);
@@ -58,34 +60,6 @@ impl<T: ReplicaChunk> TypedStore<T> {
         taken
     }
 
-    /// Leaves in `scratch` what is to be read over; what it was before that, if it `asks`.
-    #[inline(always)]
-    fn draft<'a>(
-        (slots, scratch, defaults): (&'a mut [Slot<T>], &mut T::Snapshot, &T::Snapshot),
-        slot: u32,
-        arrival: &Arrival,
-        asks: bool,
-    ) -> Result<Past<'a, T::Snapshot>, ReceiveError> {
-        let Basis { base, past, .. } = arrival.basis;
-        if base == 0 {
-            scratch.clone_from(defaults);
-            return Ok(Past::UNKNOWN);
-        }
-        let received = &mut slots[slot as usize].received;
-        let found = match received.find((base, past)) {
-            Some(found) => found,
-            // What is not asked for may be named all the same.
-            None if !asks => received.find((base, 0)).ok_or(ReceiveError::MissingBaseline)?,
-            None => return Err(ReceiveError::MissingBaseline),
-        };
-        // Those who show what was, show what nobody will name any more as well.
-        if T::INTERPOLATES == 0 {
-            received.forget_before_found(found);
-        }
-        scratch.clone_from(received.base(found));
-        Ok(if asks && past != 0 { Past::new(received.past(found), arrival.ahead) } else { Past::UNKNOWN })
-    }
-
     /// Leaves the snapshot that `r` encodes in `scratch`: of what goes through models, or is cut off, or passed over.
     pub(super) fn decode(
         &mut self,
@@ -95,8 +69,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         r: Option<In<'_, '_>>,
     ) -> Result<(), ReceiveError> {
         let asks = r.is_some() && guesses(self.predicted, share);
-        let kept = (&mut self.slots[..], &mut self.scratch, &self.defaults);
-        let past = Self::draft(kept, slot, arrival, asks)?;
+        let past = self.heard[slot as usize].draft::<T>(arrival, asks, &mut self.scratch, &self.defaults)?;
         let Some(mut r) = r else { return Ok(()) };
         if let In::Modelled(r) = &mut r {
             r.begin(self.class, self.modelled);
@@ -108,49 +81,74 @@ impl<T: ReplicaChunk> TypedStore<T> {
     /// Makes what is in `scratch` the newest snapshot; true if it is another one.
     #[inline(always)]
     fn accept(&mut self, slot: u32, arrival: &Arrival) -> bool {
-        let s = &mut self.slots[slot as usize];
-        let before = s.received.newest();
-        let is_new = before.is_none_or(|(_, before)| *before != self.scratch);
-        let before = before.map(|(version, _)| version);
-        if T::INTERPOLATES > 0 && arrival.lag > 0 && is_new && self.guessing.is_none() {
-            self.lags.get_or_insert_default().note(slot, before, arrival.version, arrival.lag);
+        let (s, heard) = (&mut self.slots[slot as usize], &mut self.heard[slot as usize]);
+        let first = s.version == 0;
+        // Without anyone to pass it on to, any version but 0 will do: it is never sent.
+        let version = arrival.relay_as.unwrap_or(1);
+        let mut shown = first;
+        if s.refused {
+            s.version = if first { version } else { s.version };
+        } else if first || s.current != self.scratch {
+            shown = true;
+            self.values[slot as usize].apply(&self.scratch, &s.current);
+            if const { T::NOTIFIES || updates::<T>() } && heard.before.is_none() {
+                heard.before = Some(self.spare.copy(&s.current));
+                self.changed.push(slot);
+            }
+            if arrival.relay_as.is_some() {
+                if !first && s.version != version {
+                    s.sent.push(s.version, &s.current);
+                }
+                if let Some(guessing) = &mut self.guessing {
+                    guessing.goes_out(slot);
+                }
+            }
+            s.version = version;
+            s.current.clone_from(&self.scratch);
+            if self.watched && !s.updated {
+                s.updated = true;
+                self.updated.push(slot);
+            }
         }
+        let (is_new, before) = heard.received.offer(arrival.version, &mut self.scratch);
         if let Some(guessing) = &mut self.guessing {
             match before.filter(|_| !is_new) {
                 None => guessing.changed(slot, arrival.version),
                 Some(newest) => guessing.unchanged(slot, arrival.version, newest),
             }
-        }
-        let first = s.version == 0;
-        if s.refused {
-            s.version = if first { arrival.relay_as.unwrap_or(1) } else { s.version };
-            if is_new {
-                s.received.swap_in(arrival.version, &mut self.scratch);
-            }
-            return first;
-        }
-        let shown = first || s.current != self.scratch;
-        if shown {
-            self.values[slot as usize].apply(&self.scratch, &s.current);
-            if const { T::NOTIFIES || updates::<T>() } && s.before.is_none() {
-                s.before = Some(self.spare.copy(&s.current));
-                self.changed.push(slot);
-            }
-            // Without anyone to pass it on to, any version but 0 will do: it is never sent.
-            let version = arrival.relay_as.unwrap_or(1);
-            if !first && arrival.relay_as.is_some() && s.version != version {
-                s.sent.push(s.version, &s.current);
-            }
-            s.version = version;
-            s.current.clone_from(&self.scratch);
-            if let Some(guessing) = self.guessing.as_mut().filter(|_| arrival.relay_as.is_some()) {
-                guessing.goes_out(slot);
-            }
-            self.mark_updated(slot);
-        }
-        if is_new {
-            self.slots[slot as usize].received.swap_in(arrival.version, &mut self.scratch);
+        } else if T::INTERPOLATES > 0 && arrival.lag > 0 && is_new {
+            self.lags.get_or_insert_default().note(slot, before, arrival.version, arrival.lag);
         }
         shown
+    }
+}
+
+impl<S: Clone> Heard<S> {
+    /// Leaves in `scratch` what is to be read over. Returns what it was before that, if it `asks`.
+    #[inline(always)]
+    fn draft<T: ReplicaChunk<Snapshot = S>>(
+        &mut self,
+        arrival: &Arrival,
+        asks: bool,
+        scratch: &mut S,
+        defaults: &S,
+    ) -> Result<Past<'_, S>, ReceiveError> {
+        let Basis { base, past, .. } = arrival.basis;
+        if base == 0 {
+            scratch.clone_from(defaults);
+            return Ok(Past::UNKNOWN);
+        }
+        let found = match self.received.find((base, past)) {
+            Some(found) => found,
+            // What is not asked for may be named all the same.
+            None if !asks => self.received.find((base, 0)).ok_or(ReceiveError::MissingBaseline)?,
+            None => return Err(ReceiveError::MissingBaseline),
+        };
+        // Those who show what was, show what nobody will name any more as well.
+        if T::INTERPOLATES == 0 {
+            self.received.forget_before_found(found);
+        }
+        scratch.clone_from(self.received.base(found));
+        Ok(if asks && past != 0 { Past::new(self.received.past(found), arrival.ahead) } else { Past::UNKNOWN })
     }
 }

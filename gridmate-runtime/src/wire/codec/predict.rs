@@ -9,10 +9,12 @@ use crate::wire::{Codec, Marshal, Past, Shape, Sink, Source, WireError};
 ///
 /// Alone, and against a base without a past that both ends know, everything is as with the codec itself. Otherwise each
 /// component is written by how far the guess was off, in a code that suits the size of the motion: about two bits more than
-/// the error has, and one bit each for what stands still or keeps its pace. What never changed is not written at all, with
-/// or without a guess.
+/// the error has, and one bit each for what stands still or keeps its pace. The floats of a value (all coordinates of a position) share
+/// a code of four bits, which says how much narrower than the motions the errors are. What never changed is not written at all, with or
+/// without a guess.
 ///
-/// It pays where things move: bodies, cameras, timers. Where values jump about it costs a bit or two for each number.
+/// It pays where things move: bodies, cameras, timers. Where values jump about it costs a bit or two for each number, and one for all
+/// floats of a value.
 ///
 /// ```
 /// use gridmate_runtime::wire::codec::{Predict, Quantize};
@@ -188,7 +190,7 @@ macro_rules! marshal_ahead {
         $crate::wire::codec::predict::marshal_ahead!(@ $one_or_more floats write_floats read_floats () if true);
     };
     (@ $one_or_more:ident $module:ident $write:ident $read:ident ($($width:expr)?) if $fits:expr) => {
-        #[inline]
+        #[inline(always)]
         fn encode_ahead(
             repr: &Self::Repr,
             base: &Self::Repr,
@@ -204,7 +206,7 @@ macro_rules! marshal_ahead {
             }
         }
 
-        #[inline]
+        #[inline(always)]
         fn decode_ahead(
             repr: &mut Self::Repr,
             past: $crate::wire::Past<'_, Self::Repr>,
