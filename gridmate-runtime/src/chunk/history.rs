@@ -25,7 +25,7 @@ use crate::limits;
 pub struct History<S> {
     /// Versions and their snapshots in a ring. What is forgotten stays, to be written over: so the memory that it owns serves again.
     ring: Box<[Kept<S>]>,
-    /// How many places, from the first on, are gone round in: a power of two, or none. More than there were before come out of those behind.
+    /// How many places, from the first on, are gone round in: as few as will do. More come out of those behind.
     places: u8,
     /// Where the oldest is.
     first: u8,
@@ -44,8 +44,8 @@ struct Kept<S> {
 /// As many as there are, at most, of what is heard of in the tick after the one it was sent in.
 const FEW: u8 = 4;
 
-/// One more than what a sender remembers, for its current snapshot; in a ring.
-const _: () = assert!((limits::HISTORY + 1).next_power_of_two() <= u8::MAX as usize);
+/// One more than what a sender remembers, for its current snapshot.
+const _: () = assert!(limits::HISTORY + 1 <= u8::MAX as usize);
 
 /// Where in the ring what was in force at two versions is.
 #[derive(Clone, Copy, Debug)]
@@ -119,9 +119,7 @@ impl<S: Clone> History<S> {
         while self.len > 0 && (if self.len > 1 { self.ring[self.place(1)].version } else { next }) <= version {
             self.forget_oldest();
         }
-        if self.places > FEW && self.len < self.places / 4 {
-            self.go_round_in(FEW.max((self.len + 1).next_power_of_two()));
-        }
+        self.spare();
     }
 
     /// Forgets what is before both.
@@ -133,6 +131,7 @@ impl<S: Clone> History<S> {
             self.first = found.past as u8;
             self.len -= gone as u8;
         }
+        self.spare();
     }
 
     pub(crate) fn clear(&mut self) {
@@ -141,17 +140,25 @@ impl<S: Clone> History<S> {
 
     #[cold]
     fn grow(&mut self, like: &S) {
-        let places = (self.places * 2).max(1);
-        self.go_round_in(places);
-        if self.ring.len() < places.into() {
+        self.go_round_in(self.places + 1);
+        let most = usize::from(self.capacity);
+        if self.ring.len() < self.places.into() {
             let mut ring = core::mem::take(&mut self.ring).into_vec();
-            ring.reserve_exact(usize::from(places) - ring.len());
-            ring.resize(places.into(), Kept { version: 0, snapshot: like.clone() });
+            let places = (ring.len() * 2).max(1).min(most);
+            ring.reserve_exact(places - ring.len());
+            ring.resize(places, Kept { version: 0, snapshot: like.clone() });
             self.ring = ring.into_boxed_slice();
         }
     }
 
-    /// In few places, if that will do: what keeps them in the cache.
+    /// Goes round in fewer places, if far fewer will do: what keeps them in the cache.
+    #[inline(always)]
+    fn spare(&mut self) {
+        if self.places > FEW && self.len < self.places / 3 {
+            self.go_round_in(FEW.max(self.len + 1));
+        }
+    }
+
     #[cold]
     fn go_round_in(&mut self, places: u8) {
         self.ring[..self.places.into()].rotate_left(self.first.into());
@@ -199,15 +206,15 @@ impl<S> History<S> {
         let (newest, _) = self.newest()?;
         // What is on the move has an entry for each tick: then it is known how many ago that is.
         let ago = newest.wrapping_sub(base) as usize;
-        let guess = self.place(self.len().wrapping_sub(1).wrapping_sub(ago));
-        if ago < self.len() && self.ring[guess].version == base {
-            let further = base.wrapping_sub(past) as usize;
-            if past == 0 {
-                return Some(Found { base: guess, past: guess });
-            }
-            let before = self.place(self.len().wrapping_sub(1).wrapping_sub(ago).wrapping_sub(further));
-            if ago + further < self.len() && self.ring[before].version == past {
-                return Some(Found { base: guess, past: before });
+        if ago < self.len() {
+            let index = self.len() - 1 - ago;
+            let guess = self.place(index);
+            let further = if past == 0 { 0 } else { base.wrapping_sub(past) as usize };
+            if self.ring[guess].version == base && further <= index {
+                let before = self.place(index - further);
+                if past == 0 || self.ring[before].version == past {
+                    return Some(Found { base: guess, past: before });
+                }
             }
         }
         self.look_for(base, past)
@@ -245,21 +252,23 @@ impl<S> History<S> {
 
     #[inline]
     fn fetch(&self, index: usize) {
-        if !self.ring.is_empty() {
+        if self.places > 0 {
             prefetch_index(&self.ring, self.place(index));
         }
     }
 
-    /// Where the entry at `index` from the oldest is.
+    /// Where the entry at `index` from the oldest is. There are that many, or one less.
     #[inline(always)]
     fn place(&self, index: usize) -> usize {
-        usize::from(self.first).wrapping_add(index) & usize::from(self.places.wrapping_sub(1))
+        let (place, places) = (usize::from(self.first) + index, usize::from(self.places));
+        if place >= places { place - places } else { place }
     }
 
     /// The index from the oldest of what is at a place.
     #[inline(always)]
     fn index(&self, place: usize) -> usize {
-        place.wrapping_sub(self.first.into()) & usize::from(self.places.wrapping_sub(1))
+        let first = usize::from(self.first);
+        if place >= first { place - first } else { place + usize::from(self.places) - first }
     }
 
     /// The place of the newest of the first `entries` that is not later than `version`. Nearly always that is among the newest few.
@@ -429,7 +438,7 @@ mod tests {
                 assert!(history.places <= 8, "{} places for {} entries", history.places, history.len());
             }
         }
-        assert_eq!((most, history.ring.len()), (64, 64));
+        assert_eq!((usize::from(most), history.ring.len()), (limits::HISTORY + 1, limits::HISTORY + 1));
     }
 
     #[test]
