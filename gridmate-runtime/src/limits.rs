@@ -96,7 +96,7 @@ pub const REPLICAS_PER_MEMBER: usize = 262_144;
 /// Replicas that a node takes from a host, which speaks for all members, count.
 pub const REPLICAS: usize = 4 << 20;
 
-/// Past snapshots kept per chunk to encode against, count. At 60 ticks a second half a second of round trip is covered;
+/// Past snapshots kept per chunk to encode against, count, at most: a sender keeps what its peers may still be told against. At 60 ticks a second half a second of round trip is covered;
 /// a peer that acknowledges later than that gets whole values, and a program that shows interpolated proxies can show them as
 /// they were that long ago.
 pub const HISTORY: usize = 32;

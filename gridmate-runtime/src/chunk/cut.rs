@@ -7,7 +7,8 @@
 //! streams of bits themselves say no.
 //!
 //! Both coders go through one type each way: code for each would be code for each chunk type. The coder under models always does, for
-//! to ask which of the two it is costs nothing beside its arithmetic; packed bits do only when something is cut off.
+//! to ask which of the two it is costs nothing beside its arithmetic. Packed bits do when something is cut off, and when a chunk is written
+//! whole.
 
 use super::coder::{In, Out, Share};
 use crate::wire::forward::{itself_as_stage, sink_passed_on, source_passed_on};

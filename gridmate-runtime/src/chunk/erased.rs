@@ -57,7 +57,8 @@ pub(crate) trait ChunkStore: Send + Sync {
     /// forgotten.
     fn encode(&self, slot: u32, basis: Basis, version: u32, share: Share, out: Out<'_>) -> bool;
     /// The same of several chunks, with all datasets, against a basis that is not the defaults: one after the other, with a `head` before each
-    /// but the first. Notes where each ends. Returns how many there are before the first of which that has been forgotten.
+    /// but the first. Notes where each ends. Returns how many there are before the first of which that has been forgotten, or of which
+    /// no difference can be told.
     fn encode_run(
         &self,
         slots: &[u32],

@@ -45,7 +45,7 @@ struct Kept<S> {
 const FEW: u8 = 4;
 
 /// One more than what a sender remembers, for its current snapshot.
-const _: () = assert!(limits::HISTORY + 1 <= u8::MAX as usize);
+const _: () = assert!(limits::HISTORY < u8::MAX as usize);
 
 /// Where in the ring what was in force at two versions is.
 #[derive(Clone, Copy, Debug)]
@@ -105,6 +105,8 @@ impl<S: Clone> History<S> {
         }
         if self.len == self.places {
             self.grow(like);
+        } else if self.places > FEW && self.len < self.places / 3 {
+            self.go_round_in(FEW.max(self.len + 1));
         }
         let next = self.place(self.len());
         self.len += 1;
@@ -119,7 +121,6 @@ impl<S: Clone> History<S> {
         while self.len > 0 && (if self.len > 1 { self.ring[self.place(1)].version } else { next }) <= version {
             self.forget_oldest();
         }
-        self.spare();
     }
 
     /// Forgets what is before both.
@@ -131,7 +132,6 @@ impl<S: Clone> History<S> {
             self.first = found.past as u8;
             self.len -= gone as u8;
         }
-        self.spare();
     }
 
     pub(crate) fn clear(&mut self) {
@@ -151,18 +151,16 @@ impl<S: Clone> History<S> {
         }
     }
 
-    /// Goes round in fewer places, if far fewer will do: what keeps them in the cache.
-    #[inline(always)]
-    fn spare(&mut self) {
-        if self.places > FEW && self.len < self.places / 3 {
-            self.go_round_in(FEW.max(self.len + 1));
-        }
-    }
-
+    /// In few places, if far fewer will do: what keeps them in the cache. Of what is not gone round in most is given back.
     #[cold]
     fn go_round_in(&mut self, places: u8) {
         self.ring[..self.places.into()].rotate_left(self.first.into());
         (self.first, self.places) = (0, places);
+        if self.ring.len() > 8 && usize::from(places) * 8 <= self.ring.len() {
+            let mut ring = core::mem::take(&mut self.ring).into_vec();
+            ring.truncate(usize::from(places) * 2);
+            self.ring = ring.into_boxed_slice();
+        }
     }
 }
 
@@ -407,8 +405,28 @@ mod tests {
         ] {
             assert_eq!(found(&history, versions), snapshots, "{versions:?}");
         }
-        history.forget_before_found(history.find((10, 8)).unwrap());
+        let kept = history.find((10, 8)).unwrap();
+        history.forget_before_found(kept);
+        assert_eq!((*history.base(kept), *history.past(kept)), ('c', 'b'));
         assert_eq!((history.len(), found(&history, (10, 7)), found(&history, (10, 6))), (2, Some(('c', 'b')), None));
+    }
+
+    #[test]
+    fn what_was_found_stays_where_it_is_when_much_is_forgotten() {
+        let mut history = History::new();
+        for (round, many) in [9, 12, 20, 30, 3, 33].into_iter().enumerate() {
+            let last = u32::try_from(100 * (round + 1)).unwrap();
+            (last - many..=last).for_each(|version| history.push(version, &version));
+            let found = history.find((last, last - 1)).unwrap();
+            history.forget_before_found(found);
+            assert_eq!((*history.base(found), *history.past(found), history.len()), (last, last - 1, 2));
+            history.push(last + 1, &(last + 1));
+            assert!(history.places <= 9, "{} places for three", history.places);
+            assert_eq!(
+                [last - 1, last, last + 1].map(|version| history.at(version).copied()),
+                [last - 1, last, last + 1].map(Some)
+            );
+        }
     }
 
     /// Round the ring and over its end, while it grows and shrinks: what a list would say.
@@ -438,7 +456,8 @@ mod tests {
                 assert!(history.places <= 8, "{} places for {} entries", history.places, history.len());
             }
         }
-        assert_eq!((usize::from(most), history.ring.len()), (limits::HISTORY + 1, limits::HISTORY + 1));
+        assert_eq!(usize::from(most), limits::HISTORY + 1);
+        assert!(history.ring.len() <= 8, "most was given back");
     }
 
     #[test]

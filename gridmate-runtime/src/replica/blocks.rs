@@ -21,7 +21,7 @@ const BASES: usize = 8;
 const _: () = assert!(BLOCK <= RUN);
 
 /// Replicas that do not all fit into a near cache.
-const MANY: usize = 256;
+const MANY: usize = 2_048;
 
 /// What may be said of a block at once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -183,8 +183,8 @@ impl Encoder {
         }
     }
 
-    /// The same where there is one chunk in each, all of one type, and their ids follow one another: nearly everywhere. `None` where that is not
-    /// so, with nothing done.
+    /// The same where there is one chunk in each, all of one type, their ids follow one another, and nothing was made of them before: nearly
+    /// everywhere. `None` otherwise; the arena is then as it was.
     #[inline]
     fn make_alike(
         &mut self,

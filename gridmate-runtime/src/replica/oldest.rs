@@ -1,15 +1,16 @@
-//! What nobody needs any more: of each replica, the oldest version that may still be named to a peer.
+//! What nobody needs any more: of each replica, the oldest version that a peer may still be told against.
 //!
-//! What was sent is remembered to be written against. Of what moves in every tick that would soon be a second of the past, and going round
-//! in so much memory costs more than all there is to do with it. But a peer that hears and is heard names nothing older than a round trip:
-//! so what is older than what any peer may still be told is forgotten as soon as something comes in its place.
+//! What was sent is remembered to be written against. Of what moves in every tick that would soon be half a second of the past, and to go
+//! round in so much memory costs more than all there is to do with it. But who hears and is heard is told against what is a round trip old,
+//! and against what was a few ticks before that. So what is older than what any peer may be told against is forgotten when something comes
+//! in its place.
 
-use super::ReplicaManager;
 use super::entry::Entry;
-use super::target::Peer;
+use super::target::{Peer, PeerId};
 use super::targets::BLOCK;
+use super::{PeerRole, ReplicaManager};
 
-/// By place. It may be too low, which costs memory; never too high.
+/// By place. Where it is too low, that costs memory; where it were too high, something would be sent without a guess, or whole.
 #[derive(Debug, Default)]
 pub(super) struct Oldest(Vec<u32>);
 
@@ -20,38 +21,52 @@ impl Oldest {
 
     /// Of what changed in `tick`, a bit for each place, and was given to these peers then. That version at most: nobody knows what a peer
     /// will be told that comes.
-    fn look(&mut self, marks: &[usize], tick: u32, peers: &[Option<Peer>]) {
-        const BITS: usize = usize::BITS as usize;
+    fn look(&mut self, marks: &[usize], tick: u32, entries: &[Entry], peers: &[Option<Peer>]) {
         if self.0.len() < marks.len() * BITS {
             self.0.resize(marks.len() * BITS, 0);
         }
-        for (places, word) in self.0.chunks_exact_mut(BLOCK).zip(blocks(marks)) {
-            if word != 0 {
-                places.fill(tick);
+        for (block, places) in self.0.chunks_exact_mut(BLOCK).take(marks.len() * PER_WORD).enumerate() {
+            #[expect(clippy::cast_possible_truncation, reason = "the places of one block")]
+            let changed = (marks[block / PER_WORD] >> (block % PER_WORD * BLOCK)) as u32;
+            if changed == 0 {
+                continue;
             }
-        }
-        for peer in peers.iter().flatten() {
-            for (block, (places, word)) in self.0.chunks_exact_mut(BLOCK).zip(blocks(marks)).enumerate() {
-                if word != 0 {
+            let of_changed = |n: usize| changed >> n & 1 == 1;
+            (0..BLOCK).filter(|n| of_changed(*n)).for_each(|n| places[n] = tick);
+            for (id, peer) in (0..).zip(peers) {
+                let Some(peer) = peer else { continue };
+                if peer.proxies == 0 && peer.role == PeerRole::Client {
                     peer.owed.targets.note_oldest(block, places);
+                    continue;
+                }
+                // What is its own, or comes to it by another way, it will not be told by us.
+                for n in (0..BLOCK).filter(|n| of_changed(*n)) {
+                    let place = block * BLOCK + n;
+                    if entries.get(place).is_some_and(|entry| entry.goes_to(PeerId(id), peer.role)) {
+                        places[n] = peer.owed.targets.get(place).oldest().min(places[n]);
+                    }
                 }
             }
         }
     }
 
     /// Of some, what is older by so many ticks matters as well.
-    fn lower(&mut self, place: u32, ticks: u32) {
-        if let Some(oldest) = self.0.get_mut(place as usize) {
+    fn lower(&mut self, place: usize, ticks: u32) {
+        if let Some(oldest) = self.0.get_mut(place) {
             *oldest = oldest.saturating_sub(ticks);
         }
     }
 }
 
-/// Marks by block.
-fn blocks(marks: &[usize]) -> impl Iterator<Item = u32> {
-    const PER_WORD: usize = usize::BITS as usize / BLOCK;
-    #[expect(clippy::cast_possible_truncation, reason = "the places of one block")]
-    marks.iter().flat_map(|word| (0..PER_WORD).map(move |i| (*word >> (i * BLOCK)) as u32))
+const BITS: usize = usize::BITS as usize;
+const PER_WORD: usize = BITS / BLOCK;
+
+/// The places with a mark, from the lowest on.
+pub(super) fn marked(marks: &[usize]) -> impl Iterator<Item = usize> {
+    marks.iter().enumerate().flat_map(|(i, word)| {
+        let rest = core::iter::successors(Some(*word), |word| Some(word & word.wrapping_sub(1)));
+        rest.take_while(|word| *word != 0).map(move |word| i * BITS + word.trailing_zeros() as usize)
+    })
 }
 
 impl ReplicaManager {
@@ -61,9 +76,9 @@ impl ReplicaManager {
         if changed.is_empty() {
             return;
         }
-        oldest.look(marks, *tick, peers);
-        let tried = changed.iter().filter(|place| entries[**place as usize].predicts);
-        tried.take(super::reach::TRIAL_REPLICAS).for_each(|place| oldest.lower(*place, reach.ticks_tried()));
+        oldest.look(marks, *tick, entries, peers);
+        let tried = marked(marks).filter(|place| entries[*place].predicts).take(super::reach::TRIAL_REPLICAS);
+        tried.for_each(|place| oldest.lower(place, reach.ticks_tried()));
     }
 
     /// Forgets it, of what was passed on from peers.

@@ -30,10 +30,10 @@ const SHARED: u32 = 6;
 /// Bits of an error, as a rule.
 const USUAL: u32 = 12;
 
-/// A motion of more bits leads anywhere: mostly not even the sign is left.
+/// A motion of more bits, an eighth of the number and more, leads anywhere.
 const WILD: u32 = 21;
 
-/// Up to so many bits are near then.
+/// Up to so many bits from the base are near then.
 const NEAR: u32 = 26;
 
 /// Writes the patterns of floats by their distance from where the lines from `past` through `base` lead.
@@ -58,8 +58,11 @@ pub(super) fn write_floats<const N: usize>(
         code = code.max(if error == 0 { 0 } else { (bits(error) + EVEN).saturating_sub(lines.scale[i]) });
         errors[i] = error;
     }
-    if lines.wild || code >= APART {
-        return w.aside(|w| write_apart(values, base, (!lines.wild).then_some(&errors), w));
+    if lines.wild {
+        return w.aside(|w| write_wild(values, base, &errors, &lines.scale, w));
+    }
+    if code >= APART {
+        return w.aside(|w| write_apart(&errors, any, w));
     }
     if any == 0 {
         return w.bits(EXACT.into(), CODE);
@@ -77,22 +80,36 @@ pub(super) fn write_floats<const N: usize>(
     w.long_bits(word, used);
 }
 
-/// What has nothing to do with its motion: all in as many bits as one needs; or where that says nothing at all, from the base, or as it is.
+/// Errors that have nothing to do with the motions: all in as many bits as one needs.
 #[cold]
 #[inline(never)]
-fn write_apart<const N: usize>(values: &[u32; N], base: &[u32; N], errors: Option<&[u32; N]>, w: &mut impl Sink) {
-    let all = |items: &[u32; N], bits, w: &mut _| {
-        items.iter().for_each(|item| Sink::bits(w, (*item).into(), bits));
-    };
-    let most = |items: &[u32; N]| bits(items.iter().fold(0, |any, item| any | item));
-    if let Some(errors) = errors {
-        w.bits((APART | (most(errors) - 1) << CODE).into(), CODE + APART_BITS);
-        return all(errors, most(errors), w);
+fn write_apart<const N: usize>(errors: &[u32; N], any: u32, w: &mut impl Sink) {
+    w.bits((APART | (bits(any) - 1) << CODE).into(), CODE + APART_BITS);
+    errors.iter().for_each(|error| w.bits((*error).into(), bits(any)));
+}
+
+/// Each by itself: its error, if its own motion says something; else how far it is from the base, or what it is.
+#[cold]
+#[inline(never)]
+fn write_wild<const N: usize>(
+    values: &[u32; N],
+    base: &[u32; N],
+    errors: &[u32; N],
+    scale: &[u32; N],
+    w: &mut impl Sink,
+) {
+    for i in 0..N {
+        if scale[i] <= WILD {
+            let width = bits(errors[i]).max(1);
+            w.bits((width - 1).into(), APART_BITS);
+            w.bits(errors[i].into(), width);
+            continue;
+        }
+        let step = fold(ordered(values[i]).wrapping_sub(ordered(base[i])));
+        let near = bits(step) <= NEAR;
+        w.bool(near);
+        if near { w.bits(step.into(), NEAR) } else { w.bits(values[i].into(), 32) }
     }
-    let steps = core::array::from_fn(|i| fold(ordered(values[i]).wrapping_sub(ordered(base[i]))));
-    let near = most(&steps) <= NEAR;
-    w.bool(near);
-    if near { all(&steps, NEAR, w) } else { all(values, 32, w) }
 }
 
 /// Reads what [`write_floats`] wrote; `values` holds the base before and the values after.
@@ -114,6 +131,9 @@ pub(super) fn read_floats<const N: usize>(
             }
             r.pass(used);
             return Ok(());
+        }
+        if N > 1 {
+            break;
         }
     }
     let past = *past;
@@ -150,9 +170,11 @@ fn read_one_by_one<const N: usize>(
     }
     let lines = Lines::of(values, past, ahead);
     if lines.wild {
-        let near = r.bool()?;
-        for value in values {
-            *value = if near {
+        for (value, (guess, scale)) in values.iter_mut().zip(lines.guess.into_iter().zip(lines.scale)) {
+            *value = if scale <= WILD {
+                let width = narrow(r.bits(APART_BITS)?)? + 1;
+                guess.wrapping_add(unfold(narrow(r.bits(width)?)?))
+            } else if r.bool()? {
                 disordered(ordered(*value).wrapping_add(unfold(narrow(r.bits(NEAR)?)?)))
             } else {
                 narrow(r.bits(32)?)?
@@ -175,7 +197,7 @@ struct Lines<const N: usize> {
     guess: [u32; N],
     /// Bits of the motions, in steps of floats as large as the base.
     scale: [u32; N],
-    /// They say nothing. So it is with whatever is no number.
+    /// One of them says nothing, and each stands for itself. So it is where a base, a past or a motion is no number.
     wild: bool,
 }
 
@@ -192,10 +214,12 @@ impl<const N: usize> Lines<N> {
             scale[i] = exponent(motion).saturating_sub(exponent(base).saturating_sub(FRACTION));
             most = scale[i].max(most);
         }
+        let wild = most > WILD;
+        let least = if wild { 0 } else { most.saturating_sub(SHARED) };
         for scale in &mut scale {
-            *scale = most.saturating_sub(SHARED).max(*scale);
+            *scale = least.max(*scale);
         }
-        Self { guess, scale, wild: most > WILD }
+        Self { guess, scale, wild }
     }
 }
 
@@ -259,7 +283,92 @@ const fn disordered(order: u32) -> u32 {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
+    use crate::wire::{BitReader, BitWriter, Pen, Window};
+
+    /// Past, base and value of a component: near each other, or anything.
+    fn component() -> impl Strategy<Value = [u32; 3]> {
+        let usual = (1u32..0x7F80_0000, any::<bool>()).prop_map(|(bits, below)| bits | u32::from(below) << 31);
+        let base = prop_oneof![4 => usual, 1 => any::<u32>(), 1 => prop::sample::select(vec![0, 1 << 31, 1, 0x7F80_0000, 0x7FC0_0000])];
+        let step = || (any::<i32>(), 0u32..32, 0u32..4);
+        (base, step(), step()).prop_map(|(base, before, after)| {
+            let stepped = |from: u32, (step, less, odd): (i32, u32, u32)| match odd {
+                0 => step.cast_unsigned(),
+                _ => from.wrapping_add((step >> less).cast_unsigned()),
+            };
+            let past = stepped(base, before);
+            // Where it would be if it went on, and somewhat off.
+            let (b, p) = (f32::from_bits(base), f32::from_bits(past));
+            [past, base, stepped((b - (p - b)).to_bits(), after)]
+        })
+    }
+
+    fn come_back<const N: usize>(components: &[[u32; 3]], ahead: Ahead, lead: u32) -> Result<(), TestCaseError> {
+        let [past, base, values] = [0, 1, 2].map(|which| core::array::from_fn::<u32, N, _>(|i| components[i][which]));
+        let [mut direct, mut by_pen] = [BitWriter::new(), BitWriter::new()];
+        direct.bits(0, lead);
+        by_pen.bits(0, lead);
+        write_floats(&values, &base, &past, ahead, &mut direct);
+        let mut pen = Pen::of(&mut by_pen);
+        write_floats(&values, &base, &past, ahead, &mut pen);
+        pen.put_down();
+        let end = direct.len();
+        prop_assert_eq!(end, by_pen.len());
+        let bytes = direct.finish().to_vec();
+        prop_assert_eq!(&bytes[..], by_pen.finish());
+        for cut in [0, 1, 9] {
+            let bytes = &bytes[..bytes.len().saturating_sub(cut)];
+            let mut r = BitReader::new(bytes);
+            if r.bits(lead).is_err() {
+                continue;
+            }
+            let mut window = Window::of(&r);
+            let [mut one, mut other] = [base; 2];
+            let read = read_floats(&mut one, &past, ahead, &mut r);
+            prop_assert_eq!(&read, &read_floats(&mut other, &past, ahead, &mut window));
+            if read.is_ok() {
+                prop_assert_eq!((one, other), (values, values));
+                prop_assert_eq!((r.position(), window.reader().position()), (end, end));
+            } else {
+                prop_assert!(cut > 0);
+            }
+        }
+        Ok(())
+    }
+
+    fn any_bits_do<const N: usize>(components: &[[u32; 3]], ahead: Ahead, bytes: &[u8]) -> Result<(), TestCaseError> {
+        let [past, base, _] = [0, 1, 2].map(|which| core::array::from_fn::<u32, N, _>(|i| components[i][which]));
+        let (mut r, [mut one, mut other]) = (BitReader::new(bytes), [base; 2]);
+        let mut window = Window::of(&r);
+        let read = read_floats(&mut one, &past, ahead, &mut r);
+        prop_assert_eq!(&read, &read_floats(&mut other, &past, ahead, &mut window));
+        if read.is_ok() {
+            prop_assert_eq!((one, r.position()), (other, window.reader().position()));
+        }
+        Ok(())
+    }
+
+    proptest! {
+        #![proptest_config(ProptestConfig::with_cases(2_000))]
+
+        #[test]
+        fn all_floats_come_back_by_either_stream(
+            components in prop::collection::vec(component(), 16), ticks in (0u32..70, 0u32..12), lead in 0u32..64,
+            noise in prop::collection::vec(any::<u8>(), 0..80),
+        ) {
+            let ahead = Ahead::new(ticks.0, ticks.1);
+            come_back::<1>(&components, ahead, lead)?;
+            come_back::<2>(&components, ahead, lead)?;
+            come_back::<3>(&components, ahead, lead)?;
+            come_back::<4>(&components, ahead, lead)?;
+            come_back::<16>(&components, ahead, lead)?;
+            any_bits_do::<1>(&components, ahead, &noise)?;
+            any_bits_do::<3>(&components, ahead, &noise)?;
+            any_bits_do::<16>(&components, ahead, &noise)?;
+        }
+    }
 
     #[test]
     fn the_order_of_floats_is_that_of_their_numbers() {

@@ -19,7 +19,7 @@ macro_rules! itself_as_stage {
 }
 
 /// Everything of a [`Sink`](super::Sink) but its stages and datasets, by the stream that `$to!` gives a name to, borrowed as it
-/// says.
+/// says. `aside` is left out: who writes through another has no registers of its own to leave, and writes the same.
 macro_rules! sink_passed_on {
     ($to:ident) => {
         #[inline]
@@ -30,6 +30,11 @@ macro_rules! sink_passed_on {
         #[inline]
         fn bits(&mut self, value: u64, count: u32) {
             $to!(&mut self, w => Sink::bits(w, value, count));
+        }
+
+        #[inline]
+        fn long_bits(&mut self, value: u64, count: u32) {
+            $to!(&mut self, w => Sink::long_bits(w, value, count));
         }
 
         #[inline]

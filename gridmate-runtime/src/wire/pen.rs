@@ -67,7 +67,7 @@ impl Sink for Pen<'_> {
 
     #[inline(always)]
     fn long_bits(&mut self, value: u64, count: u32) {
-        debug_assert!(count < 64 && value >> count == 0, "{value:#x} has more than {count} bits");
+        debug_assert!(count <= 64 && (count == 64 || value >> count == 0), "{value:#x} has more than {count} bits");
         let before = self.filled & 63;
         let word = self.word | value << before;
         let is_full = before + count >= 64;
@@ -127,7 +127,8 @@ mod tests {
         let part = prop_oneof![
             (any::<u64>(), 0u32..=64)
                 .prop_map(|(value, count)| Part::Bits(if count == 64 { value } else { value & lowest(count) }, count)),
-            (any::<u64>(), 0u32..64).prop_map(|(value, count)| Part::Long(value & lowest(count), count)),
+            (any::<u64>(), 0u32..=64)
+                .prop_map(|(value, count)| Part::Long(if count == 64 { value } else { value & lowest(count) }, count)),
             (1u32.., 0u32..32).prop_map(|(value, shift)| Part::Gamma((value >> shift).max(1))),
             (any::<i32>(), 0u32..32, any::<u64>(), 0u32..64)
                 .prop_map(|(value, shift, expected, less)| Part::Residual((value >> shift).into(), expected >> less)),

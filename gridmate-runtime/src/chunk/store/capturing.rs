@@ -1,13 +1,12 @@
 //! What has become of the program's values: compared with what was captured last, once a tick, where they were touched.
 
-use super::TypedStore;
+use super::{MANY, TypedStore};
 use crate::chunk::history::hand_over;
 use crate::chunk::{ReplicaChunk, TimeContext};
 use crate::time::Instant;
 
-/// How many slots ahead memory is asked for, of as many as do not fit into a near cache.
+/// How many slots ahead memory is asked for.
 const SOON: usize = 8;
-const MANY: usize = 2_048;
 
 impl<T: ReplicaChunk> TypedStore<T> {
     pub(super) fn capture_touched(

@@ -1,16 +1,15 @@
 //! What arrives of chunks: read over a copy of what it is against, and shown when it is another.
 
 use super::handlers::updates;
-use super::{Heard, TypedStore, guesses};
+use super::{Heard, MANY, TypedStore, guesses};
 use crate::chunk::ReplicaChunk;
 use crate::chunk::coder::{In, Share};
 use crate::chunk::cut::Cut;
 use crate::chunk::erased::{Arrival, Basis, Head, ReceiveError, Taken};
 use crate::wire::{Past, Window};
 
-/// How many slots ahead memory is asked for, of as many as do not fit into a near cache.
+/// How many slots ahead memory is asked for.
 const SOON: usize = 4;
-const MANY: usize = 2_048;
 
 impl<T: ReplicaChunk> TypedStore<T> {
     pub(super) fn take_in(
@@ -29,7 +28,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         Ok(self.accept(slot, arrival))
     }
 
-    /// The one place where a type's packed encodings are read: all of it is one function then, with the window in registers.
+    /// The one place where a type's packed encodings, with all datasets, are read: all of it is one function then, with the window in registers.
     pub(super) fn take_in_run(&mut self, slots: &[u32], arrival: &Arrival, head: Head, r: &mut Window<'_>) -> Taken {
         let asks = guesses(self.predicted, None);
         let mut taken = Taken { count: 0, changed: 0, fault: None };
@@ -139,15 +138,17 @@ impl<S: Clone> Heard<S> {
             return Ok(Past::UNKNOWN);
         }
         let found = match self.received.find((base, past)) {
-            Some(found) => found,
+            Some(found) => {
+                // Those who show what was, show what nobody will name any more as well.
+                if T::INTERPOLATES == 0 {
+                    self.received.forget_before_found(found);
+                }
+                found
+            }
             // What is not asked for may be named all the same.
             None if !asks => self.received.find((base, 0)).ok_or(ReceiveError::MissingBaseline)?,
             None => return Err(ReceiveError::MissingBaseline),
         };
-        // Those who show what was, show what nobody will name any more as well.
-        if T::INTERPOLATES == 0 {
-            self.received.forget_before_found(found);
-        }
         scratch.clone_from(self.received.base(found));
         Ok(if asks && past != 0 { Past::new(self.received.past(found), arrival.ahead) } else { Past::UNKNOWN })
     }

@@ -1,16 +1,15 @@
 //! What is said of chunks: their snapshots against those that a peer has.
 
-use super::{Slot, TypedStore, guesses};
+use super::{MANY, Slot, TypedStore, guesses};
 use crate::chunk::ReplicaChunk;
 use crate::chunk::erased::{Basis, Head, RUN};
 use crate::wire::{Ahead, BitWriter, Change, Past, Pen, Sink as _};
 
-/// How many slots ahead memory is asked for, of as many as do not fit into a near cache.
+/// How many slots ahead memory is asked for.
 const SOON: usize = 4;
-const MANY: usize = 2_048;
 
 impl<T: ReplicaChunk> TypedStore<T> {
-    /// The one place where a type's packed encodings are written against what was sent: all of it is one function then, with the pen in
+    /// The one place where a type's packed encodings, with all datasets, are written against what was sent: all of it is one function then, with the pen in
     /// registers.
     pub(super) fn write_run(
         &self,

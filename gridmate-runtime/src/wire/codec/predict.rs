@@ -13,8 +13,8 @@ use crate::wire::{Codec, Marshal, Past, Shape, Sink, Source, WireError};
 /// a code of four bits, which says how much narrower than the motions the errors are. What never changed is not written at all, with or
 /// without a guess.
 ///
-/// It pays where things move: bodies, cameras, timers. Where values jump about it costs a bit or two for each number, and one for all
-/// floats of a value.
+/// It pays where things move: bodies, cameras, timers. Where values jump about it costs a bit or two for each number, and one leap of a
+/// float that moved slowly costs nine.
 ///
 /// ```
 /// use gridmate_runtime::wire::codec::{Predict, Quantize};
