@@ -4,21 +4,18 @@
 //! the same in every such message: from the second id on, bit by bit. So it is put together once, and a peer that has the whole block
 //! alike (`targets`) gets it in one piece.
 
+use super::alike::{Alike, HEAD, HEAD_OF_FIRST};
 use super::encoder::{Encoder, Stores};
 use super::entry::Entry;
 use super::lanes::Listed;
 use super::record::{Cursor, Header};
 use super::targets::BLOCK;
-use crate::chunk::{Head, RUN};
 use crate::ids::ReplicaId;
-use crate::limits;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
 
 /// Bases for which there are blocks at a time.
 const BASES: usize = 8;
-
-const _: () = assert!(BLOCK <= RUN);
 
 /// Replicas that do not all fit into a near cache.
 const MANY: usize = 2_048;
@@ -194,67 +191,24 @@ impl Encoder {
         entries: &[Entry],
         stores: Stores<'_>,
     ) -> Option<Ready> {
-        let Header { tick, common } = header;
+        let tick = header.tick;
         let first = block * BLOCK + places.trailing_zeros() as usize;
-        let Entry { predicts, priority, id, .. } = entries[first];
-        let basis = if predicts { common } else { common.without_past() };
-        if predicts && common.past == 0 {
-            return None;
-        }
-        let class = entries[first].chunks.first()?.class;
-        // Ids in a row may still have places between them that are free.
-        let in_a_row = places >> places.trailing_zeros();
-        if in_a_row & in_a_row.wrapping_add(1) != 0 {
-            return None;
-        }
+        let alike = Alike::of(header, first, places, entries)?;
+        let lane = self.lanes.open(alike.basis)?;
         let count = places.count_ones() as usize;
-        let (mut slots, mut serial, mut same_priority) = ([0; BLOCK], id.serial, true);
-        for (slot, entry) in slots.iter_mut().zip(&entries[first..first + count]) {
-            let [chunk] = entry.chunks[..] else { return None };
-            let alike = chunk.class == class && entry.predicts == predicts && !entry.is_passed_on_late();
-            let next = entry.id.creator == id.creator && entry.id.serial == serial;
-            if !alike || !next || !entry.has_usual_news(header) {
-                return None;
-            }
-            same_priority &= entry.priority == priority;
-            *slot = chunk.slot;
-            serial = serial.wrapping_add(1);
-        }
-        let lane = self.lanes.open(basis)?;
         if !self.lanes.are_free(lane, first..first + count, tick) || self.pool.has(block, tick) {
             return None;
         }
-        let start = self.arena.finish().len() * 8;
+        let start = u32::try_from(self.arena.finish().len()).ok()?;
         let mut ends = [0; BLOCK];
-        self.arena.bits(HEAD_OF_FIRST.0, HEAD_OF_FIRST.1);
-        let store = &stores.all[usize::from(class)];
-        let written = store.encode_run(&slots[..count], (basis, tick), HEAD, &mut self.arena, &mut ends);
-        let (first_body, between) = (start + HEAD_OF_FIRST.1 as usize, HEAD.1 as usize);
-        let mut at = first_body;
-        let fits = |end: &usize| {
-            let length = *end - core::mem::replace(&mut at, *end + between);
-            length <= limits::RECORD_BYTES * 8
-        };
-        let all_fit = ends[..written].iter().all(fits) && self.arena.error().is_none();
-        let (Ok(_), Ok(byte), Ok(length), true) = (
-            u32::try_from(self.arena.len()),
-            u32::try_from(start / 8),
-            u32::try_from(self.arena.len() - start),
-            written == count && all_fit,
-        ) else {
-            self.arena.truncate(start);
-            let _ = self.arena.take_error();
-            return None;
-        };
-        self.lanes.note_run(lane, first, tick, first_body, (&ends[..count], between));
+        let ends = alike.write(tick, stores, &mut self.arena, &mut ends)?;
+        let first_bit = start as usize * 8;
+        let length = u32::try_from(self.arena.len() - first_bit).ok()?;
+        self.lanes.note_run(lane, first, tick, first_bit + HEAD_OF_FIRST.1 as usize, (ends, HEAD.1 as usize));
         self.made += count as u64;
-        Some(Ready { tick, places, start: byte, length, predicts, priority: same_priority.then_some(priority) })
+        Some(Ready { tick, places, start, length, predicts: alike.predicts, priority: alike.priority })
     }
 }
-
-/// What comes before a body in a block: "the next serial" and "the common basis" are a one each. Before the first there is an id.
-const HEAD: Head = (0b11, 2);
-const HEAD_OF_FIRST: Head = (0b1, 1);
 
 /// The entries of some places of a block.
 fn of_block(block: usize, places: u32, entries: &[Entry]) -> impl Iterator<Item = &Entry> {

@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use rayon::{ThreadPool, ThreadPoolBuilder};
 
 use super::ReplicaManager;
+use super::alike::{Alike, HEAD, HEAD_OF_FIRST};
 use super::blocks::{fetch, open_record};
 use super::encoder::{Asked, Stores, encode};
 use super::entry::Entry;
@@ -424,7 +425,6 @@ impl Hand {
         let Wanted { peer, header, likely, block, places } = wanted;
         let Some(peer) = &peers[peer] else { return };
         let stores = Stores { all: stores, profile: None };
-        fetch(header, block, places, entries, stores);
         let start = self.bits.finish().len() * 8;
         let odd_at = self.odd.len();
         let first = block * BLOCK + places.trailing_zeros() as usize;
@@ -442,6 +442,11 @@ impl Hand {
             length: 0,
             bodies: [Body::default(); BLOCK],
         };
+        if let Some(made) = self.make_alike(peer, wanted, &made, entries, stores) {
+            self.made.push(made);
+            return;
+        }
+        fetch(header, block, places, entries, stores);
         let mut cursor = Cursor::START;
         let mut left = places;
         while left != 0 {
@@ -477,6 +482,47 @@ impl Hand {
     }
 
     /// Encodes what the peer lacks of one replica; none if that is nothing, or is of this peer alone, or does not come out as it should.
+    /// All that is wanted of a block, in one go where that is possible.
+    fn make_alike(
+        &mut self,
+        peer: &Peer,
+        wanted: Wanted,
+        none: &Made,
+        entries: &[Entry],
+        stores: Stores<'_>,
+    ) -> Option<Made> {
+        let Wanted { header, likely, block, places, .. } = wanted;
+        let Pairs::Alike(pair) = peer.owed.targets.pairs(block) else { return None };
+        let common = header.common;
+        if pair.acked() != common.base || common.base == 0 || peer.profile.is_some() {
+            return None;
+        }
+        let first = block * BLOCK + places.trailing_zeros() as usize;
+        let alike = Alike::of(header, first, places, entries)?;
+        let is_likely = if alike.predicts {
+            likely == common && pair.knows_past(common.past)
+        } else {
+            likely.without_past() == alike.basis
+        };
+        if !is_likely {
+            return None;
+        }
+        let start = self.bits.len();
+        let mut ends = [0; BLOCK];
+        let ends = alike.write(header.tick, stores, &mut self.bits, &mut ends)?;
+        let mut made =
+            Made { places, moving: if alike.predicts { places } else { 0 }, priority: alike.priority, ..*none };
+        let (mut at, n) = (start + HEAD_OF_FIRST.1 as usize, places.trailing_zeros() as usize);
+        for (body, end) in made.bodies[n..].iter_mut().zip(ends) {
+            *body = Body { start: u32::try_from(at).ok()?, length: u32::try_from(end - at).ok()? };
+            at = end + HEAD.1 as usize;
+        }
+        made.start = u32::try_from(start).ok()?;
+        made.length = u32::try_from(self.bits.len() - start).ok()?;
+        self.bits.finish(); // To be copied from.
+        Some(made)
+    }
+
     #[inline]
     fn body(
         &mut self,

@@ -27,6 +27,7 @@
 //! bits, `target` the bookkeeping per peer; `audience` and `profile` say what a peer may have of a replica, and what its program
 //! knows of it.
 
+mod alike;
 mod audience;
 mod blocks;
 mod digest;

@@ -33,10 +33,11 @@ impl Oldest {
             }
             let of_changed = |n: usize| changed >> n & 1 == 1;
             (0..BLOCK).filter(|n| of_changed(*n)).for_each(|n| places[n] = tick);
+            let mut of_all = tick;
             for (id, peer) in (0..).zip(peers) {
                 let Some(peer) = peer else { continue };
                 if peer.proxies == 0 && peer.role == PeerRole::Client {
-                    peer.owed.targets.note_oldest(block, places);
+                    of_all = peer.owed.targets.note_oldest(block, places).min(of_all);
                     continue;
                 }
                 // What is its own, or comes to it by another way, it will not be told by us.
@@ -47,6 +48,7 @@ impl Oldest {
                     }
                 }
             }
+            places.iter_mut().for_each(|oldest| *oldest = of_all.min(*oldest));
         }
     }
 

@@ -73,15 +73,16 @@ impl Targets {
         answer
     }
 
-    /// Lowers what is the oldest version, of each place of a block, that may be named to the peer.
+    /// The oldest version that may be named to the peer, of any place of a block if they are alike; else it lowers that of each.
     #[inline]
-    pub(super) fn note_oldest(&self, block: usize, oldest: &mut [u32]) {
-        let lower = |oldest: &mut u32, target: Target| *oldest = target.oldest().min(*oldest);
+    pub(super) fn note_oldest(&self, block: usize, oldest: &mut [u32]) -> u32 {
         match self.at.get(block) {
-            None => {}
-            Some(&ALIKE) => oldest.iter_mut().for_each(|oldest| lower(oldest, self.alike[block])),
+            None => u32::MAX,
+            Some(&ALIKE) => self.alike[block].oldest(),
             Some(&at) => {
-                oldest.iter_mut().zip(self.apart[at as usize]).for_each(|(oldest, target)| lower(oldest, target))
+                let pairs = oldest.iter_mut().zip(&self.apart[at as usize]);
+                pairs.for_each(|(oldest, target)| *oldest = target.oldest().min(*oldest));
+                u32::MAX
             }
         }
     }
