@@ -278,7 +278,7 @@ fn passed_on(threads: usize) -> (Vec<Vec<u8>>, EncodeAheadStats) {
     let mut owner = ReplicaManager::new(registry(Coder::Packed), 2);
     owner.set_local_member(MemberId(2));
     let above = owner.add_peer(MemberId::HOST, PeerRole::Host);
-    for _ in 0..3_000 {
+    for _ in 0..12_000 {
         owner.add(Walker::default()).unwrap();
     }
     let (mut said, mut message) = (Vec::new(), Vec::new());

@@ -44,7 +44,7 @@ struct Walker {
     steps: u32,
 }
 
-const REPLICAS: u16 = 4_000;
+const REPLICAS: u16 = 10_000;
 
 /// Ticks before anything is counted; a thread may take more of the work in one tick than in all before.
 const WARM: u32 = 150;

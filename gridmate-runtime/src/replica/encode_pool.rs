@@ -27,9 +27,9 @@ use crate::limits;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
 
-/// Encodings of a tick that are worth waking others for, count. To hand work over, to wait and to copy what comes of it takes some thirty
-/// microseconds, one of them less than a tenth: two threads save as much as they cost with seven or eight hundred.
-const WORTH_WAKING: usize = 1_024;
+/// Encodings of a tick that are worth waking others for, count. To hand work over, to wait and to copy what comes of it takes some forty to
+/// eighty microseconds, one of neighbours that are alike a fortieth of one: two threads save as much as they cost with some thousands.
+const WORTH_WAKING: usize = 4_096;
 
 /// Blocks that a thread takes at a time.
 const CLAIM: usize = 2;
