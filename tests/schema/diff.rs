@@ -95,7 +95,7 @@ proptest! {
             let chunks = a.chunks.iter().zip(&b.chunks);
             let same_beginnings = a.chunks.len() == b.chunks.len() && chunks.clone().all(|(a, b)| {
                 let shorter = a.datasets.len().min(b.datasets.len());
-                a.name == b.name && a.rpcs == b.rpcs && a.datasets[..shorter] == b.datasets[..shorter]
+                a.name == b.name && a.flags == b.flags && a.rpcs == b.rpcs && a.datasets[..shorter] == b.datasets[..shorter]
             });
             prop_assert_eq!(a.diff(&b).compatibility() != Compatibility::Breaking, same_beginnings);
             prop_assert_eq!(b.diff(&a).compatibility() != Compatibility::Breaking, same_beginnings);
