@@ -35,11 +35,16 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let mut window = r.clone();
         let soon = if self.slots.len() < MANY { usize::MAX } else { SOON };
         let ago = arrival.version.saturating_sub(arrival.basis.base.saturating_add(1));
+        let fetch = |slot: &u32, heard: &[Heard<T::Snapshot>]| {
+            let received = &heard[*slot as usize].received;
+            received.fetch_next();
+            received.fetch_ago(ago);
+        };
+        // Who comes before that many have been read comes at once.
+        slots.iter().take(if soon == SOON { SOON } else { 0 }).for_each(|slot| fetch(slot, &self.heard));
         for (n, slot) in slots.iter().enumerate() {
             if let Some(soon) = slots.get(n.saturating_add(soon)) {
-                let received = &self.heard[*soon as usize].received;
-                received.fetch_next();
-                received.fetch_ago(ago);
+                fetch(soon, &self.heard);
             }
             if head.1 > 0 && !window.begins(head.0, head.1) {
                 break;

@@ -22,6 +22,11 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let past = if guesses(self.predicted, None) { basis.past } else { 0 };
         let ahead = if past == 0 { Ahead::new(0, 0) } else { basis.ahead(version) };
         let soon = if self.slots.len() < MANY { usize::MAX } else { SOON };
+        // Who comes before that many have been written comes at once.
+        slots
+            .iter()
+            .take(if soon == SOON { SOON } else { 0 })
+            .for_each(|slot| self.slots[*slot as usize].fetch(basis, version));
         let mut pen = Pen::of(w);
         let mut written = 0_usize;
         for (slot, end) in slots.iter().zip(ends) {
