@@ -39,7 +39,7 @@ impl Ladder {
         Self::new([full / 4, full / 2, full * 3 / 4], full)
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn write(self, value: u64, base: u64, w: &mut impl Sink) {
         w.aside(|w| self.write_rung(value, base, w));
     }
@@ -89,7 +89,7 @@ impl JumpLadder {
         Self { near, full }
     }
 
-    #[inline(always)]
+    #[inline]
     pub(super) fn write(self, value: u64, base: u64, w: &mut impl Sink) {
         w.aside(|w| self.write_rung(value, base, w));
     }
