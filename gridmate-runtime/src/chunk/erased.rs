@@ -44,7 +44,7 @@ pub(crate) trait ChunkStore: Send + Sync {
         ending: &mut Vec<u32>,
     );
 
-    /// Forgets what was in force before a version, as far as that is in the way.
+    /// Forgets what was in force before a version.
     fn forget_before(&mut self, slot: u32, version: u32);
 
     /// Whether encodings look at more than their base; see [`Basis::past`].

@@ -33,7 +33,7 @@ use crate::time::Instant;
 use crate::wire::{BitReader, BitWriter, Change, Past, Window, WireError};
 
 /// Slots that do not all fit into a near cache: with so many, memory is asked for ahead.
-const MANY: usize = 2_048;
+pub(crate) const MANY: usize = 2_048;
 
 pub(crate) struct TypedStore<T: ReplicaChunk> {
     /// By slot, apart from all else: who walks over them all touches nothing but these, and two small lists.

@@ -10,15 +10,13 @@ use super::entry::Entry;
 use super::lanes::Listed;
 use super::record::{Cursor, Header};
 use super::targets::BLOCK;
+use crate::chunk::MANY;
 use crate::ids::ReplicaId;
 use crate::schema::Priority;
 use crate::wire::BitWriter;
 
 /// Bases for which there are blocks at a time.
 const BASES: usize = 8;
-
-/// Replicas that do not all fit into a near cache.
-const MANY: usize = 2_048;
 
 /// What may be said of a block at once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -89,7 +87,9 @@ impl Encoder {
             None => {
                 let ready = match self.take_ready(header, block, places) {
                     Some(ready) => ready,
-                    None => self.make_ready(header, block, places, entries, stores),
+                    None => self
+                        .make_alike(header, (block, places), entries, stores)
+                        .unwrap_or_else(|| self.make_ready(header, (block, places), entries, stores)),
                 };
                 self.arena.finish(); // To be copied from.
                 let by_block = &mut self.blocks.bases[base].1;
@@ -137,14 +137,8 @@ impl Encoder {
         Some(Ready { tick, places, start: u32::try_from(start).ok()?, length, predicts, priority })
     }
 
-    fn make_ready(
-        &mut self,
-        header: Header,
-        block: usize,
-        places: u32,
-        entries: &[Entry],
-        stores: Stores<'_>,
-    ) -> Ready {
+    fn make_ready(&mut self, header: Header, at: (usize, u32), entries: &[Entry], stores: Stores<'_>) -> Ready {
+        let (block, places) = at;
         let Header { tick, common } = header;
         let start = self.arena.finish().len();
         let not_at_once = Ready { tick, ..Ready::default() };
@@ -152,9 +146,6 @@ impl Encoder {
         let mut ready = Ready { places, priority: Some(entries[first].priority), ..not_at_once };
         let moving = (common.past != 0).then(|| self.lanes.open(common)).flatten();
         let mut plain = None;
-        if let Some(ready) = self.make_alike(header, block, places, entries, stores) {
-            return ready;
-        }
         if entries.len() >= MANY {
             fetch(header, block, places, entries, stores);
         }
@@ -186,8 +177,7 @@ impl Encoder {
     fn make_alike(
         &mut self,
         header: Header,
-        block: usize,
-        places: u32,
+        (block, places): (usize, u32),
         entries: &[Entry],
         stores: Stores<'_>,
     ) -> Option<Ready> {

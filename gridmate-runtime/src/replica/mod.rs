@@ -183,8 +183,9 @@ pub struct ReplicaManager {
     reach: Reach,
     /// For messages under models, but while one is being read.
     reading: Option<Reading>,
-    /// Places whose version is the current tick.
+    /// Places whose version is the current tick: so many that are this node's, and then what is passed on.
     changed: Vec<u32>,
+    changed_here: usize,
     /// The same, a bit for each place.
     marks: Vec<usize>,
     /// What may be forgotten.
@@ -306,6 +307,7 @@ impl ReplicaManager {
             reach: Reach::default(),
             reading: modelled.then(Reading::default),
             changed: Vec::new(),
+            changed_here: 0,
             marks: Vec::new(),
             oldest: Oldest::default(),
             neighbours: Neighbours::default(),

@@ -12,6 +12,8 @@ struct Block {
     live: u32,
     /// Those of them of which nothing was captured or received yet.
     new: u32,
+    /// Those of them of which a chunk is written with regard to its past.
+    predicts: u32,
     /// No replica that was ever here has a higher one.
     floor: u32,
 }
@@ -27,6 +29,12 @@ impl Neighbours {
         self.0[at].new |= bit;
     }
 
+    /// The replica at a place is guessed.
+    pub(super) fn predict(&mut self, place: u32) {
+        let (at, bit) = locate(place);
+        self.0[at].predicts |= bit;
+    }
+
     /// From now on only acknowledgements of `floor` and what is newer count.
     pub(super) fn raise(&mut self, place: u32, floor: u32) {
         let (at, bit) = locate(place);
@@ -40,12 +48,19 @@ impl Neighbours {
         let (at, bit) = locate(place);
         self.0[at].live &= !bit;
         self.0[at].new &= !bit;
+        self.0[at].predicts &= !bit;
     }
 
     /// The places of a block with a replica.
     #[inline]
     pub(super) fn live(&self, block: usize) -> u32 {
         self.0.get(block).map_or(0, |block| block.live)
+    }
+
+    /// The places of a block of which something is guessed.
+    #[inline]
+    pub(super) fn predicts(&self, block: usize) -> u32 {
+        self.0.get(block).map_or(0, |block| block.predicts)
     }
 
     /// Whether these places are all there are, and an acknowledgement of `version` counts in each.

@@ -5,10 +5,11 @@
 //! and against what was a few ticks before that. So what is older than what any peer may be told against is forgotten when something comes
 //! in its place.
 
+use super::ReplicaManager;
 use super::entry::Entry;
+use super::reach::tried;
 use super::target::{Peer, PeerId};
-use super::targets::BLOCK;
-use super::{PeerRole, ReplicaManager};
+use super::targets::{BLOCK, by_block};
 
 /// By place. Where it is too low, that costs memory; where it were too high, something would be sent without a guess, or whole.
 #[derive(Debug, Default)]
@@ -19,76 +20,58 @@ impl Oldest {
         &self.0
     }
 
-    /// Of what changed in `tick`, a bit for each place, and was given to these peers then. That version at most: nobody knows what a peer
-    /// will be told that comes.
-    fn look(&mut self, marks: &[usize], tick: u32, entries: &[Entry], peers: &[Option<Peer>]) {
-        if self.0.len() < marks.len() * BITS {
-            self.0.resize(marks.len() * BITS, 0);
+    /// Of what changed in `tick`, a bit for each place, and was given to these peers then; of that these places are not this node's. That
+    /// version at most: nobody knows what a peer will be told that comes.
+    fn look(&mut self, tick: u32, marks: &[usize], passed_on: &[u32], entries: &[Entry], peers: &[Option<Peer>]) {
+        let places = marks.len() * usize::BITS as usize;
+        if self.0.len() < places {
+            self.0.resize(places, 0);
         }
-        for (block, places) in self.0.chunks_exact_mut(BLOCK).take(marks.len() * PER_WORD).enumerate() {
-            #[expect(clippy::cast_possible_truncation, reason = "the places of one block")]
-            let changed = (marks[block / PER_WORD] >> (block % PER_WORD * BLOCK)) as u32;
+        for (block, (oldest, changed)) in self.0.chunks_exact_mut(BLOCK).zip(by_block(marks)).enumerate() {
             if changed == 0 {
                 continue;
             }
-            let of_changed = |n: usize| changed >> n & 1 == 1;
-            (0..BLOCK).filter(|n| of_changed(*n)).for_each(|n| places[n] = tick);
-            let mut of_all = tick;
-            for (id, peer) in (0..).zip(peers) {
-                let Some(peer) = peer else { continue };
-                if peer.proxies == 0 && peer.role == PeerRole::Client {
-                    of_all = peer.owed.targets.note_oldest(block, places).min(of_all);
-                    continue;
-                }
-                // What is its own, or comes to it by another way, it will not be told by us.
-                for n in (0..BLOCK).filter(|n| of_changed(*n)) {
-                    let place = block * BLOCK + n;
-                    if entries.get(place).is_some_and(|entry| entry.goes_to(PeerId(id), peer.role)) {
-                        places[n] = peer.owed.targets.get(place).oldest().min(places[n]);
-                    }
-                }
-            }
-            places.iter_mut().for_each(|oldest| *oldest = of_all.min(*oldest));
+            oldest.iter_mut().enumerate().filter(|(n, _)| changed >> n & 1 == 1).for_each(|(_, oldest)| *oldest = tick);
+            // What is this node's goes to all of them.
+            let all = peers.iter().flatten().map(|peer| peer.owed.targets.note_oldest(block, oldest)).min();
+            let all = all.unwrap_or(u32::MAX);
+            oldest.iter_mut().for_each(|oldest| *oldest = all.min(*oldest));
+        }
+        // Other things do not: what a peer owns or has by another way, it is not told by us, whatever it was before.
+        for place in passed_on {
+            let at = *place as usize;
+            let told = (0..)
+                .zip(peers)
+                .filter_map(|(id, peer)| peer.as_ref().filter(|peer| entries[at].goes_to(PeerId(id), peer.role)));
+            self.0[at] = told.map(|peer| peer.owed.targets.get(at).oldest()).min().unwrap_or(tick).min(tick);
         }
     }
 
     /// Of some, what is older by so many ticks matters as well.
-    fn lower(&mut self, place: usize, ticks: u32) {
-        if let Some(oldest) = self.0.get_mut(place) {
+    fn lower(&mut self, place: u32, ticks: u32) {
+        if let Some(oldest) = self.0.get_mut(place as usize) {
             *oldest = oldest.saturating_sub(ticks);
         }
     }
 }
 
-const BITS: usize = usize::BITS as usize;
-const PER_WORD: usize = BITS / BLOCK;
-
-/// The places with a mark, from the lowest on.
-pub(super) fn marked(marks: &[usize]) -> impl Iterator<Item = usize> {
-    marks.iter().enumerate().flat_map(|(i, word)| {
-        let rest = core::iter::successors(Some(*word), |word| Some(word & word.wrapping_sub(1)));
-        rest.take_while(|word| *word != 0).map(move |word| i * BITS + word.trailing_zeros() as usize)
-    })
-}
-
 impl ReplicaManager {
     /// Finds out what may be forgotten of what changed in the last tick. To be called before anything is captured.
     pub(super) fn look_back(&mut self) {
-        let Self { oldest, marks, tick, peers, changed, entries, reach, .. } = self;
+        let Self { oldest, marks, tick, peers, changed, changed_here, entries, neighbours, reach, .. } = self;
         if changed.is_empty() {
             return;
         }
-        oldest.look(marks, *tick, entries, peers);
-        let tried = marked(marks).filter(|place| entries[*place].predicts).take(super::reach::TRIAL_REPLICAS);
-        tried.for_each(|place| oldest.lower(place, reach.ticks_tried()));
+        oldest.look(*tick, marks, &changed[*changed_here..], entries, peers);
+        tried(marks, neighbours).for_each(|place| oldest.lower(place, reach.ticks_tried()));
     }
 
-    /// Forgets it, of what was passed on from peers.
-    pub(super) fn forget_passed_on(&mut self, from: usize) {
-        let Self { oldest, changed, entries, stores, .. } = self;
-        for place in &changed[from..] {
+    /// Forgets it, of what is passed on.
+    pub(super) fn forget_passed_on(&mut self) {
+        let Self { oldest, changed, changed_here, entries, stores, .. } = self;
+        for place in &changed[*changed_here..] {
             let Some(oldest) = oldest.0.get(*place as usize) else { continue };
-            let Entry { chunks, .. } = &entries[*place as usize];
+            let chunks = &entries[*place as usize].chunks;
             chunks.iter().for_each(|chunk| stores[usize::from(chunk.class)].forget_before(chunk.slot, *oldest));
         }
     }
@@ -249,7 +232,15 @@ mod tests {
     fn what_is_passed_on_is_forgotten_as_well() {
         let mut world = World::new(0, 2);
         let ball = world.clients[0].1.add(Mover::default()).unwrap();
-        for _ in 0..30 {
+        for tick in 0..30 {
+            if tick == 3 {
+                // Its owner was told of it, before it came to own it.
+                let owner = world.host.peers[world.clients[0].0.0 as usize].as_mut().unwrap();
+                owner.owed.targets.edit(0, |target| {
+                    target.send(2);
+                    let _ = target.delivered(2);
+                });
+            }
             let (there, owner) = &mut world.clients[0];
             owner.primary_mut::<Mover>(ball).unwrap().at += 3;
             owner.prepare();

@@ -9,7 +9,7 @@ use super::in_flight::Sent;
 use super::neighbours::Neighbours;
 use super::pair::Target;
 use super::reach::Reach;
-use super::targets::Targets;
+use super::targets::{Targets, each};
 use crate::chunk::{Basis, PeerRole};
 use crate::ids::ReplicaId;
 
@@ -267,11 +267,6 @@ impl Owed {
             self.set_pending(place);
         }
     }
-}
-
-/// The places of a block that have a bit.
-fn each(block: u32, places: u32) -> impl Iterator<Item = u32> {
-    (0..u32::BITS).filter(move |n| places >> n & 1 == 1).map(move |n| block * u32::BITS + n)
 }
 
 #[cfg(test)]

@@ -33,8 +33,8 @@ impl ReplicaManager {
         self.tick += 1;
         self.tell_lives();
         self.live_on();
-        let (own, ended) = self.capture();
-        self.mark_pending(own, ended);
+        let ended = self.capture();
+        self.mark_pending(ended);
         self.repeat_overdue();
         self.address_calls();
         self.let_go();
@@ -45,8 +45,8 @@ impl ReplicaManager {
         self.try_reach();
     }
 
-    /// Collects what has changed: what is this node's first. Returns how much that is, and whether a replica has ended over it.
-    fn capture(&mut self) -> (usize, bool) {
+    /// Collects what has changed: what is this node's first. Returns whether a replica has ended over it.
+    fn capture(&mut self) -> bool {
         self.changed.clear();
         let mut ending = core::mem::take(&mut self.ending);
         let (now, tick, entries, oldest) = (self.now, self.tick, &self.entries, self.oldest.by_place());
@@ -89,10 +89,10 @@ impl ReplicaManager {
         }
         self.note_lags_at_rest(arrived);
         // What peers sent has been given this tick as its version when it arrived.
-        let own = self.changed.len();
+        self.changed_here = self.changed.len();
         self.changed.append(&mut self.relayed);
-        self.forget_passed_on(own);
-        for &place in &self.changed[own..] {
+        self.forget_passed_on();
+        for &place in &self.changed[self.changed_here..] {
             let entry = &mut self.entries[place as usize];
             if entry.floor == 0 {
                 entry.floor = entry.version;
@@ -101,16 +101,17 @@ impl ReplicaManager {
         }
         let ended = !ending.is_empty();
         self.end_all(ending);
-        (own, ended)
+        ended
     }
 
-    fn mark_pending(&mut self, own: usize, ended: bool) {
+    fn mark_pending(&mut self, ended: bool) {
         if self.changed.is_empty() {
             return;
         }
-        let Self { entries, changed, marks, .. } = self;
+        let Self { entries, changed, changed_here, marks, .. } = self;
+        let passed_on = &changed[*changed_here..];
         let goes_out = |place: &u32| entries[*place as usize].live && !entries[*place as usize].dying;
-        for place in if ended { &changed[..] } else { &changed[own..] } {
+        for place in if ended { &changed[..] } else { passed_on } {
             let (word, bit) = (&mut marks[*place as usize / BITS], 1 << (*place as usize % BITS));
             *word = if goes_out(place) { *word | bit } else { *word & !bit };
         }
@@ -123,7 +124,7 @@ impl ReplicaManager {
                 // But for what comes from it, or comes to it by another way, which is among what peers sent.
                 let is_not_for_it = |place: &&u32| !entries[**place as usize].goes_to(PeerId(peer_id), peer.role);
                 let all = peer.proxies == 0 && peer.role == PeerRole::Client;
-                let places = if all { &[] } else { &changed[own..] };
+                let places = if all { &[] } else { passed_on };
                 places.iter().filter(is_not_for_it).for_each(|place| peer.owed.set_settled(*place));
                 continue;
             }

@@ -167,7 +167,10 @@ impl ReplicaManager {
         if entry.is_primary() {
             store.set_owned(chunk.slot, Some(entry.id));
         }
-        entry.predicts |= store.predicts();
+        if store.predicts() {
+            entry.predicts = true;
+            self.neighbours.predict(place);
+        }
         entry.sampled |= store.samples();
         entry.life.told |= !chunk.refused && !store.life().is_empty();
         if store.selective() && entry.audience == 0 {

@@ -73,7 +73,7 @@ impl Targets {
         answer
     }
 
-    /// The oldest version that may be named to the peer, of any place of a block if they are alike; else it lowers that of each.
+    /// The oldest version that may be named to the peer, of any place of a block if they are alike; else it lowers what is said of each.
     #[inline]
     pub(super) fn note_oldest(&self, block: usize, oldest: &mut [u32]) -> u32 {
         match self.at.get(block) {
@@ -157,6 +157,18 @@ impl Targets {
             + self.apart.capacity() * size_of::<[Target; BLOCK]>()
             + self.free.capacity() * size_of::<u32>()
     }
+}
+
+/// The places of a block that have a bit.
+pub(super) fn each(block: u32, places: u32) -> impl Iterator<Item = u32> {
+    (0..u32::BITS).filter(move |n| places >> n & 1 == 1).map(move |n| block * u32::BITS + n)
+}
+
+/// Marks, a bit for each place, by block.
+pub(super) fn by_block(marks: &[usize]) -> impl Iterator<Item = u32> {
+    const BLOCKS: usize = usize::BITS as usize / BLOCK;
+    #[expect(clippy::cast_possible_truncation, reason = "the places of one block")]
+    marks.iter().flat_map(|word| (0..BLOCKS).map(move |n| (*word >> (n * BLOCK)) as u32))
 }
 
 /// Makes room for `len`, and not for twice as many: this is most of what a large world costs.

@@ -255,7 +255,7 @@ const fn bits(value: u32) -> u32 {
     ((value as u64) << 1 | 1).ilog2()
 }
 
-/// 0, -1, 1, -2, … as 0, 1, 2, 3, …
+/// 0, -1, 1, -2, … as 0, 1, 2, 3, …: as `zigzag`, in half a word, so that several are folded at once.
 #[inline(always)]
 const fn fold(error: u32) -> u32 {
     error << 1 ^ (error.cast_signed() >> 31).cast_unsigned()

@@ -184,13 +184,13 @@ pub(in crate::wire) use along_lines;
 /// The same of a [`Marshal`](crate::wire::Marshal): `lines` for integers, `floats` for what travels as the patterns of floats.
 macro_rules! marshal_ahead {
     (lines $one_or_more:ident $width:expr) => {
-        $crate::wire::codec::predict::marshal_ahead!(@ $one_or_more residual write_lines read_lines ($width) if $width <= 32);
+        $crate::wire::codec::predict::marshal_ahead!(@ #[inline] $one_or_more residual write_lines read_lines ($width) if $width <= 32);
     };
     (floats $one_or_more:ident) => {
-        $crate::wire::codec::predict::marshal_ahead!(@ $one_or_more floats write_floats read_floats () if true);
+        $crate::wire::codec::predict::marshal_ahead!(@ #[inline(always)] $one_or_more floats write_floats read_floats () if true);
     };
-    (@ $one_or_more:ident $module:ident $write:ident $read:ident ($($width:expr)?) if $fits:expr) => {
-        #[inline(always)]
+    (@ #[$inline:meta] $one_or_more:ident $module:ident $write:ident $read:ident ($($width:expr)?) if $fits:expr) => {
+        #[$inline]
         fn encode_ahead(
             repr: &Self::Repr,
             base: &Self::Repr,
@@ -206,7 +206,7 @@ macro_rules! marshal_ahead {
             }
         }
 
-        #[inline(always)]
+        #[$inline]
         fn decode_ahead(
             repr: &mut Self::Repr,
             past: $crate::wire::Past<'_, Self::Repr>,
