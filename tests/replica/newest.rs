@@ -1,7 +1,7 @@
 //! Scenario 20, in part: what is said last, to whom who comes just then, and what was cut short.
 
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::replica::{PeerFault, Verdict};
+use gridmate_runtime::replica::{PeerFault, PeerRole, Verdict};
 use gridmate_runtime::schema::Coder;
 use gridmate_tests::chunks::{Journal, Mover, registry, registry_with};
 use gridmate_tests::mesh::{Mesh, Weather};
@@ -53,6 +53,40 @@ fn replication_scenario_20b_the_last_change_is_repeated_when_it_is_lost_though_n
             mesh.run(100);
             assert_eq!(mesh.messages, before, "and then there is silence");
         }
+    }
+}
+
+#[test]
+fn what_is_acknowledged_between_two_messages_of_a_tick_is_no_basis_for_the_second() {
+    for coder in [Coder::Packed, Coder::Entropy] {
+        let registry = registry_with(coder);
+        let mut host = ReplicaManager::new(registry.clone(), 1);
+        let mut client = ReplicaManager::new(registry, 2);
+        client.set_local_member(MemberId(2));
+        let from = client.add_peer(MemberId::HOST, PeerRole::Host);
+        let to = host.add_peer(MemberId(2), PeerRole::Client);
+        let ids: Vec<ReplicaId> = (0..60).map(|_| host.add(Mover::default()).unwrap()).collect();
+        let (mut message, mut order) = (Vec::new(), 0);
+        for tick in 1..40_u16 {
+            for (n, id) in (0_u16..).zip(&ids) {
+                let mut mover = host.primary_mut::<Mover>(*id).unwrap();
+                mover.position = f32::from(tick * (n % 40 + 1)) * 0.05;
+                mover.energy = u32::from(tick) * u32::from(n);
+            }
+            host.prepare();
+            while let Some(sent) = host.marshal(to, 40, &mut message) {
+                order += 1;
+                assert_eq!(client.handle_state(from, order, &message), Ok(Verdict::Accepted), "{coder:?}, tick {tick}");
+                host.handle_receipt(to, sent.token, true);
+            }
+            client.update(Instant::ZERO, |_, fault| panic!("{fault}"));
+            for id in &ids {
+                let [there, here] = [&client, &host].map(|manager| manager.get::<Mover>(*id).unwrap());
+                assert_eq!(there.energy, here.energy, "{coder:?}, tick {tick}");
+                assert!((there.position - here.position).abs() < 0.006, "{there:?} is {here:?}");
+            }
+        }
+        assert!(order > 80, "{order} messages");
     }
 }
 

@@ -24,8 +24,7 @@ pub(super) struct Alike {
     /// Against what all of them are written.
     pub(super) basis: Basis,
     pub(super) predicts: bool,
-    /// That of all, if it is the same.
-    pub(super) priority: Option<Priority>,
+    pub(super) priority: Priority,
     class: u16,
     slots: [u32; BLOCK],
     count: usize,
@@ -47,20 +46,19 @@ impl Alike {
         }
         let class = entries[first].chunks.first()?.class;
         let count = places.count_ones() as usize;
-        let (mut slots, mut serial, mut same_priority) = ([0; BLOCK], id.serial, true);
+        let (mut slots, mut serial) = ([0; BLOCK], id.serial);
         for (slot, entry) in slots.iter_mut().zip(&entries[first..first + count]) {
             let [chunk] = entry.chunks[..] else { return None };
-            let alike = chunk.class == class && entry.predicts == predicts && !entry.is_passed_on_late();
             let next = entry.id.creator == id.creator && entry.id.serial == serial;
-            if !alike || !next || !entry.has_usual_news(header) {
+            if chunk.class != class || !next || entry.is_passed_on_late() || !entry.has_usual_news(header) {
                 return None;
             }
-            same_priority &= entry.priority == priority;
             *slot = chunk.slot;
             serial = serial.wrapping_add(1);
         }
+        // Of one chunk each: whether it is guessed, and what comes first, goes by its type.
         let basis = if predicts { common } else { common.without_past() };
-        Some(Self { basis, predicts, priority: same_priority.then_some(priority), class, slots, count })
+        Some(Self { basis, predicts, priority, class, slots, count })
     }
 
     /// Writes their records, the first id apart, and notes where each body ends. If one of them cannot be written, or is too large, or more than
@@ -89,5 +87,201 @@ impl Alike {
         w.truncate(start);
         let _ = w.take_error();
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::Rng;
+    use crate::prelude::*;
+    use crate::replica::{PeerId, PeerRole, ReplicaManager, Verdict};
+
+    /// Guessed, and shown by when it was sampled.
+    #[derive(Default, ReplicaChunk)]
+    #[chunk(crate = crate)]
+    struct Flier {
+        #[dataset(predict = Linear, interpolate = Linear)]
+        at: [f32; 2],
+        lit: bool,
+    }
+
+    /// As large, and neither.
+    #[derive(Default, ReplicaChunk)]
+    #[chunk(crate = crate)]
+    struct Walker {
+        at: [f32; 2],
+        lit: bool,
+    }
+
+    /// Guessed, and more urgent.
+    #[derive(Default, ReplicaChunk)]
+    #[chunk(crate = crate, priority = Priority::HIGH)]
+    struct Missile {
+        #[dataset(predict = Linear)]
+        at: [f32; 2],
+        lit: bool,
+    }
+
+    /// Not for everyone.
+    #[derive(Default, ReplicaChunk)]
+    #[chunk(crate = crate, send_to = Self::is_for)]
+    struct Spy {
+        at: [f32; 2],
+        lit: bool,
+    }
+
+    impl Spy {
+        fn is_for(&self, peer: &TargetPeer) -> bool {
+            peer.member != MemberId(3)
+        }
+    }
+
+    const FLIER: u64 = 0;
+    const WALKER: u64 = 1;
+    const SPY: u64 = 3;
+
+    fn add(manager: &mut ReplicaManager, kind: u64) -> ReplicaId {
+        match kind {
+            FLIER => manager.add(Flier::default()),
+            WALKER => manager.add(Walker::default()),
+            SPY => manager.add(Spy::default()),
+            4 => manager.spawn().with(Flier::default()).with(Walker::default()).add(),
+            _ => manager.add(Missile::default()),
+        }
+        .unwrap()
+    }
+
+    fn write(manager: &mut ReplicaManager, id: ReplicaId, to: [f32; 2]) {
+        if let Ok(mut flier) = manager.primary_mut::<Flier>(id) {
+            flier.at = to;
+        } else if let Ok(mut walker) = manager.primary_mut::<Walker>(id) {
+            walker.at = to;
+        } else if let Ok(mut spy) = manager.primary_mut::<Spy>(id) {
+            spy.at = to;
+        } else if let Ok(mut missile) = manager.primary_mut::<Missile>(id) {
+            missile.at = to;
+        }
+    }
+
+    /// Of one.
+    fn part(rng: &mut Rng) -> f32 {
+        f32::from(u16::try_from(rng.below(1 << 16)).unwrap()) / 65_536.0
+    }
+
+    /// A host and its clients, of which the first has replicas as well.
+    struct Side {
+        nodes: Vec<ReplicaManager>,
+        peers: Vec<PeerId>,
+        /// Counts messages.
+        order: u64,
+        /// When they come, of which message, and whether it arrived.
+        receipts: Vec<(u64, PeerId, u64, bool)>,
+    }
+
+    impl Side {
+        fn new(one_by_one: bool) -> Self {
+            let registry = Registry::builder().chunk::<Flier>().chunk::<Walker>().chunk::<Missile>().chunk::<Spy>();
+            let registry = registry.build().unwrap();
+            let mut host = ReplicaManager::new(registry.clone(), 1);
+            host.encoder.one_by_one = one_by_one;
+            let peers = (2..5).map(|member| host.add_peer(MemberId(member), PeerRole::Client)).collect();
+            let clients = (2..5).map(|member| {
+                let mut client = ReplicaManager::new(registry.clone(), member.into());
+                client.set_local_member(MemberId(member));
+                client.add_peer(MemberId::HOST, PeerRole::Host);
+                client
+            });
+            Self { nodes: [host].into_iter().chain(clients).collect(), peers, order: 0, receipts: Vec::new() }
+        }
+
+        /// All that the host says in a tick. Some of what is said is lost, and what was heard is told late.
+        fn tick(&mut self, tick: u64, chances: u64) -> Vec<Vec<u8>> {
+            let mut rng = Rng::new(chances);
+            let now = Instant::from_millis(tick * 50);
+            let Self { nodes, peers, order, receipts } = self;
+            let [host, clients @ ..] = &mut nodes[..] else { unreachable!("a host comes first") };
+            let (mut said, mut message) = (Vec::new(), Vec::new());
+            clients[0].prepare();
+            while let Some(sent) = clients[0].marshal(PeerId(0), 1_000, &mut message) {
+                let arrives = rng.below(10) != 0;
+                if arrives {
+                    *order += 1;
+                    assert_eq!(host.handle_state(peers[0], *order, &message), Ok(Verdict::Accepted));
+                }
+                clients[0].handle_receipt(PeerId(0), sent.token, arrives);
+            }
+            host.update(now, |_, fault| panic!("{fault}"));
+            receipts.retain(|&(due, peer, token, arrived)| {
+                if due <= tick {
+                    host.handle_receipt(peer, token, arrived);
+                }
+                due > tick
+            });
+            host.prepare();
+            for (peer, client) in peers.iter().zip(clients) {
+                let late = if rng.below(8) == 0 { rng.below(4) } else { 0 };
+                while let Some(sent) = host.marshal(*peer, 1_000, &mut message) {
+                    let arrives = rng.below(60) != 0;
+                    if arrives {
+                        *order += 1;
+                        assert_eq!(client.handle_state(PeerId(0), *order, &message), Ok(Verdict::Accepted));
+                    }
+                    receipts.push((tick + 1 + late, *peer, sent.token, arrives));
+                    said.push(message.clone());
+                }
+                client.update(now, |_, fault| panic!("{fault}"));
+            }
+            said
+        }
+    }
+
+    /// Whatever stands beside what, comes and goes, moves or rests: who is written in one go is written as one by one.
+    #[test]
+    fn in_one_go_or_one_by_one_the_messages_are_the_same() {
+        let mut in_one_go = 0;
+        for seed in 0..80 {
+            let mut rng = Rng::new(seed);
+            let mut sides = [Side::new(false), Side::new(true)];
+            let mut there: Vec<(usize, ReplicaId, [f32; 2])> = Vec::new();
+            let mut kind = rng.below(5);
+            for tick in 1..140 {
+                // Mostly of one kind, and nothing between them, so that they stand in a row.
+                let new = if tick == 1 { 100 } else { rng.below(30) / 29 };
+                for n in 0..new {
+                    kind = if rng.below(80) == 0 { rng.below(5) } else { kind };
+                    let owner = usize::from(if tick == 1 { n >= 50 } else { rng.below(4) == 0 });
+                    // Not of one creator, though the numbers follow one another.
+                    while tick == 1 && n == 50 && sides[0].nodes[1].next_serial < sides[0].nodes[0].next_serial {
+                        let [(), ()] = sides.each_mut().map(|side| {
+                            let unheard_of = side.nodes[1].add(Walker::default()).unwrap();
+                            side.nodes[1].destroy(unheard_of).unwrap();
+                        });
+                    }
+                    let [id, other] = sides.each_mut().map(|side| add(&mut side.nodes[owner], kind));
+                    assert_eq!(id, other);
+                    there.push((owner, id, [part(&mut rng) * 100.0, -3.0]));
+                }
+                if rng.below(40) == 0 {
+                    let (owner, id, _) = there.swap_remove(usize::try_from(rng.below(there.len() as u64)).unwrap());
+                    let [(), ()] = sides.each_mut().map(|side| side.nodes[owner].destroy(id).unwrap());
+                }
+                let rests = rng.below(15) == 0;
+                for (owner, id, at) in &mut there {
+                    if rests && rng.below(3) == 0 {
+                        continue;
+                    }
+                    at[0] += 0.25;
+                    at[1] += part(&mut rng) * 0.01;
+                    let [(), ()] = sides.each_mut().map(|side| write(&mut side.nodes[*owner], *id, *at));
+                }
+                let chances = rng.next_u64();
+                let [one, other] = sides.each_mut().map(|side| side.tick(tick, chances));
+                assert!(one == other, "tick {tick} of {seed}");
+                let [one, other] = sides.each_ref().map(|side| side.nodes[0].stats());
+                assert_eq!((one.encodings, one.records_sent), (other.encodings, other.records_sent));
+                in_one_go += sides[0].nodes[0].encoder.in_one_go;
+            }
+        }
+        assert!(in_one_go > 800, "{in_one_go} blocks");
     }
 }

@@ -183,6 +183,10 @@ impl Encoder {
     ) -> Option<Ready> {
         let tick = header.tick;
         let first = block * BLOCK + places.trailing_zeros() as usize;
+        #[cfg(test)]
+        if self.one_by_one {
+            return None;
+        }
         let alike = Alike::of(header, first, places, entries)?;
         let lane = self.lanes.open(alike.basis)?;
         let count = places.count_ones() as usize;
@@ -196,7 +200,11 @@ impl Encoder {
         let length = u32::try_from(self.arena.len() - first_bit).ok()?;
         self.lanes.note_run(lane, first, tick, first_bit + HEAD_OF_FIRST.1 as usize, (ends, HEAD.1 as usize));
         self.made += count as u64;
-        Some(Ready { tick, places, start, length, predicts: alike.predicts, priority: alike.priority })
+        #[cfg(test)]
+        {
+            self.in_one_go += 1;
+        }
+        Some(Ready { tick, places, start, length, predicts: alike.predicts, priority: Some(alike.priority) })
     }
 }
 

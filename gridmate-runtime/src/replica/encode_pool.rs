@@ -227,7 +227,7 @@ impl ReplicaManager {
                 && !owed.pressed
                 && owed.ticks.newest != 0
             {
-                workers.want((number, owed), Header { tick: *tick, common: owed.next_basis(*reach) }, guesses);
+                workers.want((number, owed), Header { tick: *tick, common: owed.next_basis(*reach, *tick) }, guesses);
             }
         }
         if workers.count >= WORTH_WAKING {
@@ -511,7 +511,7 @@ impl Hand {
         let mut ends = [0; BLOCK];
         let ends = alike.write(header.tick, stores, &mut self.bits, &mut ends)?;
         let mut made =
-            Made { places, moving: if alike.predicts { places } else { 0 }, priority: alike.priority, ..*none };
+            Made { places, moving: if alike.predicts { places } else { 0 }, priority: Some(alike.priority), ..*none };
         let (mut at, n) = (start + HEAD_OF_FIRST.1 as usize, places.trailing_zeros() as usize);
         for (body, end) in made.bodies[n..].iter_mut().zip(ends) {
             *body = Body { start: u32::try_from(at).ok()?, length: u32::try_from(end - at).ok()? };

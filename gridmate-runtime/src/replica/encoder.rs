@@ -29,6 +29,12 @@ pub(super) struct Encoder {
     pub(super) blocks: Blocks,
     /// Where some of both were made ahead.
     pub(super) pool: EncodePool,
+    /// Neighbours that are alike are written as all others.
+    #[cfg(test)]
+    pub(super) one_by_one: bool,
+    /// How often they were not, in the last tick.
+    #[cfg(test)]
+    pub(super) in_one_go: u32,
     /// Encodings made and not yet counted; places and sizes of those that are too large.
     pub(super) made: u64,
     pub(super) oversized: Vec<(usize, usize)>,
@@ -83,6 +89,10 @@ impl Encoder {
         self.recorder.clear();
         self.lanes.start_tick();
         self.blocks.start_tick();
+        #[cfg(test)]
+        {
+            self.in_one_go = 0;
+        }
         if self.by_place.len() < places {
             self.by_place.resize(places, Encodings::default());
         }

@@ -92,7 +92,7 @@ impl ReplicaManager {
             (false, 0..=1) => Order::Places,
             (false, _) => Order::Classes(levels),
         };
-        let header = Header { tick: *tick, common: peer.owed.common_basis(*reach) };
+        let header = Header { tick: *tick, common: peer.owed.common_basis(*reach, *tick) };
         let profile = peer.profile.clone();
         let stores = Stores { all: stores, profile: profile.as_deref() };
         let usual = if profile.is_none() { encoder.lanes.usual(header) } else { Usual::default() };

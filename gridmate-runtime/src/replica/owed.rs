@@ -184,18 +184,19 @@ impl Owed {
         None
     }
 
-    /// What the next message names for most of what is in it: the newest tick, and one some before it.
+    /// What the next message names for most of what is in it: the newest tick before `tick`, which is now, and one some before it.
     ///
     /// The past never goes back, because receivers forget: a reach that has grown is come to by waiting.
-    pub(super) fn common_basis(&mut self, reach: Reach) -> Basis {
-        let basis = self.next_basis(reach);
+    pub(super) fn common_basis(&mut self, reach: Reach, tick: u32) -> Basis {
+        let basis = self.next_basis(reach, tick);
         self.past = basis.past.max(self.past);
         basis
     }
 
     /// What that will be, as far as is known now.
-    pub(super) fn next_basis(&self, reach: Reach) -> Basis {
-        let base = self.ticks.newest;
+    pub(super) fn next_basis(&self, reach: Reach, tick: u32) -> Basis {
+        // Of what is said in a tick some may have been acknowledged before the rest of it is written.
+        let base = self.ticks.up_to(tick.saturating_sub(1)).unwrap_or(0);
         let past = self.ticks.up_to(base.saturating_sub(reach.ticks()).max(self.past));
         let past =
             past.filter(|past| *past >= self.past && *past < base).or_else(|| self.ticks.up_to(base.saturating_sub(1)));

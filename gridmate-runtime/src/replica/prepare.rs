@@ -33,8 +33,8 @@ impl ReplicaManager {
         self.tick += 1;
         self.tell_lives();
         self.live_on();
-        let ended = self.capture();
-        self.mark_pending(ended);
+        self.capture();
+        self.mark_pending();
         self.repeat_overdue();
         self.address_calls();
         self.let_go();
@@ -45,8 +45,8 @@ impl ReplicaManager {
         self.try_reach();
     }
 
-    /// Collects what has changed: what is this node's first. Returns whether a replica has ended over it.
-    fn capture(&mut self) -> bool {
+    /// Collects what has changed: what is this node's first.
+    fn capture(&mut self) {
         self.changed.clear();
         let mut ending = core::mem::take(&mut self.ending);
         let (now, tick, entries, oldest) = (self.now, self.tick, &self.entries, self.oldest.by_place());
@@ -99,21 +99,19 @@ impl ReplicaManager {
                 self.neighbours.raise(place, entry.floor);
             }
         }
-        let ended = !ending.is_empty();
         self.end_all(ending);
-        ended
     }
 
-    fn mark_pending(&mut self, ended: bool) {
+    /// What ends in this tick leaves the table before anything is sent, whether it is pending or not.
+    fn mark_pending(&mut self) {
         if self.changed.is_empty() {
             return;
         }
         let Self { entries, changed, changed_here, marks, .. } = self;
         let passed_on = &changed[*changed_here..];
         let goes_out = |place: &u32| entries[*place as usize].live && !entries[*place as usize].dying;
-        for place in if ended { &changed[..] } else { passed_on } {
-            let (word, bit) = (&mut marks[*place as usize / BITS], 1 << (*place as usize % BITS));
-            *word = if goes_out(place) { *word | bit } else { *word & !bit };
+        for &place in passed_on.iter().filter(|place| goes_out(place)) {
+            marks[place as usize / BITS] |= 1 << (place as usize % BITS);
         }
         // Of few changes among many replicas most words would be empty.
         let few = changed.len() < marks.len();
