@@ -4,6 +4,7 @@
 
 use prefetch_index::prefetch_index;
 
+use super::ring::Shape;
 use crate::limits;
 
 /// Snapshots by the version they came with, oldest first, at most so many. A version stays in force until the next:
@@ -25,12 +26,7 @@ use crate::limits;
 pub struct History<S> {
     /// Versions and their snapshots in a ring. What is forgotten stays, to be written over: so the memory that it owns serves again.
     ring: Box<[Kept<S>]>,
-    /// How many places, from the first on, are gone round in: as few as will do. More come out of those behind.
-    places: u8,
-    /// Where the oldest is.
-    first: u8,
-    len: u8,
-    capacity: u8,
+    shape: Shape,
 }
 
 /// Aligned so that its size is a number that is easily multiplied with.
@@ -41,11 +37,10 @@ struct Kept<S> {
     snapshot: S,
 }
 
-/// As many as there are, at most, of what is heard of in the tick after the one it was sent in.
-const FEW: u8 = 4;
+/// What a receiver remembers: what a sender does, its current snapshot, and the one that is coming while none of these may go.
+const RECEIVED: usize = limits::HISTORY + 2;
 
-/// One more than what a sender remembers, for its current snapshot.
-const _: () = assert!(limits::HISTORY < u8::MAX as usize);
+const _: () = assert!(RECEIVED <= u8::MAX as usize);
 
 /// Where in the ring what was in force at two versions is.
 #[derive(Clone, Copy, Debug)]
@@ -55,12 +50,34 @@ pub(crate) struct Found {
     past: usize,
 }
 
+/// What is found in a ring, and where the next entry goes. Of what moves side by side rings are alike, so that what was found out of one is true
+/// of the next.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Turn {
+    /// In which rings, and what is found there, to the tick. No ring if it is only here.
+    shape: Shape,
+    versions: (u32, u32),
+    found: Found,
+    next: usize,
+    /// What the ring is to be then, without the next entry and with it.
+    without: Shape,
+    with_next: Shape,
+}
+
+impl Turn {
+    /// That of no ring.
+    pub(crate) const NONE: Self = {
+        let (shape, found) = (Shape::of(0), Found { base: 0, past: 0 });
+        Self { shape, versions: (0, 0), found, next: 0, without: shape, with_next: shape }
+    };
+}
+
 impl<S: Clone> History<S> {
     /// What a receiver decodes against. It must not forget what a sender still has: the current snapshot and all that was
     /// sent before.
     #[expect(clippy::new_without_default, reason = "one kind of two")]
     pub fn new() -> Self {
-        Self::with_capacity(limits::HISTORY + 1)
+        Self::with_capacity(RECEIVED)
     }
 
     /// What a sender encodes against, besides its current snapshot.
@@ -68,9 +85,8 @@ impl<S: Clone> History<S> {
         Self::with_capacity(limits::HISTORY)
     }
 
-    #[expect(clippy::cast_possible_truncation, reason = "see above")]
     fn with_capacity(capacity: usize) -> Self {
-        Self { ring: Box::default(), places: 0, first: 0, len: 0, capacity: capacity as u8 }
+        Self { ring: Box::default(), shape: Shape::of(capacity) }
     }
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
@@ -78,38 +94,15 @@ impl<S: Clone> History<S> {
         self.next(version, snapshot).clone_from(snapshot);
     }
 
-    /// The same, unless it is what the newest entry holds; and leaves something else in its place. Returns whether it did, and what was the
-    /// newest version.
-    #[inline(always)]
-    pub(crate) fn offer(&mut self, version: u32, snapshot: &mut S) -> (bool, Option<u32>)
-    where
-        S: PartialEq,
-    {
-        let before = self.newest();
-        if let Some((newest, same)) = before
-            && *same == *snapshot
-        {
-            return (false, Some(newest));
-        }
-        let before = before.map(|(newest, _)| newest);
-        hand_over(self.next(version, snapshot), snapshot);
-        (true, before)
-    }
-
     /// The place of the newest, to be written.
     #[inline(always)]
     fn next(&mut self, version: u32, like: &S) -> &mut S {
-        debug_assert!(self.len == 0 || self.entry(self.len() - 1).0 < version, "versions only grow");
-        if self.len == self.capacity {
-            self.forget_oldest();
+        debug_assert!(self.newest().is_none_or(|(newest, _)| newest < version), "versions only grow");
+        if let Some(places) = self.without_too_old().better() {
+            self.make_room(places, like);
         }
-        if self.len == self.places {
-            self.grow(like);
-        } else if self.places > FEW && self.len < self.places / 3 {
-            self.go_round_in(FEW.max(self.len + 1));
-        }
-        let next = self.place(self.len());
-        self.len += 1;
+        let next = self.shape.place(self.len());
+        self.shape = self.shape.with_next();
         let kept = &mut self.ring[next];
         kept.version = version;
         &mut kept.snapshot
@@ -118,49 +111,167 @@ impl<S: Clone> History<S> {
     /// Forgets what was in force before `version`. What comes next is of the version `next`.
     #[inline]
     pub(crate) fn forget_before(&mut self, version: u32, next: u32) {
-        while self.len > 0 && (if self.len > 1 { self.ring[self.place(1)].version } else { next }) <= version {
-            self.forget_oldest();
+        while self.len() > 0 && (if self.len() > 1 { self.ring[self.shape.place(1)].version } else { next }) <= version
+        {
+            self.shape = self.shape.without_oldest();
         }
     }
 
-    /// Forgets what is before both.
+    /// A copy of what was in force at the first of these versions, to become the entry of `version` if it is [closed](Self::close), and what was in force at
+    /// the second: see [`find`](Self::find). If that one is gone, and it does not `matter`, it is the first instead. If it `forgets`, what is before
+    /// both is gone then. The turn is the last one there was, of another ring perhaps, and becomes that of this one.
     #[inline(always)]
-    pub(crate) fn forget_before_found(&mut self, found: Found) {
-        let gone = self.index(found.past);
-        #[expect(clippy::cast_possible_truncation, reason = "places in the ring")]
-        {
-            self.first = found.past as u8;
-            self.len -= gone as u8;
+    pub(crate) fn open(
+        &mut self,
+        turn: &mut Turn,
+        asked: (u32, u32),
+        (matters, forgets): (bool, bool),
+        version: u32,
+    ) -> Option<(&mut S, &S)> {
+        if !self.is_for(turn) {
+            *turn = self.turn(asked, (matters, forgets), version, turn.shape)?;
         }
+        self.shape = turn.without;
+        // Looked up once: nobody knows that the ring stays where it is.
+        let (ring, Turn { found: Found { base, past }, next, .. }) = (&mut *self.ring, *turn);
+        let [new, base] = ring.get_disjoint_mut([next, base]).ok()?;
+        new.version = version;
+        new.snapshot.clone_from(&base.snapshot);
+        let [new, past] = ring.get_disjoint_mut([next, past]).ok()?;
+        Some((&mut new.snapshot, &past.snapshot))
+    }
+
+    #[inline(always)]
+    fn is_for(&self, turn: &Turn) -> bool {
+        let (ring, Turn { found: Found { base, past }, versions, .. }) = (&*self.ring, *turn);
+        let (Some(base), Some(past)) = (ring.get(base), ring.get(past)) else { return false };
+        self.shape == turn.shape && (base.version, past.version) == versions
+    }
+
+    #[inline(never)]
+    fn turn(
+        &mut self,
+        asked: (u32, u32),
+        (matters, forgets): (bool, bool),
+        version: u32,
+        neighbour: Shape,
+    ) -> Option<Turn> {
+        let mut found = match self.find(asked) {
+            None if !matters => return self.turn((asked.0, 0), (true, false), version, neighbour),
+            found => found?,
+        };
+        if self.is_steady(version) && self.fall_in(version, neighbour) {
+            found = self.find(asked)?;
+        }
+        let mut shape = self.shape;
+        self.shape = if forgets { shape.from(found.past) } else { shape };
+        if let Some(places) = self.without_too_old().better() {
+            let like = self.base(found).clone();
+            self.make_room(places, &like);
+            found = self.find(asked)?;
+            shape = Turn::NONE.shape;
+        }
+        let without = self.shape;
+        let next = without.place(self.len());
+        let (base, past) = asked;
+        let versions = (base, if past == 0 { base } else { past });
+        if (self.ring[found.base].version, self.ring[found.past].version) != versions {
+            shape = Turn::NONE.shape; // What else it would be found for is not known.
+        }
+        if found.past == next && !matters {
+            (shape, found.past) = (Turn::NONE.shape, found.base); // It made room.
+        }
+        Some(Turn { shape, versions, found, next, without, with_next: without.with_next() })
+    }
+
+    /// Whether it has an entry for each tick up to `version`, as all that is on the move.
+    fn is_steady(&self, version: u32) -> bool {
+        let len = self.len();
+        let has = |ago: usize| self.ring[self.shape.place(len - ago)].version.wrapping_add(number(ago)) == version;
+        len > 1 && has(1) && has(len)
+    }
+
+    /// Turns the ring, if it has to be turned, so that the next entry, of `version`, will be where other rings have theirs, in as few places as a
+    /// neighbour.
+    fn fall_in(&mut self, version: u32, neighbour: Shape) -> bool {
+        let few = neighbour.len() > 0 && self.shape.len < neighbour.places && neighbour.places < self.shape.places;
+        if few {
+            self.go_round_in(neighbour.places);
+        }
+        let places = usize::from(self.shape.places);
+        let (before, next) = (self.shape.place(self.len()), version as usize % places);
+        if before == next {
+            return few;
+        }
+        self.ring[..places].rotate_right((next + places - before) % places);
+        self.shape = self.shape.ending_at(next);
+        true
+    }
+
+    /// A copy of `like`, to become the entry of `version` if it is [closed](Self::close).
+    pub(crate) fn open_anew(&mut self, turn: &mut Turn, like: &S, version: u32) -> &mut S {
+        if let Some(places) = self.without_too_old().better() {
+            self.make_room(places, like);
+        }
+        let without = self.shape;
+        let next = without.place(self.len());
+        *turn = Turn { next, without, with_next: without.with_next(), ..Turn::NONE };
+        let new = &mut self.ring[next];
+        new.version = version;
+        new.snapshot.clone_from(like);
+        &mut new.snapshot
+    }
+
+    /// What was opened last.
+    #[inline(always)]
+    pub(crate) fn opened(&self, turn: &Turn) -> &S {
+        &self.ring[turn.next].snapshot
+    }
+
+    /// What was opened last is an entry from now on. Its version is later than all before.
+    #[inline(always)]
+    pub(crate) fn close(&mut self, turn: &Turn) {
+        debug_assert!(
+            self.newest().is_none_or(|(newest, _)| newest < self.ring[turn.next].version),
+            "versions only grow"
+        );
+        self.shape = turn.with_next;
+    }
+
+    /// One more than there is room for is one too many.
+    #[inline]
+    fn without_too_old(&mut self) -> Shape {
+        if self.shape.len == self.shape.capacity {
+            self.shape = self.shape.without_oldest();
+        }
+        self.shape
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::with_capacity(self.capacity.into());
+        *self = Self::with_capacity(self.shape.capacity.into());
     }
 
-    #[cold]
-    fn grow(&mut self, like: &S) {
-        self.go_round_in(self.places + 1);
-        let most = usize::from(self.capacity);
-        if self.ring.len() < self.places.into() {
-            let mut ring = core::mem::take(&mut self.ring).into_vec();
-            let places = (ring.len() * 2).max(1).min(most);
-            ring.reserve_exact(places - ring.len());
-            ring.resize(places, Kept { version: 0, snapshot: like.clone() });
-            self.ring = ring.into_boxed_slice();
-        }
-    }
-
-    /// In few places, if far fewer will do: what keeps them in the cache. Of what is not gone round in most is given back.
-    #[cold]
     fn go_round_in(&mut self, places: u8) {
-        self.ring[..self.places.into()].rotate_left(self.first.into());
-        (self.first, self.places) = (0, places);
-        if self.ring.len() > 8 && usize::from(places) * 8 <= self.ring.len() {
-            let mut ring = core::mem::take(&mut self.ring).into_vec();
-            ring.truncate(usize::from(places) * 2);
-            self.ring = ring.into_boxed_slice();
-        }
+        self.ring[..self.shape.places.into()].rotate_left(self.shape.first.into());
+        (self.shape.first, self.shape.places) = (0, places);
+    }
+
+    /// From now on so many places are gone round in. What owns memory lends it to what comes.
+    #[cold]
+    fn make_room(&mut self, places: u8, like: &S) {
+        self.go_round_in(places);
+        let (there, places) = (self.ring.len(), usize::from(places));
+        // Of what is not gone round in most is given back.
+        let wanted = match () {
+            () if there < places => (there * 2).max(1).min(self.shape.capacity.into()),
+            () if there > 8 && places * 8 <= there => places * 2,
+            () => return,
+        };
+        let mut ring = core::mem::take(&mut self.ring).into_vec();
+        ring.truncate(wanted);
+        ring.reserve_exact(wanted - ring.len());
+        ring.resize(wanted, Kept { version: 0, snapshot: like.clone() });
+        self.ring = ring.into_boxed_slice();
     }
 }
 
@@ -168,23 +279,23 @@ impl<S: Clone> History<S> {
 impl<S> History<S> {
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.len.into()
+        self.shape.len()
     }
 
     /// The version of the entry at `index` from the oldest, and its snapshot.
     pub(super) fn entry(&self, index: usize) -> (u32, &S) {
-        assert!(index < self.len(), "there are {} entries", self.len);
-        let Kept { version, snapshot } = &self.ring[self.place(index)];
+        assert!(index < self.len(), "there are {} entries", self.len());
+        let Kept { version, snapshot } = &self.ring[self.shape.place(index)];
         (*version, snapshot)
     }
 
     /// The newest version, and its snapshot.
     #[inline(always)]
     pub(crate) fn newest(&self) -> Option<(u32, &S)> {
-        if self.len == 0 {
+        if self.len() == 0 {
             return None;
         }
-        let Kept { version, snapshot } = &self.ring[self.place(self.len() - 1)];
+        let Kept { version, snapshot } = &self.ring[self.shape.place(self.len() - 1)];
         Some((*version, snapshot))
     }
 
@@ -206,10 +317,10 @@ impl<S> History<S> {
         let ago = newest.wrapping_sub(base) as usize;
         if ago < self.len() {
             let index = self.len() - 1 - ago;
-            let guess = self.place(index);
+            let guess = self.shape.place(index);
             let further = if past == 0 { 0 } else { base.wrapping_sub(past) as usize };
             if self.ring[guess].version == base && further <= index {
-                let before = self.place(index - further);
+                let before = self.shape.place(index - further);
                 if past == 0 || self.ring[before].version == past {
                     return Some(Found { base: guess, past: before });
                 }
@@ -223,7 +334,7 @@ impl<S> History<S> {
         if past == 0 || self.ring[base].version <= past {
             return Some(Found { base, past: base });
         }
-        Some(Found { base, past: self.back(past, self.index(base))? })
+        Some(Found { base, past: self.back(past, self.shape.index(base))? })
     }
 
     #[inline(always)]
@@ -250,23 +361,9 @@ impl<S> History<S> {
 
     #[inline]
     fn fetch(&self, index: usize) {
-        if self.places > 0 {
-            prefetch_index(&self.ring, self.place(index));
+        if self.shape.places > 0 {
+            prefetch_index(&self.ring, self.shape.place(index));
         }
-    }
-
-    /// Where the entry at `index` from the oldest is. There are that many, or one less.
-    #[inline(always)]
-    fn place(&self, index: usize) -> usize {
-        let (place, places) = (usize::from(self.first) + index, usize::from(self.places));
-        if place >= places { place - places } else { place }
-    }
-
-    /// The index from the oldest of what is at a place.
-    #[inline(always)]
-    fn index(&self, place: usize) -> usize {
-        let first = usize::from(self.first);
-        if place >= first { place - first } else { place + usize::from(self.places) - first }
     }
 
     /// The place of the newest of the first `entries` that is not later than `version`. Nearly always that is among the newest few.
@@ -275,21 +372,20 @@ impl<S> History<S> {
         let mut left = entries;
         while left > 0 {
             left -= 1;
-            let place = self.place(left);
+            let place = self.shape.place(left);
             if self.ring[place].version <= version {
                 return Some(place);
             }
         }
         None
     }
+}
 
-    #[inline(always)]
-    fn forget_oldest(&mut self) {
-        #[expect(clippy::cast_possible_truncation, reason = "places in the ring")]
-        let second = self.place(1) as u8;
-        self.first = second;
-        self.len -= 1;
-    }
+/// There are fewer than 256.
+const fn number(places: usize) -> u32 {
+    #[expect(clippy::cast_possible_truncation, reason = "see above")]
+    let number = places as u32;
+    number
 }
 
 /// Puts one snapshot in the place of another, which may stay in its place: whichever of copying and swapping is less.
@@ -370,6 +466,22 @@ mod tests {
     }
 
     #[test]
+    fn what_makes_room_is_no_past_any_more() {
+        let full = |entries: usize| {
+            let mut history = History::new();
+            (1..=number(entries)).for_each(|version| history.push(version, &version));
+            history
+        };
+        let (mut history, mut turn) = (full(RECEIVED), Turn::NONE);
+        assert!(history.open(&mut turn, (2, 1), (true, false), 100).is_none());
+        let (mut history, mut turn) = (full(RECEIVED), Turn::NONE);
+        assert_eq!(history.open(&mut turn, (2, 1), (false, false), 100), Some((&mut 2, &2)));
+        // All that a sender remembers is there when the next one comes.
+        let (mut history, mut turn) = (full(RECEIVED - 1), Turn::NONE);
+        assert_eq!(history.open(&mut turn, (2, 1), (true, false), 100), Some((&mut 2, &1)));
+    }
+
+    #[test]
     fn what_is_forgotten_lends_its_memory_to_what_comes() {
         let mut history = History::new();
         history.push(1, &"the first of them".to_owned());
@@ -379,11 +491,6 @@ mod tests {
         history.forget_before(2, 3);
         history.push(3, &"the third".to_owned());
         assert_eq!((newest(&history).as_str(), history.at(3).unwrap().as_ptr()), ("the third", at));
-        let mut fourth = "the fourth".to_owned();
-        assert_eq!(history.offer(4, &mut fourth), (true, Some(3)));
-        assert_eq!((newest(&history).as_str(), history.newest().unwrap().0), ("the fourth", 4));
-        assert_eq!(history.offer(5, &mut "the fourth".to_owned()), (false, Some(4)));
-        assert_eq!(history.newest().unwrap().0, 4, "what is the same is not remembered twice");
     }
 
     #[test]
@@ -405,10 +512,18 @@ mod tests {
         ] {
             assert_eq!(found(&history, versions), snapshots, "{versions:?}");
         }
-        let kept = history.find((10, 8)).unwrap();
-        history.forget_before_found(kept);
-        assert_eq!((*history.base(kept), *history.past(kept)), ('c', 'b'));
-        assert_eq!((history.len(), found(&history, (10, 7)), found(&history, (10, 6))), (2, Some(('c', 'b')), None));
+        let mut turn = Turn::NONE;
+        let (new, past) = history.open(&mut turn, (10, 8), (true, true), 12).unwrap();
+        assert_eq!((*new, *past), ('c', 'b'));
+        *new = 'd';
+        assert_eq!((history.len(), found(&history, (11, 7)), found(&history, (11, 6))), (2, Some(('c', 'b')), None));
+        history.close(&turn);
+        assert_eq!((history.len(), found(&history, (12, 11))), (3, Some(('d', 'c'))));
+        // A past that is gone matters to those who go by it.
+        assert!(history.open(&mut turn, (12, 6), (true, true), 13).is_none());
+        let (new, past) = history.open(&mut turn, (12, 6), (false, true), 13).unwrap();
+        assert_eq!((*new, *past), ('d', 'd'));
+        assert_eq!(found(&history, (10, 7)), Some(('c', 'b')), "nothing is forgotten for it");
     }
 
     #[test]
@@ -417,16 +532,67 @@ mod tests {
         for (round, many) in [9, 12, 20, 30, 3, 33].into_iter().enumerate() {
             let last = u32::try_from(100 * (round + 1)).unwrap();
             (last - many..=last).for_each(|version| history.push(version, &version));
-            let found = history.find((last, last - 1)).unwrap();
-            history.forget_before_found(found);
-            assert_eq!((*history.base(found), *history.past(found), history.len()), (last, last - 1, 2));
-            history.push(last + 1, &(last + 1));
-            assert!(history.places <= 9, "{} places for three", history.places);
+            let mut turn = Turn::NONE;
+            let (new, past) = history.open(&mut turn, (last, last - 1), (true, true), last + 1).unwrap();
+            assert_eq!((*new, *past), (last, last - 1));
+            *new = last + 1;
+            history.close(&turn);
+            assert_eq!(history.len(), 3);
+            assert!(history.shape.places <= 9, "{} places for three", history.shape.places);
             assert_eq!(
                 [last - 1, last, last + 1].map(|version| history.at(version).copied()),
                 [last - 1, last, last + 1].map(Some)
             );
         }
+    }
+
+    /// Rings that have the same entries, whatever was in them before, and one after the other: none is taken for another.
+    #[test]
+    fn one_turn_after_the_other_is_as_each_by_itself() {
+        let mut rng = crate::Rng::new(3);
+        let below = |rng: &mut crate::Rng, bound: u64| u32::try_from(rng.below(bound)).unwrap();
+        let mut rings: Vec<History<(u32, u32)>> = (0..40).map(|_| History::new()).collect();
+        let mut models = vec![Vec::<u32>::new(); rings.len()];
+        let (mut all, mut alike) = (0, 0);
+        for version in 1..3_000_u32 {
+            let odd = version / 500 % 2 == 1;
+            let base = version.saturating_sub(1 + below(&mut rng, if odd { 12 } else { 2 }));
+            let past = base.saturating_sub(below(&mut rng, if odd { 9 } else { 3 }));
+            let mut turn = Turn::NONE;
+            for (ring, (history, model)) in (0..).zip(rings.iter_mut().zip(&mut models)) {
+                if version > 1 && below(&mut rng, if odd { 3 } else { 200 }) == 0 {
+                    continue; // Nothing comes of it.
+                }
+                let at = |model: &[u32], version| model.iter().rfind(|known| **known <= version).copied();
+                let expected = at(model, base).zip(if past == 0 { at(model, base) } else { at(model, past) });
+                let shape = turn.shape;
+                let opened = history.open(&mut turn, (base, past), (true, true), version);
+                assert_eq!(
+                    opened.as_ref().map(|(new, past)| (**new, **past)),
+                    expected.map(|(b, p)| ((b, ring), (p, ring)))
+                );
+                let stays = match (opened, expected) {
+                    (Some((new, _)), Some((_, past))) => {
+                        *new = (version, ring);
+                        alike += u32::from(turn.shape == shape && shape != Turn::NONE.shape);
+                        model.retain(|known| *known >= past);
+                        below(&mut rng, 50) == 0
+                    }
+                    _ => {
+                        history.open_anew(&mut turn, &(version, ring), version);
+                        false
+                    }
+                };
+                all += 1;
+                if !stays {
+                    history.close(&turn);
+                    model.push(version);
+                }
+                let entries = (0..history.len()).map(|i| history.entry(i));
+                assert!(entries.map(|(v, s)| (v, *s)).eq(model.iter().map(|v| (*v, (*v, ring)))), "{version}, {ring}");
+            }
+        }
+        assert!(alike * 3 > all, "{alike} of {all}");
     }
 
     /// Round the ring and over its end, while it grows and shrinks: what a list would say.
@@ -447,16 +613,16 @@ mod tests {
             }
             history.push(version, &version.to_string());
             model.push((version, version.to_string()));
-            if model.len() > limits::HISTORY + 1 {
+            if model.len() > RECEIVED {
                 model.remove(0);
             }
             assert!((0..history.len()).map(|i| history.entry(i)).eq(model.iter().map(|(v, s)| (*v, s))), "{round}");
-            most = most.max(history.places);
+            most = most.max(history.shape.places);
             if round % 400 == 399 {
-                assert!(history.places <= 8, "{} places for {} entries", history.places, history.len());
+                assert!(history.shape.places <= 8, "{} places for {} entries", history.shape.places, history.len());
             }
         }
-        assert_eq!(usize::from(most), limits::HISTORY + 1);
+        assert_eq!(usize::from(most), RECEIVED);
         assert!(history.ring.len() <= 8, "most was given back");
     }
 

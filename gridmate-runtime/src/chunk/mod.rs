@@ -28,6 +28,7 @@ mod port;
 mod registry;
 pub(crate) mod reply;
 mod requests;
+mod ring;
 mod rpc;
 mod store;
 mod target;

@@ -460,7 +460,7 @@ impl<T: ReplicaChunk> ChunkStore for TypedStore<T> {
     }
 
     fn skip(&mut self, slot: u32, arrival: &Arrival, share: Share, r: In<'_, '_>) -> Result<(), ReceiveError> {
-        self.decode(slot, arrival, share, Some(r))
+        self.decode(slot, arrival, share, Some(r)).map(|_turn| ())
     }
 
     fn notify(&mut self, local: MemberId, context: &dyn Fn(u32) -> Option<(TimeContext, bool)>) {

@@ -26,6 +26,19 @@ impl ChunkRef {
 
 pub(super) type Chunks = SmallVec<[ChunkRef; 2]>;
 
+/// The type of the only chunk, and the peer it comes from. See [`Entry::row_now`].
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) struct Row(u64);
+
+impl Row {
+    /// Of those that are in none.
+    pub(super) const NONE: Self = Self(0);
+
+    fn of(class: u16, from: PeerId) -> Self {
+        Self((u64::from(class) + 1) << 32 | u64::from(from.0))
+    }
+}
+
 #[derive(Debug)]
 pub(super) struct Entry {
     pub(super) id: ReplicaId,
@@ -37,6 +50,8 @@ pub(super) struct Entry {
     /// Mesh members have it from its owner, or from the host: it is passed on to clients only. See `mesh`.
     pub(super) meshed: bool,
     pub(super) chunks: Chunks,
+    /// What this is as far as records that come in a row go, see `run`: equal of those that may be in one, and 0 of all others.
+    pub(super) row: Row,
     /// Our version: the tick in which what we send of it last changed. 0 until it was first captured or received.
     pub(super) version: u32,
     /// No acknowledgement of an older version counts: it is of another replica in this place, or of another ownership.
@@ -99,6 +114,20 @@ impl Entry {
     /// Whether it is there for a peer that comes, of which nothing is from that peer.
     pub(super) const fn is_for_newcomer(&self, role: PeerRole) -> bool {
         self.live && !self.dying && (!self.meshed || matches!(role, PeerRole::Client))
+    }
+
+    /// What `row` has to be whenever one of these changes.
+    pub(super) fn row_now(&self) -> Row {
+        match (&self.chunks[..], self.upstream) {
+            (&[chunk], Some(from)) if self.live && !self.lagged => Row::of(chunk.class, from),
+            _ => Row::NONE,
+        }
+    }
+
+    pub(super) fn set_upstream(&mut self, upstream: Option<PeerId>) -> Option<PeerId> {
+        let before = core::mem::replace(&mut self.upstream, upstream);
+        self.row = self.row_now();
+        before
     }
 
     pub(super) const fn is_primary(&self) -> bool {

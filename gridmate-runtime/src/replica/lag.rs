@@ -74,6 +74,7 @@ impl Entry {
     pub(super) fn set_lag(&mut self, lag: Option<u8>) {
         self.lagged = lag.is_some();
         self.came_late = lag.unwrap_or(0);
+        self.row = self.row_now();
     }
 }
 

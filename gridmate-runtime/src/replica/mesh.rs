@@ -365,7 +365,7 @@ impl ReplicaManager {
         let until = self.now + Duration::from_millis(limits::LAST_ECHO_MILLIS);
         let Self { entries, peers, stores, tick, .. } = self;
         let entry = &mut entries[place as usize];
-        let from = entry.upstream.replace(to);
+        let from = entry.set_upstream(Some(to));
         (entry.meshed, entry.received) = (meshed, 0);
         if let Some(Some(former)) = from.map(|from| &mut peers[from.0 as usize]) {
             former.proxies -= 1;

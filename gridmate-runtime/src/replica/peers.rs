@@ -117,7 +117,7 @@ impl ReplicaManager {
         if entry.assigned == former {
             entry.assigned = self.local;
         }
-        if let Some(upstream) = entry.upstream.take()
+        if let Some(upstream) = entry.set_upstream(None)
             && let Some(peer) = &mut self.peers[upstream.0 as usize]
         {
             peer.proxies -= 1;

@@ -4,6 +4,7 @@
 //! common, and of one chunk of the same type as the one before. What has to be found out about each is little then, and the chunk's type
 //! reads all of them in one go.
 
+use super::entry::{Entry, Row};
 use super::profile::{PeerProfile, share};
 use super::record::USUAL;
 use super::records::Records;
@@ -15,25 +16,41 @@ use crate::ids::ReplicaId;
 /// Records that are read together, at most: a bit for each is in a word.
 const MOST: usize = 64;
 
+/// How many are looked for as long as nothing is known.
+pub(super) const FEW: usize = 2;
+
 /// Records to come in a message.
 #[derive(Debug)]
 pub(super) struct Run {
     /// How many are looked for: as what is found is in vain where they do not come, more only after as many did.
     most: usize,
+    /// How many were, and how many came. Nothing is learned from the last run of a message, which may have come to its end.
+    last: (usize, usize),
     places: [u32; MOST],
     slots: [u32; MOST],
 }
 
 impl Run {
-    pub(super) const START: Self = Self { most: 2, places: [0; MOST], slots: [0; MOST] };
+    pub(super) const fn new(most: usize) -> Self {
+        Self { most, last: (0, 0), places: [0; MOST], slots: [0; MOST] }
+    }
 
-    fn learn(&mut self, found: usize, came: usize) {
-        self.most = if came < found { 2 } else { (self.most * 2).min(MOST) };
+    /// How many to look for in the next message.
+    pub(super) const fn most(&self) -> usize {
+        self.most
+    }
+
+    fn learn(&mut self) {
+        let (found, came) = core::mem::take(&mut self.last);
+        if found > 0 {
+            self.most = if came < found { FEW } else { (self.most * 2).min(MOST) };
+        }
     }
 }
 
 impl ReplicaManager {
-    /// Reads records of the usual kind, as many as there are now or fewer. What it does not read is read as any other.
+    /// Reads records of the usual kind, as many as there are now or fewer. What it does not read is read as any other. Returns whether all came that
+    /// were looked for, so that more may.
     pub(super) fn read_run<'b>(
         &mut self,
         peer: PeerId,
@@ -41,54 +58,58 @@ impl ReplicaManager {
         arrival: &mut Arrival,
         profile: Option<&PeerProfile>,
         records: &mut impl Records<'b>,
-    ) -> Result<(), Stop> {
-        let Some((basis, first)) = records.usual() else { return Ok(()) };
+    ) -> Result<bool, Stop> {
+        run.learn();
+        let Some((basis, first)) = records.usual() else { return Ok(false) };
         if basis.base >= arrival.version {
-            return Ok(());
+            return Ok(false);
         }
         if basis != arrival.basis {
             *arrival = self.arrival(peer, basis, arrival.version);
         }
-        let Some((class, found)) = self.find_run(peer, first, arrival.version, run) else { return Ok(()) };
+        let Some((class, found)) = self.find_run(peer, first, arrival.version, run) else { return Ok(false) };
         if share(profile, class).is_some() {
-            return Ok(());
+            return Ok(false);
         }
         let store = &mut self.stores[usize::from(class)];
         let mut taken = None;
         records.take_usual(|window| taken.insert(store.receive_run(&run.slots[..found], arrival, USUAL, window)).count);
-        let Some(Taken { count, changed, fault }) = taken else { return Ok(()) };
+        let Some(Taken { count, changed, fault }) = taken else { return Ok(false) };
         self.note_run(&run.places[..count], changed, arrival);
-        run.learn(found, count);
-        fault.map_or(Ok(()), |fault| Err(refused(fault)))
+        run.last = (found, count);
+        fault.map_or(Ok(count == found), |fault| Err(refused(fault)))
     }
 
     /// Looks for the replicas from an id on that may be in a run together: the class of their chunks, and how many; none if there are
     /// not two.
     fn find_run(&self, peer: PeerId, first: ReplicaId, version: u32, run: &mut Run) -> Option<(u16, usize)> {
-        let (mut id, mut class, mut found) = (first, None, 0);
         // Who came one after the other have places in a row.
-        let mut likely = u32::MAX;
+        let (mut id, mut likely, mut found) = (first, *self.index.get(&first)?, 0);
+        let &Entry { row, upstream, ref chunks, .. } = &self.entries[likely as usize];
+        if row == Row::NONE || upstream != Some(peer) {
+            return None;
+        }
+        let class = chunks.first()?.class;
         for (place_of, slot_of) in run.places.iter_mut().zip(&mut run.slots).take(run.most) {
             let (place, entry) = match self.entries.get(likely as usize) {
-                Some(entry) if entry.id == id && entry.live => (likely, entry),
+                Some(entry) if entry.id == id && entry.row == row => (likely, entry),
                 _ => {
                     let Some(&place) = self.index.get(&id) else { break };
                     (place, &self.entries[place as usize])
                 }
             };
-            likely = place.wrapping_add(1);
-            let &[chunk] = &entry.chunks[..] else { break };
+            debug_assert_eq!(entry.row, entry.row_now(), "of {}", entry.id);
             // Of those of which nothing has come yet the first record is still to come.
-            let awaits =
-                entry.upstream == Some(peer) && !entry.lagged && entry.received != 0 && entry.received < version;
-            if !awaits || *class.get_or_insert(chunk.class) != chunk.class {
+            let (Some(chunk), true) = (entry.chunks.first(), (1..version).contains(&entry.received)) else { break };
+            if entry.row != row {
                 break;
             }
             (*place_of, *slot_of) = (place, chunk.slot);
+            likely = place.wrapping_add(1);
             id.serial = id.serial.wrapping_add(1);
             found += 1;
         }
-        class.filter(|_| found > 1).map(|class| (class, found))
+        (found > 1).then_some((class, found))
     }
 
     fn note_run(&mut self, places: &[u32], changed: u64, arrival: &Arrival) {

@@ -1,6 +1,6 @@
 //! Replicas come and go: adding, assigning, destroying.
 
-use super::entry::{ChunkRef, Chunks, Entry};
+use super::entry::{ChunkRef, Chunks, Entry, Row};
 use super::life::Life;
 use super::pair::Target;
 use super::target::PeerId;
@@ -117,6 +117,7 @@ impl ReplicaManager {
             upstream,
             meshed: self.is_meshed(upstream),
             chunks: Chunks::new(),
+            row: Row::NONE,
             version: 0,
             floor: 0,
             received: 0,
@@ -163,6 +164,7 @@ impl ReplicaManager {
     pub(super) fn attach(&mut self, place: u32, chunk: ChunkRef) {
         let entry = &mut self.entries[place as usize];
         entry.chunks.push(chunk);
+        entry.row = entry.row_now();
         let store = &mut self.stores[usize::from(chunk.class)];
         if entry.is_primary() {
             store.set_owned(chunk.slot, Some(entry.id));
@@ -189,6 +191,7 @@ impl ReplicaManager {
         let entry = &mut self.entries[place as usize];
         debug_assert!(entry.live, "a place is vacated once");
         entry.live = false;
+        entry.row = Row::NONE;
         entry.dying = false;
         let upstream = entry.upstream;
         self.primaries -= usize::from(upstream.is_none());

@@ -64,6 +64,8 @@ pub(super) struct Peer {
     // What comes from it.
     /// Who was in messages from it; only under models.
     pub(super) heard: Company,
+    /// How many records of the usual kind are looked for at a time: see `run`.
+    pub(super) in_a_row: usize,
     pub(super) proxies: usize,
     pub(super) graves: Graves,
     pub(super) spent: Spent,
@@ -119,6 +121,7 @@ impl Peer {
             in_flight: InFlight::default(),
             company: Company::default(),
             heard: Company::default(),
+            in_a_row: super::run::FEW,
             patience: PATIENCE,
             calls: Calls::default(),
             rpcs_sent: 0,

@@ -273,7 +273,8 @@ impl ReplicaManager {
         let meshed = self.is_meshed(Some(upstream));
         let Self { entries, peers, stores, .. } = self;
         let entry = &mut entries[place as usize];
-        (entry.upstream, entry.meshed) = (Some(upstream), meshed);
+        entry.set_upstream(Some(upstream));
+        entry.meshed = meshed;
         entry.in_transfer = false;
         entry.received = 0;
         self.primaries -= 1;

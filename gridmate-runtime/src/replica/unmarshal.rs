@@ -9,7 +9,7 @@ use super::names::is_about_names;
 use super::profile::{PeerProfile, share};
 use super::record::{Call, Kind, Ownership};
 use super::records::{ModelledRecords, PackedRecords, Records};
-use super::run::Run;
+use super::run::{FEW, Run};
 use super::sync::is_report;
 use super::target::{Doomed, Peer, PeerId};
 use super::{PeerFault, PeerRole, ReplicaEvent, ReplicaManager};
@@ -150,12 +150,12 @@ impl ReplicaManager {
         let tick = records.tick();
         self.hear(peer, tick);
         // What holds for most records.
-        let profile = self.peer(peer).and_then(|peer| peer.profile.clone());
+        let (profile, most) = self.peer(peer).map_or((None, FEW), |peer| (peer.profile.clone(), peer.in_a_row));
         let mut arrival = self.arrival(peer, Basis::DEFAULTS, tick);
-        let mut run = Run::START;
+        let mut run = Run::new(most);
         loop {
-            self.read_run(peer, &mut run, &mut arrival, profile.as_deref(), records)?;
-            let Some((id, kind)) = records.next()? else { return Ok(()) };
+            while self.read_run(peer, &mut run, &mut arrival, profile.as_deref(), records)? {}
+            let Some((id, kind)) = records.next()? else { break };
             match kind {
                 Kind::Delta { basis } => {
                     if basis != arrival.basis {
@@ -167,6 +167,10 @@ impl ReplicaManager {
                 Kind::Destroy { after_rpcs, epoch } => self.read_destroy(peer, id, epoch, after_rpcs)?,
             }
         }
+        if let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) {
+            peer.in_a_row = run.most();
+        }
+        Ok(())
     }
 
     fn read_delta<'b>(
