@@ -28,7 +28,6 @@ mod port;
 mod registry;
 pub(crate) mod reply;
 mod requests;
-mod ring;
 mod rpc;
 mod store;
 mod target;

@@ -52,6 +52,8 @@ pub(super) struct Entry {
     pub(super) chunks: Chunks,
     /// What this is as far as records that come in a row go, see `run`: equal of those that may be in one, and 0 of all others.
     pub(super) row: Row,
+    /// Of the first chunk.
+    pub(super) slot: u32,
     /// Our version: the tick in which what we send of it last changed. 0 until it was first captured or received.
     pub(super) version: u32,
     /// No acknowledgement of an older version counts: it is of another replica in this place, or of another ownership.

@@ -90,24 +90,26 @@ impl ReplicaManager {
             return None;
         }
         let class = chunks.first()?.class;
-        for (place_of, slot_of) in run.places.iter_mut().zip(&mut run.slots).take(run.most) {
-            let (place, entry) = match self.entries.get(likely as usize) {
-                Some(entry) if entry.id == id && entry.row == row => (likely, entry),
-                _ => {
-                    let Some(&place) = self.index.get(&id) else { break };
-                    (place, &self.entries[place as usize])
+        let most = run.most.min(MOST);
+        'all: while found < most {
+            for entry in self.entries.get(likely as usize..).unwrap_or_default() {
+                if found == most || entry.id != id || entry.row != row {
+                    break;
                 }
-            };
-            debug_assert_eq!(entry.row, entry.row_now(), "of {}", entry.id);
-            // Of those of which nothing has come yet the first record is still to come.
-            let (Some(chunk), true) = (entry.chunks.first(), (1..version).contains(&entry.received)) else { break };
-            if entry.row != row {
-                break;
+                debug_assert_eq!((row, entry.chunks[0].slot), (entry.row_now(), entry.slot), "of {id}");
+                // Of those of which nothing has come yet the first record is still to come.
+                if entry.received == 0 || entry.received >= version {
+                    break 'all;
+                }
+                (run.places[found], run.slots[found]) = (likely, entry.slot);
+                likely = likely.wrapping_add(1);
+                id.serial = id.serial.wrapping_add(1);
+                found += 1;
             }
-            (*place_of, *slot_of) = (place, chunk.slot);
-            likely = place.wrapping_add(1);
-            id.serial = id.serial.wrapping_add(1);
-            found += 1;
+            match self.index.get(&id) {
+                Some(&place) if self.entries[place as usize].row == row => likely = place,
+                _ => break,
+            }
         }
         (found > 1).then_some((class, found))
     }

@@ -118,6 +118,7 @@ impl ReplicaManager {
             meshed: self.is_meshed(upstream),
             chunks: Chunks::new(),
             row: Row::NONE,
+            slot: 0,
             version: 0,
             floor: 0,
             received: 0,
@@ -164,7 +165,7 @@ impl ReplicaManager {
     pub(super) fn attach(&mut self, place: u32, chunk: ChunkRef) {
         let entry = &mut self.entries[place as usize];
         entry.chunks.push(chunk);
-        entry.row = entry.row_now();
+        (entry.row, entry.slot) = (entry.row_now(), entry.chunks[0].slot);
         let store = &mut self.stores[usize::from(chunk.class)];
         if entry.is_primary() {
             store.set_owned(chunk.slot, Some(entry.id));

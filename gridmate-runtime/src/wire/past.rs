@@ -18,10 +18,14 @@ const FARTHEST: u32 = 64;
 pub struct Ahead {
     /// In units of 1/65,536.
     ratio: u32,
+    /// The same as the pattern of a float.
+    factor: u32,
     calm: u8,
 }
 
 impl Ahead {
+    const NOT_AT_ALL: Self = Self { ratio: 0, factor: 0, calm: 0 };
+
     /// `ahead` ticks from the base to the value, `behind` from the past to the base. Not at all, so that the base itself is
     /// the guess, if `behind` is zero or `ahead` more than 64 times as much.
     ///
@@ -34,11 +38,13 @@ impl Ahead {
     /// ```
     pub const fn new(ahead: u32, behind: u32) -> Self {
         if behind == 0 || ahead / behind > FARTHEST {
-            return Self { ratio: 0, calm: 0 };
+            return Self::NOT_AT_ALL;
         }
         #[expect(clippy::cast_possible_truncation, reason = "at most 65 times 2^16")]
         let ratio = (((ahead as u64) << 16) / behind as u64) as u32;
-        Self { ratio, calm: 0 }
+        // Exactly: it has 23 bits at most.
+        let factor = (ratio as f32 / 65_536.0).to_bits();
+        Self { ratio, factor, calm: 0 }
     }
 
     /// The same, of a motion of which errors are expected to be less by 2^`calm`, at most 7.
@@ -59,10 +65,10 @@ impl Ahead {
         (step * self.ratio as i64 + (1 << 15)) >> 16
     }
 
-    /// The same as a factor, exactly: it has 23 bits at most.
+    /// The same as a factor, exactly.
     #[inline]
     pub const fn factor(self) -> f32 {
-        self.ratio as f32 / 65_536.0
+        f32::from_bits(self.factor)
     }
 }
 
@@ -98,7 +104,7 @@ impl<R> Copy for Past<'_, R> {}
 
 impl<'a, R> Past<'a, R> {
     /// Nothing is known but the base.
-    pub const UNKNOWN: Self = Self { repr: None, ahead: Ahead { ratio: 0, calm: 0 }, guess: false };
+    pub const UNKNOWN: Self = Self { repr: None, ahead: Ahead::NOT_AT_ALL, guess: false };
 
     /// It was `repr`, and the value is this far ahead of the base.
     pub const fn new(repr: &'a R, ahead: Ahead) -> Self {

@@ -3,6 +3,7 @@
 use super::{MANY, Slot, TypedStore, guesses};
 use crate::chunk::ReplicaChunk;
 use crate::chunk::erased::{Basis, Head, RUN};
+use crate::chunk::history::Turn;
 use crate::wire::{Ahead, BitWriter, Change, Past, Pen, Sink as _};
 
 /// How many slots ahead memory is asked for.
@@ -28,13 +29,13 @@ impl<T: ReplicaChunk> TypedStore<T> {
             .take(if soon == SOON { SOON } else { 0 })
             .for_each(|slot| self.slots[*slot as usize].fetch(basis, version));
         let mut pen = Pen::of(w);
-        let mut written = 0_usize;
+        let (mut written, mut turn) = (0_usize, Turn::NONE);
         for (slot, end) in slots.iter().zip(ends) {
             if let Some(soon) = slots.get(written.saturating_add(soon)) {
                 self.slots[*soon as usize].fetch(basis, version);
             }
             let s = &self.slots[*slot as usize];
-            let Some((base, before)) = s.basis((basis.base, past)) else { break };
+            let Some((base, before)) = s.basis((basis.base, past), &mut turn) else { break };
             if T::INITIAL && !T::same_initial(&s.current, base) {
                 break; // It was hidden from us before. No difference says that.
             }
@@ -62,9 +63,9 @@ impl<T: ReplicaChunk> Slot<T> {
 
     /// What was in force at two versions, the second of which is before the first, or none.
     #[inline(always)]
-    fn basis(&self, (base, past): (u32, u32)) -> Option<(&T::Snapshot, Option<&T::Snapshot>)> {
+    fn basis(&self, (base, past): (u32, u32), turn: &mut Turn) -> Option<(&T::Snapshot, Option<&T::Snapshot>)> {
         if self.version > base {
-            let found = self.sent.find((base, past))?;
+            let found = self.sent.find_beside(turn, (base, past))?;
             return Some((self.sent.base(found), (past != 0).then(|| self.sent.past(found))));
         }
         let past = if past == 0 { None } else { Some(self.at(past)?) };
