@@ -1,7 +1,7 @@
 //! What arrives of chunks: read over a copy of what it is against, and shown when it is another.
 
 use super::handlers::updates;
-use super::{Heard, MANY, Slot, TypedStore, guesses};
+use super::{Heard, Slot, TypedStore, guesses};
 use crate::chunk::ReplicaChunk;
 use crate::chunk::coder::{In, Share};
 use crate::chunk::cut::Cut;
@@ -13,6 +13,9 @@ use crate::wire::{Past, Window};
 
 /// How many slots ahead memory is asked for.
 const SOON: usize = 4;
+
+/// With so many slots it is: what was heard of them and what is shown do not fit into the nearest cache together.
+const MANY: usize = 128;
 
 impl<T: ReplicaChunk> TypedStore<T> {
     pub(super) fn take_in(
