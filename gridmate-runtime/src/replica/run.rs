@@ -91,9 +91,9 @@ impl ReplicaManager {
         }
         let class = chunks.first()?.class;
         let most = run.most.min(MOST);
-        'all: while found < most {
+        'all: loop {
             for entry in self.entries.get(likely as usize..).unwrap_or_default() {
-                if found == most || entry.id != id || entry.row != row {
+                if entry.id != id || entry.row != row {
                     break;
                 }
                 debug_assert_eq!((row, entry.chunks[0].slot), (entry.row_now(), entry.slot), "of {id}");
@@ -105,6 +105,9 @@ impl ReplicaManager {
                 likely = likely.wrapping_add(1);
                 id.serial = id.serial.wrapping_add(1);
                 found += 1;
+                if found == most {
+                    break 'all;
+                }
             }
             match self.index.get(&id) {
                 Some(&place) if self.entries[place as usize].row == row => likely = place,

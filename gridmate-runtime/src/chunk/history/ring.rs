@@ -1,7 +1,7 @@
 //! Where the entries of a ring are, whatever they are.
 
 /// Which of its places a ring goes round in, and where.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Debug)]
 pub(super) struct Shape {
     /// Where the oldest is.
     pub(super) first: u8,

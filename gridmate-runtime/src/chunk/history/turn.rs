@@ -11,7 +11,7 @@ use super::{Found, History, number};
 /// of the next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
-    /// In which rings, and what is found there, to the tick. No ring if it is only here.
+    /// In which rings that is: those with just these versions where something is found. No ring if it is only here.
     shape: Shape,
     versions: (u32, u32),
     found: Found,
@@ -36,9 +36,6 @@ impl<S: Clone> History<S> {
         if !self.is_for(turn) {
             let found = self.find(asked)?;
             *turn = Turn { found, versions: named(asked), shape: self.shape, ..Turn::NONE };
-            if !self.is_for(turn) {
-                turn.shape = Turn::NONE.shape; // What else it would be found for is not known.
-            }
         }
         Some(turn.found)
     }
@@ -100,9 +97,6 @@ impl<S: Clone> History<S> {
         let without = self.shape;
         let next = without.place(self.len());
         let versions = named(asked);
-        if (self.ring[found.base].version, self.ring[found.past].version) != versions {
-            shape = Turn::NONE.shape; // What else it would be found for is not known.
-        }
         if found.past == next && !matters {
             (shape, found.past) = (Turn::NONE.shape, found.base); // It made room.
         }
