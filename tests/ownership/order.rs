@@ -30,6 +30,37 @@ fn what_the_host_said_before_is_late() {
     assert_eq!(mesh.managers[1].get::<Ball>(id).unwrap().x, 5);
 }
 
+/// Some balls go to client 1 and back. What was said of them as changes, all in a row, before that comes when nothing has come since.
+#[test]
+fn changes_from_before_it_went_to_and_fro_are_late() {
+    let mut mesh = mesh(1, 2, Weather::FAIR);
+    let ids: Vec<_> = (0..5).map(|_| mesh.managers[0].add(Ball { x: 4, ..Ball::default() }).unwrap()).collect();
+    mesh.settle();
+    for x in [5, 6] {
+        ids.iter().for_each(|id| mesh.managers[0].primary_mut::<Ball>(*id).unwrap().x = x);
+        mesh.step();
+    }
+    ids.iter().for_each(|id| mesh.managers[0].primary_mut::<Ball>(*id).unwrap().x = 7);
+    mesh.managers[0].prepare();
+    let changes = mesh.take_state(0, 1).pop().expect("the balls").1;
+    for (at, new) in [(0, 1), (1, 0)] {
+        ids.iter().for_each(|id| mesh.managers[0].set_owner(*id, member(new)).unwrap());
+        for _ in 0..3 {
+            for (from, to) in [(0, 1), (1, 0)] {
+                mesh.managers[from].prepare();
+                for (_, call) in mesh.take_calls(from, to) {
+                    mesh.give_call(from, to, &call).unwrap();
+                }
+                assert_eq!(mesh.update(to), []);
+            }
+        }
+        assert!(ids.iter().all(|id| !mesh.managers[at].info(*id).unwrap().is_primary), "from {at}");
+    }
+    assert_eq!(mesh.give_state(0, 1, &changes), Ok(Verdict::TooLate));
+    mesh.settle();
+    check_agreement(&mesh);
+}
+
 #[test]
 fn an_owner_that_never_said_anything_can_end_it() {
     let (mut mesh, id, state) = granted();
