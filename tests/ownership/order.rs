@@ -30,7 +30,7 @@ fn what_the_host_said_before_is_late() {
     assert_eq!(mesh.managers[1].get::<Ball>(id).unwrap().x, 5);
 }
 
-/// Some balls go to client 1 and back. What was said of them as changes, all in a row, before that comes when nothing has come since.
+/// All balls but the first go to client 1 and back. What was said of them as changes, all in a row, before that comes when nothing has come since.
 #[test]
 fn changes_from_before_it_went_to_and_fro_are_late() {
     let mut mesh = mesh(1, 2, Weather::FAIR);
@@ -44,7 +44,7 @@ fn changes_from_before_it_went_to_and_fro_are_late() {
     mesh.managers[0].prepare();
     let changes = mesh.take_state(0, 1).pop().expect("the balls").1;
     for (at, new) in [(0, 1), (1, 0)] {
-        ids.iter().for_each(|id| mesh.managers[0].set_owner(*id, member(new)).unwrap());
+        ids[1..].iter().for_each(|id| mesh.managers[0].set_owner(*id, member(new)).unwrap());
         for _ in 0..3 {
             for (from, to) in [(0, 1), (1, 0)] {
                 mesh.managers[from].prepare();
@@ -54,7 +54,7 @@ fn changes_from_before_it_went_to_and_fro_are_late() {
                 assert_eq!(mesh.update(to), []);
             }
         }
-        assert!(ids.iter().all(|id| !mesh.managers[at].info(*id).unwrap().is_primary), "from {at}");
+        assert!(ids[1..].iter().all(|id| !mesh.managers[at].info(*id).unwrap().is_primary), "from {at}");
     }
     assert_eq!(mesh.give_state(0, 1, &changes), Ok(Verdict::TooLate));
     mesh.settle();
