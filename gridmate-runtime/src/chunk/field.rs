@@ -144,7 +144,7 @@ impl<T, C> Field<T, C> {
     }
 
     /// Writes a bit that says whether `now` differs from `base`, and the difference if so.
-    #[inline(always)]
+    #[inline]
     pub fn encode_change(&self, now: &C::Repr, base: &C::Repr, past: Past<'_, C::Repr>, w: &mut impl Sink)
     where
         C: Codec<T>,
@@ -152,8 +152,7 @@ impl<T, C> Field<T, C> {
         let differs = now != base;
         w.differs(differs, if w.is_modelled() { past.repr().map(|past| past != base) } else { None });
         if differs {
-            // Who writes that without being inlined is lent the stream for as long as that takes, and no longer.
-            w.aside(|w| self.codec.encode_ahead(now, base, past, w));
+            self.codec.encode_ahead(now, base, past, w);
         }
     }
 
@@ -168,7 +167,7 @@ impl<T, C> Field<T, C> {
     }
 
     /// Writes a dataset of a chunk, if it is to be written: [`encode_change`](Self::encode_change).
-    #[inline(always)]
+    #[inline]
     pub fn write(&self, now: &C::Repr, base: &C::Repr, past: Past<'_, C::Repr>, w: &mut impl Sink)
     where
         C: Codec<T>,

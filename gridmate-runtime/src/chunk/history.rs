@@ -171,7 +171,6 @@ impl<S> History<S> {
     }
 
     /// Finds what was in force at `base`, and unless that is 0 at `past` before it. None if one of them has been forgotten.
-    #[inline(always)]
     pub(crate) fn find(&self, (base, past): (u32, u32)) -> Option<Found> {
         let (newest, _) = self.newest()?;
         // What is on the move has an entry for each tick: then it is known how many ago that is.
@@ -228,7 +227,6 @@ impl<S> History<S> {
     }
 
     /// The place of the newest of the first `entries` that is not later than `version`. Nearly always that is among the newest few.
-    #[inline(always)]
     fn back(&self, version: u32, entries: usize) -> Option<usize> {
         let mut left = entries;
         while left > 0 {
