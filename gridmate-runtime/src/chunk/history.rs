@@ -41,10 +41,10 @@ struct Kept<S> {
     snapshot: S,
 }
 
-/// What a receiver remembers: what a sender does, its current snapshot, and the one that is coming while none of these may go.
-const RECEIVED: usize = limits::HISTORY + 2;
+/// What a receiver remembers: what a sender does, and its current snapshot. There is a place more, for the one that is coming.
+const RECEIVED: usize = limits::HISTORY + 1;
 
-const _: () = assert!(RECEIVED <= u8::MAX as usize);
+const _: () = assert!(RECEIVED < u8::MAX as usize);
 
 /// Where in the ring what was in force at two versions is.
 #[derive(Clone, Copy, Debug)]
@@ -80,7 +80,10 @@ impl<S: Clone> History<S> {
     #[inline(always)]
     fn next(&mut self, version: u32, like: &S) -> &mut S {
         debug_assert!(self.newest().is_none_or(|(newest, _)| newest < version), "versions only grow");
-        if let Some(places) = self.without_too_old().better() {
+        if self.shape.len == self.shape.capacity {
+            self.shape = self.shape.without_oldest();
+        }
+        if let Some(places) = self.shape.better() {
             self.make_room(places, like);
         }
         let next = self.shape.place(self.len());
@@ -99,15 +102,6 @@ impl<S: Clone> History<S> {
         }
     }
 
-    /// One more than there is room for is one too many.
-    #[inline]
-    fn without_too_old(&mut self) -> Shape {
-        if self.shape.len == self.shape.capacity {
-            self.shape = self.shape.without_oldest();
-        }
-        self.shape
-    }
-
     pub(crate) fn clear(&mut self) {
         *self = Self::with_capacity(self.shape.capacity.into());
     }
@@ -124,7 +118,7 @@ impl<S: Clone> History<S> {
         let (there, places) = (self.ring.len(), usize::from(places));
         // Of what is not gone round in most is given back.
         let wanted = match () {
-            () if there < places => (there * 2).max(1).min(self.shape.capacity.into()),
+            () if there < places => (there * 2).max(1).min(usize::from(self.shape.capacity) + 1),
             () if there > 8 && places * 8 <= there => places * 2,
             () => return,
         };

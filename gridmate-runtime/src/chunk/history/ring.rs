@@ -8,6 +8,7 @@ pub(super) struct Shape {
     pub(super) len: u8,
     /// How many places, from the first on, are gone round in: as few as will do. More come out of those behind.
     pub(super) places: u8,
+    /// Of entries; there may be a place more.
     pub(super) capacity: u8,
 }
 
@@ -82,9 +83,10 @@ impl Shape {
         None
     }
 
-    /// With one more, for which there is room.
+    /// With one more, for which there is a place, and without the oldest if that is one too many.
     #[inline(always)]
     pub(super) const fn with_next(self) -> Self {
-        Self { len: self.len + 1, ..self }
+        let next = Self { len: self.len + 1, ..self };
+        if next.len > next.capacity { next.without_oldest() } else { next }
     }
 }

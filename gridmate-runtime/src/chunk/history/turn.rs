@@ -88,7 +88,7 @@ impl<S: Clone> History<S> {
         }
         let mut shape = self.shape;
         self.shape = if forgets { shape.from(found.past) } else { shape };
-        if let Some(places) = self.without_too_old().better() {
+        if let Some(places) = self.shape.better() {
             let like = self.base(found).clone();
             self.make_room(places, &like);
             found = self.find(asked)?;
@@ -97,9 +97,6 @@ impl<S: Clone> History<S> {
         let without = self.shape;
         let next = without.place(self.len());
         let versions = named(asked);
-        if found.past == next && !matters {
-            (shape, found.past) = (Turn::NONE.shape, found.base); // It made room.
-        }
         Some(Turn { shape, versions, found, next, without, with_next: without.with_next() })
     }
 
@@ -129,7 +126,7 @@ impl<S: Clone> History<S> {
 
     /// A copy of `like`, to become the entry of `version` if it is [closed](Self::close).
     pub(crate) fn open_anew(&mut self, turn: &mut Turn, like: &S, version: u32) -> &mut S {
-        if let Some(places) = self.without_too_old().better() {
+        if let Some(places) = self.shape.better() {
             self.make_room(places, like);
         }
         let without = self.shape;
@@ -190,19 +187,17 @@ mod tests {
     }
 
     #[test]
-    fn what_makes_room_is_no_past_any_more() {
-        let full = |entries: usize| {
-            let mut history = History::new();
-            (1..=number(entries)).for_each(|version| history.push(version, &version));
-            history
-        };
-        let (mut history, mut turn) = (full(RECEIVED), Turn::NONE);
-        assert!(history.open(&mut turn, (2, 1), (true, false), 100).is_none());
-        let (mut history, mut turn) = (full(RECEIVED), Turn::NONE);
-        assert_eq!(history.open(&mut turn, (2, 1), (false, false), 100), Some((&mut 2, &2)));
-        // All that a sender remembers is there when the next one comes.
-        let (mut history, mut turn) = (full(RECEIVED - 1), Turn::NONE);
-        assert_eq!(history.open(&mut turn, (2, 1), (true, false), 100), Some((&mut 2, &1)));
+    fn the_oldest_makes_room_once_the_next_is_there() {
+        let (mut history, mut turn) = (History::new(), Turn::NONE);
+        (1..=number(RECEIVED)).for_each(|version| history.push(version, &version));
+        for next in [100, 101] {
+            let oldest = history.entry(0).0;
+            assert_eq!(history.len(), RECEIVED);
+            let opened = history.open(&mut turn, (oldest + 1, oldest), (true, false), next);
+            assert_eq!(opened, Some((&mut (oldest + 1), &oldest)));
+            history.close(&turn);
+            assert_eq!((history.len(), history.at(oldest), history.newest().unwrap().0), (RECEIVED, None, next));
+        }
     }
 
     #[test]
