@@ -6,7 +6,7 @@ mod ring;
 mod turn;
 
 use prefetch_index::prefetch_index;
-use ring::Shape;
+use ring::Round;
 pub(crate) use turn::Turn;
 
 use crate::limits;
@@ -30,7 +30,7 @@ use crate::limits;
 pub struct History<S> {
     /// Versions and their snapshots in a ring. What is forgotten stays, to be written over: so the memory that it owns serves again.
     ring: Box<[Kept<S>]>,
-    shape: Shape,
+    round: Round,
 }
 
 /// Aligned so that its size is a number that is easily multiplied with.
@@ -68,47 +68,44 @@ impl<S: Clone> History<S> {
     }
 
     fn with_capacity(capacity: usize) -> Self {
-        Self { ring: Box::default(), shape: Shape::of(capacity) }
+        Self { ring: Box::default(), round: Round::of(capacity) }
     }
 
     /// Remembers what came with `version`, which is later than all before. The oldest entry makes room.
     pub fn push(&mut self, version: u32, snapshot: &S) {
-        self.next(version, snapshot).clone_from(snapshot);
-    }
-
-    /// The place of the newest, to be written.
-    #[inline(always)]
-    fn next(&mut self, version: u32, like: &S) -> &mut S {
         debug_assert!(self.newest().is_none_or(|(newest, _)| newest < version), "versions only grow");
-        if self.shape.len == self.shape.capacity {
-            self.shape = self.shape.without_oldest();
-        }
-        if let Some(places) = self.shape.better() {
-            self.make_room(places, like);
-        }
-        let next = self.shape.place(self.len());
-        self.shape = self.shape.with_next();
+        let next = self.next_place(snapshot);
         let kept = &mut self.ring[next];
         kept.version = version;
-        &mut kept.snapshot
+        kept.snapshot.clone_from(snapshot);
+        self.round = self.round.with_next();
+    }
+
+    /// Where the next entry goes: there is a place from now on.
+    #[inline(always)]
+    fn next_place(&mut self, like: &S) -> usize {
+        if let Some(places) = self.round.better() {
+            self.make_room(places, like);
+        }
+        self.round.place(self.len())
     }
 
     /// Forgets what was in force before `version`. What comes next is of the version `next`.
     #[inline]
     pub(crate) fn forget_before(&mut self, version: u32, next: u32) {
-        while self.len() > 0 && (if self.len() > 1 { self.ring[self.shape.place(1)].version } else { next }) <= version
+        while self.len() > 0 && (if self.len() > 1 { self.ring[self.round.place(1)].version } else { next }) <= version
         {
-            self.shape = self.shape.without_oldest();
+            self.round = self.round.without_oldest();
         }
     }
 
     pub(crate) fn clear(&mut self) {
-        *self = Self::with_capacity(self.shape.capacity.into());
+        *self = Self::with_capacity(self.round.capacity.into());
     }
 
     fn go_round_in(&mut self, places: u8) {
-        self.ring[..self.shape.places.into()].rotate_left(self.shape.first.into());
-        (self.shape.first, self.shape.places) = (0, places);
+        self.ring[..self.round.places.into()].rotate_left(self.round.first.into());
+        (self.round.first, self.round.places) = (0, places);
     }
 
     /// From now on so many places are gone round in. What owns memory lends it to what comes.
@@ -118,7 +115,7 @@ impl<S: Clone> History<S> {
         let (there, places) = (self.ring.len(), usize::from(places));
         // Of what is not gone round in most is given back.
         let wanted = match () {
-            () if there < places => (there * 2).max(1).min(usize::from(self.shape.capacity) + 1),
+            () if there < places => (there * 2).max(1).min(usize::from(self.round.capacity) + 1),
             () if there > 8 && places * 8 <= there => places * 2,
             () => return,
         };
@@ -134,13 +131,13 @@ impl<S: Clone> History<S> {
 impl<S> History<S> {
     #[inline]
     pub(super) fn len(&self) -> usize {
-        self.shape.len()
+        self.round.len()
     }
 
     /// The version of the entry at `index` from the oldest, and its snapshot.
     pub(super) fn entry(&self, index: usize) -> (u32, &S) {
         assert!(index < self.len(), "there are {} entries", self.len());
-        let Kept { version, snapshot } = &self.ring[self.shape.place(index)];
+        let Kept { version, snapshot } = &self.ring[self.round.place(index)];
         (*version, snapshot)
     }
 
@@ -150,7 +147,7 @@ impl<S> History<S> {
         if self.len() == 0 {
             return None;
         }
-        let Kept { version, snapshot } = &self.ring[self.shape.place(self.len() - 1)];
+        let Kept { version, snapshot } = &self.ring[self.round.place(self.len() - 1)];
         Some((*version, snapshot))
     }
 
@@ -171,10 +168,10 @@ impl<S> History<S> {
         let ago = newest.wrapping_sub(base) as usize;
         if ago < self.len() {
             let index = self.len() - 1 - ago;
-            let guess = self.shape.place(index);
+            let guess = self.round.place(index);
             let further = if past == 0 { 0 } else { base.wrapping_sub(past) as usize };
             if self.ring[guess].version == base && further <= index {
-                let before = self.shape.place(index - further);
+                let before = self.round.place(index - further);
                 if past == 0 || self.ring[before].version == past {
                     return Some(Found { base: guess, past: before });
                 }
@@ -188,7 +185,7 @@ impl<S> History<S> {
         if past == 0 || self.ring[base].version <= past {
             return Some(Found { base, past: base });
         }
-        Some(Found { base, past: self.back(past, self.shape.index(base))? })
+        Some(Found { base, past: self.back(past, self.round.index(base))? })
     }
 
     #[inline(always)]
@@ -215,8 +212,8 @@ impl<S> History<S> {
 
     #[inline]
     fn fetch(&self, index: usize) {
-        if self.shape.places > 0 {
-            prefetch_index(&self.ring, self.shape.place(index));
+        if self.round.places > 0 {
+            prefetch_index(&self.ring, self.round.place(index));
         }
     }
 
@@ -225,7 +222,7 @@ impl<S> History<S> {
         let mut left = entries;
         while left > 0 {
             left -= 1;
-            let place = self.shape.place(left);
+            let place = self.round.place(left);
             if self.ring[place].version <= version {
                 return Some(place);
             }
@@ -373,12 +370,12 @@ mod tests {
                 model.remove(0);
             }
             assert!((0..history.len()).map(|i| history.entry(i)).eq(model.iter().map(|(v, s)| (*v, s))), "{round}");
-            most = most.max(history.shape.places);
+            most = most.max(history.round.places);
             if round % 400 == 399 {
-                assert!(history.shape.places <= 8, "{} places for {} entries", history.shape.places, history.len());
+                assert!(history.round.places <= 8, "{} places for {} entries", history.round.places, history.len());
             }
         }
-        assert_eq!(usize::from(most), RECEIVED);
+        assert_eq!(usize::from(most), RECEIVED + 1);
         assert!(history.ring.len() <= 8, "most was given back");
     }
 

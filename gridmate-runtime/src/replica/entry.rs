@@ -27,7 +27,7 @@ impl ChunkRef {
 pub(super) type Chunks = SmallVec<[ChunkRef; 2]>;
 
 /// The type of the only chunk, and the peer it comes from. See [`Entry::row_now`].
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Row(u64);
 
 impl Row {

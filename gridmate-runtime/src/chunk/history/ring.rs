@@ -2,7 +2,7 @@
 
 /// Which of its places a ring goes round in, and where.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Shape {
+pub(super) struct Round {
     /// Where the oldest is.
     pub(super) first: u8,
     pub(super) len: u8,
@@ -15,7 +15,7 @@ pub(super) struct Shape {
 /// As many as there are, at most, of what is heard of in the tick after the one it was sent in.
 const FEW: u8 = 4;
 
-impl PartialEq for Shape {
+impl PartialEq for Round {
     /// All four at once.
     #[inline(always)]
     fn eq(&self, other: &Self) -> bool {
@@ -24,7 +24,7 @@ impl PartialEq for Shape {
 }
 
 #[expect(clippy::cast_possible_truncation, reason = "there are fewer than 256 places")]
-impl Shape {
+impl Round {
     pub(super) const fn of(capacity: usize) -> Self {
         Self { first: 0, len: 0, places: 0, capacity: capacity as u8 }
     }

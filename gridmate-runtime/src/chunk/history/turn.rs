@@ -4,7 +4,7 @@
 //! then is only looked at. That lasts as long as their entries are in the same places. So a ring with an entry for each tick has them where
 //! the number of the tick says, whatever it went through before.
 
-use super::ring::Shape;
+use super::ring::Round;
 use super::{Found, History, number};
 
 /// What is found in a ring, and where the next entry goes. Of what moves side by side rings are alike, so that what was found out of one is true
@@ -12,20 +12,20 @@ use super::{Found, History, number};
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
     /// In which rings that is: those with just these versions where something is found. No ring if it is only here.
-    shape: Shape,
+    round: Round,
     versions: (u32, u32),
     found: Found,
     next: usize,
     /// What the ring is to be then, without the next entry and with it.
-    without: Shape,
-    with_next: Shape,
+    without: Round,
+    with_next: Round,
 }
 
 impl Turn {
     /// That of no ring.
     pub(crate) const NONE: Self = {
-        let (shape, found) = (Shape::of(0), Found { base: 0, past: 0 });
-        Self { shape, versions: (0, 0), found, next: 0, without: shape, with_next: shape }
+        let (round, found) = (Round::of(0), Found { base: 0, past: 0 });
+        Self { round, versions: (0, 0), found, next: 0, without: round, with_next: round }
     };
 }
 
@@ -35,14 +35,14 @@ impl<S: Clone> History<S> {
     pub(crate) fn find_beside(&self, turn: &mut Turn, asked: (u32, u32)) -> Option<Found> {
         if !self.is_for(turn) {
             let found = self.find(asked)?;
-            *turn = Turn { found, versions: named(asked), shape: self.shape, ..Turn::NONE };
+            *turn = Turn { found, versions: named(asked), round: self.round, ..Turn::NONE };
         }
         Some(turn.found)
     }
 
     /// A copy of what was in force at the first of these versions, to become the entry of `version` if it is [closed](Self::close), and what was in force at
     /// the second: see [`find`](Self::find). If that one is gone, and it does not `matter`, it is the first instead. If it `forgets`, what is before
-    /// both is gone then. The turn is the last one there was, of another ring perhaps, and becomes that of this one.
+    /// both is gone then. The turn is the last one there was, of another ring perhaps that was asked the same, and becomes that of this one.
     #[inline(always)]
     pub(crate) fn open(
         &mut self,
@@ -52,9 +52,9 @@ impl<S: Clone> History<S> {
         version: u32,
     ) -> Option<(&mut S, &S)> {
         if !self.is_for(turn) {
-            *turn = self.turn(asked, (matters, forgets), version, turn.shape)?;
+            *turn = self.turn(asked, (matters, forgets), version, turn.round)?;
         }
-        self.shape = turn.without;
+        self.round = turn.without;
         // Looked up once: nobody knows that the ring stays where it is.
         let (ring, Turn { found: Found { base, past }, next, .. }) = (&mut *self.ring, *turn);
         let [new, base] = ring.get_disjoint_mut([next, base]).ok()?;
@@ -68,7 +68,7 @@ impl<S: Clone> History<S> {
     fn is_for(&self, turn: &Turn) -> bool {
         let (ring, Turn { found: Found { base, past }, versions, .. }) = (&*self.ring, *turn);
         let (Some(base), Some(past)) = (ring.get(base), ring.get(past)) else { return false };
-        self.shape == turn.shape && (base.version, past.version) == versions
+        self.round == turn.round && (base.version, past.version) == versions
     }
 
     #[inline(never)]
@@ -77,7 +77,7 @@ impl<S: Clone> History<S> {
         asked: (u32, u32),
         (matters, forgets): (bool, bool),
         version: u32,
-        neighbour: Shape,
+        neighbour: Round,
     ) -> Option<Turn> {
         let mut found = match self.find(asked) {
             None if !matters => return self.turn((asked.0, 0), (true, false), version, neighbour),
@@ -86,51 +86,47 @@ impl<S: Clone> History<S> {
         if self.is_steady(version) && self.fall_in(version, neighbour) {
             found = self.find(asked)?;
         }
-        let mut shape = self.shape;
-        self.shape = if forgets { shape.from(found.past) } else { shape };
-        if let Some(places) = self.shape.better() {
+        let mut round = self.round;
+        self.round = if forgets { round.from(found.past) } else { round };
+        if let Some(places) = self.round.better() {
             let like = self.base(found).clone();
             self.make_room(places, &like);
             found = self.find(asked)?;
-            shape = Turn::NONE.shape;
+            round = Turn::NONE.round;
         }
-        let without = self.shape;
+        let without = self.round;
         let next = without.place(self.len());
         let versions = named(asked);
-        Some(Turn { shape, versions, found, next, without, with_next: without.with_next() })
+        Some(Turn { round, versions, found, next, without, with_next: without.with_next() })
     }
 
     /// Whether it has an entry for each tick up to `version`, as all that is on the move.
     fn is_steady(&self, version: u32) -> bool {
         let len = self.len();
-        let has = |ago: usize| self.ring[self.shape.place(len - ago)].version.wrapping_add(number(ago)) == version;
+        let has = |ago: usize| self.ring[self.round.place(len - ago)].version.wrapping_add(number(ago)) == version;
         len > 1 && has(1) && has(len)
     }
 
     /// Turns the ring, if it has to be turned, so that the next entry, of `version`, will be where other rings have theirs, in as few places as a
     /// neighbour.
-    fn fall_in(&mut self, version: u32, neighbour: Shape) -> bool {
-        let few = neighbour.len() > 0 && self.shape.len < neighbour.places && neighbour.places < self.shape.places;
+    fn fall_in(&mut self, version: u32, neighbour: Round) -> bool {
+        let few = neighbour.len() > 0 && self.round.len < neighbour.places && neighbour.places < self.round.places;
         if few {
             self.go_round_in(neighbour.places);
         }
-        let places = usize::from(self.shape.places);
-        let (before, next) = (self.shape.place(self.len()), version as usize % places);
+        let places = usize::from(self.round.places);
+        let (before, next) = (self.round.place(self.len()), version as usize % places);
         if before == next {
             return few;
         }
         self.ring[..places].rotate_right((next + places - before) % places);
-        self.shape = self.shape.ending_at(next);
+        self.round = self.round.ending_at(next);
         true
     }
 
     /// A copy of `like`, to become the entry of `version` if it is [closed](Self::close).
     pub(crate) fn open_anew(&mut self, turn: &mut Turn, like: &S, version: u32) -> &mut S {
-        if let Some(places) = self.shape.better() {
-            self.make_room(places, like);
-        }
-        let without = self.shape;
-        let next = without.place(self.len());
+        let (next, without) = (self.next_place(like), self.round);
         *turn = Turn { next, without, with_next: without.with_next(), ..Turn::NONE };
         let new = &mut self.ring[next];
         new.version = version;
@@ -151,7 +147,7 @@ impl<S: Clone> History<S> {
             self.newest().is_none_or(|(newest, _)| newest < self.ring[turn.next].version),
             "versions only grow"
         );
-        self.shape = turn.with_next;
+        self.round = turn.with_next;
     }
 }
 
@@ -212,7 +208,7 @@ mod tests {
             *new = last + 1;
             history.close(&turn);
             assert_eq!(history.len(), 3);
-            assert!(history.shape.places <= 9, "{} places for three", history.shape.places);
+            assert!(history.round.places <= 9, "{} places for three", history.round.places);
             assert_eq!(
                 [last - 1, last, last + 1].map(|version| history.at(version).copied()),
                 [last - 1, last, last + 1].map(Some)
@@ -239,7 +235,7 @@ mod tests {
                 }
                 let at = |model: &[u32], version| model.iter().rfind(|known| **known <= version).copied();
                 let expected = at(model, base).zip(if past == 0 { at(model, base) } else { at(model, past) });
-                let shape = turn.shape;
+                let round = turn.round;
                 let opened = history.open(&mut turn, (base, past), (true, true), version);
                 assert_eq!(
                     opened.as_ref().map(|(new, past)| (**new, **past)),
@@ -248,7 +244,7 @@ mod tests {
                 let stays = match (opened, expected) {
                     (Some((new, _)), Some((_, past))) => {
                         *new = (version, ring);
-                        alike += u32::from(turn.shape == shape && shape != Turn::NONE.shape);
+                        alike += u32::from(turn.round == round && round != Turn::NONE.round);
                         model.retain(|known| *known >= past);
                         below(&mut rng, 50) == 0
                     }

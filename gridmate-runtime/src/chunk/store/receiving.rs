@@ -15,7 +15,7 @@ use crate::wire::{Past, Window};
 const SOON: usize = 4;
 
 /// With so many slots it is: what was heard of them and what is shown do not fit into the nearest cache together.
-const MANY: usize = 128;
+const MANY_HEARD: usize = 128;
 
 impl<T: ReplicaChunk> TypedStore<T> {
     pub(super) fn take_in(
@@ -50,7 +50,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
             received.fetch_next();
             received.fetch_ago(ago);
         };
-        let soon = if heard.len() < MANY { slots.len() } else { SOON.min(slots.len()) };
+        let soon = if heard.len() < MANY_HEARD { slots.len() } else { SOON.min(slots.len()) };
         let mut later = slots[soon..].iter();
         if later.len() > 0 {
             // Who comes before that many have been read comes at once.
