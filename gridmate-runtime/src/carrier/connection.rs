@@ -25,6 +25,7 @@ use super::mtu::Mtu;
 use super::opened::{Opened, Reading};
 use super::packet::{Content, Key, WireId};
 use super::path::Path;
+use super::pool::Bytes;
 use super::quality::{Loss, Quality};
 use super::received::Received;
 use super::rtt::Rtt;
@@ -211,13 +212,13 @@ impl Connection {
     pub(super) fn send(
         &mut self,
         channel: ChannelId,
-        message: &[u8],
+        message: impl Bytes,
         token: Option<u64>,
         config: &CarrierConfig,
         shared: &mut Shared,
     ) -> Result<(), SendError> {
         let settings = config.channels.get(usize::from(channel.0)).ok_or(SendError::UnknownChannel)?;
-        let number = channel.0;
+        let (number, len) = (channel.0, message.as_ref().len());
         let Place { counters, channel } = self.channels.place_mut(number).ok_or(SendError::UnknownChannel)?;
         let limit = match channel {
             Channel::Reliable(_) => settings.max_message.min(limits::MESSAGE_BYTES),
@@ -226,13 +227,13 @@ impl Connection {
         };
         // What does not fit into an empty queue never will.
         let limit = limit.min(settings.queue_bytes.saturating_sub(limits::MESSAGE_OVERHEAD));
-        if message.len() > limit {
-            return Err(SendError::TooLarge { len: message.len(), limit });
+        if len > limit {
+            return Err(SendError::TooLarge { len, limit });
         }
         let queue = match channel {
             Channel::Reliable(reliable) => {
                 if reliable.sender.push(message, token, settings.queue_bytes, &mut shared.pool) {
-                    counters.sent(message.len());
+                    counters.sent(len);
                     self.channels.update(number);
                     return Ok(());
                 }
@@ -241,14 +242,14 @@ impl Connection {
             }
             Channel::Sequenced(queue, _) | Channel::Unreliable(queue) => queue,
         };
-        let cost = cost(message.len());
+        let cost = cost(len);
         if self.unreliable_queued + cost > limits::UNRELIABLE_BYTES || queue.queued() + cost > settings.queue_bytes {
             counters.refused += 1;
             return Err(SendError::QueueFull);
         }
-        counters.sent(message.len());
+        counters.sent(len);
         self.unreliable_queued += cost;
-        let token = token.map(|token| self.tokens.insert(token, pieces(message.len())));
+        let token = token.map(|token| self.tokens.insert(token, pieces(len)));
         queue.push(message, token, &mut shared.pool);
         self.channels.update(number);
         Ok(())

@@ -16,12 +16,12 @@ use super::half_open::HalfOpen;
 use super::hash::SeededState;
 use super::ids::Ids;
 use super::peer::{Peer, Phase, keys};
+use super::pool::Bytes;
 use super::schedule::Schedule;
 use super::secret::Secret;
 use super::stats::{ConnectionStats, EndpointStats};
 use super::telemetry::{ConnectionChange, Telemetry, Watch};
 use super::timers::{NOBODY, Timers};
-use super::transmit::To;
 use crate::limits;
 use crate::time::Instant;
 
@@ -54,7 +54,7 @@ use crate::time::Instant;
 pub struct Endpoint {
     pub(super) config: CarrierConfig,
     pub(super) kinds: Vec<ChannelKind>,
-    schedule: Schedule,
+    pub(super) schedule: Schedule,
     pub(super) secret: Secret,
     pub(super) ids: Ids,
     pub(super) now: Instant,
@@ -80,7 +80,9 @@ pub struct Endpoint {
 pub(super) struct Slot {
     pub(super) generation: u32,
     /// It is in `ready`.
-    queued: bool,
+    pub(super) queued: bool,
+    /// Since it was queued last, all that it has to say was polled.
+    pub(super) drained: bool,
     pub(super) peer: Option<Peer>,
 }
 
@@ -270,39 +272,6 @@ impl Endpoint {
         }
     }
 
-    /// Replaces `out` by the next datagram, of at most [`limits::DATAGRAM_BYTES`], and says where to send it. Call it until
-    /// it returns `None`: that is one flush.
-    pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<SocketAddr> {
-        let now = self.advance(now);
-        out.clear();
-        if let Some(address) = self.answers.write(now, &self.secret, out) {
-            return Some(self.sent(address, out));
-        }
-        while let Some(&index) = self.ready.front() {
-            let slot = &mut self.slots[index as usize];
-            if let Some(peer) = &mut slot.peer {
-                let compression = self.compression.as_deref_mut();
-                if let Some(to) = peer.transmit(now, &self.config, &self.schedule, out, compression, &mut self.shared) {
-                    let address = match to {
-                        To::Peer => peer.address,
-                        To::Candidate(address) => address,
-                    };
-                    if peer.is_done() {
-                        self.release(index);
-                    }
-                    return Some(self.sent(address, out));
-                }
-                self.timers.set(index, Some(peer.deadline(now, &self.config)));
-            }
-            slot.queued = false;
-            self.ready.pop_front();
-            if self.is_large() {
-                self.fetch_ready();
-            }
-        }
-        None
-    }
-
     /// When to call [`handle_timeout`](Self::handle_timeout) at the latest, given that everything was polled.
     pub fn poll_timeout(&self) -> Option<Instant> {
         self.timers.first().map(|(at, _)| at)
@@ -322,6 +291,46 @@ impl Endpoint {
         id: ConnectionId,
         channel: ChannelId,
         message: &[u8],
+        token: Option<u64>,
+    ) -> Result<(), SendError> {
+        self.queue_message(id, channel, message, token)
+    }
+
+    /// As [`send`](Self::send), without a copy where that is possible: the memory of `message` may go to the connection, and `message` is
+    /// then empty and has other memory of about that size, to be filled again. When nothing was queued it is as it was.
+    ///
+    /// ```
+    /// use gridmate_runtime::carrier::{ChannelId, ConnectionId, Endpoint, SendError};
+    ///
+    /// fn count(endpoint: &mut Endpoint, connection: ConnectionId) -> Result<(), SendError> {
+    ///     let mut message = Vec::new();
+    ///     for n in 0..1_000_u32 {
+    ///         message.clear();
+    ///         message.extend(n.to_le_bytes().repeat(250));
+    ///         endpoint.send_owned(connection, ChannelId(0), &mut message, None)?;
+    ///     }
+    ///     Ok(())
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    /// As [`send`](Self::send).
+    pub fn send_owned(
+        &mut self,
+        id: ConnectionId,
+        channel: ChannelId,
+        message: &mut Vec<u8>,
+        token: Option<u64>,
+    ) -> Result<(), SendError> {
+        self.queue_message(id, channel, message, token)
+    }
+
+    #[inline]
+    fn queue_message(
+        &mut self,
+        id: ConnectionId,
+        channel: ChannelId,
+        message: impl Bytes,
         token: Option<u64>,
     ) -> Result<(), SendError> {
         // Nothing was done with it since the last flush, which may be long ago.
@@ -542,15 +551,10 @@ impl Endpoint {
     /// The same where a flush follows for certain, which sets the deadline: after each packet and each message.
     pub(super) fn queue(&mut self, index: u32) {
         let slot = &mut self.slots[index as usize];
+        slot.drained = false;
         if !core::mem::replace(&mut slot.queued, true) {
             self.ready.push_back(index);
         }
-    }
-
-    fn sent(&mut self, to: SocketAddr, datagram: &[u8]) -> SocketAddr {
-        self.shared.stats.sent += 1;
-        self.shared.stats.sent_bytes += datagram.len() as u64;
-        to
     }
 
     /// Time never goes back.

@@ -76,6 +76,7 @@ mod due;
 mod endpoint;
 mod error;
 mod events;
+mod flush;
 mod follow;
 mod frame;
 mod half_open;

@@ -20,7 +20,7 @@ pub(super) struct Pool {
 impl Pool {
     /// An empty buffer that holds `len` bytes without growing.
     pub(super) fn take(&mut self, len: usize) -> Vec<u8> {
-        let Some(class) = CLASSES.iter().position(|&size| size >= len) else { return Vec::with_capacity(len) };
+        let Some(class) = class_of(len) else { return Vec::with_capacity(len) };
         match self.free[class].pop() {
             Some(buffer) => {
                 self.held -= buffer.capacity();
@@ -53,7 +53,7 @@ impl Pool {
     /// Takes a buffer back. Keeps it unless enough are kept already.
     pub(super) fn give(&mut self, mut buffer: Vec<u8>) {
         let capacity = buffer.capacity();
-        let Some(class) = CLASSES.iter().rposition(|&size| size <= capacity) else { return };
+        let Some(class) = class_for(capacity) else { return };
         // A giant would sit among the large ones and be handed out for one of them.
         if capacity > 2 * CLASSES[CLASSES.len() - 1] {
             return;
@@ -64,6 +64,40 @@ impl Pool {
         buffer.clear();
         self.held += capacity;
         self.free[class].push(buffer);
+    }
+}
+
+/// The class that a request of that length takes from.
+fn class_of(len: usize) -> Option<usize> {
+    CLASSES.iter().position(|&size| size >= len)
+}
+
+/// The class that a buffer of that capacity is of.
+fn class_for(capacity: usize) -> Option<usize> {
+    CLASSES.iter().rposition(|&size| size <= capacity)
+}
+
+/// What is to be queued, and how it becomes a buffer of its own.
+pub(super) trait Bytes: AsRef<[u8]> {
+    fn into_pooled(self, pool: &mut Pool) -> Vec<u8>;
+}
+
+impl Bytes for &[u8] {
+    fn into_pooled(self, pool: &mut Pool) -> Vec<u8> {
+        pool.copy(self)
+    }
+}
+
+/// Gives its memory away for other memory, unless it is too large for what is in it.
+impl Bytes for &mut Vec<u8> {
+    fn into_pooled(self, pool: &mut Pool) -> Vec<u8> {
+        let class = class_of(self.len());
+        if class.is_some() && class == class_for(self.capacity()) {
+            let other = pool.take(self.len());
+            core::mem::replace(self, other)
+        } else {
+            pool.copy(self)
+        }
     }
 }
 
@@ -80,6 +114,27 @@ mod tests {
         let (small, large) = (pool.take(30), pool.take(256));
         assert_ne!(small.as_ptr(), place, "a small request must not hold a larger buffer");
         assert_eq!(large.as_ptr(), place);
+    }
+
+    #[test]
+    fn what_is_large_enough_changes_hands_and_what_is_too_large_is_copied() {
+        let mut pool = Pool::default();
+        for (len, capacity, given) in [
+            (1_000, 1_536, true),
+            (1_000, 2_000, true),
+            (100, 1_536, false),
+            (1_000, 1_100, false),
+            (2 << 20, 2 << 20, false),
+        ] {
+            let mut message = Vec::with_capacity(capacity);
+            message.resize(len, 7);
+            let place = message.as_ptr();
+            let pooled = (&mut message).into_pooled(&mut pool);
+            assert!(pooled.iter().all(|byte| *byte == 7) && pooled.len() == len);
+            assert_eq!(pooled.as_ptr() == place, given, "{len} of {capacity}");
+            assert!(!given || message.is_empty() && message.capacity() >= len, "there is room for the next");
+            pool.give(pooled);
+        }
     }
 
     #[test]

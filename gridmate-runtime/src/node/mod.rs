@@ -176,7 +176,7 @@ impl Node {
         self.update(now);
         self.measure(now);
         self.replicas.prepare();
-        self.marshal(now);
+        self.marshal(now)?;
         self.record(now);
         self.flush(now)
     }
@@ -404,7 +404,8 @@ impl Node {
         }
     }
 
-    fn marshal(&mut self, now: Instant) {
+    /// Has all that is due written, and what was written of state sent while it is at hand.
+    fn marshal(&mut self, now: Instant) -> Result<(), DriverError> {
         let state_is_due = self.pace.is_due(now);
         for (at, (connection, link)) in self.links.iter().enumerate() {
             // Those who are next come into the caches together, but for those to whom nothing is to be said.
@@ -435,12 +436,16 @@ impl Node {
                 let max = if budget == 0 { 0 } else { self.endpoint.max_unfragmented().min(budget.max(256)) };
                 let Some(message) = self.replicas.marshal(link.peer, max, &mut self.buffer) else { break };
                 budget = budget.saturating_sub(self.buffer.len());
-                if self.endpoint.send(*connection, STATE, &self.buffer, Some(message.token)).is_err() {
+                if self.endpoint.send_owned(*connection, STATE, &mut self.buffer, Some(message.token)).is_err() {
                     self.replicas.handle_receipt(link.peer, message.token, false);
                     break;
                 }
             }
+            while let Some(to) = self.endpoint.poll_transmit_to(now, *connection, &mut self.buffer) {
+                self.driver.send(now, to, &self.buffer)?;
+            }
         }
+        Ok(())
     }
 
     fn flush(&mut self, now: Instant) -> Result<(), DriverError> {

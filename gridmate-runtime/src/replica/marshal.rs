@@ -110,7 +110,7 @@ impl ReplicaManager {
             let mut bits = core::mem::take(&mut pass.encoder.message);
             let mut message = Packed::new(&mut bits, header, room);
             pass.fill(&mut message, &mut peer.owed, &mut peer.in_flight, order);
-            out.extend_from_slice(bits.finish());
+            bits.finish_into(out);
             pass.encoder.message = bits;
         }
         let records = pass.records;

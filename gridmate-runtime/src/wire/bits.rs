@@ -135,6 +135,14 @@ impl BitWriter {
         &self.bytes
     }
 
+    /// Replaces `out` by everything written, without a copy: what was in `out` is forgotten, and its memory is what is written to from now on.
+    #[inline]
+    pub fn finish_into(&mut self, out: &mut Vec<u8>) {
+        self.flush();
+        core::mem::swap(&mut self.bytes, out);
+        self.bytes.clear();
+    }
+
     /// Forgets the bits and the error, keeps the memory.
     #[inline]
     pub fn clear(&mut self) {

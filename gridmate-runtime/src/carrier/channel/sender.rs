@@ -8,7 +8,7 @@
 //! therefore [repeated](Sender::repeat) once without waiting for news, where a packet has room for them.
 
 use super::super::frame::FrameWriter;
-use super::super::pool::Pool;
+use super::super::pool::{Bytes, Pool};
 use super::super::ring::Ring;
 use super::super::sent::Record;
 use crate::limits;
@@ -107,17 +107,18 @@ impl Sender {
     /// Queues a message; false when that would make more than `limit` bytes wait.
     pub(in crate::carrier) fn push(
         &mut self,
-        message: &[u8],
+        message: impl Bytes,
         token: Option<u64>,
         limit: usize,
         pool: &mut Pool,
     ) -> bool {
-        let cost = message.len() + limits::MESSAGE_OVERHEAD;
+        let len = message.as_ref().len();
+        let cost = len + limits::MESSAGE_OVERHEAD;
         if self.queued + cost > limit {
             return false;
         }
         self.queued += cost;
-        self.messages.push_back(Outgoing { bytes: pool.copy(message), token, left: message.len().max(1) });
+        self.messages.push_back(Outgoing { bytes: message.into_pooled(pool), token, left: len.max(1) });
         true
     }
 
@@ -339,7 +340,7 @@ mod tests {
     #[test]
     fn short_segments_are_repeated_once_and_only_what_is_missing_is_sent_again() {
         let (mut sender, mut sent, mut pool) = (Sender::new(0), Sent::new(0), Pool::default());
-        let mut push = |sender: &mut Sender, len| assert!(sender.push(&vec![7; len], None, 1 << 20, &mut pool));
+        let mut push = |sender: &mut Sender, len| assert!(sender.push(&vec![7; len][..], None, 1 << 20, &mut pool));
         push(&mut sender, 64);
         push(&mut sender, 64);
         push(&mut sender, SHORT + 1);

@@ -4,7 +4,7 @@ use core::time::Duration;
 use std::collections::VecDeque;
 
 use super::super::frame::FrameWriter;
-use super::super::pool::Pool;
+use super::super::pool::{Bytes, Pool};
 use super::super::sent::Record;
 use super::Packed;
 use crate::limits;
@@ -56,10 +56,11 @@ impl Queue {
     }
 
     /// Queues a message that is within its limits.
-    pub(in crate::carrier) fn push(&mut self, message: &[u8], token: Option<u32>, pool: &mut Pool) {
-        self.waiting.push_back(Waiting { bytes: pool.copy(message), since: Instant::ZERO, token, sent: 0, group: 0 });
+    pub(in crate::carrier) fn push(&mut self, message: impl Bytes, token: Option<u32>, pool: &mut Pool) {
+        let bytes = message.into_pooled(pool);
+        self.queued += cost(bytes.len());
+        self.waiting.push_back(Waiting { bytes, since: Instant::ZERO, token, sent: 0, group: 0 });
         self.fresh += 1;
-        self.queued += cost(message.len());
     }
 
     /// Drops what has waited for longer than `age` and has not begun to leave. The places of tokens go to `lost`; what was freed of
