@@ -16,7 +16,7 @@ use crate::schema::Priority;
 use crate::wire::BitWriter;
 
 /// Bases for which there are blocks at a time.
-const BASES: usize = 8;
+pub(super) const BASES: usize = 8;
 
 /// What may be said of a block at once.
 #[derive(Clone, Copy, Debug, Default)]
@@ -46,9 +46,15 @@ impl Blocks {
         self.open = 0;
     }
 
-    /// Where blocks are for messages with that header; none if there are too many others.
+    /// Where blocks are for messages with that header, if there are any.
+    #[inline]
+    pub(super) fn known(&self, header: Header) -> Option<usize> {
+        self.bases[..self.open].iter().position(|(known, _)| *known == header)
+    }
+
+    /// Where they are or will be; none if there are too many others.
     fn base(&mut self, header: Header) -> Option<usize> {
-        if let Some(at) = self.bases[..self.open].iter().position(|(known, _)| *known == header) {
+        if let Some(at) = self.known(header) {
             return Some(at);
         }
         if self.open == BASES {

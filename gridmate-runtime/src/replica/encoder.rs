@@ -8,6 +8,7 @@ use super::entry::{ChunkRef, Entry};
 use super::lag;
 use super::lanes::{Copied, Lanes, Listed};
 use super::profile::{PeerProfile, share};
+use super::shared::SharedMessages;
 use crate::chunk::coder::{Collect, Share};
 use crate::chunk::{Basis, ChunkStore};
 use crate::limits;
@@ -27,6 +28,8 @@ pub(super) struct Encoder {
     pub(super) lanes: Lanes,
     /// Of those that are said of a whole block, the records.
     pub(super) blocks: Blocks,
+    /// Messages of which others may get a copy.
+    pub(super) shared: SharedMessages,
     /// Where some of both were made ahead.
     pub(super) pool: EncodePool,
     /// Neighbours that are alike are written as all others.
@@ -89,6 +92,7 @@ impl Encoder {
         self.recorder.clear();
         self.lanes.start_tick();
         self.blocks.start_tick();
+        self.shared.start_tick();
         #[cfg(test)]
         {
             self.in_one_go = 0;

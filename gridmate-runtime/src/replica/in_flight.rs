@@ -22,9 +22,11 @@ pub(super) enum Sent {
         version: u32,
         again: bool,
     },
-    /// As many states, none of them said before, as there are bits in `places`, counted from the first place of a block.
-    Block {
-        block: u32,
+    /// Of so many blocks that follow one another as many states, none of them said before, as there are bits in `places`, counted from the
+    /// first place of each.
+    Blocks {
+        first: u32,
+        count: u32,
         places: u32,
         version: u32,
     },
@@ -38,7 +40,7 @@ impl Sent {
     const fn is_again(self) -> bool {
         match self {
             Self::State { again, .. } | Self::Destroy { again, .. } => again,
-            Self::Block { .. } => false,
+            Self::Blocks { .. } => false,
         }
     }
 }
@@ -47,7 +49,8 @@ impl Sent {
 ///
 /// Nearly all of it is state, and the version of that is the tick of its message. So a record is a word: its place, and whether it
 /// was said again. One with the place [`DESTROYED`] stands for the next of the destructions, which have a ring of their own; one with
-/// the place [`BLOCK`] is followed by two words, for many places at once.
+/// the place [`BLOCK`] is followed by two words, for many places at once, and so is one with the place [`BLOCKS`], for whole blocks that
+/// follow one another.
 #[derive(Debug, Default)]
 pub(super) struct InFlight {
     messages: VecDeque<Message>,
@@ -61,6 +64,8 @@ pub(super) struct InFlight {
     sealed: Mark,
     /// Something recorded since the last message was said before.
     has_again: bool,
+    /// The block behind those that were recorded last, if they were whole.
+    next_block: Option<u32>,
     /// Ticks without a message.
     quiet: u32,
 }
@@ -68,8 +73,9 @@ pub(super) struct InFlight {
 /// Places of what is no place.
 const DESTROYED: u32 = u32::MAX >> 1;
 const BLOCK: u32 = DESTROYED - 1;
+const BLOCKS: u32 = BLOCK - 1;
 
-const _: () = assert!(limits::REPLICAS < BLOCK as usize, "a place and a flag are a word");
+const _: () = assert!(limits::REPLICAS < BLOCKS as usize, "a place and a flag are a word");
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 struct Mark {
@@ -93,13 +99,23 @@ impl InFlight {
     #[inline]
     pub(super) fn record_state(&mut self, place: u32, again: bool) {
         self.has_again |= again;
+        self.next_block = None;
         self.records.push_back(place << 1 | u32::from(again));
     }
 
     /// The same for several places of a block, all for the first time.
     #[inline]
     pub(super) fn record_block(&mut self, block: u32, places: u32) {
-        self.records.extend([BLOCK << 1, block, places]);
+        if places != u32::MAX {
+            self.next_block = None;
+            self.records.extend([BLOCK << 1, block, places]);
+        } else if self.next_block.replace(block + 1) == Some(block)
+            && let Some(count) = self.records.back_mut()
+        {
+            *count += 1;
+        } else {
+            self.records.extend([BLOCKS << 1, block, 1]);
+        }
     }
 
     pub(super) fn record_destroy(&mut self, id: ReplicaId, again: bool) {
@@ -124,6 +140,7 @@ impl InFlight {
         };
         let start = core::mem::replace(&mut self.sealed, end);
         let again_waits = core::mem::take(&mut self.has_again);
+        self.next_block = None;
         self.messages.push_back(Message { start, end, resolved: false, tick, again_waits, first_waits: true });
         self.first_token + self.messages.len() as u64 - 1
     }
@@ -196,7 +213,11 @@ impl Message {
             let (place, again) = (word >> 1, word & 1 == 1);
             match place {
                 DESTROYED => ids.next().map(|id| Sent::Destroy { id: *id, again }),
-                BLOCK => Some(Sent::Block { block: *records.next()?, places: *records.next()?, version }),
+                BLOCK => Some(Sent::Blocks { first: *records.next()?, count: 1, places: *records.next()?, version }),
+                BLOCKS => {
+                    let (first, count) = (*records.next()?, *records.next()?);
+                    Some(Sent::Blocks { first, count, places: u32::MAX, version })
+                }
                 _ => Some(Sent::State { place, version, again }),
             }
         })
@@ -221,7 +242,7 @@ mod tests {
     #[test]
     fn every_receipt_brings_back_what_its_message_said() {
         let mut rng = crate::Rng::new(4);
-        let (mut in_flight, mut open, mut tick) = (InFlight::default(), Vec::new(), 0);
+        let (mut in_flight, mut open, mut tick, mut together) = (InFlight::default(), Vec::new(), 0, 0);
         for round in 0..3_000_u32 {
             tick += u32::from(rng.chance(0.5));
             let mut said = Vec::new();
@@ -232,11 +253,20 @@ mod tests {
                     said.push(Sent::Destroy { id: gone(round * 8 + n + 1), again });
                 } else if rng.chance(0.3) {
                     // Words that would mean something else in front.
-                    let (block, places) = (n, [u32::MAX, u32::MAX - 1, 1 << n][usize::try_from(rng.below(3)).unwrap()]);
+                    let (block, places) =
+                        (n, [u32::MAX, u32::MAX, u32::MAX - 1, 1 << n][usize::try_from(rng.below(4)).unwrap()]);
                     in_flight.record_block(block, places);
-                    said.push(Sent::Block { block, places, version: tick });
+                    match said.last_mut() {
+                        Some(Sent::Blocks { first, count, places: u32::MAX, .. })
+                            if places == u32::MAX && *first + *count == block =>
+                        {
+                            *count += 1;
+                            together += 1;
+                        }
+                        _ => said.push(Sent::Blocks { first: block, count: 1, places, version: tick }),
+                    }
                 } else {
-                    let place = [n, BLOCK - 1][usize::from(rng.chance(0.1))];
+                    let place = [n, BLOCKS - 1][usize::from(rng.chance(0.1))];
                     in_flight.record_state(place, again);
                     said.push(Sent::State { place, version: tick, again });
                 }
@@ -254,6 +284,7 @@ mod tests {
         for (token, ..) in open {
             in_flight.resolve(token, |_| ());
         }
+        assert!(together > 50, "{together} blocks that followed one another");
         assert!(in_flight.records.is_empty() && in_flight.destroyed.is_empty() && in_flight.messages.is_empty());
     }
 

@@ -71,6 +71,7 @@ impl ReplicaManager {
             self.encode_ahead();
         }
         let Self { entries, neighbours, stores, peers, encoder, stats, tick, levels, reach, now, .. } = self;
+        let many = peers.len() > 1;
         let peer = peers.get_mut(id.0 as usize)?.as_mut()?;
         if !peer.owed.has_pending && !peer.owed.has_tombs() {
             return None;
@@ -107,11 +108,27 @@ impl ReplicaManager {
             out.extend_from_slice(message.finish());
             pass.encoder.writer = Some(writer);
         } else {
-            let mut bits = core::mem::take(&mut pass.encoder.message);
-            let mut message = Packed::new(&mut bits, header, room);
-            pass.fill(&mut message, &mut peer.owed, &mut peer.in_flight, order);
-            bits.finish_into(out);
-            pass.encoder.message = bits;
+            let Peer { owed, in_flight, .. } = &mut *peer;
+            let may_share =
+                many && profile.is_none() && matches!(order, Order::Places) && !realtime && !owed.has_tombs();
+            let shared = if may_share {
+                pass.encoder.take_shared(header, room, (&mut *owed, &mut *in_flight), out)
+            } else {
+                None
+            };
+            if let Some(records) = shared {
+                pass.records = records;
+            } else {
+                pass.encoder.shared.begin(owed.next_place, may_share);
+                let mut bits = core::mem::take(&mut pass.encoder.message);
+                let mut message = Packed::new(&mut bits, header, room);
+                pass.fill(&mut message, owed, in_flight, order);
+                bits.finish_into(out);
+                pass.encoder.message = bits;
+                if may_share && owed.stopped {
+                    pass.encoder.share(header, room, owed.next_place, out);
+                }
+            }
         }
         let records = pass.records;
         stats.records_sent += records;
@@ -348,12 +365,17 @@ impl Pass<'_> {
         let first = block * BLOCK + places.trailing_zeros() as usize;
         let last = block * BLOCK + places.ilog2() as usize;
         match message.block([self.entries[first].id, self.entries[last].id], &ready, self.encoder) {
-            Err(NearlyFull(true)) => return Whole::Full,
+            Err(NearlyFull(true)) => {
+                self.encoder.shared.note(block, places, *target, *target);
+                return Whole::Full;
+            }
             Err(NearlyFull(false)) => return Whole::Parts,
             Ok(()) => {}
         }
+        let before = *target;
         target.keep(if past == 0 { base } else { past });
         target.send(header.tick);
+        self.encoder.shared.note(block, places, before, *target);
         #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
         in_flight.record_block(block as u32, places);
         self.records += u64::from(places.count_ones());

@@ -16,7 +16,7 @@ use crate::wire::{BitWriter, Sink as _};
 const RECORD_HEAD_BITS: usize = 2 + 63 + 63 + 4 + 33;
 
 /// How large a message may become.
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Room {
     bits: usize,
     /// With nothing in it but one record.

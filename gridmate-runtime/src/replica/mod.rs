@@ -76,6 +76,7 @@ mod relevance;
 mod requests;
 mod run;
 mod save;
+mod shared;
 mod spawn;
 mod suspend;
 mod sync;

@@ -9,9 +9,12 @@ use super::in_flight::Sent;
 use super::neighbours::Neighbours;
 use super::pair::Target;
 use super::reach::Reach;
-use super::targets::{Targets, each};
+use super::targets::{BLOCK, Targets, each};
 use crate::chunk::{Basis, PeerRole};
 use crate::ids::ReplicaId;
+
+/// Blocks in a word of marks.
+const BLOCKS_A_WORD: usize = usize::BITS as usize / BLOCK;
 
 /// The state and the destructions that one peer has to be brought to acknowledge.
 #[derive(Debug, Default)]
@@ -114,6 +117,24 @@ impl Owed {
         self.has_pending = true;
     }
 
+    /// The places of a block that are pending.
+    #[inline]
+    pub(super) fn pending_of(&self, block: usize) -> u32 {
+        let word = self.pending.as_raw_slice().get(block / BLOCKS_A_WORD).copied().unwrap_or(0);
+        #[expect(clippy::cast_possible_truncation, reason = "the places of one block")]
+        {
+            (word >> (block % BLOCKS_A_WORD * BLOCK)) as u32
+        }
+    }
+
+    /// Of these places of a block all is said.
+    #[inline]
+    pub(super) fn set_said(&mut self, block: usize, places: u32) {
+        if let Some(word) = self.pending.as_raw_mut_slice().get_mut(block / BLOCKS_A_WORD) {
+            *word &= !((places as usize) << (block % BLOCKS_A_WORD * BLOCK));
+        }
+    }
+
     /// There is nothing to be said of `place`.
     pub(super) fn set_settled(&mut self, place: u32) {
         self.pending.set(place as usize, false);
@@ -210,19 +231,25 @@ impl Owed {
     pub(super) fn delivered(&mut self, sent: Sent, entries: &[Entry], neighbours: &Neighbours) {
         match sent {
             Sent::State { place, version, .. } => self.state_delivered(place, version, entries),
-            Sent::Block { block, places, version } => {
-                if neighbours.are(block as usize, places, version)
-                    && let Some(target) = self.targets.alike(block as usize)
-                {
-                    let all = neighbours.live(block as usize).count_ones();
-                    self.left -= if target.delivered(version) { all } else { 0 };
-                } else {
-                    each(block, places).for_each(|place| self.state_delivered(place, version, entries));
+            Sent::Blocks { first, count, places, version } => {
+                for block in first..first + count {
+                    self.block_delivered(block, places, version, entries, neighbours);
                 }
             }
             Sent::Destroy { id, .. } => {
                 self.tombs.remove(&id);
             }
+        }
+    }
+
+    fn block_delivered(&mut self, block: u32, places: u32, version: u32, entries: &[Entry], neighbours: &Neighbours) {
+        if neighbours.are(block as usize, places, version)
+            && let Some(target) = self.targets.alike(block as usize)
+        {
+            let all = neighbours.live(block as usize).count_ones();
+            self.left -= if target.delivered(version) { all } else { 0 };
+        } else {
+            each(block, places).for_each(|place| self.state_delivered(place, version, entries));
         }
     }
 
@@ -238,17 +265,9 @@ impl Owed {
     pub(super) fn again(&mut self, sent: Sent, entries: &[Entry], neighbours: &Neighbours) {
         match sent {
             Sent::State { place, version, .. } => self.state_again(place, version, entries),
-            Sent::Block { block, places, version } => {
-                if neighbours.are(block as usize, places, version)
-                    && let Some(target) = self.targets.alike(block as usize)
-                {
-                    if target.lacks(version) {
-                        target.repeat();
-                        let live = each(block, neighbours.live(block as usize));
-                        live.for_each(|place| self.set_pending(place));
-                    }
-                } else {
-                    each(block, places).for_each(|place| self.state_again(place, version, entries));
+            Sent::Blocks { first, count, places, version } => {
+                for block in first..first + count {
+                    self.block_again(block, places, version, entries, neighbours);
                 }
             }
             Sent::Destroy { id, .. } => {
@@ -258,6 +277,20 @@ impl Owed {
                     self.tomb_queue.push_back(id);
                 }
             }
+        }
+    }
+
+    fn block_again(&mut self, block: u32, places: u32, version: u32, entries: &[Entry], neighbours: &Neighbours) {
+        if neighbours.are(block as usize, places, version)
+            && let Some(target) = self.targets.alike(block as usize)
+        {
+            if target.lacks(version) {
+                target.repeat();
+                let live = each(block, neighbours.live(block as usize));
+                live.for_each(|place| self.set_pending(place));
+            }
+        } else {
+            each(block, places).for_each(|place| self.state_again(place, version, entries));
         }
     }
 

@@ -6,6 +6,8 @@
 //!
 //! A place where no replica is may be part of any block, and has whatever that says: a replica that comes there starts afresh.
 
+use core::ops::Range;
+
 use super::neighbours::Neighbours;
 use super::pair::Target;
 
@@ -100,6 +102,13 @@ impl Targets {
     #[inline]
     pub(super) fn alike(&mut self, block: usize) -> Option<&mut Target> {
         if *self.at.get(block)? == ALIKE { self.alike.get_mut(block) } else { None }
+    }
+
+    /// The pairs of some blocks, if each has one for all of its places.
+    #[inline]
+    pub(super) fn all_alike(&mut self, blocks: Range<usize>) -> Option<&mut [Target]> {
+        let all = self.at.get(blocks.clone())?.iter().all(|at| *at == ALIKE);
+        if all { self.alike.get_mut(blocks) } else { None }
     }
 
     /// Lets a block share one pair if the places in `live`, one at least, have the same. Returns it then, as [`alike`](Self::alike).
