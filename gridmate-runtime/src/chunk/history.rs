@@ -208,6 +208,12 @@ impl<S> History<S> {
         self.fetch(self.len());
     }
 
+    /// The same of the entry that decides whether the oldest is forgotten.
+    #[inline]
+    pub(crate) fn fetch_second(&self) {
+        self.fetch(1);
+    }
+
     /// The same of the entry that was the newest so many entries ago.
     #[inline]
     pub(crate) fn fetch_ago(&self, entries: u32) {

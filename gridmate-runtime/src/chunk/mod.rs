@@ -52,7 +52,7 @@ pub use rpc::{
     ArgDescriptor, CallRate, HasRpcs, IntoPropagate, MayCall, NoRpcs, Propagate, RpcContext, RpcDescriptor, RpcError,
     RpcFlags,
 };
-pub(crate) use store::{MANY, TypedStore};
+pub(crate) use store::{MANY, TypedStore, ahead};
 pub use target::{PeerRole, TargetPeer};
 pub use throttle::{AtMost, Distance, Epsilon, Exact, Pace, SettledEpsilon, Throttle, ThrottleMark};
 

@@ -35,6 +35,12 @@ use crate::wire::{BitReader, BitWriter, Change, Past, Window, WireError};
 /// Slots that do not all fit into a near cache: with so many, memory is asked for ahead.
 pub(crate) const MANY: usize = 2_048;
 
+/// How far ahead, of so many: `by`, or farther than there are any.
+#[inline(always)]
+pub(crate) const fn ahead(len: usize, by: usize) -> usize {
+    if len < MANY { usize::MAX } else { by }
+}
+
 pub(crate) struct TypedStore<T: ReplicaChunk> {
     /// By slot, apart from all else: who walks over them all touches nothing but these, and two small lists.
     values: Vec<T>,

@@ -47,7 +47,11 @@ impl Alike {
         let class = entries[first].chunks.first()?.class;
         let count = places.count_ones() as usize;
         let (mut slots, mut serial) = ([0; BLOCK], id.serial);
-        for (slot, entry) in slots.iter_mut().zip(&entries[first..first + count]) {
+        let soon = Entry::soon(entries).saturating_add(first);
+        for (n, (slot, entry)) in slots.iter_mut().zip(&entries[first..first + count]).enumerate() {
+            if let Some(soon) = entries.get(n.saturating_add(soon)) {
+                soon.fetch();
+            }
             let [chunk] = entry.chunks[..] else { return None };
             let next = entry.id.creator == id.creator && entry.id.serial == serial;
             if chunk.class != class || !next || entry.is_passed_on_late() || !entry.has_usual_news(header) {

@@ -1,5 +1,6 @@
 //! Before anything is sent: what has changed, who lacks it, and where calls go.
 
+use super::entry::Entry;
 use super::pair::Target;
 use super::record::{Call, Route, To};
 use super::target::{Peer, PeerId};
@@ -70,7 +71,11 @@ impl ReplicaManager {
             marks.resize(entries.len().div_ceil(BITS), 0);
         }
         let mut all_own = true;
-        for &place in changed.iter() {
+        let soon = Entry::soon(entries);
+        for (n, &place) in changed.iter().enumerate() {
+            if let Some(soon) = changed.get(n.saturating_add(soon)) {
+                entries[*soon as usize].fetch();
+            }
             let entry = &mut entries[place as usize];
             (entry.version, entry.oversized) = (*tick, false);
             if entry.floor == 0 {

@@ -1,12 +1,12 @@
 //! What has become of the program's values: compared with what was captured last, once a tick, where they were touched.
 
-use super::{MANY, TypedStore};
+use super::{TypedStore, ahead};
 use crate::chunk::history::hand_over;
 use crate::chunk::{ReplicaChunk, TimeContext};
 use crate::time::Instant;
 
 /// How many slots ahead memory is asked for.
-const SOON: usize = 8;
+const SOON: usize = 12;
 
 impl<T: ReplicaChunk> TypedStore<T> {
     pub(super) fn capture_touched(
@@ -22,7 +22,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         // Who walked over all may have written to slots that are not listed.
         let all = core::mem::take(&mut self.walked);
         let count = if all { self.slots.len() } else { touched.len() };
-        let soon = if self.slots.len() < MANY { usize::MAX } else { SOON };
+        let soon = ahead(self.slots.len(), SOON);
         for n in 0..count {
             let slot = if all { number(n) } else { touched[n] };
             if !core::mem::take(&mut self.marks[slot as usize]) {
@@ -34,6 +34,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
                 if all { self.slots.get(soon) } else { touched.get(soon).map(|slot| &self.slots[*slot as usize]) };
             if let Some(soon) = soon {
                 soon.sent.fetch_next();
+                soon.sent.fetch_second();
             }
             let s = &mut self.slots[slot as usize];
             let value = &mut self.values[slot as usize];

@@ -1,6 +1,6 @@
 //! What is said of chunks: their snapshots against those that a peer has.
 
-use super::{MANY, Slot, TypedStore, guesses};
+use super::{Slot, TypedStore, guesses};
 use crate::chunk::ReplicaChunk;
 use crate::chunk::erased::{Basis, Head, RUN};
 use crate::chunk::history::Turn;
@@ -22,7 +22,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
     ) -> usize {
         let past = if guesses(self.predicted, None) { basis.past } else { 0 };
         let ahead = if past == 0 { Ahead::new(0, 0) } else { basis.ahead(version) };
-        let soon = if self.slots.len() < MANY { usize::MAX } else { SOON };
+        let soon = super::ahead(self.slots.len(), SOON);
         // Who comes before that many have been written comes at once.
         slots
             .iter()
