@@ -366,16 +366,13 @@ impl Pass<'_> {
         let last = block * BLOCK + places.ilog2() as usize;
         match message.block([self.entries[first].id, self.entries[last].id], &ready, self.encoder) {
             Err(NearlyFull(true)) => {
-                self.encoder.shared.note(block, places, *target, *target);
+                self.encoder.shared.note(block, places, *target);
                 return Whole::Full;
             }
             Err(NearlyFull(false)) => return Whole::Parts,
-            Ok(()) => {}
+            Ok(()) => self.encoder.shared.note(block, places, *target),
         }
-        let before = *target;
-        target.keep(if past == 0 { base } else { past });
-        target.send(header.tick);
-        self.encoder.shared.note(block, places, before, *target);
+        target.send_against(header);
         #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
         in_flight.record_block(block as u32, places);
         self.records += u64::from(places.count_ones());
@@ -441,9 +438,7 @@ impl Pass<'_> {
         if !message.copy(entry.id, body, self.encoder) {
             return Some(false);
         }
-        let Basis { base, past, .. } = header.common;
-        target.keep(if past == 0 { base } else { past });
-        let again = target.send(header.tick);
+        let again = target.send_against(header);
         owed.targets.put(place, target);
         #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
         in_flight.record_state(place as u32, again);

@@ -109,6 +109,13 @@ impl Target {
         again
     }
 
+    /// What is new goes out in a message, and all of it against what that goes by. Returns whether it is said again.
+    #[inline]
+    pub(super) fn send_against(&mut self, Header { tick, common: Basis { base, past, .. } }: Header) -> bool {
+        self.keep(if past == 0 { base } else { past });
+        self.send(tick)
+    }
+
     /// A version was acknowledged. Returns whether that is the first news of a replica that was there when the peer came.
     pub(super) fn delivered(&mut self, version: u32) -> bool {
         let kept = self.kept();

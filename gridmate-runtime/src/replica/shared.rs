@@ -55,7 +55,7 @@ struct SharedMessage {
 struct Found {
     /// What was pending.
     places: u32,
-    /// What the peer had, and was sent, of all; and what it had been sent then.
+    /// What the peer had, and was sent, of all; and when the message was written, if others may get it.
     before: Target,
     after: Target,
 }
@@ -90,10 +90,10 @@ impl SharedMessages {
     /// All that is pending of a block is written in one piece, or finds no room, and nothing comes of it. Of a block that is written in parts
     /// nothing is noted: the next one is not the one that may follow.
     #[inline]
-    pub(super) fn note(&mut self, block: usize, places: u32, before: Target, after: Target) {
+    pub(super) fn note(&mut self, block: usize, places: u32, target: Target) {
         if self.open.next == Some(block) {
             self.open.next = Some(block + 1);
-            self.blocks.push(Found { places, before, after });
+            self.blocks.push(Found { places, before: target, after: target });
         } else {
             self.open.next = None;
         }
@@ -105,12 +105,15 @@ impl Encoder {
     #[inline]
     pub(super) fn share(&mut self, header: Header, room: Room, stopped: usize, message: &[u8]) {
         let Open { start, from, next } = self.shared.open;
-        let [said @ .., _] = &self.shared.blocks[from..] else { return };
+        let [said @ .., _] = &mut self.shared.blocks[from..] else { return };
         // The last that was noted is the one that found no room.
         if next != Some(stopped / BLOCK + 1) || said.is_empty() {
             return;
         }
         let records = said.iter().map(|found| u64::from(found.places.count_ones())).sum();
+        for found in said {
+            found.after.send_against(header);
+        }
         let Some(base) = self.blocks.known(header) else { return };
         let bytes = self.arena.finish().len();
         let (Ok(first), Ok(last)) = (u32::try_from(bytes), u32::try_from(bytes + message.len())) else { return };
