@@ -224,9 +224,10 @@ impl Connection {
         }
         let Shared { pool, events, .. } = shared;
         let (connection, tokens, totals) = (self.id, &mut self.tokens, &mut self.rare_totals);
-        for number in 0..=u8::MAX {
-            let Some(channel) = self.channels.get_mut(number) else { break };
-            let (Channel::Sequenced(queue, _) | Channel::Unreliable(queue)) = channel else { continue };
+        for number in self.channels.waiting() {
+            let Some(Channel::Sequenced(queue, _) | Channel::Unreliable(queue)) = self.channels.get_mut(number) else {
+                continue;
+            };
             queue.expire(now, age, pool, &mut self.unreliable_queued, |place, pieces| {
                 totals.messages_expired += 1;
                 if let Some((token, delivered)) = tokens.cancel(place, pieces) {

@@ -106,15 +106,23 @@ impl InFlight {
     /// The same for several places of a block, all for the first time.
     #[inline]
     pub(super) fn record_block(&mut self, block: u32, places: u32) {
-        if places != u32::MAX {
+        if places == u32::MAX {
+            self.record_whole(block, 1);
+        } else {
             self.next_block = None;
             self.records.extend([BLOCK << 1, block, places]);
-        } else if self.next_block.replace(block + 1) == Some(block)
-            && let Some(count) = self.records.back_mut()
+        }
+    }
+
+    /// The same for all places of so many blocks.
+    #[inline]
+    pub(super) fn record_whole(&mut self, first: u32, count: u32) {
+        if self.next_block.replace(first + count) == Some(first)
+            && let Some(before) = self.records.back_mut()
         {
-            *count += 1;
+            *before += count;
         } else {
-            self.records.extend([BLOCKS << 1, block, 1]);
+            self.records.extend([BLOCKS << 1, first, count]);
         }
     }
 

@@ -48,6 +48,8 @@ struct SharedMessage {
     /// Of the encoder's arena.
     bytes: (u32, u32),
     records: u64,
+    /// How many blocks, if it says all of each.
+    whole: Option<u32>,
 }
 
 /// A block as it was found when a message was written.
@@ -110,6 +112,8 @@ impl Encoder {
         if next != Some(stopped / BLOCK + 1) || said.is_empty() {
             return;
         }
+        let whole = said.iter().all(|found| found.places == u32::MAX).then_some(said.len());
+        let whole = whole.and_then(|count| u32::try_from(count).ok());
         let records = said.iter().map(|found| u64::from(found.places.count_ones())).sum();
         for found in said {
             found.after.send_against(header);
@@ -128,7 +132,8 @@ impl Encoder {
             self.shared.by_start.resize(start / BLOCK + 1, [u32::MAX; BASES]);
         }
         self.shared.by_start[start / BLOCK][base] = at;
-        let shared = SharedMessage { header, room, start, stopped, blocks: (from, to), bytes: (first, last), records };
+        let shared =
+            SharedMessage { header, room, start, stopped, blocks: (from, to), bytes: (first, last), records, whole };
         self.shared.all.push(shared);
     }
 
@@ -166,10 +171,13 @@ impl Encoder {
         }
         let said = &found[..found.len() - 1];
         targets.iter_mut().zip(said).for_each(|(target, found)| *target = found.after);
-        for (block, found) in (first..).zip(said) {
-            owed.set_said(block, found.places);
-            #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
-            in_flight.record_block(block as u32, found.places);
+        (first..).zip(said).for_each(|(block, found)| owed.set_said(block, found.places));
+        #[expect(clippy::cast_possible_truncation, reason = "places are 32 bits wide")]
+        let first = first as u32;
+        if let Some(count) = message.whole {
+            in_flight.record_whole(first, count);
+        } else {
+            (first..).zip(said).for_each(|(block, found)| in_flight.record_block(block, found.places));
         }
         owed.next_place = message.stopped;
         owed.stopped = true;
