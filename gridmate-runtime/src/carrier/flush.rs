@@ -12,7 +12,7 @@ use super::transmit::To;
 use crate::time::Instant;
 
 impl Endpoint {
-    /// Replaces `out` by the next datagram, of at most [`limits::DATAGRAM_BYTES`], and says where to send it. Call it until
+    /// Replaces `out` by the next datagram, of at most [`DATAGRAM_BYTES`](crate::limits::DATAGRAM_BYTES), and says where to send it. Call it until
     /// it returns `None`: that is one flush.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<SocketAddr> {
         let now = self.advance(now);
@@ -38,9 +38,9 @@ impl Endpoint {
     /// processor's caches. What others wait for stays until [`poll_transmit`](Self::poll_transmit), which has to follow.
     ///
     /// ```
-    /// use gridmate_runtime::carrier::{ChannelId, ConnectionId, Endpoint, SendError};
-    /// use gridmate_runtime::driver::{Driver, DriverError};
     /// use gridmate_runtime::Instant;
+    /// use gridmate_runtime::carrier::{ChannelId, ConnectionId, Endpoint};
+    /// use gridmate_runtime::driver::{Driver, DriverError};
     ///
     /// fn tell_at_once(
     ///     endpoint: &mut Endpoint,
