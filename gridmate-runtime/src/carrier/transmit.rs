@@ -224,7 +224,10 @@ impl Connection {
         }
         let Shared { pool, events, .. } = shared;
         let (connection, tokens, totals) = (self.id, &mut self.tokens, &mut self.rare_totals);
-        for number in self.channels.waiting() {
+        for number in (0..=u8::MAX).take(self.channels.all.len()) {
+            if !self.channels.waits(number) {
+                continue;
+            }
             let Some(Channel::Sequenced(queue, _) | Channel::Unreliable(queue)) = self.channels.get_mut(number) else {
                 continue;
             };

@@ -253,7 +253,7 @@ mod tests {
         let (mut in_flight, mut open, mut tick, mut together) = (InFlight::default(), Vec::new(), 0, 0);
         for round in 0..3_000_u32 {
             tick += u32::from(rng.chance(0.5));
-            let mut said = Vec::new();
+            let (mut said, mut behind) = (Vec::new(), 0);
             for n in 0..u32::try_from(rng.below(6)).unwrap() {
                 let again = rng.chance(0.3);
                 if rng.chance(0.3) {
@@ -261,17 +261,23 @@ mod tests {
                     said.push(Sent::Destroy { id: gone(round * 8 + n + 1), again });
                 } else if rng.chance(0.3) {
                     // Words that would mean something else in front.
-                    let (block, places) =
-                        (n, [u32::MAX, u32::MAX, u32::MAX - 1, 1 << n][usize::try_from(rng.below(4)).unwrap()]);
-                    in_flight.record_block(block, places);
+                    let places = [u32::MAX, u32::MAX, u32::MAX - 1, 1 << n][usize::try_from(rng.below(4)).unwrap()];
+                    let block = if rng.chance(0.7) { behind } else { n };
+                    let more = if places == u32::MAX { u32::try_from(rng.below(3)).unwrap() } else { 0 };
+                    behind = block + 1 + more;
+                    if more > 0 {
+                        in_flight.record_whole(block, 1 + more);
+                    } else {
+                        in_flight.record_block(block, places);
+                    }
                     match said.last_mut() {
                         Some(Sent::Blocks { first, count, places: u32::MAX, .. })
                             if places == u32::MAX && *first + *count == block =>
                         {
-                            *count += 1;
+                            *count += 1 + more;
                             together += 1;
                         }
-                        _ => said.push(Sent::Blocks { first: block, count: 1, places, version: tick }),
+                        _ => said.push(Sent::Blocks { first: block, count: 1 + more, places, version: tick }),
                     }
                 } else {
                     let place = [n, BLOCKS - 1][usize::from(rng.chance(0.1))];

@@ -505,8 +505,7 @@ impl Pass<'_> {
         // What names the common basis may still have to do without its past.
         let basis = if body.basis == basis { named } else { body.basis };
         let kind = if basis.base == 0 { Kind::Full } else { Kind::Delta { basis } };
-        target.keep(if basis.past == 0 { basis.base } else { basis.past });
-        let again = target.send(header.tick);
+        let again = target.send_against(Header { common: basis, ..header });
         owed.targets.put(place, target);
         State::Record(kind, body, again)
     }

@@ -9,12 +9,9 @@ use super::in_flight::Sent;
 use super::neighbours::Neighbours;
 use super::pair::Target;
 use super::reach::Reach;
-use super::targets::{BLOCK, Targets, each};
+use super::targets::{BLOCK, BLOCKS_A_WORD, Targets, each};
 use crate::chunk::{Basis, PeerRole};
 use crate::ids::ReplicaId;
-
-/// Blocks in a word of marks.
-const BLOCKS_A_WORD: usize = usize::BITS as usize / BLOCK;
 
 /// The state and the destructions that one peer has to be brought to acknowledge.
 #[derive(Debug, Default)]

@@ -109,7 +109,7 @@ impl Target {
         again
     }
 
-    /// What is new goes out in a message, and all of it against what that goes by. Returns whether it is said again.
+    /// A version goes out against what a header names: nothing older than that may be named from now on. Returns whether it is said again.
     #[inline]
     pub(super) fn send_against(&mut self, Header { tick, common: Basis { base, past, .. } }: Header) -> bool {
         self.keep(if past == 0 { base } else { past });

@@ -8,6 +8,8 @@
 //! That goes for the block that found no room as well, so that messages end where they would end. The last message of a tick, which
 //! ends because there is no more to say, is written for everyone.
 
+use core::ops::Range;
+
 use super::blocks::BASES;
 use super::encoder::Encoder;
 use super::in_flight::InFlight;
@@ -35,7 +37,7 @@ pub(super) struct SharedMessages {
     pub(super) used: u32,
 }
 
-#[derive(Clone, Copy, Debug)]
+#[derive(Clone, Debug)]
 struct SharedMessage {
     header: Header,
     room: Room,
@@ -44,9 +46,9 @@ struct SharedMessage {
     /// The place that found no room.
     stopped: usize,
     /// Of `blocks`.
-    blocks: (u32, u32),
+    blocks: Range<usize>,
     /// Of the encoder's arena.
-    bytes: (u32, u32),
+    bytes: Range<usize>,
     records: u64,
     /// How many blocks, if it says all of each.
     whole: Option<u32>,
@@ -85,7 +87,7 @@ impl SharedMessages {
     /// A message is begun that goes on from `start`, and may be one for others, or not.
     #[inline]
     pub(super) fn begin(&mut self, start: usize, may_be: bool) {
-        self.blocks.truncate(self.all.last().map_or(0, |last| last.blocks.1 as usize));
+        self.blocks.truncate(self.all.last().map_or(0, |last| last.blocks.end));
         self.open = Open { start, from: self.blocks.len(), next: may_be.then_some(start / BLOCK) };
     }
 
@@ -118,23 +120,16 @@ impl Encoder {
         for found in said {
             found.after.send_against(header);
         }
-        let Some(base) = self.blocks.known(header) else { return };
-        let bytes = self.arena.finish().len();
-        let (Ok(first), Ok(last)) = (u32::try_from(bytes), u32::try_from(bytes + message.len())) else { return };
-        let (Ok(at), Ok(from), Ok(to)) =
-            (u32::try_from(self.shared.all.len()), u32::try_from(from), u32::try_from(self.shared.blocks.len()))
-        else {
-            return;
-        };
+        let (Some(base), Ok(at)) = (self.blocks.known(header), u32::try_from(self.shared.all.len())) else { return };
+        let first = self.arena.finish().len();
         self.arena.bytes(message);
-        self.arena.finish(); // To be copied from.
+        let bytes = first..self.arena.finish().len(); // To be copied from.
         if self.shared.by_start.len() <= start / BLOCK {
             self.shared.by_start.resize(start / BLOCK + 1, [u32::MAX; BASES]);
         }
         self.shared.by_start[start / BLOCK][base] = at;
-        let shared =
-            SharedMessage { header, room, start, stopped, blocks: (from, to), bytes: (first, last), records, whole };
-        self.shared.all.push(shared);
+        let blocks = from..self.shared.blocks.len();
+        self.shared.all.push(SharedMessage { header, room, start, stopped, blocks, bytes, records, whole });
     }
 
     /// Takes the message that was written for another peer, if it is what would be written for this one. Returns how many records it has.
@@ -156,7 +151,7 @@ impl Encoder {
         if message.start != start || message.header != header || message.room != room {
             return None;
         }
-        let found = &self.shared.blocks[message.blocks.0 as usize..message.blocks.1 as usize];
+        let found = &self.shared.blocks[message.blocks.clone()];
         let first = start / BLOCK;
         for (block, found) in (first..).zip(found) {
             let pending = owed.pending_of(block) & if block == first { u32::MAX << (start % BLOCK) } else { u32::MAX };
@@ -181,11 +176,67 @@ impl Encoder {
         }
         owed.next_place = message.stopped;
         owed.stopped = true;
-        out.extend_from_slice(&self.arena.finished()[message.bytes.0 as usize..message.bytes.1 as usize]);
+        out.extend_from_slice(&self.arena.finished()[message.bytes.clone()]);
         #[cfg(test)]
         {
             self.shared.used += 1;
         }
         Some(message.records)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::MemberId;
+    use crate::prelude::*;
+    use crate::replica::{PeerId, PeerRole, ReplicaManager};
+
+    #[derive(Default, ReplicaChunk)]
+    #[chunk(crate = crate)]
+    struct Mover {
+        at: u64,
+    }
+
+    /// What two peers, who have acknowledged the same, are told where the second is not owed one of the places; and how many messages were
+    /// copied.
+    fn told(not_owed: Option<u32>, off: bool) -> ([Vec<Vec<u8>>; 2], u32) {
+        let mut host = ReplicaManager::new(Registry::builder().chunk::<Mover>().build().unwrap(), 1);
+        host.encoder.shared.off = off;
+        let ids: Vec<_> = (0..400).map(|_| host.add(Mover::default()).unwrap()).collect();
+        let peers = [2, 3].map(|member| host.add_peer(MemberId(member), PeerRole::Client));
+        let mut last = <[Vec<Vec<u8>>; 2]>::default();
+        for tick in 0..6 {
+            for (n, id) in (0..).zip(&ids) {
+                host.primary_mut::<Mover>(*id).unwrap().at += (n + tick) << 40;
+            }
+            host.prepare();
+            if let Some(place) = not_owed.filter(|_| tick == 5) {
+                host.peers[1].as_mut().unwrap().owed.set_settled(place);
+            }
+            let mut sent: Vec<(PeerId, u64)> = Vec::new();
+            last = peers.map(|peer| {
+                let (mut messages, mut message) = (Vec::new(), Vec::new());
+                while let Some(state) = host.marshal(peer, 1_180, &mut message) {
+                    sent.push((peer, state.token));
+                    messages.push(message.clone());
+                }
+                messages
+            });
+            sent.iter().for_each(|(peer, token)| host.handle_receipt(*peer, *token, true));
+        }
+        (last, host.encoder.shared.used)
+    }
+
+    /// Wherever it is: in a block that is said, in the one that finds no room, or in the last message.
+    #[test]
+    fn what_one_peer_is_not_owed_is_not_said_to_it_with_what_others_are() {
+        let (same, used) = told(None, false);
+        assert!(used > 1 && same[0] == same[1] && same[0].len() > 2, "{used} copied");
+        assert_eq!(told(None, true), (same, 0));
+        for place in 0..400 {
+            let (said, _) = told(Some(place), false);
+            assert_eq!(said, told(Some(place), true).0, "place {place}");
+            assert_ne!(said[0], said[1]);
+        }
     }
 }

@@ -14,6 +14,9 @@ use super::pair::Target;
 /// Places that may share a pair. Messages end between two blocks as a rule, so it is a good deal less than what a datagram holds.
 pub(super) const BLOCK: usize = 32;
 
+/// Blocks in a word of marks, a bit for each place.
+pub(super) const BLOCKS_A_WORD: usize = usize::BITS as usize / BLOCK;
+
 /// Pairs by place.
 #[derive(Debug, Default)]
 pub(super) struct Targets {
@@ -175,9 +178,8 @@ pub(super) fn each(block: u32, places: u32) -> impl Iterator<Item = u32> {
 
 /// Marks, a bit for each place, by block.
 pub(super) fn by_block(marks: &[usize]) -> impl Iterator<Item = u32> {
-    const BLOCKS: usize = usize::BITS as usize / BLOCK;
     #[expect(clippy::cast_possible_truncation, reason = "the places of one block")]
-    marks.iter().flat_map(|word| (0..BLOCKS).map(move |n| (*word >> (n * BLOCK)) as u32))
+    marks.iter().flat_map(|word| (0..BLOCKS_A_WORD).map(move |n| (*word >> (n * BLOCK)) as u32))
 }
 
 /// Makes room for `len`, and not for twice as many: this is most of what a large world costs.

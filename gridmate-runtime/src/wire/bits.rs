@@ -135,12 +135,18 @@ impl BitWriter {
         &self.bytes
     }
 
-    /// Replaces `out` by everything written, without a copy: what was in `out` is forgotten, and its memory is what is written to from now on.
+    /// Replaces `out` by everything written, and forgets it here, as well as the error. Where `out` has room for it there is no copy: the
+    /// two change memory.
     #[inline]
     pub fn finish_into(&mut self, out: &mut Vec<u8>) {
         self.flush();
-        core::mem::swap(&mut self.bytes, out);
-        self.bytes.clear();
+        if out.capacity() >= self.bytes.len() {
+            core::mem::swap(&mut self.bytes, out);
+        } else {
+            out.clear();
+            out.extend_from_slice(&self.bytes);
+        }
+        self.clear();
     }
 
     /// Forgets the bits and the error, keeps the memory.
@@ -417,6 +423,22 @@ mod tests {
     use proptest::prelude::*;
 
     use super::*;
+
+    #[test]
+    fn memory_changes_hands_where_there_is_enough_on_the_other() {
+        for (room, changed) in [(0, false), (7, false), (8, true), (100, true)] {
+            let mut w = BitWriter::new();
+            w.bits(0x0123_4567_89AB_CDEF, 64);
+            let (place, mut out) = (w.finish().as_ptr(), Vec::with_capacity(room));
+            out.extend_from_slice(&[7; 5][..room.min(5)]);
+            w.finish_into(&mut out);
+            assert_eq!(out, 0x0123_4567_89AB_CDEF_u64.to_le_bytes());
+            assert_eq!(out.as_ptr() == place, changed, "room for {room}");
+            assert!(w.is_empty());
+            w.bits(0b101, 3);
+            assert_eq!(w.finish(), [0b101]);
+        }
+    }
 
     proptest! {
         #[test]

@@ -124,21 +124,6 @@ impl Channels {
         self.waiting.iter().any(|word| *word != 0)
     }
 
-    /// Those that do, as they are now.
-    pub(super) fn waiting(&self) -> impl Iterator<Item = u8> + use<> {
-        let (mut words, mut first) = (self.waiting.into_iter(), 0_u8);
-        let mut word = words.next().unwrap_or(0);
-        core::iter::from_fn(move || {
-            while word == 0 {
-                word = words.next()?;
-                first += 64;
-            }
-            let bit = word.trailing_zeros().to_le_bytes()[0];
-            word &= word - 1;
-            Some(first + bit)
-        })
-    }
-
     fn bit(&self, channel: u8) -> bool {
         self.waiting[usize::from(channel / 64)] & 1 << (channel % 64) != 0
     }

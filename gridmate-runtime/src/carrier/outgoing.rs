@@ -238,6 +238,8 @@ mod tests {
             }
         }
         side.host.send(connection, ChannelId(1), &[3], None).unwrap();
+        let another = ConnectionId { generation: connection.generation + 1, ..connection };
+        assert_eq!(side.host.poll_transmit_to(now, another, &mut datagram), None, "who will have its place");
         assert!(side.host.poll_transmit(now, &mut datagram).is_some(), "though all was polled before");
         side.clients[2].handle_datagram(now, address(9), &datagram);
         side.listen(now);
