@@ -38,6 +38,10 @@ macro_rules! __past_of {
             },
             $past.ahead(),
         )
+        .with_base(match $past.base() {
+            $crate::__private::Some(base) => $crate::__private::Some(&base.$field),
+            $crate::__private::None => $crate::__private::None,
+        })
     };
 }
 pub use crate::__past_of as past_of;

@@ -144,7 +144,7 @@ impl<T, C> Field<T, C> {
     }
 
     /// Writes a bit that says whether `now` differs from `base`, and the difference if so.
-    #[inline]
+    #[inline(always)]
     pub fn encode_change(&self, now: &C::Repr, base: &C::Repr, past: Past<'_, C::Repr>, w: &mut impl Sink)
     where
         C: Codec<T>,
@@ -167,7 +167,7 @@ impl<T, C> Field<T, C> {
     }
 
     /// Writes a dataset of a chunk, if it is to be written: [`encode_change`](Self::encode_change).
-    #[inline]
+    #[inline(always)]
     pub fn write(&self, now: &C::Repr, base: &C::Repr, past: Past<'_, C::Repr>, w: &mut impl Sink)
     where
         C: Codec<T>,

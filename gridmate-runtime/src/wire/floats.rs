@@ -5,6 +5,8 @@
 //! says for all of them how many bits fewer than its motion an error has, and each takes what that leaves it. Nobody needs to know one to
 //! read the next, which is what a processor wants that does many things at a time.
 
+mod four;
+
 use super::bits::lowest;
 use super::residual::{self, Guess};
 use super::{Ahead, Sink, Source, WireError};
@@ -49,6 +51,24 @@ pub(super) fn write_floats<const N: usize>(
         let values = values.map(|bits| u64::from(ordered(bits)));
         return w.aside(|w| residual::write(values, guesses(base, past, ahead), 32, 0, w));
     }
+    if const { !four::fits(N) } {
+        return write_each(values, base, past, ahead, w);
+    }
+    match four::write(values, base, past, ahead) {
+        Some((word, used)) => w.long_bits(word, used),
+        None => w.aside(|w| write_aside(values, base, past, ahead, w)),
+    }
+}
+
+/// What [`four`] does not.
+#[cold]
+#[inline(never)]
+fn write_aside<const N: usize>(values: &[u32; N], base: &[u32; N], past: &[u32; N], ahead: Ahead, w: &mut impl Sink) {
+    write_each(values, base, past, ahead, w);
+}
+
+#[inline(always)]
+fn write_each<const N: usize>(values: &[u32; N], base: &[u32; N], past: &[u32; N], ahead: Ahead, w: &mut impl Sink) {
     let lines = Lines::of(base, past, ahead);
     let mut errors = [0; N];
     let (mut any, mut code) = (0, EXACT + 1);
@@ -112,28 +132,38 @@ fn write_wild<const N: usize>(
     }
 }
 
-/// Reads what [`write_floats`] wrote; `values` holds the base before and the values after.
+/// Reads what [`write_floats`] wrote; `values` holds the base before, which may be elsewhere too, and the values after.
 #[inline(always)]
 pub(super) fn read_floats<const N: usize>(
     values: &mut [u32; N],
+    base: Option<&[u32; N]>,
     past: &[u32; N],
     ahead: Ahead,
     r: &mut impl Source,
 ) -> Result<(), WireError> {
-    let lines = Lines::of(values, past, ahead);
-    // A short one is at hand, as a rule. Of a long one nobody can foresee it, and to look takes longer than to fill up.
-    let likely = if N == 1 { CODE + USUAL } else { u64::BITS };
-    for wanted in [likely, u64::BITS] {
-        let (word, left) = r.at_hand(wanted);
-        if let Some((errors, used)) = errors_in(word, left, &lines) {
-            for i in 0..N {
-                values[i] = lines.guess[i].wrapping_add(unfold(errors[i]));
-            }
+    if const { four::fits(N) } {
+        // How long it is nobody can foresee, and to look takes longer than to fill up.
+        let at_hand = r.at_hand(u64::BITS);
+        if let Some(used) = four::read(values, base, past, ahead, at_hand) {
             r.pass(used);
             return Ok(());
         }
-        if N > 1 {
-            break;
+    } else {
+        let lines = Lines::of(base.unwrap_or(values), past, ahead);
+        // A short one is at hand, as a rule.
+        let likely = if N == 1 { CODE + USUAL } else { u64::BITS };
+        for wanted in [likely, u64::BITS] {
+            let (word, left) = r.at_hand(wanted);
+            if let Some((errors, used)) = errors_in(word, left, &lines) {
+                for i in 0..N {
+                    values[i] = lines.guess[i].wrapping_add(unfold(errors[i]));
+                }
+                r.pass(used);
+                return Ok(());
+            }
+            if N > 1 {
+                break;
+            }
         }
     }
     let past = *past;
@@ -246,8 +276,8 @@ const fn exponent(value: f32) -> u32 {
 /// How many bits an error has room for.
 #[inline(always)]
 const fn room(scale: u32, code: u32) -> u32 {
-    let room = (scale + code).saturating_sub(EVEN);
-    if code == EXACT { 0 } else { room }
+    // None of a scale that is not wild is as much.
+    (scale + code).saturating_sub(if code == EXACT { u8::MAX as u32 } else { EVEN })
 }
 
 #[inline(always)]
@@ -318,6 +348,10 @@ mod tests {
         prop_assert_eq!(end, by_pen.len());
         let bytes = direct.finish().to_vec();
         prop_assert_eq!(&bytes[..], by_pen.finish());
+        let mut one_by_one = BitWriter::new();
+        one_by_one.bits(0, lead);
+        write_each(&values, &base, &past, ahead, &mut one_by_one);
+        prop_assert_eq!(&bytes[..], one_by_one.finish());
         for cut in [0, 1, 9] {
             let bytes = &bytes[..bytes.len().saturating_sub(cut)];
             let mut r = BitReader::new(bytes);
@@ -326,9 +360,14 @@ mod tests {
             }
             let mut window = Window::of(&r);
             let [mut one, mut other] = [base; 2];
-            let read = read_floats(&mut one, &past, ahead, &mut r);
-            prop_assert_eq!(&read, &read_floats(&mut other, &past, ahead, &mut window));
+            let read = read_floats(&mut one, None, &past, ahead, &mut r);
+            prop_assert_eq!(&read, &read_floats(&mut other, Some(&base), &past, ahead, &mut window));
+            let mut r_one_by_one = BitReader::new(bytes);
+            r_one_by_one.skip(lead as usize);
+            let mut slowly = base;
+            prop_assert_eq!(&read, &read_one_by_one(&mut slowly, &past, ahead, &mut r_one_by_one));
             if read.is_ok() {
+                prop_assert_eq!(slowly, values);
                 prop_assert_eq!((one, other), (values, values));
                 prop_assert_eq!((r.position(), window.reader().position()), (end, end));
             } else {
@@ -342,8 +381,8 @@ mod tests {
         let [past, base, _] = [0, 1, 2].map(|which| core::array::from_fn::<u32, N, _>(|i| components[i][which]));
         let (mut r, [mut one, mut other]) = (BitReader::new(bytes), [base; 2]);
         let mut window = Window::of(&r);
-        let read = read_floats(&mut one, &past, ahead, &mut r);
-        prop_assert_eq!(&read, &read_floats(&mut other, &past, ahead, &mut window));
+        let read = read_floats(&mut one, None, &past, ahead, &mut r);
+        prop_assert_eq!(&read, &read_floats(&mut other, Some(&base), &past, ahead, &mut window));
         if read.is_ok() {
             prop_assert_eq!((one, r.position()), (other, window.reader().position()));
         }

@@ -90,6 +90,7 @@ impl Ahead {
 #[derive(Debug)]
 pub struct Past<'a, R> {
     repr: Option<&'a R>,
+    base: Option<&'a R>,
     ahead: Ahead,
     guess: bool,
 }
@@ -104,23 +105,37 @@ impl<R> Copy for Past<'_, R> {}
 
 impl<'a, R> Past<'a, R> {
     /// Nothing is known but the base.
-    pub const UNKNOWN: Self = Self { repr: None, ahead: Ahead::NOT_AT_ALL, guess: false };
+    pub const UNKNOWN: Self = Self { repr: None, base: None, ahead: Ahead::NOT_AT_ALL, guess: false };
 
     /// It was `repr`, and the value is this far ahead of the base.
     pub const fn new(repr: &'a R, ahead: Ahead) -> Self {
-        Self { repr: Some(repr), ahead, guess: false }
+        Self { repr: Some(repr), base: None, ahead, guess: false }
     }
 
     /// The past of a part of it.
     #[inline]
-    pub fn part<P>(self, part: impl FnOnce(&'a R) -> &'a P) -> Past<'a, P> {
-        Past { repr: self.repr.map(part), ahead: self.ahead, guess: false }
+    pub fn part<P>(self, part: impl Fn(&'a R) -> &'a P) -> Past<'a, P> {
+        Past { repr: self.repr.map(&part), base: self.base.map(part), ahead: self.ahead, guess: false }
     }
 
     /// It was `repr` if that is known, and the value is this far ahead of the base.
     #[inline]
     pub const fn known(repr: Option<&'a R>, ahead: Ahead) -> Self {
-        Self { repr, ahead, guess: false }
+        Self { repr, base: None, ahead, guess: false }
+    }
+
+    /// With the base, if that is somewhere else as well than in what will be the value. What has been in memory for a while is read sooner than what
+    /// was just copied there.
+    #[inline]
+    #[must_use]
+    pub const fn with_base(self, base: Option<&'a R>) -> Self {
+        Self { base, ..self }
+    }
+
+    /// The base, if it is known where else that is: the same as what is to be read over.
+    #[inline]
+    pub const fn base(self) -> Option<&'a R> {
+        self.base
     }
 
     /// How far ahead of the base the value is.
@@ -131,7 +146,7 @@ impl<'a, R> Past<'a, R> {
 
     /// The past of an element of it, guessed if the whole is.
     #[inline]
-    pub fn element<P>(self, part: impl FnOnce(&'a R) -> &'a P) -> Past<'a, P> {
+    pub fn element<P>(self, part: impl Fn(&'a R) -> &'a P) -> Past<'a, P> {
         Past { guess: self.guess, ..self.part(part) }
     }
 

@@ -20,16 +20,17 @@ pub(super) fn write_lines<I: Integer, const N: usize>(
     w.aside(|w| write(values.map(I::pattern), lines(base, past, width, ahead), width, 0, w));
 }
 
-/// Reads what [`write_lines`] wrote; `values` holds the base before and the values after.
+/// Reads what [`write_lines`] wrote; `values` holds the base before, which may be elsewhere too, and the values after.
 #[inline]
 pub(super) fn read_lines<I: Integer, const N: usize>(
     values: &mut [I; N],
+    base: Option<&[I; N]>,
     past: &[I; N],
     width: u32,
     ahead: Ahead,
     r: &mut impl Source,
 ) -> Result<(), WireError> {
-    let read = r.aside(|r| read(lines(values, past, width, ahead), width, 0, r))?;
+    let read = r.aside(|r| read(lines(base.unwrap_or(values), past, width, ahead), width, 0, r))?;
     for (value, bits) in values.iter_mut().zip(read) {
         *value = I::from_pattern(bits, width).ok_or(WireError::Invalid)?;
     }

@@ -30,7 +30,7 @@ impl Round {
     }
 
     #[inline(always)]
-    const fn word(self) -> u32 {
+    pub(super) const fn word(self) -> u32 {
         u32::from_ne_bytes([self.first, self.len, self.places, self.capacity])
     }
 

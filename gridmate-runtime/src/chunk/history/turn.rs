@@ -4,6 +4,8 @@
 //! then is only looked at. That lasts as long as their entries are in the same places. So a ring with an entry for each tick has them where
 //! the number of the tick says, whatever it went through before.
 
+use prefetch_index::prefetch_index;
+
 use super::ring::Round;
 use super::{Found, History, number};
 
@@ -11,8 +13,8 @@ use super::{Found, History, number};
 /// of the next.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Turn {
-    /// In which rings that is: those with just these versions where something is found. No ring if it is only here.
-    round: Round,
+    /// In which rings that is: those that are gone round like this, with just these versions where something is found. No ring if it is only here.
+    round: u32,
     versions: (u32, u32),
     found: Found,
     next: usize,
@@ -25,7 +27,7 @@ impl Turn {
     /// That of no ring.
     pub(crate) const NONE: Self = {
         let (round, found) = (Round::of(0), Found { base: 0, past: 0 });
-        Self { round, versions: (0, 0), found, next: 0, without: round, with_next: round }
+        Self { round: round.word(), versions: (0, 0), found, next: 0, without: round, with_next: round }
     };
 }
 
@@ -35,13 +37,13 @@ impl<S: Clone> History<S> {
     pub(crate) fn find_beside(&self, turn: &mut Turn, asked: (u32, u32)) -> Option<Found> {
         if !self.is_for(turn) {
             let found = self.find(asked)?;
-            *turn = Turn { found, versions: named(asked), round: self.round, ..Turn::NONE };
+            *turn = Turn { found, versions: named(asked), round: self.round.word(), ..Turn::NONE };
         }
         Some(turn.found)
     }
 
-    /// A copy of what was in force at the first of these versions, to become the entry of `version` if it is [closed](Self::close), and what was in force at
-    /// the second: see [`find`](Self::find). If that one is gone, and it does not `matter`, it is the first instead. If it `forgets`, what is before
+    /// A copy of what was in force at the first of these versions, to become the entry of `version` if it is [closed](Self::close), that itself, and what was
+    /// in force at the second: see [`find`](Self::find). If that one is gone, and it does not `matter`, it is the first instead. If it `forgets`, what is before
     /// both is gone then. The turn is the last one there was, of another ring perhaps that was asked the same, and becomes that of this one.
     #[inline(always)]
     pub(crate) fn open(
@@ -50,25 +52,30 @@ impl<S: Clone> History<S> {
         asked: (u32, u32),
         (matters, forgets): (bool, bool),
         version: u32,
-    ) -> Option<(&mut S, &S)> {
+    ) -> Option<(&mut S, &S, &S)> {
         if !self.is_for(turn) {
-            *turn = self.turn(asked, (matters, forgets), version, turn.round)?;
+            *turn = self.turn(asked, (matters, forgets), version, turn.without)?;
         }
         self.round = turn.without;
         // Looked up once: nobody knows that the ring stays where it is.
         let (ring, Turn { found: Found { base, past }, next, .. }) = (&mut *self.ring, *turn);
-        let [new, base] = ring.get_disjoint_mut([next, base]).ok()?;
+        let (new, base, past) = if base == past {
+            let [new, base] = ring.get_disjoint_mut([next, base]).ok()?;
+            (new, &*base, &*base)
+        } else {
+            let [new, base, past] = ring.get_disjoint_mut([next, base, past]).ok()?;
+            (new, &*base, &*past)
+        };
         new.version = version;
         new.snapshot.clone_from(&base.snapshot);
-        let [new, past] = ring.get_disjoint_mut([next, past]).ok()?;
-        Some((&mut new.snapshot, &past.snapshot))
+        Some((&mut new.snapshot, &base.snapshot, &past.snapshot))
     }
 
     #[inline(always)]
     fn is_for(&self, turn: &Turn) -> bool {
         let (ring, Turn { found: Found { base, past }, versions, .. }) = (&*self.ring, *turn);
         let (Some(base), Some(past)) = (ring.get(base), ring.get(past)) else { return false };
-        self.round == turn.round && (base.version, past.version) == versions
+        self.round.word() == turn.round && (base.version, past.version) == versions
     }
 
     #[inline(never)]
@@ -92,12 +99,12 @@ impl<S: Clone> History<S> {
             let like = self.base(found).clone();
             self.make_room(places, &like);
             found = self.find(asked)?;
-            round = Turn::NONE.round;
+            round = Round::of(0);
         }
         let without = self.round;
         let next = without.place(self.len());
         let versions = named(asked);
-        Some(Turn { round, versions, found, next, without, with_next: without.with_next() })
+        Some(Turn { round: round.word(), versions, found, next, without, with_next: without.with_next() })
     }
 
     /// Whether it has an entry for each tick up to `version`, as all that is on the move.
@@ -122,6 +129,22 @@ impl<S: Clone> History<S> {
         self.ring[..places].rotate_right((next + places - before) % places);
         self.round = self.round.ending_at(next);
         true
+    }
+
+    /// Has that brought into the cache which the turn of a neighbour names: what was found there, and the place of the next entry.
+    #[inline(always)]
+    pub(crate) fn fetch_beside(&self, turn: &Turn) {
+        for place in [turn.found.base, turn.next] {
+            prefetch_index(&self.ring, place);
+        }
+    }
+
+    /// The same of both that were found.
+    #[inline(always)]
+    pub(crate) fn fetch_found_beside(&self, turn: &Turn) {
+        for place in [turn.found.base, turn.found.past] {
+            prefetch_index(&self.ring, place);
+        }
     }
 
     /// A copy of `like`, to become the entry of `version` if it is [closed](Self::close).
@@ -169,16 +192,16 @@ mod tests {
             history.find(versions).map(|found| (*history.base(found), *history.past(found)))
         };
         let mut turn = Turn::NONE;
-        let (new, past) = history.open(&mut turn, (10, 8), (true, true), 12).unwrap();
-        assert_eq!((*new, *past), ('c', 'b'));
+        let (new, base, past) = history.open(&mut turn, (10, 8), (true, true), 12).unwrap();
+        assert_eq!((*new, *base, *past), ('c', 'c', 'b'));
         *new = 'd';
         assert_eq!((history.len(), found(&history, (11, 7)), found(&history, (11, 6))), (2, Some(('c', 'b')), None));
         history.close(&turn);
         assert_eq!((history.len(), found(&history, (12, 11))), (3, Some(('d', 'c'))));
         // A past that is gone matters to those who go by it.
         assert!(history.open(&mut turn, (12, 6), (true, true), 13).is_none());
-        let (new, past) = history.open(&mut turn, (12, 6), (false, true), 13).unwrap();
-        assert_eq!((*new, *past), ('d', 'd'));
+        let (new, base, past) = history.open(&mut turn, (12, 6), (false, true), 13).unwrap();
+        assert_eq!((*new, *base, *past), ('d', 'd', 'd'));
         assert_eq!(found(&history, (10, 7)), Some(('c', 'b')), "nothing is forgotten for it");
     }
 
@@ -190,7 +213,7 @@ mod tests {
             let oldest = history.entry(0).0;
             assert_eq!(history.len(), RECEIVED);
             let opened = history.open(&mut turn, (oldest + 1, oldest), (true, false), next);
-            assert_eq!(opened, Some((&mut (oldest + 1), &oldest)));
+            assert_eq!(opened, Some((&mut (oldest + 1), &(oldest + 1), &oldest)));
             history.close(&turn);
             assert_eq!((history.len(), history.at(oldest), history.newest().unwrap().0), (RECEIVED, None, next));
         }
@@ -203,8 +226,8 @@ mod tests {
             let last = u32::try_from(100 * (round + 1)).unwrap();
             (last - many..=last).for_each(|version| history.push(version, &version));
             let mut turn = Turn::NONE;
-            let (new, past) = history.open(&mut turn, (last, last - 1), (true, true), last + 1).unwrap();
-            assert_eq!((*new, *past), (last, last - 1));
+            let (new, base, past) = history.open(&mut turn, (last, last - 1), (true, true), last + 1).unwrap();
+            assert_eq!((*new, *base, *past), (last, last, last - 1));
             *new = last + 1;
             history.close(&turn);
             assert_eq!(history.len(), 3);
@@ -238,11 +261,11 @@ mod tests {
                 let round = turn.round;
                 let opened = history.open(&mut turn, (base, past), (true, true), version);
                 assert_eq!(
-                    opened.as_ref().map(|(new, past)| (**new, **past)),
-                    expected.map(|(b, p)| ((b, ring), (p, ring)))
+                    opened.as_ref().map(|(new, base, past)| (**new, **base, **past)),
+                    expected.map(|(b, p)| ((b, ring), (b, ring), (p, ring)))
                 );
                 let stays = match (opened, expected) {
-                    (Some((new, _)), Some((_, past))) => {
+                    (Some((new, ..)), Some((_, past))) => {
                         *new = (version, ring);
                         alike += u32::from(turn.round == round && round != Turn::NONE.round);
                         model.retain(|known| *known >= past);

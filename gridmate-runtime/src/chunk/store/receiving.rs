@@ -58,7 +58,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         }
         for slot in slots {
             if let Some(later) = later.next() {
-                fetch(later, heard);
+                heard[*later as usize].received.fetch_beside(&turn);
             }
             if head.1 > 0 && !window.begins(head.0, head.1) {
                 break;
@@ -116,16 +116,17 @@ fn draft<'a, T: ReplicaChunk>(
     arrival: &Arrival,
     asks: bool,
     turn: &mut Turn,
-    defaults: &T::Snapshot,
+    defaults: &'a T::Snapshot,
 ) -> Result<(&'a mut T::Snapshot, Past<'a, T::Snapshot>), ReceiveError> {
     let (Basis { base, past, .. }, version) = (arrival.basis, arrival.version);
     if base == 0 {
-        return Ok((received.open_anew(turn, defaults, version), Past::UNKNOWN));
+        return Ok((received.open_anew(turn, defaults, version), Past::UNKNOWN.with_base(Some(defaults))));
     }
     // Those who show what was, show what nobody will name any more as well. What is not asked for may be named, and be gone.
     let opened = received.open(turn, (base, past), (asks, T::INTERPOLATES == 0), version);
-    let (new, before) = opened.ok_or(ReceiveError::MissingBaseline)?;
-    Ok((new, if asks && past != 0 { Past::new(before, arrival.ahead) } else { Past::UNKNOWN }))
+    let (new, from, before) = opened.ok_or(ReceiveError::MissingBaseline)?;
+    let past = if asks && past != 0 { Past::new(before, arrival.ahead) } else { Past::UNKNOWN };
+    Ok((new, past.with_base(Some(from))))
 }
 
 /// All of a store but what was heard: what can be seen while that is held.

@@ -32,7 +32,7 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let (mut written, mut turn) = (0_usize, Turn::NONE);
         for (slot, end) in slots.iter().zip(ends) {
             if let Some(soon) = slots.get(written.saturating_add(soon)) {
-                self.slots[*soon as usize].fetch(basis, version);
+                self.slots[*soon as usize].sent.fetch_found_beside(&turn);
             }
             let s = &self.slots[*slot as usize];
             let Some((base, before)) = s.basis((basis.base, past), &mut turn) else { break };

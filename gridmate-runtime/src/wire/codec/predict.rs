@@ -169,8 +169,9 @@ macro_rules! along_lines {
             use $crate::wire::residual::view::$one_or_more::{exclusive, shared};
             let $this = self;
             match past.guess() {
-                Some((past, ahead)) if $width <= 32 => {
-                    $crate::wire::residual::read_lines(exclusive(repr), shared(past), $width, ahead, r)?;
+                Some((then, ahead)) if $width <= 32 => {
+                    let base = past.base().map(shared);
+                    $crate::wire::residual::read_lines(exclusive(repr), base, shared(then), $width, ahead, r)?;
                     let $repr = &*repr;
                     $checked
                 }
@@ -214,7 +215,9 @@ macro_rules! marshal_ahead {
         ) -> Result<(), $crate::wire::WireError> {
             use $crate::wire::{$module, residual::view::$one_or_more::{exclusive, shared}};
             match past.guess() {
-                Some((past, ahead)) if $fits => $module::$read(exclusive(repr), shared(past), $($width,)? ahead, r),
+                Some((then, ahead)) if $fits => {
+                    $module::$read(exclusive(repr), past.base().map(shared), shared(then), $($width,)? ahead, r)
+                }
                 _ => Self::decode_delta(repr, r),
             }
         }
