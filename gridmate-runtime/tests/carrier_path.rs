@@ -201,6 +201,46 @@ fn larger_datagrams_are_found_and_a_hole_is_noticed() {
 }
 
 #[test]
+fn what_was_queued_for_larger_datagrams_is_cut_when_the_path_takes_less() {
+    let mut configs = [config(), config()];
+    configs.iter_mut().for_each(|config| {
+        config.congestion = CongestionConfig::Adaptive;
+        config.unreliable_age = Duration::from_secs(5);
+    });
+    let mut pair = Pair::with(6, Link { delay: Duration::from_millis(30), ..Link::PERFECT }, configs);
+    pair.connect();
+    let (sender, id) = (1, pair.id(1));
+    let most = |pair: &Pair| pair.ends[sender].max_unfragmented_to(id);
+    assert_eq!(most(&pair), pair.ends[sender].max_unfragmented());
+    pair.steps(100);
+    assert_eq!(most(&pair), limits::DATAGRAM_BYTES_MAX - limits::DATAGRAM_BYTES + limits::SEGMENT_BYTES);
+    // In one datagram each, as it is.
+    let whole = most(&pair);
+    let sent = pair.sent;
+    assert!(pair.send(sender, UNRELIABLE, &message(0, whole), Some(0)));
+    pair.flush(sender);
+    assert_eq!(pair.sent, sent + 1);
+    pair.until(100, |pair| pair.receipts(sender).contains(&(0, true)));
+    // More than the window lets out at once, so that most of it waits when the path changes.
+    pair.mtu = 1_300;
+    let count = 60;
+    for number in 1..=count {
+        assert!(pair.send(sender, UNRELIABLE, &message(number, whole), Some(number)), "{number}");
+    }
+    let mut receipts = Vec::new();
+    pair.until(2_000, |pair| {
+        receipts.extend(pair.receipts(sender));
+        receipts.len() as u64 == count
+    });
+    assert_eq!(most(&pair), limits::SEGMENT_BYTES);
+    let mut arrived = pair.messages(0, UNRELIABLE).into_iter().map(|(_, bytes)| bytes).collect::<Vec<_>>();
+    arrived.remove(0);
+    let delivered = receipts.iter().filter(|(_, delivered)| *delivered).map(|(number, _)| message(*number, whole));
+    assert!(delivered.eq(arrived.iter().cloned()), "a receipt for each that arrived");
+    assert!((6..60).contains(&(60 - arrived.len())), "{} of {count} arrived", arrived.len());
+}
+
+#[test]
 fn marks_slow_a_sender_down() {
     let mut configs = [config(), config()];
     configs.iter_mut().for_each(|config| config.congestion = CongestionConfig::Adaptive);

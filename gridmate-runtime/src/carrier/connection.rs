@@ -169,6 +169,11 @@ impl Connection {
         self.rtt.sample(round_trip, Duration::ZERO);
     }
 
+    /// See [`Endpoint::max_unfragmented_to`](super::Endpoint::max_unfragmented_to).
+    pub(super) const fn largest_message(&self) -> usize {
+        self.mtu.largest_message()
+    }
+
     pub(super) fn rtt(&self) -> Option<Duration> {
         self.rtt.smoothed()
     }
@@ -249,8 +254,9 @@ impl Connection {
         }
         counters.sent(len);
         self.unreliable_queued += cost;
-        let token = token.map(|token| self.tokens.insert(token, pieces(len)));
-        queue.push(message, token, &mut shared.pool);
+        let pieces = pieces(len, self.mtu.largest_message());
+        let token = token.map(|token| self.tokens.insert(token, pieces));
+        queue.push(message, pieces, token, &mut shared.pool);
         self.channels.update(number);
         Ok(())
     }

@@ -452,11 +452,6 @@ impl Endpoint {
         self.peer(id.index).filter(|peer| peer.id == id).map(|peer| peer.address)
     }
 
-    /// The largest message that always fits one datagram, alone or with a usual acknowledgement, bytes.
-    pub const fn max_unfragmented(&self) -> usize {
-        limits::SEGMENT_BYTES
-    }
-
     /// The name of the connection that [`occupy`](Self::occupy) makes next.
     pub(super) fn next_id(&self) -> ConnectionId {
         #[expect(clippy::cast_possible_truncation, reason = "bounded by limits::CONNECTIONS")]

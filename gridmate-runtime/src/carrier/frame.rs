@@ -37,6 +37,7 @@
 //! Anything else is malformed, and the packet is dropped whole.
 
 use super::config::ChannelKind;
+use super::mtu::largest_message;
 use super::packet::{Reader, put_varint, varint_len};
 use super::sent::Sent;
 use crate::limits;
@@ -332,6 +333,11 @@ impl<'a> FrameWriter<'a> {
     /// The same in a packet with nothing else in it.
     pub(super) fn room_alone(&self, channel: u8) -> usize {
         self.limit.saturating_sub(self.start + header_len(channel) + 3 + 2)
+    }
+
+    /// Bytes of the largest unreliable message that a packet takes whole.
+    pub(super) const fn largest_message(&self) -> usize {
+        largest_message(self.limit)
     }
 
     /// The packet's only message, if there is nothing else in it. Where its bytes are is known from its length.

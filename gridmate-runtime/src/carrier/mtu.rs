@@ -54,6 +54,11 @@ impl Mtu {
         self.current as usize
     }
 
+    /// Bytes of the largest message that such a datagram takes, alone or with a usual acknowledgement.
+    pub(super) const fn largest_message(&self) -> usize {
+        largest_message(self.current())
+    }
+
     /// When the next probe is due.
     pub(super) const fn next(&self) -> Due {
         self.next
@@ -121,6 +126,11 @@ impl Mtu {
     fn candidate(&self) -> u16 {
         if self.too_large > self.most { self.most } else { u16::midpoint(self.current, self.too_large) }
     }
+}
+
+/// Bytes of the largest message that a datagram of a size takes, alone or with a usual acknowledgement.
+pub(super) const fn largest_message(datagram: usize) -> usize {
+    datagram.saturating_sub(limits::DATAGRAM_BYTES - limits::SEGMENT_BYTES)
 }
 
 fn narrow(size: usize) -> u16 {

@@ -7,12 +7,25 @@
 use std::net::SocketAddr;
 
 use super::config::ConnectionId;
+use super::connection::Connection;
 use super::endpoint::Endpoint;
 use super::transmit::To;
+use crate::limits;
 use crate::time::Instant;
 
 impl Endpoint {
-    /// Replaces `out` by the next datagram, of at most [`DATAGRAM_BYTES`](crate::limits::DATAGRAM_BYTES), and says where to send it. Call it until
+    /// The largest message that fits one datagram on every path, alone or with a usual acknowledgement, bytes.
+    pub const fn max_unfragmented(&self) -> usize {
+        limits::SEGMENT_BYTES
+    }
+
+    /// The same on the path of a connection, as far as that is known by now: more, as a rule, a second after it was established. What waits in an
+    /// unreliable channel when the path turns out to take less is cut into fragments.
+    pub fn max_unfragmented_to(&self, id: ConnectionId) -> usize {
+        self.established(id).map_or(limits::SEGMENT_BYTES, Connection::largest_message)
+    }
+
+    /// Replaces `out` by the next datagram, of at most [`DATAGRAM_BYTES_MAX`](crate::limits::DATAGRAM_BYTES_MAX), and says where to send it. Call it until
     /// it returns `None`: that is one flush.
     pub fn poll_transmit(&mut self, now: Instant, out: &mut Vec<u8>) -> Option<SocketAddr> {
         let now = self.advance(now);

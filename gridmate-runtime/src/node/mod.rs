@@ -431,9 +431,10 @@ impl Node {
                 continue;
             }
             let mut budget = self.endpoint.state_budget(*connection, STATE);
+            let largest = self.endpoint.max_unfragmented_to(*connection);
             while self.replicas.has_state_for(link.peer) {
                 // Without budget there may be what does not wait for any.
-                let max = if budget == 0 { 0 } else { self.endpoint.max_unfragmented().min(budget.max(256)) };
+                let max = if budget == 0 { 0 } else { largest.min(budget.max(256)) };
                 let Some(message) = self.replicas.marshal(link.peer, max, &mut self.buffer) else { break };
                 budget = budget.saturating_sub(self.buffer.len());
                 if self.endpoint.send_owned(*connection, STATE, &mut self.buffer, Some(message.token)).is_err() {

@@ -18,6 +18,8 @@ struct Waiting {
     since: Instant,
     /// Place in the table of tokens.
     token: Option<u32>,
+    /// How many packets it is spread over.
+    pieces: u8,
     /// Fragments sent, and the group they belong to once the first was.
     sent: u8,
     group: u64,
@@ -55,11 +57,11 @@ impl Queue {
         self.expired
     }
 
-    /// Queues a message that is within its limits.
-    pub(in crate::carrier) fn push(&mut self, message: impl Bytes, token: Option<u32>, pool: &mut Pool) {
+    /// Queues a message that is within its limits, in so many [`pieces`].
+    pub(in crate::carrier) fn push(&mut self, message: impl Bytes, pieces: u8, token: Option<u32>, pool: &mut Pool) {
         let bytes = message.into_pooled(pool);
         self.queued += cost(bytes.len());
-        self.waiting.push_back(Waiting { bytes, since: Instant::ZERO, token, sent: 0, group: 0 });
+        self.waiting.push_back(Waiting { bytes, since: Instant::ZERO, token, pieces, sent: 0, group: 0 });
         self.fresh += 1;
     }
 
@@ -81,7 +83,7 @@ impl Queue {
             *queued -= cost(old.bytes.len());
             self.queued -= cost(old.bytes.len());
             self.expired += 1;
-            old.token.into_iter().for_each(|place| lost(place, pieces(old.bytes.len())));
+            old.token.into_iter().for_each(|place| lost(place, old.pieces));
             pool.give(old.bytes);
         }
     }
@@ -103,6 +105,7 @@ impl Queue {
                 return Packed::Share;
             }
             let before = writer.out.len();
+            front.cut(writer.largest_message(), common.tokens);
             let given_up = front.token.is_some_and(|place| common.tokens.give_up(place, front.left()));
             if !given_up && !front.write(channel, common.groups, writer) {
                 return Packed::Full;
@@ -131,8 +134,16 @@ impl Queue {
 }
 
 impl Waiting {
+    /// What was one piece when it was queued, and is more than a packet takes by now, is several.
+    fn cut(&mut self, largest: usize, tokens: &mut Tokens) {
+        if self.pieces == 1 && self.bytes.len() > largest {
+            self.pieces = pieces(self.bytes.len(), largest);
+            self.token.into_iter().for_each(|place| tokens.add(place, self.pieces - 1));
+        }
+    }
+
     fn write(&mut self, channel: u8, groups: &mut u64, writer: &mut FrameWriter<'_>) -> bool {
-        let count = pieces(self.bytes.len());
+        let count = self.pieces;
         if count == 1 {
             return writer.message(channel, &self.bytes);
         }
@@ -149,13 +160,13 @@ impl Waiting {
     }
 
     fn left(&self) -> u8 {
-        pieces(self.bytes.len()) - self.sent
+        self.pieces - self.sent
     }
 }
 
-/// How many packets a message of this length is spread over.
-pub(in crate::carrier) fn pieces(len: usize) -> u8 {
-    if len <= limits::SEGMENT_BYTES {
+/// How many packets a message of this length is spread over, of which one takes the `largest`.
+pub(in crate::carrier) fn pieces(len: usize, largest: usize) -> u8 {
+    if len <= largest {
         return 1;
     }
     u8::try_from(len.div_ceil(limits::FRAGMENT_BYTES)).unwrap_or(u8::MAX)
@@ -200,6 +211,13 @@ impl Tokens {
         )]
         {
             self.entries.len() as u32 - 1
+        }
+    }
+
+    /// A message of which nothing was sent yet has so many pieces more.
+    fn add(&mut self, place: u32, pieces: u8) {
+        if let Some(entry) = self.entries.get_mut(place as usize) {
+            entry.pending += pieces;
         }
     }
 
