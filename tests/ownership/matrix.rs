@@ -1,18 +1,25 @@
-//! Who asks whom: every node for what every other has made, one of the nodes slow.
+//! Who asks whom: every node for what every other has made, one of the nodes slow. Clients of a host, and members of a mesh among them.
 
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::{OwnershipOutcome, RefusedOwnership};
 use gridmate_tests::mesh::{Mesh, Weather};
 
 use super::ball::{
-    ALWAYS, Ball, KEPT, NEVER, Rock, SOMETIMES, Secret, Tome, answers, asked, check_agreement, control, member, mesh,
-    owner, settle,
+    ALWAYS, Ball, KEPT, NEVER, Rock, SOMETIMES, Secret, Tome, answers, asked, check_agreement, control, hybrid, member,
+    mesh, owner, settle,
 };
 
 /// A host and three clients, the last of which ticks when the others have ticked four times.
 fn nodes(seed: u64, weather: Weather) -> Mesh {
     let mut mesh = mesh(3, seed, weather);
     mesh.slow.insert(3, 4);
+    mesh
+}
+
+/// A host, two members of a mesh and two clients, the last of which is as slow.
+fn mixed(seed: u64, weather: Weather) -> Mesh {
+    let mut mesh = hybrid(2, 2, seed, weather);
+    mesh.slow.insert(4, 4);
     mesh
 }
 
@@ -34,39 +41,47 @@ fn check_control(mesh: &mut Mesh, id: ReplicaId) {
 
 #[test]
 fn replication_scenario_16_everyone_gets_what_its_owner_gives_and_nothing_else() {
-    for weather in [Weather::FAIR, Weather::FOUL] {
-        for keeps in [ALWAYS, NEVER, SOMETIMES] {
-            for from in 0..4 {
-                for to in (0..4).filter(|to| *to != from) {
-                    let mut mesh = nodes(1, weather);
-                    let ball = Ball { x: 5, keeps, ..Ball::default() };
-                    let id = mesh.managers[from].add(ball).unwrap();
-                    settle(&mut mesh);
-                    mesh.managers[to].request_ownership(id).unwrap();
-                    assert_eq!(mesh.managers[to].request_ownership(id), Err(ReplicaError::AlreadyAsked(id)));
-                    settle(&mut mesh);
-                    let refusal = match keeps {
-                        NEVER => Some(KEPT),
-                        SOMETIMES if member(to).0.is_multiple_of(2) => Some(KEPT + 1),
-                        _ => None,
-                    };
-                    let outcome = match refusal {
-                        Some(code) => OwnershipOutcome::Refused(RefusedOwnership::ByGame(code)),
-                        None => OwnershipOutcome::Granted,
-                    };
-                    assert_eq!(answers(&mut mesh, to), [(id, outcome)], "{from} to {to}");
-                    assert_eq!(asked(&mesh, id), 1, "{from} to {to}");
-                    assert_eq!(owner(&mesh, id), if refusal.is_some() { from } else { to });
-                    check_control(&mut mesh, id);
-                    let there = owner(&mesh, id);
-                    mesh.managers[there].primary_mut::<Ball>(id).unwrap().x = 6;
-                    settle(&mut mesh);
-                    check_agreement(&mesh);
-                    assert_eq!(mesh.managers[from].get::<Ball>(id).unwrap().x, 6);
+    for is_mixed in [false, true] {
+        let count = if is_mixed { 5 } else { 4 };
+        for weather in [Weather::FAIR, Weather::FOUL] {
+            for keeps in [ALWAYS, NEVER, SOMETIMES] {
+                for from in 0..count {
+                    for to in (0..count).filter(|to| *to != from) {
+                        let mesh = if is_mixed { mixed(1, weather) } else { nodes(1, weather) };
+                        check_request(mesh, (from, to), keeps);
+                    }
                 }
             }
         }
     }
+}
+
+#[track_caller]
+fn check_request(mut mesh: Mesh, (from, to): (usize, usize), keeps: u8) {
+    let ball = Ball { x: 5, keeps, ..Ball::default() };
+    let id = mesh.managers[from].add(ball).unwrap();
+    settle(&mut mesh);
+    mesh.managers[to].request_ownership(id).unwrap();
+    assert_eq!(mesh.managers[to].request_ownership(id), Err(ReplicaError::AlreadyAsked(id)));
+    settle(&mut mesh);
+    let refusal = match keeps {
+        NEVER => Some(KEPT),
+        SOMETIMES if member(to).0.is_multiple_of(2) => Some(KEPT + 1),
+        _ => None,
+    };
+    let outcome = match refusal {
+        Some(code) => OwnershipOutcome::Refused(RefusedOwnership::ByGame(code)),
+        None => OwnershipOutcome::Granted,
+    };
+    assert_eq!(answers(&mut mesh, to), [(id, outcome)], "{from} to {to}");
+    assert_eq!(asked(&mesh, id), 1, "{from} to {to}");
+    assert_eq!(owner(&mesh, id), if refusal.is_some() { from } else { to });
+    check_control(&mut mesh, id);
+    let there = owner(&mesh, id);
+    mesh.managers[there].primary_mut::<Ball>(id).unwrap().x = 6;
+    settle(&mut mesh);
+    check_agreement(&mesh);
+    assert_eq!(mesh.managers[from].get::<Ball>(id).unwrap().x, 6);
 }
 
 #[test]
