@@ -136,6 +136,40 @@ fn replication_scenario_16_requests_in_a_row_end_in_the_last() {
     }
 }
 
+/// In a mesh it is the owner that puts requests in order, and the way there differs from asker to asker: so each asks when the one before was heard
+/// there, and is still to get it.
+#[test]
+fn replication_scenario_16_requests_in_a_row_end_in_the_last_in_a_mesh_too() {
+    let mut under_way = 0;
+    for (seed, first) in (0..40).flat_map(|seed| (0..5).map(move |first| (seed, first))) {
+        let mut mesh = mixed(seed, [Weather::FAIR, Weather::FOUL][(seed / 2 % 2) as usize]);
+        let id = mesh.managers[first].add(Ball::default()).unwrap();
+        settle(&mut mesh);
+        let mut order: Vec<_> = (0..5).filter(|node| *node != first).collect();
+        order.rotate_left(usize::try_from(seed % 4).unwrap());
+        for (heard, to) in (1..).zip(&order) {
+            under_way += u32::from(heard > 1 && !mesh.managers[order[heard as usize - 2]].info(id).unwrap().is_primary);
+            mesh.managers[*to].request_ownership(id).unwrap();
+            (0..2_000).find(|_| {
+                mesh.step();
+                asked(&mesh, id) == heard
+            });
+        }
+        settle(&mut mesh);
+        assert_eq!(owner(&mesh, id), order[3], "seed {seed}, first {first}");
+        assert_eq!(asked(&mesh, id), 4, "seed {seed}: each request is judged once");
+        let mut outcomes = Vec::new();
+        for node in 0..5 {
+            outcomes.extend(answers(&mut mesh, node).into_iter().map(|(_, outcome)| outcome));
+        }
+        assert_eq!(outcomes.len(), 4, "seed {seed}: {outcomes:?}");
+        let overtaken = OwnershipOutcome::Refused(RefusedOwnership::Overtaken);
+        assert!(outcomes.iter().all(|outcome| [OwnershipOutcome::Granted, overtaken].contains(outcome)));
+        check_control(&mut mesh, id);
+    }
+    assert!(under_way > 400, "{under_way} of 600 asked while it was on its way");
+}
+
 #[test]
 fn all_at_once_end_in_one() {
     for seed in 0..100 {

@@ -61,6 +61,7 @@
 //! | 15 | `replication_scenario_15b_nothing_waits_longer_than_the_bound_and_all_are_sent_in_proportion` | `tests/replica/pressure.rs` |
 //! | 16 | `replication_scenario_16_everyone_gets_what_its_owner_gives_and_nothing_else` | `tests/ownership/matrix.rs` |
 //! | 16 | `replication_scenario_16_requests_in_a_row_end_in_the_last` | `tests/ownership/matrix.rs` |
+//! | 16 | `replication_scenario_16_requests_in_a_row_end_in_the_last_in_a_mesh_too` | `tests/ownership/matrix.rs` |
 //! | 20 | `replication_scenario_20a_who_comes_in_the_tick_of_a_change_does_not_end_its_repetition_to_others` | `tests/replica/newest.rs` |
 //! | 20 | `replication_scenario_20b_the_last_change_is_repeated_when_it_is_lost_though_nothing_else_changes` | `tests/replica/newest.rs` |
 //! | 20 | `replication_scenario_20c_a_third_node_may_have_nothing_of_what_changes_hands` | `tests/ownership/matrix.rs` |
