@@ -2,11 +2,11 @@
 
 use core::time::Duration;
 
-use gridmate_runtime::Rng;
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::StateRate;
 use gridmate_runtime::schema::Coder;
 use gridmate_runtime::sim::{LinkConfig, NodeKey, World};
+use gridmate_runtime::{Rng, limits};
 use gridmate_tests::chunks::{Mover, registry_with};
 use gridmate_tests::links::foul;
 
@@ -98,6 +98,34 @@ fn replication_scenario_15a_more_than_the_rate_is_cut_to_it_and_little_is_not_de
     let (bytes, _) = shake(&mut world, 10, 20, 5);
     assert!(bytes.iter().sum::<u64>() / 20 < 4_400);
     assert!(!world.0.node(world.1).set_state_rate(MemberId(7), rate), "there is no such member");
+}
+
+#[test]
+fn state_fills_the_datagrams_of_its_path() {
+    for (mtu, least, most) in [(Some(limits::DATAGRAM_BYTES), 1_100, 1_180), (None, 1_300, 1_480)] {
+        let registry = Registry::builder().chunk::<Crate>().build().unwrap();
+        let mut world = World::new(1, 30, LinkConfig { mtu, ..LinkConfig::perfect() }).unwrap();
+        let host = world.host(NodeConfig::new(registry.clone())).unwrap();
+        let client = world.join(host, NodeConfig::new(registry)).unwrap();
+        let ids: Vec<_> = (0..200).map(|_| world.replicas(host).add(Crate::default()).unwrap()).collect();
+        world.run_until(Duration::from_secs(10), |world| world.replicas(client).len() == 200).expect("all are there");
+        world.run_for(Duration::from_secs(3));
+        let state = |world: &mut World| {
+            let state = world.node(host).peers().next().unwrap().channels.state;
+            (state.bytes_sent, state.messages_sent)
+        };
+        let (mut rng, before) = (Rng::new(1), state(&mut world));
+        for tick in 1..=30 {
+            for id in &ids {
+                let bytes = core::array::from_fn(|_| rng.next_u64().to_le_bytes()[0]);
+                *world.replicas(host).primary_mut::<Crate>(*id).unwrap() = Crate { tick, bytes };
+            }
+            world.step();
+        }
+        let after = state(&mut world);
+        let mean = (after.0 - before.0) / (after.1 - before.1);
+        assert!((least..=most).contains(&mean), "{mean} bytes a message where the path takes {mtu:?}");
+    }
 }
 
 #[test]

@@ -137,7 +137,8 @@ impl Message for Packed<'_> {
     #[inline]
     fn block(&mut self, [first, last]: [ReplicaId; 2], ready: &Ready, encoder: &Encoder) -> Result<(), NearlyFull> {
         let (bits, length) = encoder.bits(ready);
-        if !self.room.holds(self.w.len() + RECORD_HEAD_BITS + length, self.any) {
+        // A block is no single record: what is more than a message takes goes in parts.
+        if !self.room.holds(self.w.len() + RECORD_HEAD_BITS + length, true) {
             return Err(NearlyFull(self.room.is_nearly_full(self.w.len())));
         }
         self.any = true;
