@@ -68,6 +68,19 @@ pub const LAST_ECHO_MILLIS: u64 = HELD_RPC_MILLIS;
 /// How long the replicas of a lost mesh member wait for what the host says of them, milliseconds.
 pub const ORPHAN_MILLIS: u64 = 10_000;
 
+/// How long the members of a mesh may take to follow a new host, milliseconds. Well below [`ORPHAN_MILLIS`].
+pub const SUCCESSION_MILLIS: u64 = 5_000;
+
+/// Members that a node remembers as hosts before the present one, count.
+pub const FORMER_HOSTS: usize = 1_024;
+
+/// Epochs by which those that a host begins by adopting what the one before it had are apart from those of the host before, count. A replica may
+/// change hands as often under one host, and by no more can a member say that it has when a host is lost.
+pub const EPOCHS_PER_TERM: u32 = 1 << 16;
+
+/// Hosts that a session may have one after the other, count. The epochs of the last one are still far from the end of theirs.
+pub const TERMS: u32 = 1 << 15;
+
 /// How long whoever asks to own a replica waits for an answer, milliseconds.
 pub const OWNERSHIP_MILLIS: u64 = 10_000;
 

@@ -193,6 +193,6 @@ pub(super) fn settle(mesh: &mut Mesh) {
 #[track_caller]
 pub(super) fn check_agreement(mesh: &Mesh) {
     for node in mesh.nodes() {
-        assert_eq!(mesh.managers[node].digests(), mesh.managers[0].digests(), "node {node}");
+        assert_eq!(mesh.managers[node].digests(), mesh.managers[mesh.host].digests(), "node {node}");
     }
 }

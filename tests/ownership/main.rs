@@ -3,11 +3,13 @@
 mod ball;
 mod claims;
 mod goods;
+mod heirs;
 mod leaves;
 mod matrix;
 mod meshed;
 mod order;
 mod storm;
+mod succession;
 mod takeover;
 mod udp;
 mod world;

@@ -7,7 +7,7 @@ use gridmate_runtime::Rng;
 use gridmate_runtime::prelude::*;
 use gridmate_tests::mesh::{Mesh, Weather};
 
-use super::ball::{Ball, answers, check_agreement, hybrid, member, mesh, note, owner};
+use super::ball::{Ball, answers, check_agreement, hybrid, member, mesh, note, owner, settle};
 
 /// Loss, lateness, receipts that lie, and too little room, in all combinations.
 fn weather(seed: u64) -> Weather {
@@ -81,6 +81,9 @@ impl Storm {
         let (node, to, ball) = (nodes[self.up_to(nodes.len())], nodes[self.up_to(nodes.len())], self.up_to(3));
         let (id, dice) = (self.balls[ball], self.rng.below(20));
         let manager = &mut self.mesh.managers[node];
+        if manager.info(id).is_none() {
+            return; // It has just come, and has not heard of everything.
+        }
         match dice {
             // The last node only watches.
             0 | 1 if node != 4 => self.asked += usize::from(manager.request_ownership(id).is_ok()),
@@ -266,4 +269,95 @@ fn nodes_stop_and_leave(form: Form) {
         transfers += storm.transfers;
     }
     assert!(transfers > 5_000, "{transfers} transfers");
+}
+
+/// The same while hosts are lost, with those who have nobody but them.
+#[test]
+fn storms_in_which_hosts_are_lost_make_no_two_owners() {
+    let mut transfers = 0;
+    for seed in 0..972 {
+        let mut storm = Storm::new(seed, Form::Hybrid);
+        // When a node is to notice, and when it goes on with the heir; and when that is lost while it waits for others.
+        let (mut plan, mut again) = (BTreeMap::new(), 0);
+        for number in 1..=600 {
+            storm.act(number);
+            match number {
+                120 => drop(storm.mesh.slow.insert(1, 1 + seed % 4)),
+                150 | 400 => storm.lose_host(number, &mut plan),
+                _ if number == again => storm.lose_host(number, &mut plan),
+                300 => drop(storm.mesh.join_mesh()),
+                _ => {}
+            }
+            for step in plan.remove(&number).unwrap_or_default() {
+                match step {
+                    Step::Notice(node) => storm.mesh.lose_host(node),
+                    Step::TakeOver(node) => {
+                        storm.mesh.take_over(node);
+                        again = number + [0, 1, 3][usize::try_from(seed % 3).unwrap()];
+                        again *= u32::from(number > 400 && storm.mesh.nodes().len() > 2);
+                    }
+                    Step::Follow(node) => storm.mesh.follow(node),
+                }
+            }
+            storm.mesh.step();
+            storm.watch_owners(seed);
+        }
+        storm.mesh.weather = Weather::FAIR;
+        storm.mesh.run(400);
+        storm.mesh.settle();
+        check_agreement(&storm.mesh);
+        for id in &storm.balls {
+            let there = owner(&storm.mesh, *id);
+            let mut owned = Vec::new();
+            for node in storm.mesh.nodes() {
+                let ball = storm.mesh.managers[node].get::<Ball>(*id).unwrap();
+                let mut numbers: Vec<_> = ball.notes.iter().map(|(_, number)| *number).collect();
+                numbers.sort_unstable();
+                assert!(numbers.is_sorted_by(|a, b| a < b), "seed {seed}, node {node}, {id}: at most once");
+                owned.extend_from_slice(&ball.owned);
+            }
+            owned.sort_unstable();
+            assert!(owned.is_sorted_by(|a, b| a < b), "seed {seed}, {id}: by one owner");
+            storm.mesh.managers[there].primary_mut::<Ball>(*id).unwrap().x = 10_000;
+        }
+        settle(&mut storm.mesh);
+        check_agreement(&storm.mesh);
+        for id in &storm.balls {
+            for node in storm.mesh.nodes() {
+                let x = storm.mesh.managers[node].get::<Ball>(*id).unwrap().x;
+                assert_eq!(x, 10_000, "seed {seed}, node {node}, {id}");
+            }
+        }
+        assert_eq!(storm.mesh.nodes().len(), if seed % 3 == 0 { 3 } else { 2 });
+        transfers += storm.transfers;
+    }
+    assert!(transfers > 25_000, "{transfers} transfers");
+}
+
+enum Step {
+    Notice(usize),
+    TakeOver(usize),
+    Follow(usize),
+}
+
+impl Storm {
+    /// The host dies, and its clients with it. In some of the next ticks the others notice, and agree on one of them.
+    fn lose_host(&mut self, number: u32, plan: &mut BTreeMap<u32, Vec<Step>>) {
+        plan.clear();
+        let host = self.mesh.host;
+        for node in [host, 4, 5] {
+            self.mesh.die(node);
+        }
+        let nodes = self.mesh.nodes();
+        let heir = nodes[self.up_to(nodes.len())];
+        let mut when = |after: u32| number + after + u32::try_from(self.rng.below(12)).unwrap();
+        let announced = when(12);
+        plan.entry(announced).or_default().push(Step::TakeOver(heir));
+        for node in nodes {
+            plan.entry(when(0)).or_default().push(Step::Notice(node));
+            if node != heir {
+                plan.entry(when(announced - number + 1)).or_default().push(Step::Follow(node));
+            }
+        }
+    }
 }

@@ -39,7 +39,7 @@ impl Weather {
     pub const FOUL: Self = Self { loss: 0.3, late: 0.3, span: 8, ..Self::FAIR };
 }
 
-/// A host (index 0), clients and mesh members, one tick at a time.
+/// A host (index 0, until another takes its place), clients and mesh members, one tick at a time.
 pub struct Mesh {
     /// The managers.
     pub managers: Vec<ReplicaManager>,
@@ -51,6 +51,12 @@ pub struct Mesh {
     pub bytes: u64,
     /// The tick.
     pub tick: u64,
+    /// The node that hosts, and the last one that did before.
+    pub host: usize,
+    former: usize,
+    /// By node: which one it takes for the host.
+    hosts: Vec<usize>,
+    term: u32,
     /// What was sent since this was made empty, by sender and receiver; nothing is noted without.
     pub overheard: Option<Vec<(usize, usize, Vec<u8>)>>,
     /// Nodes that are slow: they tick only in every so many ticks of the others.
@@ -59,6 +65,8 @@ pub struct Mesh {
     seed: u64,
     /// Those that reach each other directly.
     meshed: BTreeSet<usize>,
+    /// Those that take part in nothing any more.
+    dead: BTreeSet<usize>,
     /// `peers[a][b]`: how `a` calls `b`.
     peers: Vec<BTreeMap<usize, PeerId>>,
     /// By sender and receiver: the place of the last message in the sender's order, and of the newest that has arrived.
@@ -88,11 +96,16 @@ impl Mesh {
             messages: 0,
             bytes: 0,
             tick: 0,
+            host: 0,
+            former: 0,
+            hosts: vec![0],
+            term: 0,
             overheard: None,
             slow: BTreeMap::new(),
             registry: registry.clone(),
             seed,
             meshed: BTreeSet::new(),
+            dead: BTreeSet::new(),
             peers: vec![BTreeMap::new()],
             orders: BTreeMap::new(),
             rng: Rng::new(seed),
@@ -141,11 +154,13 @@ impl Mesh {
         let member = MemberId(u32::try_from(client + 1).expect("few clients"));
         let mut manager = ReplicaManager::new(self.registry.clone(), self.seed);
         manager.set_local_member(member);
-        let at_client = manager.add_peer(MemberId::HOST, PeerRole::Host);
-        let at_host = self.managers[0].add_peer(member, role);
+        let host = self.host;
+        let at_client = manager.add_peer(self.managers[host].local_member(), PeerRole::Host);
+        let at_host = self.managers[host].add_peer(member, role);
         self.managers.push(manager);
-        self.peers.push(BTreeMap::from([(0, at_client)]));
-        self.peers[0].insert(client, at_host);
+        self.hosts.push(host);
+        self.peers.push(BTreeMap::from([(host, at_client)]));
+        self.peers[host].insert(client, at_host);
         client
     }
 
@@ -160,6 +175,10 @@ impl Mesh {
     pub fn die(&mut self, node: usize) {
         self.peers[node].clear();
         self.meshed.remove(&node);
+        self.dead.insert(node);
+        if node == self.host {
+            self.former = node;
+        }
         self.flying.retain(|(to, ..), _| *to != node);
         self.reliable.retain(|(_, to), _| *to != node);
     }
@@ -167,15 +186,45 @@ impl Mesh {
     /// Node `at` loses one that has died, and what is under way from that.
     pub fn lose(&mut self, at: usize, node: usize) {
         if let Some(peer) = self.peers[at].remove(&node) {
-            self.managers[at].remove_peer(peer, at == 0);
+            self.managers[at].remove_peer(peer, at == self.host);
         }
+        self.cut(at, node);
+    }
+
+    /// Node `at` has lost the host, which has died, and waits for another; what is under way from the one before is gone. To who has not followed
+    /// that so far it was a member as others.
+    pub fn lose_host(&mut self, at: usize) {
+        if self.hosts[at] != self.former {
+            return self.lose(at, self.former);
+        }
+        self.managers[at].lose_host().expect("it has one");
+        self.peers[at].remove(&self.former);
+        self.cut(at, self.former);
+    }
+
+    /// Node `heir`, which has lost the host, is to be the next.
+    pub fn take_over(&mut self, heir: usize) {
+        self.term += 1;
+        self.managers[heir].take_over(self.term).expect("it had a host");
+        self.meshed.remove(&heir);
+        (self.host, self.hosts[heir]) = (heir, heir);
+    }
+
+    /// Node `at`, which has lost the host, follows the next.
+    pub fn follow(&mut self, at: usize) {
+        let heir = self.peer(at, self.host);
+        self.managers[at].follow_host(heir, self.term).expect("a member of its mesh");
+        self.hosts[at] = self.host;
+    }
+
+    fn cut(&mut self, at: usize, node: usize) {
         self.flying.retain(|(to, _, _, from), _| (*to, *from) != (at, node));
         self.reliable.retain(|(from, to), _| (*to, *from) != (at, node));
     }
 
     /// The nodes that are in the session.
     pub fn nodes(&self) -> Vec<usize> {
-        (0..self.managers.len()).filter(|node| *node == 0 || !self.peers[*node].is_empty()).collect()
+        (0..self.managers.len()).filter(|node| !self.dead.contains(node)).collect()
     }
 
     /// How node `at` calls node `of`.
@@ -225,7 +274,7 @@ impl Mesh {
 
     /// Whether everyone in the session holds the same.
     pub fn agree(&self) -> bool {
-        self.nodes().into_iter().all(|node| self.managers[node].digest() == self.managers[0].digest())
+        self.nodes().into_iter().all(|node| self.managers[node].digest() == self.managers[self.host].digest())
     }
 
     /// Runs what has arrived at a node. Returns the faults it finds with its peers.

@@ -39,6 +39,9 @@ pub enum ReplicaError {
     /// A chunk of it is not `migratable`.
     #[error("replica {0} cannot change hands: a chunk of it is not `migratable`")]
     NotMigratable(ReplicaId),
+    /// The session's host is lost, and there is no other yet.
+    #[error("replica {0} cannot change hands while the session has no host; wait for `ReplicaEvent::HostChanged`")]
+    NoHost(ReplicaId),
     /// Nobody of that id is in the session.
     #[error("{0} is not in the session")]
     NoSuchMember(MemberId),

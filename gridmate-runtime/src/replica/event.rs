@@ -58,6 +58,12 @@ pub enum ReplicaEvent {
         /// The new owner.
         owner: MemberId,
     },
+    /// The host was lost, and this member has taken its place: see [`take_over`](crate::ReplicaManager::take_over) and
+    /// [`follow_host`](crate::ReplicaManager::follow_host). Once on each node and for each new host.
+    HostChanged {
+        /// The new host.
+        host: MemberId,
+    },
     /// What became of a request to own a replica; once for each [`request_ownership`](crate::ReplicaManager::request_ownership).
     OwnershipAnswered {
         /// The replica.

@@ -20,6 +20,10 @@ impl Graves {
         self.by_id.contains_key(&id)
     }
 
+    pub(super) fn iter(&self) -> impl Iterator<Item = (ReplicaId, u32)> {
+        self.by_id.iter().map(|(id, epoch)| (*id, *epoch))
+    }
+
     /// Whether it had ended by the time that it was in this epoch.
     pub(super) fn covers(&self, id: ReplicaId, epoch: u32) -> bool {
         self.by_id.get(&id).is_some_and(|last| epoch <= *last)

@@ -30,6 +30,7 @@
 //!                                                  for chunks of `host_only` types
 //! granted  = 5  version:32 body-full
 //! vouched, detour, flushed = 6, 7, 8              in a mesh, see `mesh`
+//! claims, void, hosted = 9, 10, 11                when its host is lost, see `succession`
 //! reason   = 1 (cannot migrate) | 2 code:16 (by the game) | 3 (too large) | 4 (gone) | 5 (owns too many) | 6 (overtaken)   as gamma
 //! ```
 //!
@@ -49,6 +50,9 @@ use crate::wire::{BitReader, BitWriter, Window, WireError};
 /// The chunk that words about the replica itself name.
 pub(super) const SELF: u8 = u8::MAX;
 
+/// What words name that are about no replica: an id that none has.
+pub(super) const NO_REPLICA: ReplicaId = ReplicaId { creator: MemberId::HOST, serial: u32::MAX };
+
 pub(super) mod kind {
     pub(in crate::replica) const ASK: u8 = 0;
     pub(in crate::replica) const REFUSED: u8 = 1;
@@ -59,6 +63,9 @@ pub(super) mod kind {
     pub(in crate::replica) const VOUCHED: u8 = 6;
     pub(in crate::replica) const DETOUR: u8 = 7;
     pub(in crate::replica) const FLUSHED: u8 = 8;
+    pub(in crate::replica) const CLAIMS: u8 = 9;
+    pub(in crate::replica) const VOID: u8 = 10;
+    pub(in crate::replica) const HOSTED: u8 = 11;
 }
 
 pub(super) const fn is_handoff(call: &Call) -> bool {
@@ -68,6 +75,13 @@ pub(super) const fn is_handoff(call: &Call) -> bool {
 /// Whether it brings the state with which a replica changes hands.
 pub(super) const fn has_state(call: &Call) -> bool {
     is_handoff(call) && matches!(call.rpc, kind::RELEASED | kind::GRANTED)
+}
+
+impl Call {
+    /// Whether it is what a follower tells its heir.
+    pub(super) const fn is_claims(&self) -> bool {
+        is_handoff(self) && self.rpc == kind::CLAIMS
+    }
 }
 
 impl ReplicaManager {
@@ -87,6 +101,9 @@ impl ReplicaManager {
         }
         if call.rpc == kind::VOUCHED {
             return self.take_word(from, call.replica, &mut r.clone()).map(|()| false);
+        }
+        if call.rpc == kind::HOSTED {
+            return self.take_former_host(from, &mut r.clone()).map(|()| false);
         }
         if !has_state(call) {
             return Ok(true);
@@ -166,6 +183,8 @@ impl ReplicaManager {
         let place = self.index.get(&call.replica).copied();
         let upstream = place.and_then(|place| self.entries[place as usize].upstream);
         match call.rpc {
+            // Whoever is the next host has them say it again, if it wants that.
+            kind::RECALL | kind::DETOUR if self.succession.is_lost(from) => Ok(()),
             kind::ASK => {
                 check_end(&r)?;
                 self.charge(from, message.len())?;
@@ -235,9 +254,12 @@ impl ReplicaManager {
                 Ok(())
             }
             kind::DETOUR if role == PeerRole::Host => self.take_detour(call.replica, &mut r),
-            kind::FLUSHED if role == PeerRole::Peer && self.is_in_mesh() => {
+            // Of a host, what it said before it was that.
+            kind::FLUSHED if role != PeerRole::Client && self.host().is_some() => {
                 self.take_flushed(from, call.replica, &mut r)
             }
+            kind::CLAIMS if role == PeerRole::Peer => self.take_claims(from, &mut r),
+            kind::VOID if role == PeerRole::Host => self.take_void(call.replica, &mut r),
             _ => Err(PeerFault::NoSuchType),
         }
     }

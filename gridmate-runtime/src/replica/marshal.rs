@@ -55,7 +55,7 @@ pub struct StateMessage {
 impl ReplicaManager {
     /// Whether `peer` lacks anything that could be sent now.
     pub fn has_state_for(&self, peer: PeerId) -> bool {
-        self.peer(peer).is_some_and(|p| p.owed.has_pending || p.owed.has_tombs())
+        self.peer(peer).is_some_and(|p| (p.owed.has_pending || p.owed.has_tombs()) && !p.lost)
     }
 
     /// Writes the next state message for `peer` into `out` (cleared first), of at most `max_bytes` unless a single replica
@@ -73,7 +73,7 @@ impl ReplicaManager {
         let Self { entries, neighbours, stores, peers, encoder, stats, tick, levels, reach, now, .. } = self;
         let many = peers.len() > 1;
         let peer = peers.get_mut(id.0 as usize)?.as_mut()?;
-        if !peer.owed.has_pending && !peer.owed.has_tombs() {
+        if !peer.owed.has_pending && !peer.owed.has_tombs() || peer.lost {
             return None;
         }
         let realtime = levels.contains_key(&Priority::REALTIME);

@@ -111,6 +111,22 @@ impl Mesh {
             PeerRole::Peer => &mut self.members,
         }
     }
+
+    /// What the host has said of replicas that have not come from their owners.
+    pub(super) fn words(&self) -> impl Iterator<Item = (ReplicaId, MemberId, u32)> {
+        self.vouched.iter().map(|(id, (owner, epoch))| (*id, *owner, *epoch))
+    }
+
+    /// The owner of a replica is lost; until then the host may say what becomes of it.
+    pub(super) fn await_word(&mut self, id: ReplicaId, epoch: u32, until: Instant) {
+        self.orphans.insert(id, (epoch, until));
+    }
+
+    /// This node is the host from now on. It has all but these, which members have.
+    pub(super) fn begin_to_host(&mut self, others: &[(ReplicaId, (MemberId, u32))]) {
+        self.orphans.clear();
+        self.vouched = others.iter().copied().collect();
+    }
 }
 
 impl Peer {
@@ -152,6 +168,15 @@ impl ReplicaManager {
         mesh.most_guests = mesh.most_guests.max(mesh.clients + mesh.members);
     }
 
+    /// A peer is something else from now on.
+    pub(super) fn change_role(&mut self, id: PeerId, role: PeerRole) {
+        if let Some(Some(peer)) = self.peers.get_mut(id.0 as usize) {
+            *self.mesh.count(peer.role) -= 1;
+            *self.mesh.count(role) += 1;
+            peer.role = role;
+        }
+    }
+
     /// A peer is lost: what was said of it means nothing any more.
     pub(super) fn forget_in_mesh(&mut self, member: MemberId, role: PeerRole) {
         *self.mesh.count(role) -= 1;
@@ -161,7 +186,7 @@ impl ReplicaManager {
         }
     }
 
-    fn mesh_members(&self) -> Vec<PeerId> {
+    pub(super) fn mesh_members(&self) -> Vec<PeerId> {
         let all = (0..).zip(&self.peers);
         all.filter(|(_, peer)| peer.as_ref().is_some_and(|peer| peer.role == PeerRole::Peer))
             .map(|(place, _)| PeerId(place))
@@ -173,6 +198,7 @@ impl ReplicaManager {
         if self.mesh.hosts > 0 || self.peer(to).is_none_or(|peer| peer.role != PeerRole::Peer) {
             return;
         }
+        self.tell_former_hosts(to);
         for place in 0..self.entries.len() {
             let entry = &self.entries[place];
             if !entry.live || !entry.meshed {
@@ -180,7 +206,7 @@ impl ReplicaManager {
             }
             let (id, owner, epoch, in_transfer) = (entry.id, entry.owner, entry.epoch, entry.in_transfer);
             if epoch > 1 {
-                self.say_of_owner(to, id, kind::VOUCHED, (owner, epoch));
+                self.vouch_to(to, id, (owner, epoch));
             }
             if in_transfer {
                 self.say_of_owner(to, id, kind::DETOUR, (owner, epoch));
@@ -204,6 +230,11 @@ impl ReplicaManager {
                 self.say_of_owner(peer, id, kind, of);
             }
         }
+    }
+
+    /// On the host: a member is to believe that this is so.
+    pub(super) fn vouch_to(&mut self, to: PeerId, id: ReplicaId, of: (MemberId, u32)) {
+        self.say_of_owner(to, id, kind::VOUCHED, of);
     }
 
     fn say_of_owner(&mut self, to: PeerId, id: ReplicaId, kind: u8, (owner, epoch): (MemberId, u32)) {
@@ -230,6 +261,9 @@ impl ReplicaManager {
             return self.keep_word(id, owner, epoch);
         };
         let known = self.entries[place as usize].epoch;
+        if epoch == known && self.mesh.detours.get(&id) == Some(&epoch) {
+            self.mesh.detours.remove(&id); // It stays with its owner after all.
+        }
         if epoch < known {
             self.note_tenure(owner, id, epoch);
         }
@@ -265,7 +299,7 @@ impl ReplicaManager {
     }
 
     /// Whether the host has said that this member owns the replica in this epoch.
-    fn is_vouched(&self, id: ReplicaId, owner: MemberId, epoch: u32) -> bool {
+    pub(super) fn is_vouched(&self, id: ReplicaId, owner: MemberId, epoch: u32) -> bool {
         self.mesh.vouched.get(&id) == Some(&(owner, epoch))
     }
 
@@ -343,15 +377,20 @@ impl ReplicaManager {
         if !believed {
             return;
         }
+        self.dig_graves(id, epoch);
+        self.end_in_mesh(id, epoch);
+    }
+
+    /// No member of the mesh brings it back, in an epoch up to this one.
+    pub(super) fn dig_graves(&mut self, id: ReplicaId, epoch: u32) {
         for peer in self.peers.iter_mut().flatten().filter(|peer| peer.role != PeerRole::Client) {
             // Where there is no room, late news of it lasts until later ones.
             peer.graves.dig(id, epoch);
         }
-        self.end_in_mesh(id, epoch);
     }
 
     /// From now on the replica at `place` comes from another peer than before.
-    fn take_from(&mut self, place: u32, peer: PeerId) {
+    pub(super) fn take_from(&mut self, place: u32, peer: PeerId) {
         match self.entries[place as usize].upstream {
             None => self.lose(place, peer),
             Some(upstream) if upstream != peer => self.follow_other(place, peer),
@@ -451,7 +490,7 @@ impl ReplicaManager {
         if !self.mesh.partings.is_empty() {
             self.end_partings();
         }
-        if !self.mesh.orphans.is_empty() {
+        if !self.mesh.orphans.is_empty() && !self.succession.is_open() {
             self.end_orphans();
         }
     }
@@ -481,7 +520,7 @@ impl ReplicaManager {
         }
         self.follow_other(place, host);
         let until = self.now + Duration::from_millis(limits::ORPHAN_MILLIS);
-        self.mesh.orphans.insert(id, (epoch, until));
+        self.mesh.await_word(id, epoch, until);
         true
     }
 

@@ -26,10 +26,14 @@
 //! **baseline** the next one is encoded against. Peers with the same baseline get copies of one encoding; `lanes` has the usual ones at hand. `record` has the
 //! bits, `target` the bookkeeping per peer; `audience` and `profile` say what a peer may have of a replica, and what its program
 //! knows of it.
+//!
+//! In a mesh owners tell each other (`mesh`); when its host is lost, `succession` makes another of its members the host, and `claims` says what becomes of
+//! everyone's replicas then.
 
 mod alike;
 mod audience;
 mod blocks;
+mod claims;
 mod digest;
 mod display;
 #[cfg_attr(not(feature = "parallel"), path = "no_encode_pool.rs")]
@@ -78,6 +82,7 @@ mod run;
 mod save;
 mod shared;
 mod spawn;
+mod succession;
 mod suspend;
 mod sync;
 mod target;
@@ -105,6 +110,7 @@ pub use recording::{PlaybackError, Player, Recorder};
 pub use relevance::{Relevance, ReplicaView};
 pub use save::{RestoreError, Restored};
 pub use spawn::ReplicaBuilder;
+pub use succession::SuccessionError;
 pub use sync::SyncProgress;
 pub use target::PeerId;
 pub use unmarshal::Verdict;
@@ -122,6 +128,7 @@ use self::ownership::{Adoption, Wanted};
 use self::ranking::Ranking;
 use self::reach::Reach;
 use self::records::Reading;
+use self::succession::Succession;
 use self::target::Peer;
 use self::transfers::{Leaving, Recall};
 use crate::chunk::{Accounts, ChunkStore, Registry, ReplicaChunk, RpcOutbox, TypedStore};
@@ -215,6 +222,7 @@ pub struct ReplicaManager {
     wanted: BTreeMap<ReplicaId, Wanted>,
     adoption: Option<Adoption>,
     mesh: Mesh,
+    succession: Succession,
     /// Places of proxies whose handlers do not run for now.
     suspended: Vec<u32>,
     names: Names,
@@ -325,6 +333,7 @@ impl ReplicaManager {
             wanted: BTreeMap::new(),
             adoption: None,
             mesh: Mesh::default(),
+            succession: Succession::default(),
             suspended: Vec::new(),
             names: Names::default(),
             events: VecDeque::new(),

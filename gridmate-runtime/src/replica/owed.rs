@@ -155,6 +155,13 @@ impl Owed {
         self.targets.join_all(neighbours);
     }
 
+    /// The replica at `place` counts as there when the peer came.
+    pub(super) fn mark_first_at(&mut self, place: u32) {
+        self.skip_first(place as usize);
+        self.targets.edit(place as usize, Target::mark_first);
+        self.left += 1;
+    }
+
     /// If the replica at `place` was there when the peer came, that is not waited for any more.
     pub(super) fn skip_first(&mut self, place: usize) {
         self.left -= u32::from(self.targets.edit(place, Target::arrive));

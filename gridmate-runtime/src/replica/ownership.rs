@@ -201,7 +201,7 @@ impl ReplicaManager {
         }
         let deadline = self.now + Duration::from_millis(limits::OWNERSHIP_MILLIS);
         // While it changes hands, there is nobody to ask.
-        let asked = !self.entry(id)?.in_transfer;
+        let asked = !self.entry(id)?.in_transfer && !self.succession.is_open();
         self.wanted.insert(id, Wanted { deadline, asked });
         if asked {
             self.answer_request(id, self.local, None);
@@ -217,7 +217,8 @@ impl ReplicaManager {
     ///
     /// # Errors
     /// [`ReplicaError::Unknown`]; [`ReplicaError::NotPrimary`] on a client that does not own it; [`ReplicaError::NotMigratable`];
-    /// [`ReplicaError::NoSuchMember`] for [`MemberId::NONE`], and on the host if nobody of that id is there; [`ReplicaError::Unfit`] on the
+    /// [`ReplicaError::NoHost`] between [`lose_host`](Self::lose_host) and the next host; [`ReplicaError::NoSuchMember`] for
+    /// [`MemberId::NONE`], and on the host if nobody of that id is there; [`ReplicaError::Unfit`] on the
     /// host, if that member cannot own it.
     pub fn set_owner(&mut self, id: ReplicaId, member: MemberId) -> Result<(), ReplicaError> {
         let entry = self.entry(id)?;
@@ -231,6 +232,9 @@ impl ReplicaManager {
         }
         if !entry.migratable {
             return Err(ReplicaError::NotMigratable(id));
+        }
+        if self.succession.is_open() {
+            return Err(ReplicaError::NoHost(id));
         }
         let is_nobody = hosts && member != self.local && self.peer_of(member).is_none();
         if is_nobody || member == MemberId::NONE {
@@ -252,10 +256,11 @@ impl ReplicaManager {
         self.adoption = Some(Box::new(decide));
     }
 
-    /// The owner of the replica at `place` is lost. False when the replica is to end.
-    pub(super) fn adopt(&mut self, place: u32) -> bool {
+    /// The owner of the replica at `place` is lost. False when the replica is to end. What begins is an epoch that nobody else has begun, and not
+    /// before `first`.
+    pub(super) fn adopt(&mut self, place: u32, first: u32) -> bool {
         let entry = &self.entries[place as usize];
-        let epoch = entry.epoch.saturating_add(PAST_RELEASE);
+        let epoch = entry.epoch.saturating_add(PAST_RELEASE).max(first);
         if entry.in_transfer {
             self.become_owner(place, epoch); // It was on its way to somebody.
             return true;
@@ -276,7 +281,7 @@ impl ReplicaManager {
 
     /// Before calls run: asks for what could not be asked for so far.
     pub(super) fn ask_at_last(&mut self) {
-        if self.wanted.values().all(|wanted| wanted.asked) {
+        if self.wanted.values().all(|wanted| wanted.asked) || self.succession.is_open() {
             return;
         }
         let Self { wanted, entries, index, .. } = self;
@@ -304,6 +309,11 @@ impl ReplicaManager {
         if let Some(wanted) = self.wanted.get_mut(&id) {
             wanted.asked = false;
         }
+    }
+
+    /// There is another host: whoever was asked by way of the one before may not have heard of it.
+    pub(super) fn ask_all_again(&mut self) {
+        self.wanted.values_mut().for_each(|wanted| wanted.asked = false);
     }
 
     /// The answer to our request, if there is one open.

@@ -45,10 +45,9 @@ impl ReplicaManager {
     /// Stops replicating with a peer. Of the replicas reached through it, those that can migrate are taken over when
     /// `adopt` is set; all others are gone. In a mesh, they stay with all but the host until that says what becomes of them.
     pub fn remove_peer(&mut self, id: PeerId, adopt: bool) {
-        let Some(peer) = self.peer(id) else { return };
-        // What it sent and has not run, and what is not on its way yet, goes with it.
-        let (member, role, calls) = (peer.member, peer.role, peer.held.calls.len() + peer.calls.queue.len());
-        self.stats.rpcs_dropped += calls as u64;
+        if self.peer(id).is_none() {
+            return;
+        }
         self.end_requests_through(id);
         for place in 0..self.entries.len() {
             let entry = &mut self.entries[place];
@@ -62,14 +61,22 @@ impl ReplicaManager {
             if goes_on && self.await_host(id, place) {
                 continue;
             }
-            if !(adopt && goes_on && self.adopt(place)) {
+            if !(adopt && goes_on && self.adopt(place, 0)) {
                 self.end_without_owner(place);
                 self.push_event(ReplicaEvent::Removed { id: replica });
             }
         }
-        self.peers[id.0 as usize] = None;
+        self.forget_peer(id);
+    }
+
+    /// A peer, of which there are no replicas any more, is not in the table any more.
+    pub(super) fn forget_peer(&mut self, id: PeerId) {
+        let Some(Peer { member, role, held, calls, .. }) = self.peers[id.0 as usize].take() else { return };
+        // What it sent and has not run, and what is not on its way yet, goes with it.
+        self.stats.rpcs_dropped += (held.calls.len() + calls.queue.len()) as u64;
         self.forget_in_mesh(member, role);
         self.forget_names_from(id);
+        self.succession.forget(id);
         // Whoever takes its place starts without its faults.
         self.hopeless.retain(|peer| *peer != id);
     }

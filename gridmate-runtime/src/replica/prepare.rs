@@ -149,7 +149,7 @@ impl ReplicaManager {
             let (owed, patience) = (&mut peer.owed, peer.patience);
             owed.pressed = owed.stopped;
             peer.in_flight.overdue(*tick, patience, |sent| owed.again(sent, entries, neighbours));
-            if owed.tombs() > limits::TOMBS {
+            if owed.tombs() > limits::TOMBS && !peer.lost {
                 hopeless.push(PeerId(id));
             }
         }
@@ -222,6 +222,9 @@ impl ReplicaManager {
             Some(_) if entry.in_transfer => self.postpone(call, bytes),
             Some(upstream) => {
                 let upstream = self.way_of_calls(entry, upstream);
+                if self.succession.is_lost(upstream) {
+                    return self.postpone(call, bytes);
+                }
                 let mut w = core::mem::take(&mut self.encoder.scratch);
                 w.clear();
                 head(Route::Request { source: None }).write(&mut w);

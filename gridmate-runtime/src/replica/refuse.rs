@@ -13,6 +13,9 @@
 //! The client that created the replica keeps the chunk for itself, with what it wrote there last: when another owns the replica, the host
 //! says of the chunk that it was left out, and nothing of it is taken in from then on. A client whose proxy is made anew has it no more.
 //!
+//! A member that becomes the host (`succession`) does not get such chunks back by that: what it has created before stays without them, and
+//! its program does not see them any more.
+//!
 //! What a host has created is everyone's and changes hands with all else: its chunks are refused nowhere, and a client that owns the
 //! replica writes to them as to any others.
 
@@ -33,7 +36,8 @@ impl ReplicaManager {
     /// Which chunks of a new replica from `peer` are refused, a bit for each; `said` is what the peer says of that, whom only a client
     /// believes.
     pub(super) fn refused(&self, peer: PeerId, id: ReplicaId, classes: &[u16], said: u64) -> Result<u64, PeerFault> {
-        let of_host = self.host().and_then(|host| self.peer_member(host)) == Some(id.creator);
+        let of_host = self.host().and_then(|host| self.peer_member(host)) == Some(id.creator)
+            || self.succession.has_hosted(id.creator);
         // A mesh member may have what the host has created; the host has said so.
         if of_host || self.peer(peer).is_none_or(|peer| peer.role == PeerRole::Host) {
             return Ok(said);
@@ -65,6 +69,28 @@ impl ReplicaManager {
         for (i, chunk) in self.entries[place as usize].chunks.iter().enumerate() {
             if refused >> i & 1 == 1 && !chunk.refused {
                 self.stores[usize::from(chunk.class)].refuse(chunk.slot, true);
+            }
+        }
+    }
+
+    /// This node is the host from now on. What it has created before was taken in without such chunks, and stays so for those who come.
+    pub(super) fn refuse_own(&mut self) {
+        for place in 0..self.entries.len() {
+            let entry = &self.entries[place];
+            if !entry.live || !entry.is_primary() || entry.id.creator != self.local {
+                continue;
+            }
+            for at in 0..entry.chunks.len() {
+                let entry = &mut self.entries[place];
+                let (id, chunk) = (entry.id, entry.chunks[at]);
+                let store = &mut self.stores[usize::from(chunk.class)];
+                if store.descriptor().host_only == Some(HostOnly::Chunk) && !chunk.refused {
+                    entry.chunks[at].refused = true;
+                    store.refuse(chunk.slot, false);
+                    store.set_owned(chunk.slot, None);
+                    let chunk = store.descriptor().name;
+                    self.push_event(ReplicaEvent::Refused { id, chunk });
+                }
             }
         }
     }

@@ -145,6 +145,13 @@ impl ReplicaManager {
         }
     }
 
+    /// On a node that has become the host: a member is to hear when it has what this node has taken over, at these places.
+    pub(super) fn sync_anew(&mut self, peer: PeerId, places: &[u32]) {
+        let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) else { return };
+        places.iter().for_each(|place| peer.owed.mark_first_at(*place));
+        peer.sync = SyncState { total: peer.owed.left, ..SyncState::default() };
+    }
+
     /// Takes a message in that is a report and no call.
     pub(super) fn handle_report(&mut self, peer: PeerId, reliable: bool, message: &[u8]) -> Result<(), PeerFault> {
         let Some(Some(peer)) = self.peers.get_mut(peer.0 as usize) else { return Ok(()) };

@@ -36,6 +36,8 @@ pub struct PeerId(pub(crate) u32);
 pub(super) struct Peer {
     pub(super) member: MemberId,
     pub(super) role: PeerRole,
+    /// It was the host, and nothing goes to it any more: see `succession`.
+    pub(super) lost: bool,
     /// What it shares of chunk types; none when its program has what this one has.
     pub(super) profile: Option<Arc<PeerProfile>>,
 
@@ -112,6 +114,7 @@ impl Peer {
         Self {
             member,
             role,
+            lost: false,
             profile: None,
             owed: Owed::default(),
             bucket: Bucket::default(),
@@ -145,6 +148,9 @@ impl Peer {
 
     /// The same for what is no call, and is not counted as one.
     pub(super) fn queue(&mut self, message: &[u8], reliable: bool) {
+        if self.lost {
+            return;
+        }
         let start = self.calls.arena.len();
         self.calls.arena.extend_from_slice(message);
         self.calls.queue.push(OutgoingCall { reliable, range: start..self.calls.arena.len() });

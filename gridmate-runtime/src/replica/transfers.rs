@@ -175,6 +175,14 @@ impl ReplicaManager {
         }
     }
 
+    /// There is a host again: calls that waited for one go to wherever they belong now.
+    pub(super) fn resume_all_postponed(&mut self) {
+        let all = core::mem::take(&mut self.postponed);
+        for call in &all.calls {
+            self.address_call(call, &all.arena[call.args..]);
+        }
+    }
+
     /// A replica has left the table. What a former owner still has to say of it comes too late; and it may end elsewhere than with
     /// who created it, who must not use its id again all the same.
     pub(super) fn end_transfers(&mut self, id: ReplicaId, epoch: u32, was_primary: bool) {

@@ -84,6 +84,9 @@ impl ReplicaManager {
             return Ok(Verdict::TooLate);
         };
         known.graves.arrived(order);
+        if self.succession.is_open() && known.role == PeerRole::Client {
+            return Ok(Verdict::TooLate); // Nobody passes it on so far.
+        }
         match self.read_message(peer, message) {
             Ok(()) => Ok(Verdict::Accepted),
             Err(Stop::TooLate) => {
@@ -314,7 +317,7 @@ impl ReplicaManager {
         Ok(())
     }
 
-    fn set_ownership(&mut self, place: u32, ownership: Ownership) {
+    pub(super) fn set_ownership(&mut self, place: u32, ownership: Ownership) {
         let entry = &mut self.entries[place as usize];
         entry.epoch = ownership.epoch;
         if entry.owner == ownership.owner && entry.assigned == ownership.assigned {
@@ -431,7 +434,10 @@ impl ReplicaManager {
 
     /// Whether a peer may end, in this epoch, a replica that is not here. Nobody else has owned what we never heard of, but in a mesh.
     fn may_bury(&self, peer: PeerId, id: ReplicaId, epoch: u32) -> bool {
-        let own = |p: &Peer| id.creator == p.member && (epoch == 1 || p.spent.contains(id.serial));
+        let own = |p: &Peer| {
+            id.creator == p.member && (epoch == 1 || p.spent.contains(id.serial))
+                || self.is_vouched(id, p.member, epoch)
+        };
         let speaks = |p: &Peer| p.role == PeerRole::Host || p.role == PeerRole::Peer && self.is_in_mesh();
         self.peer(peer).is_some_and(|p| speaks(p) || own(p) || p.graves.contains(id))
     }

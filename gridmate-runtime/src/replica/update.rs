@@ -23,6 +23,9 @@ impl ReplicaManager {
         for peer in self.hopeless.drain(..) {
             faults(peer, PeerFault::Limit("unacknowledged destructions"));
         }
+        for peer in self.overdue_followers() {
+            faults(peer, PeerFault::Limit("time to follow a new host"));
+        }
         self.lift_overtaken();
         self.tell_lives();
         self.ask_at_last();
@@ -41,6 +44,7 @@ impl ReplicaManager {
         for place in 0..self.peers.len() {
             self.carry_out_destructions(place);
         }
+        self.settle_succession();
         self.settle_mesh();
         self.settle_transfers();
         self.end_requests();
@@ -51,8 +55,21 @@ impl ReplicaManager {
         let Some(known) = self.peer_mut(peer) else { return Ok(()) };
         known.forwarded = 0;
         known.held.unpark();
+        let mut all_wait = false;
         for _ in 0..known.held.calls.len() {
             let Some(held) = self.peer_mut(peer).and_then(|p| p.held.calls.pop_front()) else { break };
+            let is_early = held.call.is_claims() && self.claims_come_early(peer);
+            all_wait |= is_early || self.waits_for_take_over(peer);
+            if is_early && held.is_overdue(self.now) {
+                return Err(PeerFault::NotOwner); // It follows a node that nobody else does.
+            }
+            if all_wait {
+                let now = self.now;
+                if let Some(peer) = self.peer_mut(peer) {
+                    peer.held.wait(held, now);
+                }
+                continue;
+            }
             if self.is_parked(&held.call) {
                 self.park(peer, held);
                 continue;
@@ -78,7 +95,7 @@ impl ReplicaManager {
             result?;
         }
         self.lift_overfull(peer);
-        self.peer(peer).map_or(Ok(()), |p| p.held.check())
+        self.peer(peer).filter(|_| !all_wait).map_or(Ok(()), |p| p.held.check())
     }
 
     fn is_ready(&self, peer: PeerId, HeldCall { call, reliable, .. }: &HeldCall) -> bool {

@@ -1,0 +1,261 @@
+//! What is claimed of replicas when a host is lost, and who owns them then.
+//!
+//! The lost host knew who owned what; those who are left know it in part. Whom it has given a replica may be the only one to know so far; what it was
+//! given back may be nobody's. So each follower tells the heir:
+//!
+//! ```text
+//! claim  = 1 stance id epoch:gamma        id as in a state message
+//! stance = 0 owner:gamma                  this member has it in this epoch, or was to have it
+//!        | 1 0                            it is mine, in this epoch
+//!        | 1 1                            it has ended, in this epoch
+//! more   = 0 last:1                       last = 0: the next message goes on
+//! ```
+//!
+//! of all that it owns; of what came from the lost host; of what that has vouched for and has not come; of what mesh members have in a later epoch than
+//! the first; and of what ended in the lost host's hands not long ago. Of each replica the **latest epoch** that anyone names counts. It goes to whoever
+//! claims it in that epoch, if someone else says so too. What has ended in that epoch, and nobody claims, has ended. Everything else is
+//! nobody's and goes to the heir with what the lost host owned; or it ends, if the heir does not have it.
+//!
+//! So a member that makes up a claim, which only the lost host could refute, gains nothing for itself: the most it comes to is that the heir takes a
+//! replica, or that one which came from the lost host ends.
+
+use std::collections::BTreeMap;
+
+use smallvec::SmallVec;
+
+use super::handoff::{NO_REPLICA, kind};
+use super::record::{Cursor, Ownership, Route, at_end};
+use super::target::PeerId;
+use super::{PeerFault, ReplicaManager};
+use crate::ids::{MemberId, ReplicaId};
+use crate::limits;
+use crate::wire::{BitReader, BitWriter, WireError};
+
+/// Bits after which the next claim goes into a message of its own.
+const MESSAGE_BITS: usize = (limits::RPC_BYTES - limits::RPC_HEAD_BYTES) * 8;
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stance {
+    /// In this epoch it is this member's, or was to be.
+    Of(MemberId),
+    /// In this epoch it is the one's who says so.
+    Mine,
+    /// In this epoch it has ended.
+    Ended,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Claim {
+    stance: Stance,
+    epoch: u32,
+    /// None of this node's own.
+    from: Option<PeerId>,
+}
+
+/// What was claimed so far, by replica.
+#[derive(Debug, Default)]
+pub(super) struct Claims {
+    of: BTreeMap<ReplicaId, SmallVec<[Claim; 2]>>,
+    count: usize,
+}
+
+/// What others are to hear of replicas that this node does not have.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(super) struct Settled {
+    /// Whose they are, and in which epoch.
+    pub(super) vouched: Vec<(ReplicaId, (MemberId, u32))>,
+    /// They end, up to this epoch.
+    pub(super) void: Vec<(ReplicaId, u32)>,
+}
+
+impl Stance {
+    fn write(self, w: &mut BitWriter) {
+        match self {
+            Self::Of(owner) => {
+                w.bool(false);
+                w.gamma(owner.0);
+            }
+            Self::Mine => w.bits(0b01, 2),
+            Self::Ended => w.bits(0b11, 2),
+        }
+    }
+
+    fn read(r: &mut BitReader<'_>) -> Result<Self, WireError> {
+        if !r.bool()? {
+            return Ok(Self::Of(MemberId(r.gamma()?)));
+        }
+        Ok(if r.bool()? { Self::Ended } else { Self::Mine })
+    }
+}
+
+impl Claims {
+    fn add(&mut self, id: ReplicaId, claim: Claim) {
+        self.of.entry(id).or_default().push(claim);
+        self.count += 1;
+    }
+
+    /// What this node claims itself.
+    pub(super) fn add_own(&mut self, own: Vec<(ReplicaId, Stance, u32)>) {
+        for (id, stance, epoch) in own {
+            self.add(id, Claim { stance, epoch, from: None });
+        }
+    }
+
+    /// What a peer claims as its own nobody has any more.
+    pub(super) fn disown(&mut self, peer: PeerId) {
+        for claim in self.of.values_mut().flatten() {
+            if claim.from == Some(peer) && claim.stance == Stance::Mine {
+                claim.stance = Stance::Of(MemberId::NONE);
+            }
+        }
+    }
+
+    /// Reads the claims of a message. Whether there are more to come. `latest`: up to which epoch a replica can have come.
+    pub(super) fn read(
+        &mut self,
+        from: PeerId,
+        latest: impl Fn(ReplicaId) -> u32,
+        r: &mut BitReader<'_>,
+    ) -> Result<bool, PeerFault> {
+        let mut cursor = Cursor::START;
+        while r.bool()? {
+            let stance = Stance::read(r)?;
+            let (id, epoch) = (cursor.read(r)?, r.gamma()?);
+            if epoch > latest(id) {
+                return Err(PeerFault::Limit("changes of owners"));
+            }
+            if self.count >= limits::REPLICAS {
+                return Err(PeerFault::Limit("claims"));
+            }
+            self.add(id, Claim { stance, epoch, from: Some(from) });
+        }
+        let last = r.bool()?;
+        if at_end(r) { Ok(!last) } else { Err(WireError::Invalid.into()) }
+    }
+}
+
+/// The latest epoch that anyone names, and whether it has ended in it.
+fn latest(claims: &[Claim]) -> (u32, bool) {
+    let latest = claims.iter().map(|claim| claim.epoch).max().unwrap_or(0);
+    let says = |stance| claims.iter().any(move |claim| claim.stance == stance && claim.epoch == latest);
+    // Who has it knows better, or has not heard of the end; then it is nobody's.
+    let is_owned = claims.iter().any(|claim| claim.stance == Stance::Mine);
+    (latest, says(Stance::Ended) && !is_owned)
+}
+
+impl ReplicaManager {
+    /// What this node knows of replicas that others may not, now that the host is lost.
+    pub(super) fn own_claims(&self, host: PeerId) -> Vec<(ReplicaId, Stance, u32)> {
+        let mut claims = Vec::new();
+        for entry in self.entries.iter().filter(|entry| entry.live) {
+            let stance = match entry.upstream {
+                _ if entry.dying => Stance::Ended,
+                None => Stance::Mine,
+                Some(upstream) if upstream == host && entry.doomed => Stance::Ended,
+                Some(upstream) if upstream == host || entry.epoch > 1 => Stance::Of(entry.owner),
+                Some(_) => continue,
+            };
+            claims.push((entry.id, stance, entry.epoch));
+        }
+        claims.extend(self.mesh.words().map(|(id, owner, epoch)| (id, Stance::Of(owner), epoch)));
+        if let Some(peer) = self.peer(host) {
+            let ended = peer.graves.iter().filter(|(id, _)| !self.index.contains_key(id));
+            claims.extend(ended.map(|(id, epoch)| (id, Stance::Ended, epoch)));
+        }
+        claims
+    }
+
+    /// Tells the next host what this node claims.
+    pub(super) fn send_claims(&mut self, host: PeerId, heir: PeerId) {
+        let claims = self.own_claims(host);
+        let mut left = claims.iter().peekable();
+        loop {
+            let route = Route::Request { source: None };
+            self.say(heir, NO_REPLICA, kind::CLAIMS, route, |w| {
+                write_some(&mut left, w);
+                w.bool(left.peek().is_none());
+            });
+            if left.peek().is_none() {
+                return;
+            }
+        }
+    }
+
+    /// On the heir: replicas go to those who have them. What is nobody's is the lost host's.
+    pub(super) fn settle_claims(&mut self, host: PeerId, claims: Claims) -> Settled {
+        let mut settled = Settled::default();
+        for (id, claims) in claims.of {
+            let (latest, has_ended) = latest(&claims);
+            let place = self.index.get(&id).copied();
+            let owner = self.owner_in(&claims, latest);
+            let Some(place) = place else {
+                let is_new = |claim: &Claim| {
+                    let creator = claim.from.and_then(|from| self.peer_member(from)) == Some(id.creator);
+                    creator && claim.stance == Stance::Mine && claim.epoch == latest
+                };
+                match owner {
+                    Some((_, member)) => settled.vouched.push((id, (member, latest))),
+                    // It comes from its creator, as any that is new.
+                    None if latest == 1 && claims.iter().any(is_new) => {}
+                    None if claims.iter().all(|claim| claim.stance == Stance::Ended) => {}
+                    None => {
+                        settled.void.push((id, latest));
+                        self.dig_graves(id, latest);
+                    }
+                }
+                continue;
+            };
+            let entry = &self.entries[place as usize];
+            if entry.dying || entry.doomed {
+                continue;
+            }
+            if has_ended && latest >= entry.epoch {
+                self.take_from(place, host);
+                let entry = &mut self.entries[place as usize];
+                (entry.epoch, entry.doomed) = (latest, true);
+            } else if latest > entry.epoch || entry.upstream == Some(host) && owner.is_some() {
+                self.settle_owner(place, host, latest, owner);
+            }
+        }
+        settled
+    }
+
+    /// Who has it in this epoch: a member that claims it, and whom another says to have it.
+    fn owner_in(&self, claims: &[Claim], epoch: u32) -> Option<(PeerId, MemberId)> {
+        let claims_it = |claim: &&Claim| claim.stance == Stance::Mine && claim.epoch == epoch;
+        let owners = claims.iter().filter(claims_it).filter_map(|claim| claim.from);
+        let is_confirmed = |(peer, member): &(PeerId, MemberId)| {
+            let says_so = |claim: &Claim| claim.stance == Stance::Of(*member) && claim.from != Some(*peer);
+            claims.iter().any(|claim| says_so(claim) && claim.epoch == epoch)
+        };
+        owners.filter_map(|peer| Some((peer, self.peer_member(peer)?))).find(is_confirmed)
+    }
+
+    /// The replica at `place` is in a later epoch than was known here: somebody's, or nobody's.
+    fn settle_owner(&mut self, place: u32, host: PeerId, epoch: u32, owner: Option<(PeerId, MemberId)>) {
+        let Some((peer, member)) = owner else {
+            self.take_from(place, host);
+            self.entries[place as usize].epoch = epoch;
+            return;
+        };
+        self.take_from(place, peer);
+        let entry = &self.entries[place as usize];
+        let assigned = if entry.assigned == entry.owner { member } else { entry.assigned };
+        self.set_ownership(place, Ownership { owner: member, assigned, epoch, ..entry.ownership() });
+    }
+}
+
+/// As many claims as a message takes.
+fn write_some<'a>(
+    claims: &mut core::iter::Peekable<impl Iterator<Item = &'a (ReplicaId, Stance, u32)>>,
+    w: &mut BitWriter,
+) {
+    let mut cursor = Cursor::START;
+    while let Some((id, stance, epoch)) = claims.next_if(|_| w.len() < MESSAGE_BITS) {
+        w.bool(true);
+        stance.write(w);
+        cursor.write(*id, w);
+        w.gamma(*epoch);
+    }
+    w.bool(false);
+}
