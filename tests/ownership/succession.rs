@@ -157,7 +157,7 @@ fn a_host_may_be_lost_in_whichever_tick_of_a_transfer() {
     let (mut ends, mut epochs, mut taken) = ([0; 4], [0; 3], 0);
     for (seed, (from, to)) in (0..).zip((0..4).flat_map(|from| (0..4).map(move |to| (from, to)))) {
         for tick in 0..44 {
-            let heir = 1 + (seed + tick as usize) % 3;
+            let heir = 1 + (seed + usize::try_from(tick).unwrap()) % 3;
             if from == to {
                 continue;
             }

@@ -226,3 +226,84 @@ fn it_is_part_of_the_schema() {
     let read = gridmate_runtime::schema::Snapshot::from_json(&hosts.to_json()).unwrap();
     assert_eq!((read.fingerprint(), read), (hosts.fingerprint(), hosts.snapshot()));
 }
+
+/// Member 1 takes the place of the host of a mesh.
+fn succeed(mesh: &mut Mesh) {
+    mesh.die(0);
+    mesh.nodes().into_iter().for_each(|node| mesh.lose_host(node));
+    mesh.take_over(1);
+    mesh.nodes().into_iter().filter(|node| *node != 1).for_each(|node| mesh.follow(node));
+    mesh.run(4);
+    mesh.settle();
+}
+
+#[test]
+fn what_a_lost_host_created_is_everyones_still() {
+    for coder in [Coder::Packed, Coder::Entropy] {
+        let mut mesh = Mesh::hybrid(&registry(coder), 3, 0, 1, Weather::FOUL);
+        let loot = || Loot { gold: 5, ..Loot::default() };
+        let ids = [0, 1].map(|_| mesh.managers[0].spawn().with(loot()).with(Whistle { round: 2 }).add().unwrap());
+        mesh.settle();
+        succeed(&mut mesh);
+        assert!(mesh.agree() && mesh.managers[2].info(ids[0]).is_none(), "whistles do not migrate");
+    }
+    for coder in [Coder::Packed, Coder::Entropy] {
+        let mut mesh = Mesh::hybrid(&registry(coder), 3, 0, 1, Weather::FOUL);
+        let loot = || Loot { gold: 5, ..Loot::default() };
+        let ids = [0, 1].map(|_| mesh.managers[0].spawn().with(loot()).with(Body { x: 2 }).add().unwrap());
+        mesh.managers[0].set_owner(ids[0], MemberId(3)).unwrap();
+        mesh.run(4);
+        mesh.settle();
+        succeed(&mut mesh);
+        // They come from a member to one that has never known their host, and to a client, and on to others.
+        let (second, client) = (mesh.join_mesh(), mesh.join());
+        mesh.settle();
+        let gold = |mesh: &Mesh, id, node: usize| mesh.managers[node].get::<Loot>(id).unwrap().gold;
+        for id in ids {
+            assert_eq!([1, 2, 3, second, client].map(|node| gold(&mesh, id, node)), [5; 5]);
+        }
+        mesh.managers[1].set_owner(ids[1], MemberId(4)).unwrap();
+        mesh.run(4);
+        mesh.settle();
+        mesh.managers[3].primary_mut::<Loot>(ids[1]).unwrap().gold = 6;
+        mesh.managers[2].primary_mut::<Loot>(ids[0]).unwrap().gold = 7;
+        mesh.settle();
+        assert_eq!([1, 2, second, client].map(|node| gold(&mesh, ids[1], node)), [6; 4]);
+        assert_eq!([1, 3, second, client].map(|node| gold(&mesh, ids[0], node)), [7; 4]);
+        assert!(mesh.agree());
+    }
+}
+
+/// It creates such chunks from then on, but what it has created before was taken in without them.
+#[test]
+fn a_member_gets_nothing_by_becoming_the_host() {
+    for coder in [Coder::Packed, Coder::Entropy] {
+        let mut mesh = Mesh::hybrid(&registry(coder), 2, 0, 1, Weather::FOUL);
+        let ids = [1, 2].map(|node| {
+            let spawn = mesh.managers[node].spawn();
+            spawn.with(Body { x: 1 }).with(Loot { gold: 9, ..Loot::default() }).with(Tail { length: 3 }).add().unwrap()
+        });
+        mesh.settle();
+        assert_eq!(mesh.managers[1].get::<Loot>(ids[0]).unwrap().gold, 9);
+        assert_eq!(mesh.managers[1].spawn().with(Whistle { round: 1 }).add(), Err(AddError::HostOnly("whistle")));
+        events(&mut mesh, 1);
+        succeed(&mut mesh);
+        let refused = ReplicaEvent::Refused { id: ids[0], chunk: "loot" };
+        assert_eq!(events(&mut mesh, 1).iter().filter(|event| **event == refused).count(), 1);
+        let (second, client) = (mesh.join_mesh(), mesh.join());
+        mesh.managers[1].primary_mut::<Tail>(ids[0]).unwrap().length += 1;
+        mesh.settle();
+        for (id, creator) in ids.into_iter().zip([1, 2]) {
+            for node in [1, 2, second, client] {
+                let manager = &mesh.managers[node];
+                assert_eq!(manager.get::<Tail>(id).unwrap().length, 3 + u32::from(creator == 1), "node {node}");
+                let keeps_it = node == creator && node != 1;
+                assert_eq!(manager.get::<Loot>(id).is_ok(), keeps_it, "node {node} of creator {creator}");
+            }
+        }
+        let new = mesh.managers[1].spawn().with(Loot { gold: 4, ..Loot::default() }).with(Whistle { round: 1 }).add();
+        let new = new.expect("it is the host");
+        mesh.settle();
+        assert!([2, second, client].iter().all(|node| mesh.managers[*node].get::<Loot>(new).unwrap().gold == 4));
+    }
+}

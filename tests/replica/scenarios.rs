@@ -23,8 +23,8 @@
 //! 16. Ownership: who is granted what, with one owner everywhere.
 //! 20. Who comes in the tick of a change does not end its repetition to others; the last change is repeated when it is lost; a transfer
 //!     ends though a third node does not see the replica; RPC overflow is reported; what is hidden and shown in one tick does not
-//!     flicker; quantisers take the nearest; messages cut short are refused. (That a lone survivor takes a session over, 20d, waits for the
-//!     election of hosts; that moving only a rule does not flicker, for rules.)
+//!     flicker; quantisers take the nearest; messages cut short are refused; who is left alone takes the host's place. (That moving only a rule
+//!     does not flicker is told where interest is.)
 //!
 //! (17 to 19 are told where sessions, interest and binding are.) A test below checks that this table is complete.
 //!
@@ -65,6 +65,8 @@
 //! | 20 | `replication_scenario_20a_who_comes_in_the_tick_of_a_change_does_not_end_its_repetition_to_others` | `tests/replica/newest.rs` |
 //! | 20 | `replication_scenario_20b_the_last_change_is_repeated_when_it_is_lost_though_nothing_else_changes` | `tests/replica/newest.rs` |
 //! | 20 | `replication_scenario_20c_a_third_node_may_have_nothing_of_what_changes_hands` | `tests/ownership/matrix.rs` |
+//! | 20 | `replication_scenario_20d_a_lone_survivor_completes_host_migration` | `tests/ownership/succession.rs` |
+//! | 20 | `replication_scenario_20d_who_is_left_alone_while_it_takes_over_completes_it_too` | `tests/ownership/succession.rs` |
 //! | 20 | `replication_scenario_20e_rpc_overflow_is_reported` | `tests/sim/calls.rs` |
 //! | 20 | `replication_scenario_20f_what_is_hidden_and_shown_in_one_tick_does_not_flicker` | `tests/replica/audience.rs` |
 //! | 20 | `replication_scenario_20g_directions_are_the_nearest_point_of_the_square` | `tests/replica/quantisers.rs` |
