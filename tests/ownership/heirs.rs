@@ -1,13 +1,13 @@
 //! What members claim when their host is lost, true or not, and what the next host makes of it.
 
-use gridmate_runtime::limits::{EPOCHS_PER_TERM, RPC_BYTES};
+use gridmate_runtime::limits::{EPOCHS_PER_TERM, RPC_BYTES, TERMS};
 use gridmate_runtime::prelude::*;
 use gridmate_runtime::replica::PeerFault;
 use gridmate_runtime::wire::{BitWriter, WireError};
 use gridmate_tests::forge;
 use gridmate_tests::mesh::{Mesh, Weather};
 
-use super::ball::{Ball, Secret, check_agreement, hybrid, member, note, owner, settle};
+use super::ball::{Ball, Secret, check_agreement, control, hybrid, member, note, owner, settle};
 
 const VOUCHED: u8 = 6;
 const CLAIMS: u8 = 9;
@@ -200,11 +200,14 @@ fn what_an_heir_has_never_had_goes_on_with_its_owner_or_ends() {
         }
         mesh.update(2);
         assert!(mesh.managers[2].info(id).unwrap().is_primary);
+        // No state arrives before the heir is the host.
+        mesh.weather.loss = 1.0;
         orphaned(&mut mesh);
-        mesh.run(6);
-        assert!(mesh.managers[1].info(id).is_none() || heir_heard);
         mesh.follow(3);
         mesh.follow(2);
+        mesh.run(20);
+        assert!(mesh.managers[1].info(id).is_none() && mesh.managers[3].info(id).is_none());
+        mesh.weather.loss = 0.0;
         settle(&mut mesh);
         check_agreement(&mesh);
         if heir_heard || other_heard {
@@ -216,6 +219,221 @@ fn what_an_heir_has_never_had_goes_on_with_its_owner_or_ends() {
             settle(&mut mesh);
         }
         assert!(mesh.nodes().into_iter().all(|node| mesh.managers[node].is_empty()), "{heir_heard}, {other_heard}");
+    }
+}
+
+/// Two of them had lost each other, and met again, before that had come to anything.
+#[test]
+fn who_came_back_in_time_keeps_what_it_has() {
+    let mut mesh = hybrid(3, 0, 2, Weather::FAIR);
+    let given = mesh.managers[0].add(Ball::default()).unwrap();
+    let made = mesh.managers[3].add(Ball { x: 4, ..Ball::default() }).unwrap();
+    settle(&mut mesh);
+    mesh.managers[0].set_owner(given, member(3)).unwrap();
+    settle(&mut mesh);
+    mesh.lose(1, 3);
+    mesh.lose(3, 1);
+    mesh.run(2);
+    mesh.meet(1, 3);
+    mesh.run(2);
+    orphaned(&mut mesh);
+    mesh.follow(2);
+    mesh.follow(3);
+    settle(&mut mesh);
+    check_agreement(&mesh);
+    for id in [made, given] {
+        assert_eq!(owner(&mesh, id), 3);
+        mesh.managers[3].primary_mut::<Ball>(id).unwrap().x = 5;
+    }
+    settle(&mut mesh);
+    assert!((1..4).all(|node| mesh.managers[node].get::<Ball>(made).unwrap().x == 5));
+}
+
+/// The heir has heard nothing of it before it is the host.
+#[test]
+fn what_members_make_meanwhile_is_theirs() {
+    for seed in 0..20 {
+        let mut mesh = hybrid(3, 0, seed, [Weather::FAIR, Weather::FOUL][usize::from(seed > 3)]);
+        settle(&mut mesh);
+        mesh.die(0);
+        (1..4).for_each(|node| mesh.lose_host(node));
+        let before = [1, 2, 3].map(|node| mesh.managers[node].add(Ball::default()).unwrap());
+        mesh.take_over(1);
+        mesh.managers[3].destroy(before[2]).unwrap();
+        mesh.follow(3);
+        mesh.run(seed % 4);
+        let after = [1, 2, 3].map(|node| mesh.managers[node].add(Ball::default()).unwrap());
+        mesh.follow(2);
+        mesh.managers[2].destroy(after[1]).unwrap();
+        settle(&mut mesh);
+        check_agreement(&mesh);
+        assert_eq!([before[0], before[1], after[0], after[2]].map(|id| owner(&mesh, id)), [1, 2, 1, 3]);
+        assert_eq!(mesh.managers[1].len(), 4);
+    }
+}
+
+/// It reports, and is lost; and who comes then is known to the heir by the same number.
+#[test]
+fn who_comes_in_the_place_of_one_that_is_lost_has_nothing_of_it() {
+    let mut mesh = hybrid(3, 0, 2, Weather::FAIR);
+    let id = mesh.managers[0].add(Ball::default()).unwrap();
+    settle(&mut mesh);
+    mesh.managers[0].set_owner(id, member(2)).unwrap();
+    settle(&mut mesh);
+    orphaned(&mut mesh);
+    mesh.follow(2);
+    mesh.run(14);
+    let place = mesh.peer(1, 2);
+    mesh.die(2);
+    mesh.lose(1, 2);
+    mesh.lose(3, 2);
+    let newcomer = mesh.join_mesh();
+    assert_eq!(mesh.peer(1, newcomer), place);
+    mesh.follow(3);
+    settle(&mut mesh);
+    check_agreement(&mesh);
+    assert_eq!(owner(&mesh, id), 1);
+}
+
+/// A member was lost, and then the host, before it had said what becomes of that; and then it takes long to find another.
+#[test]
+fn what_waited_for_the_lost_host_waits_for_the_next() {
+    let mut mesh = hybrid(3, 0, 2, Weather::FAIR);
+    let id = mesh.managers[3].add(Ball::default()).unwrap();
+    settle(&mut mesh);
+    mesh.die(3);
+    mesh.lose(1, 3);
+    mesh.lose(2, 3);
+    mesh.die(0);
+    mesh.lose_host(1);
+    mesh.lose_host(2);
+    mesh.run(400);
+    mesh.take_over(1);
+    mesh.follow(2);
+    settle(&mut mesh);
+    check_agreement(&mesh);
+    assert_eq!(owner(&mesh, id), 1);
+    // As long as for the last one it waits for no other.
+    let id = mesh.managers[1].add(Ball::default()).unwrap();
+    settle(&mut mesh);
+    mesh.die(1);
+    mesh.lose_host(2);
+    let second = mesh.join();
+    mesh.lose(second, 1);
+    mesh.run(400);
+    mesh.take_over(2);
+    settle(&mut mesh);
+    assert!(mesh.managers[2].info(id).unwrap().is_primary);
+}
+
+/// What the lost host had recalled, and was not released: it stays where it is, and calls on it go there, as directly as before.
+#[test]
+fn a_recall_ends_with_its_host() {
+    for round in 0..2 {
+        let mut mesh = hybrid(3, 0, 2, Weather::FAIR);
+        let id = mesh.managers[3].add(Ball::default()).unwrap();
+        settle(&mut mesh);
+        if round == 1 {
+            mesh.managers[0].set_owner(id, member(2)).unwrap();
+            settle(&mut mesh);
+            mesh.managers[0].set_owner(id, member(3)).unwrap();
+            settle(&mut mesh);
+        }
+        // Node 3 itself does not hear of it.
+        mesh.managers[0].set_owner(id, member(0)).unwrap();
+        mesh.managers[0].prepare();
+        for to in 1..4 {
+            for (_, word) in mesh.take_calls(0, to) {
+                if to != 3 {
+                    mesh.give_call(0, to, &word).unwrap();
+                }
+            }
+        }
+        mesh.run(15);
+        orphaned(&mut mesh);
+        note(&mut mesh, 2, id, 1);
+        mesh.run(2);
+        mesh.follow(2);
+        mesh.follow(3);
+        settle(&mut mesh);
+        assert_eq!(owner(&mesh, id), 3);
+        mesh.overheard = Some(Vec::new());
+        control(&mut mesh, 2, id, 2);
+        mesh.step();
+        let to: Vec<_> = mesh.overheard.take().unwrap().into_iter().map(|(from, to, _)| (from, to)).collect();
+        assert_eq!(to, [(2, 3)], "directly");
+        mesh.run(30);
+        let ball = mesh.managers[3].get::<Ball>(id).unwrap();
+        assert_eq!((&ball.notes[..], &ball.controls[..]), (&[(member(2), 1)][..], &[(member(2), 2)][..]));
+        // What was said of it for the last host counts no more for the next: all calls arrive.
+        let mut number = 3;
+        mesh.managers[1].set_owner(id, member(1)).unwrap();
+        while !mesh.managers[1].info(id).unwrap().is_primary {
+            control(&mut mesh, 2, id, number);
+            number += 1;
+            mesh.step();
+        }
+        settle(&mut mesh);
+        let of = |node: usize| mesh.managers[node].get::<Ball>(id).unwrap().controls.iter().map(|(_, number)| *number);
+        let mut ran: Vec<_> = of(1).chain(of(3)).collect();
+        ran.sort_unstable();
+        assert_eq!(ran, (2..number).collect::<Vec<_>>());
+    }
+}
+
+#[test]
+fn nothing_is_kept_for_a_lost_host() {
+    let mut mesh = hybrid(1, 0, 2, Weather::FAIR);
+    let balls = [0, 1].map(|node| mesh.managers[node].add(Ball::default()).unwrap());
+    settle(&mut mesh);
+    let host = mesh.peer(1, 0);
+    note(&mut mesh, 1, balls[0], 1);
+    mesh.managers[1].prepare();
+    mesh.die(0);
+    mesh.lose_host(1);
+    let dropped = mesh.managers[1].stats().rpcs_dropped;
+    for number in 2..20 {
+        mesh.managers[1].primary_mut::<Ball>(balls[1]).unwrap().x = number;
+        (0..2).for_each(|ball| note(&mut mesh, 1, balls[ball], number));
+        mesh.step();
+        let manager = &mut mesh.managers[1];
+        assert!(!manager.has_state_for(host) && manager.marshal(host, 1_000, &mut Vec::new()).is_none());
+        manager.drain_calls(host, |_, _| panic!("it is lost"));
+    }
+    assert_eq!(dropped, 1, "what was to go when it was lost");
+    assert_eq!(mesh.managers[1].stats().rpcs_dropped, dropped);
+    mesh.take_over(1);
+    mesh.step();
+    mesh.step();
+    let notes = balls.map(|id| mesh.managers[1].get::<Ball>(id).unwrap().notes.len());
+    assert_eq!(notes, [18, 18]);
+}
+
+/// It was about to let go, when it heard that there is nobody to have it.
+#[test]
+fn what_has_not_left_stays() {
+    for runs_first in [false, true] {
+        let mut mesh = hybrid(1, 0, 2, Weather::FAIR);
+        let id = mesh.managers[1].add(Ball { x: 3, ..Ball::default() }).unwrap();
+        settle(&mut mesh);
+        mesh.managers[0].set_owner(id, member(0)).unwrap();
+        mesh.managers[0].prepare();
+        for (_, word) in mesh.take_calls(0, 1) {
+            mesh.give_call(0, 1, &word).unwrap();
+        }
+        if runs_first {
+            mesh.update(1);
+        }
+        mesh.die(0);
+        mesh.lose_host(1);
+        mesh.update(1);
+        mesh.managers[1].prepare();
+        assert!(mesh.managers[1].info(id).unwrap().is_primary);
+        note(&mut mesh, 1, id, 1);
+        mesh.take_over(1);
+        mesh.step();
+        let ball = mesh.managers[1].get::<Ball>(id).unwrap();
+        assert_eq!((mesh.managers[1].info(id).unwrap().epoch, &ball.notes[..]), (1, &[(member(1), 1)][..]));
     }
 }
 
@@ -328,11 +546,16 @@ fn words_of_a_succession_that_nobody_may_say_are_faults() {
         at_once.into_iter().chain(mesh.update(to)).collect::<Vec<_>>()
     };
     let void = forge::handoff(id, VOID, None, |w| w.gamma(1));
-    let hosted = forge::handoff(NOBODY, HOSTED, None, |w| w.gamma(3));
+    let hosted = |member: u32, term: u32| {
+        forge::handoff(NOBODY, HOSTED, None, |w| {
+            w.gamma(member);
+            w.gamma(term);
+        })
+    };
     let of_all = claims(|_| (), true);
     for (from, to) in [(1, 2), (4, 0), (3, 0)] {
         assert_eq!(faults(&mut mesh, from, to, &void), [PeerFault::NoSuchType]);
-        assert_eq!(faults(&mut mesh, from, to, &hosted), [PeerFault::NotOwner]);
+        assert_eq!(faults(&mut mesh, from, to, &hosted(3, 1)), [PeerFault::NotOwner]);
     }
     assert_eq!(faults(&mut mesh, 0, 1, &of_all), [PeerFault::NoSuchType], "a host follows nobody");
     assert_eq!(faults(&mut mesh, 1, 0, &of_all), [PeerFault::NoSuchType], "it is there");
@@ -345,15 +568,16 @@ fn words_of_a_succession_that_nobody_may_say_are_faults() {
     assert!((0..4).all(|node| mesh.managers[node].info(id).is_some()), "nothing has come of it");
     // Of former hosts there is an end.
     for host in 100..100 + 1_024 {
-        let hosted = forge::handoff(NOBODY, HOSTED, None, |w| w.gamma(host));
-        assert_eq!(faults(&mut mesh, 0, 1, &hosted), []);
+        assert_eq!(faults(&mut mesh, 0, 1, &hosted(host, 1)), []);
     }
-    let one_more = forge::handoff(NOBODY, HOSTED, None, |w| w.gamma(3_000));
-    assert_eq!(faults(&mut mesh, 0, 1, &one_more), [PeerFault::Limit("former hosts")]);
+    assert_eq!(faults(&mut mesh, 0, 1, &hosted(3_000, 1)), [PeerFault::Limit("former hosts")]);
+    assert_eq!(faults(&mut mesh, 0, 2, &hosted(3_000, TERMS + 1)), [PeerFault::Limit("hosts of a session")]);
     let vouched = forge::handoff(id, VOUCHED, None, |w| {
         w.gamma(2);
         w.gamma(9);
     });
+    let mut mesh = hybrid(3, 0, 2, Weather::FAIR);
+    settle(&mut mesh);
     orphaned(&mut mesh);
     mesh.follow(2);
     let heirs_word = faults(&mut mesh, 1, 3, &vouched);

@@ -139,14 +139,19 @@ impl Mesh {
     pub fn join_mesh(&mut self) -> usize {
         let node = self.join_as(PeerRole::Peer);
         for other in self.meshed.clone() {
-            for (at, of) in [(node, other), (other, node)] {
-                let member = self.managers[of].local_member();
-                let peer = self.managers[at].add_peer(member, PeerRole::Peer);
-                self.peers[at].insert(of, peer);
-            }
+            self.meet(node, other);
         }
         self.meshed.insert(node);
         node
+    }
+
+    /// Connects two members of the mesh, for the first time or again.
+    pub fn meet(&mut self, one: usize, other: usize) {
+        for (at, of) in [(one, other), (other, one)] {
+            let member = self.managers[of].local_member();
+            let peer = self.managers[at].add_peer(member, PeerRole::Peer);
+            self.peers[at].insert(of, peer);
+        }
     }
 
     fn join_as(&mut self, role: PeerRole) -> usize {

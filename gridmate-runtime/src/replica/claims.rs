@@ -134,13 +134,16 @@ impl Claims {
     }
 }
 
-/// The latest epoch that anyone names, and whether it has ended in it.
-fn latest(claims: &[Claim]) -> (u32, bool) {
-    let latest = claims.iter().map(|claim| claim.epoch).max().unwrap_or(0);
-    let says = |stance| claims.iter().any(move |claim| claim.stance == stance && claim.epoch == latest);
-    // Who has it knows better, or has not heard of the end; then it is nobody's.
-    let is_owned = claims.iter().any(|claim| claim.stance == Stance::Mine);
-    (latest, says(Stance::Ended) && !is_owned)
+/// The latest epoch that anyone names.
+fn latest(claims: &[Claim]) -> u32 {
+    claims.iter().map(|claim| claim.epoch).max().unwrap_or(0)
+}
+
+/// Whether it has ended in the latest epoch. Who has it knows better, or has not heard of the end; then it is nobody's.
+fn has_ended(claims: &[Claim]) -> bool {
+    let latest = latest(claims);
+    let is_end = |claim: &Claim| claim.stance == Stance::Ended && claim.epoch == latest;
+    claims.iter().any(is_end) && claims.iter().all(|claim| claim.stance != Stance::Mine)
 }
 
 impl ReplicaManager {
@@ -185,39 +188,63 @@ impl ReplicaManager {
     pub(super) fn settle_claims(&mut self, host: PeerId, claims: Claims) -> Settled {
         let mut settled = Settled::default();
         for (id, claims) in claims.of {
-            let (latest, has_ended) = latest(&claims);
-            let place = self.index.get(&id).copied();
-            let owner = self.owner_in(&claims, latest);
-            let Some(place) = place else {
-                let is_new = |claim: &Claim| {
-                    let creator = claim.from.and_then(|from| self.peer_member(from)) == Some(id.creator);
-                    creator && claim.stance == Stance::Mine && claim.epoch == latest
-                };
-                match owner {
-                    Some((_, member)) => settled.vouched.push((id, (member, latest))),
-                    // It comes from its creator, as any that is new.
-                    None if latest == 1 && claims.iter().any(is_new) => {}
-                    None if claims.iter().all(|claim| claim.stance == Stance::Ended) => {}
-                    None => {
-                        settled.void.push((id, latest));
-                        self.dig_graves(id, latest);
-                    }
-                }
-                continue;
-            };
-            let entry = &self.entries[place as usize];
-            if entry.dying || entry.doomed {
-                continue;
-            }
-            if has_ended && latest >= entry.epoch {
-                self.take_from(place, host);
-                let entry = &mut self.entries[place as usize];
-                (entry.epoch, entry.doomed) = (latest, true);
-            } else if latest > entry.epoch || entry.upstream == Some(host) && owner.is_some() {
-                self.settle_owner(place, host, latest, owner);
+            let owner = self.owner_in(&claims, latest(&claims));
+            // What is dying here leaves the table in this tick.
+            match self.index.get(&id).copied().filter(|place| !self.entries[*place as usize].dying) {
+                Some(place) => self.settle_what_is_here(place, host, &claims, owner),
+                None => self.settle_what_is_not(id, &claims, owner, &mut settled),
             }
         }
         settled
+    }
+
+    fn settle_what_is_here(&mut self, place: u32, host: PeerId, claims: &[Claim], owner: Option<(PeerId, MemberId)>) {
+        let entry = &self.entries[place as usize];
+        let (latest, was_hosts) = (latest(claims), entry.upstream == Some(host));
+        let is_later = latest > entry.epoch;
+        if !is_later && !was_hosts {
+            return; // It is where it was.
+        }
+        if has_ended(claims) {
+            self.take_from(place, host);
+            let entry = &mut self.entries[place as usize];
+            (entry.epoch, entry.doomed) = (latest, true);
+        } else if let Some((peer, member)) = owner {
+            self.take_from(place, peer);
+            let entry = &mut self.entries[place as usize];
+            entry.doomed = false;
+            // Whom it is assigned to it says itself.
+            let ownership = Ownership { owner: member, epoch: latest, ..entry.ownership() };
+            self.set_ownership(place, ownership);
+        } else if is_later {
+            self.take_from(place, host);
+            let entry = &mut self.entries[place as usize];
+            (entry.epoch, entry.doomed) = (latest, false);
+        }
+    }
+
+    fn settle_what_is_not(
+        &mut self,
+        id: ReplicaId,
+        claims: &[Claim],
+        owner: Option<(PeerId, MemberId)>,
+        settled: &mut Settled,
+    ) {
+        let latest = latest(claims);
+        let is_creators = |claim: &Claim| {
+            let by = claim.from.and_then(|from| self.peer_member(from));
+            claim.stance == Stance::Mine && by == Some(id.creator)
+        };
+        match owner {
+            Some((_, member)) => settled.vouched.push((id, (member, latest))),
+            // It is new, and comes from its creator as any other.
+            None if latest == 1 && claims.iter().any(is_creators) => {}
+            None if claims.iter().all(|claim| claim.stance == Stance::Ended) => {}
+            None => {
+                settled.void.push((id, latest));
+                self.dig_graves(id, latest);
+            }
+        }
     }
 
     /// Who has it in this epoch: a member that claims it, and whom another says to have it.
@@ -229,19 +256,6 @@ impl ReplicaManager {
             claims.iter().any(|claim| says_so(claim) && claim.epoch == epoch)
         };
         owners.filter_map(|peer| Some((peer, self.peer_member(peer)?))).find(is_confirmed)
-    }
-
-    /// The replica at `place` is in a later epoch than was known here: somebody's, or nobody's.
-    fn settle_owner(&mut self, place: u32, host: PeerId, epoch: u32, owner: Option<(PeerId, MemberId)>) {
-        let Some((peer, member)) = owner else {
-            self.take_from(place, host);
-            self.entries[place as usize].epoch = epoch;
-            return;
-        };
-        self.take_from(place, peer);
-        let entry = &self.entries[place as usize];
-        let assigned = if entry.assigned == entry.owner { member } else { entry.assigned };
-        self.set_ownership(place, Ownership { owner: member, assigned, epoch, ..entry.ownership() });
     }
 }
 
@@ -258,4 +272,54 @@ fn write_some<'a>(
         w.gamma(*epoch);
     }
     w.bool(false);
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn claim() -> impl Strategy<Value = (ReplicaId, Stance, u32)> {
+        let stance = prop_oneof![
+            (1..=u32::MAX).prop_map(|member| Stance::Of(MemberId(member))),
+            Just(Stance::Mine),
+            Just(Stance::Ended)
+        ];
+        let id = prop_oneof![(1..4_u32, 1..9_u32), (1..=u32::MAX, 1..=u32::MAX)];
+        (id, stance, 1..=u32::MAX).prop_map(|((creator, serial), stance, epoch)| {
+            (ReplicaId { creator: MemberId(creator), serial }, stance, epoch)
+        })
+    }
+
+    proptest! {
+        #[test]
+        fn claims_come_back_in_as_many_messages_as_it_takes(claims in prop::collection::vec(claim(), 0..2_000)) {
+            let (mut left, mut read, from) = (claims.iter().peekable(), Claims::default(), PeerId(3));
+            loop {
+                let mut w = BitWriter::new();
+                write_some(&mut left, &mut w);
+                w.bool(left.peek().is_none());
+                prop_assert!(w.len() <= limits::RPC_BYTES * 8);
+                let more = read.read(from, |_| u32::MAX, &mut BitReader::new(w.finish())).unwrap();
+                prop_assert_eq!(more, left.peek().is_some());
+                if !more {
+                    break;
+                }
+            }
+            prop_assert_eq!(read.count, claims.len());
+            let mut expected = Claims::default();
+            for &(id, stance, epoch) in &claims {
+                expected.add(id, Claim { stance, epoch, from: Some(from) });
+            }
+            prop_assert_eq!(read.of, expected.of);
+        }
+
+        #[test]
+        fn no_bytes_panic_or_claim_more_than_they_have_bits(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
+            let mut claims = Claims::default();
+            let _ = claims.read(PeerId(0), |_| u32::MAX, &mut BitReader::new(&bytes));
+            prop_assert!(claims.count <= bytes.len() * 8 / 4);
+        }
+    }
 }

@@ -3,7 +3,7 @@
 //! In a star all calls come by way of the host, which holds them while a replica changes hands. Members of a mesh call each other directly. So when
 //! the host recalls a replica from one of them, it tells the others: from then on their calls on it go to the host (a **detour**), and behind the
 //! last that went directly they say so to the owner (**flushed**). Who has heard that from all others lets go; so does who has waited
-//! for [`limits::FLUSH_MILLIS`]. A detour ends with the epoch that it is for. See `mesh`.
+//! for [`limits::FLUSH_MILLIS`]. A detour ends with the epoch that it is for, or with the host that made it: see `mesh` and `succession`.
 
 use core::time::Duration;
 
@@ -52,15 +52,22 @@ impl ReplicaManager {
         }
         let is_member = |at: &PeerId| self.peer(*at).is_some_and(|peer| peer.role == PeerRole::Peer);
         if let Some(owner) = self.peer_of(owner).filter(is_member) {
-            self.say(owner, id, kind::FLUSHED, Route::Request { source: None }, |w| w.gamma(epoch));
+            let term = self.succession.term();
+            self.say(owner, id, kind::FLUSHED, Route::Request { source: None }, |w| {
+                w.gamma(epoch);
+                w.gamma(term + 1);
+            });
         }
         Ok(())
     }
 
     /// A mesh member sends no more calls on what is here to us directly.
     pub(super) fn take_flushed(&mut self, from: PeerId, id: ReplicaId, r: &mut BitReader<'_>) -> Result<(), PeerFault> {
-        let epoch = r.gamma()?;
+        let (epoch, term) = (r.gamma()?, r.gamma()? - 1);
         check_end(r)?;
+        if term != self.succession.term() {
+            return Ok(()); // A host before this one wanted to know.
+        }
         if let Some(Some(peer)) = self.peers.get_mut(from.0 as usize) {
             let flushed = &mut peer.tenures.flushed;
             if flushed.len() >= limits::REPLICAS_PER_MEMBER && !flushed.contains_key(&id) {

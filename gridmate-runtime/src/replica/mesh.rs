@@ -16,7 +16,7 @@
 //! ```text
 //! vouched = 6  owner:gamma epoch:gamma       from the host: in this epoch this member owns it
 //! detour  = 7  owner:gamma epoch:gamma       from the host: its owner of this epoch is to let go, calls come to the host
-//! flushed = 8  epoch:gamma                   to that owner: all calls that come directly are before this
+//! flushed = 8  epoch:gamma (term + 1):gamma   to that owner: all calls that come directly are before this, as the host of this term wants it
 //! ```
 //!
 //! State and words come by several ways, in any order. The **epoch** says what is newer: whatever comes first in a later epoch, from the host or

@@ -201,7 +201,7 @@ impl ReplicaManager {
         }
         let deadline = self.now + Duration::from_millis(limits::OWNERSHIP_MILLIS);
         // While it changes hands, there is nobody to ask.
-        let asked = !self.entry(id)?.in_transfer && !self.succession.is_open();
+        let asked = !self.entry(id)?.in_transfer;
         self.wanted.insert(id, Wanted { deadline, asked });
         if asked {
             self.answer_request(id, self.local, None);
@@ -281,7 +281,7 @@ impl ReplicaManager {
 
     /// Before calls run: asks for what could not be asked for so far.
     pub(super) fn ask_at_last(&mut self) {
-        if self.wanted.values().all(|wanted| wanted.asked) || self.succession.is_open() {
+        if self.wanted.values().all(|wanted| wanted.asked) {
             return;
         }
         let Self { wanted, entries, index, .. } = self;

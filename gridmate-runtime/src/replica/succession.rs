@@ -26,9 +26,10 @@
 //! Clients had no connection but to the lost host: they come back as newcomers.
 //!
 //! ```text
-//! claims = 9  claim* more      from a follower to its heir, see `claims`
-//! void   = 10 epoch:gamma      from the host: of this replica there is nothing that could go on; up to this epoch it ends
-//! hosted = 11 member:gamma     from the host: this member was the host once, so its replicas may be of `host_only` types
+//! claims = 9  claim* more                  from a follower to its heir, see `claims`
+//! void   = 10 epoch:gamma                  from the host: of this replica there is nothing that could go on; up to this epoch it ends
+//! hosted = 11 member:gamma term:gamma      from the host, whose term that is: this member was the host once, so its replicas may be of
+//!                                          `host_only` types
 //! ```
 
 use core::time::Duration;
@@ -97,6 +98,11 @@ struct Inquiry {
 }
 
 impl Succession {
+    /// That of the host, as far as is known here.
+    pub(super) const fn term(&self) -> u32 {
+        self.term
+    }
+
     /// Whether there is no host for the time being.
     pub(super) const fn is_open(&self) -> bool {
         self.lost.is_some()
@@ -234,6 +240,8 @@ impl ReplicaManager {
         (self.succession.heir, self.succession.term) = (None, term);
         self.send_claims(host, heir);
         self.change_role(heir, PeerRole::Host);
+        // What others have sent their last call before, does not change hands any more.
+        self.peers.iter_mut().flatten().for_each(|peer| peer.tenures.flushed.clear());
         let orphans = self.bury_host(host);
         let until = self.now + Duration::from_millis(limits::ORPHAN_MILLIS);
         for place in orphans {
@@ -323,7 +331,6 @@ impl ReplicaManager {
         let detoured = core::mem::take(&mut self.mesh.detours);
         let orphans = self.bury_host(host);
         self.mesh.begin_to_host(&vouched);
-        self.peers.iter_mut().flatten().for_each(|peer| peer.tenures.flushed.clear());
         let first = first_epoch(term);
         let adopted: Vec<_> = orphans.into_iter().filter(|place| self.inherit(*place, first)).collect();
         self.refuse_own();
@@ -348,8 +355,7 @@ impl ReplicaManager {
 
     /// What came from the lost host is this node's, or ends.
     fn inherit(&mut self, place: u32, first: u32) -> bool {
-        let entry = &mut self.entries[place as usize];
-        entry.in_transfer = false;
+        let entry = &self.entries[place as usize];
         let id = entry.id;
         let goes_on = entry.migratable && !entry.doomed && self.adopt(place, first);
         if !goes_on {
@@ -377,8 +383,12 @@ impl ReplicaManager {
 
     /// On the host: who was host before it, for a member of the mesh that comes.
     pub(super) fn tell_former_hosts(&mut self, to: PeerId) {
+        let term = self.succession.term;
         for member in self.succession.former.clone() {
-            self.say(to, NO_REPLICA, kind::HOSTED, Route::Request { source: None }, |w| w.gamma(member.0));
+            self.say(to, NO_REPLICA, kind::HOSTED, Route::Request { source: None }, |w| {
+                w.gamma(member.0);
+                w.gamma(term);
+            });
         }
     }
 
@@ -387,8 +397,12 @@ impl ReplicaManager {
         if self.peer(from).is_none_or(|peer| peer.role != PeerRole::Host) {
             return Err(PeerFault::NotOwner);
         }
-        let member = MemberId(r.gamma()?);
+        let (member, term) = (MemberId(r.gamma()?), r.gamma()?);
         check_end(r)?;
+        if term > limits::TERMS {
+            return Err(PeerFault::Limit("hosts of a session"));
+        }
+        self.succession.term = self.succession.term.max(term);
         self.succession.note_former(member)
     }
 }

@@ -3,6 +3,7 @@
 //! Two programs share these files by path: the fuzzer's in `fuzz/`, and the test that replays what the fuzzer has found.
 
 mod bit_reader;
+mod claims;
 mod collections;
 mod connection;
 mod datagram;
@@ -28,6 +29,7 @@ pub(crate) type Target = (&'static str, fn(&[u8]));
 
 pub(crate) const TARGETS: &[Target] = &[
     ("bit_reader", bit_reader::run),
+    ("claims", claims::run),
     ("collections", collections::run),
     ("connection", connection::run),
     ("datagram", datagram::run),

@@ -45,16 +45,15 @@ impl<T: ReplicaChunk> TypedStore<T> {
         let (mut count, mut changed, mut fault) = (0, 0, None);
         let (heard, mut front) = self.parts();
         let ago = arrival.version.saturating_sub(arrival.basis.base.saturating_add(1));
-        let fetch = |slot: &u32, heard: &[Heard<T::Snapshot>]| {
-            let received = &heard[*slot as usize].received;
-            received.fetch_next();
-            received.fetch_ago(ago);
-        };
         let soon = if heard.len() < MANY_HEARD { slots.len() } else { SOON.min(slots.len()) };
         let mut later = slots[soon..].iter();
         if later.len() > 0 {
             // Who comes before that many have been read comes at once.
-            slots[..soon].iter().for_each(|slot| fetch(slot, heard));
+            for slot in &slots[..soon] {
+                let received = &heard[*slot as usize].received;
+                received.fetch_next();
+                received.fetch_ago(ago);
+            }
         }
         for slot in slots {
             if let Some(later) = later.next() {
