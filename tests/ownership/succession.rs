@@ -262,6 +262,34 @@ fn calls_and_requests_wait_for_the_next_host_and_arrive_once() {
 }
 
 #[test]
+fn what_was_asked_of_a_lost_host_is_not_answered() {
+    let mut mesh = hybrid(3, 1, 2, Weather::FAIR);
+    let balls = [0, 2, 4].map(|node| mesh.managers[node].add(Ball::default()).unwrap());
+    mesh.settle();
+    mesh.die(0);
+    mesh.die(4);
+    let ask = |mesh: &mut Mesh, node: usize| {
+        balls.map(|id| mesh.managers[node].proxy::<Ball>(id).map(|mut ball| ball.rpcs().ask(7).unwrap()))
+    };
+    let early = [1, 3].map(|node| (node, ask(&mut mesh, node)));
+    mesh.step();
+    (1..4).for_each(|node| mesh.lose_host(node));
+    // These wait for the next host, as other calls do.
+    let late = [1, 3].map(|node| (node, ask(&mut mesh, node)));
+    mesh.run(4);
+    mesh.take_over(1);
+    follow(&mut mesh);
+    settle(&mut mesh);
+    for ((node, early), (_, late)) in early.into_iter().zip(late) {
+        let answers = early.map(|asked| mesh.managers[node].poll_reply(&asked.unwrap()));
+        let lost = Some(Err(RequestError::OwnerGone));
+        assert_eq!(answers, [lost, Some(Ok(8)), lost], "node {node}");
+        let answers = late.map(|asked| mesh.managers[node].poll_reply(&asked.unwrap()));
+        assert_eq!(answers, [Some(Ok(8)); 3], "node {node}");
+    }
+}
+
+#[test]
 fn the_game_says_who_inherits_from_a_host() {
     for (heir, there) in [(MemberId(4), 3), (MemberId(2), 1), (MemberId(1), 1), (MemberId(9), 1)] {
         let mut mesh = hybrid(3, 1, 1, Weather::FAIR);

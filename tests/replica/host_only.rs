@@ -290,6 +290,7 @@ fn a_member_gets_nothing_by_becoming_the_host() {
         succeed(&mut mesh);
         let refused = ReplicaEvent::Refused { id: ids[0], chunk: "loot" };
         assert_eq!(events(&mut mesh, 1).iter().filter(|event| **event == refused).count(), 1);
+        assert_eq!(mesh.managers[1].primaries_mut::<Loot>().count(), 0);
         let (second, client) = (mesh.join_mesh(), mesh.join());
         mesh.managers[1].primary_mut::<Tail>(ids[0]).unwrap().length += 1;
         mesh.settle();

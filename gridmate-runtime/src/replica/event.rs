@@ -80,7 +80,8 @@ pub enum ReplicaEvent {
         /// Replicas that were there.
         total: u32,
     },
-    /// Everything that was there when this node came has come here, or is gone meanwhile. Said once.
+    /// Everything that was there when this node came has come here, or is gone meanwhile. Said once; and once more by each new host, of
+    /// what it has taken over from the one before.
     Synced {
         /// Whom it came from.
         from: MemberId,
@@ -88,7 +89,7 @@ pub enum ReplicaEvent {
         total: u32,
     },
     /// A client has everything that was there when it came, or that is gone meanwhile: what the client hears as
-    /// [`Synced`](Self::Synced), said at the host once all of it has been acknowledged. Said once.
+    /// [`Synced`](Self::Synced), said at the host once all of it has been acknowledged. As often as that.
     PeerSynced {
         /// The client.
         member: MemberId,

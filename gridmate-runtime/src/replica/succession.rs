@@ -152,7 +152,7 @@ impl Succession {
 impl ReplicaManager {
     /// The connection to the host is lost, and the session goes on: another member will take the host's place. Until that is said, by
     /// [`take_over`](Self::take_over) or [`follow_host`](Self::follow_host), replicas that came from it stay as they are, and
-    /// calls on them and requests to own any replica wait. A session that does not go on says
+    /// calls on them and requests to own any replica wait; questions that were asked of it end. A session that does not go on says
     /// [`remove_peer`](Self::remove_peer) instead, at once or later.
     ///
     /// # Errors
@@ -165,6 +165,7 @@ impl ReplicaManager {
         if let Some(Some(peer)) = self.peers.get_mut(host.0 as usize) {
             self.stats.rpcs_dropped += peer.lose();
         }
+        self.end_requests_through(host);
         // What was to go to it stays.
         self.mesh.partings.clear();
         for leaving in core::mem::take(&mut self.leaving) {
@@ -267,7 +268,6 @@ impl ReplicaManager {
             // A node that has seen more of them than it may be told of has seen them all itself.
             let _ = self.succession.note_former(member);
         }
-        self.end_requests_through(host);
         self.forget_peer(host);
         orphans
     }

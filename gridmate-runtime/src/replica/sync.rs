@@ -4,7 +4,8 @@
 //! so does the replica's end. How many marks are left is what the newcomer is told, in the row of its reliable calls: at the start,
 //! a bounded number of times on the way, and when there are none. State messages carry nothing of it. What is told as
 //! arrived was acknowledged before, so the last report comes after the last of the replicas, whatever was lost on the way. It is a host that
-//! reports; of what mesh members send each other nothing is said.
+//! reports; of what mesh members send each other nothing is said. A member that becomes the host (`succession`) marks what it takes over for
+//! those who follow it, as if they had just come.
 //!
 //! ```text
 //! report = 0:32  (total + 1):gamma  (left + 1):gamma
