@@ -27,8 +27,8 @@
 //! bits, `target` the bookkeeping per peer; `audience` and `profile` say what a peer may have of a replica, and what its program
 //! knows of it.
 //!
-//! In a mesh owners tell each other (`mesh`); when its host is lost, `succession` makes another of its members the host, and `claims` says what becomes of
-//! everyone's replicas then.
+//! In a mesh owners tell each other (`mesh`); when its host is lost, `succession` makes another of its members the host, and `claims` says
+//! what becomes of everyone's replicas then.
 
 mod alike;
 mod audience;

@@ -11,13 +11,12 @@
 //! The heir says nothing as a host before it has heard from everyone, so nobody hears a host's words from whom it does not yet follow; and what
 //! followers ask of it waits until then, in line behind their claims. It has nobody to wait for when it is alone. A member that is lost meanwhile
 //! is not waited for; one that does not answer in [`limits::SUCCESSION_MILLIS`] is at fault. Clients that come meanwhile are told what there is, and
-//! what they own is late until the heir is the host. What is claimed, and what the heir makes of it,
-//! is in `claims`.
+//! what they own is late until the heir is the host. What is claimed, and what the heir makes of it, is in `claims`.
 //!
 //! From then on the heir's word counts as that of the host before it: replicas that had come from the lost host, its own and those of
-//! its clients, are adopted as those of any member that is lost ([`ReplicaManager::set_adoption`]), with what the heir has of them: chunks that it was not to
-//! see have their default values. What cannot migrate ends, on every node at once. What mesh members own stays theirs. Calls that were under way to the lost host, or by way of it, are
-//! lost with it; those made since arrive.
+//! its clients, are adopted as those of any member that is lost ([`ReplicaManager::set_adoption`]), with what the heir has of them: chunks that
+//! it was not to see have their default values. What cannot migrate ends, on every node at once. What mesh members own stays theirs. Calls
+//! that were under way to the lost host, or by way of it, are lost with it; those made since arrive.
 //!
 //! Each host has a **term**, a number of its own; those who elect it see to that. What the heir adopts begins in an epoch beyond all that anyone
 //! knows of, and not before the first of its term. For somebody may have begun epochs that nobody knows of any more: a
@@ -176,10 +175,10 @@ impl ReplicaManager {
         Ok(())
     }
 
-    /// The host is lost, and this node takes its place: with the [`update`](Self::update) in which it has heard from all other members of the mesh, the
-    /// next one if there are none. Then it adopts what the lost host and its clients owned, as
-    /// [`set_adoption`](Self::set_adoption) says, and reports [`HostChanged`](ReplicaEvent::HostChanged). `term` counts hosts: that of the first is 0, and
-    /// no two have the same; who elects a host has such a number.
+    /// The host is lost, and this node takes its place: with the [`update`](Self::update) in which it has heard from all other members of
+    /// the mesh, the next one if there are none. Then it adopts what the lost host and its clients owned, as
+    /// [`set_adoption`](Self::set_adoption) says, and reports [`HostChanged`](ReplicaEvent::HostChanged). `term` counts hosts: that of the
+    /// first is 0, and no two have the same; who elects a host has such a number.
     ///
     /// ```
     /// use gridmate_runtime::prelude::*;
@@ -225,8 +224,8 @@ impl ReplicaManager {
         Ok(())
     }
 
-    /// The host is lost, and the member that `heir` is takes its place: it is the host as far as this node is concerned, and is told what this node
-    /// owns and knows. What came from the lost host is expected from it; what it says nothing of in time
+    /// The host is lost, and the member that `heir` is takes its place: it is the host as far as this node is concerned, and is told what
+    /// this node owns and knows. What came from the lost host is expected from it; what it says nothing of in time
     /// ([`limits::ORPHAN_MILLIS`]) ends. Reported as [`HostChanged`](ReplicaEvent::HostChanged) at once. `term` is the one that the heir
     /// [takes over](Self::take_over) with.
     ///
