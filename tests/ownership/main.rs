@@ -4,6 +4,7 @@ mod ball;
 mod claims;
 mod goods;
 mod heirs;
+mod interim;
 mod leaves;
 mod matrix;
 mod meshed;

@@ -354,7 +354,7 @@ fn who_does_not_follow_is_at_fault_and_not_waited_for() {
     mesh.take_over(1);
     mesh.follow(2);
     // Five seconds of 33 ms.
-    mesh.run(151);
+    mesh.run(152);
     assert!(!mesh.managers[1].info(id).unwrap().is_primary);
     mesh.tick += 1;
     assert_eq!(mesh.update(1), [PeerFault::Limit("time to follow a new host")]);

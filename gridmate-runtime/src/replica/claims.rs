@@ -101,15 +101,6 @@ impl Claims {
         }
     }
 
-    /// What a peer claims as its own nobody has any more.
-    pub(super) fn disown(&mut self, peer: PeerId) {
-        for claim in self.of.values_mut().flatten() {
-            if claim.from == Some(peer) && claim.stance == Stance::Mine {
-                claim.stance = Stance::Of(MemberId::NONE);
-            }
-        }
-    }
-
     /// Reads the claims of a message. Whether there are more to come. `latest`: up to which epoch a replica can have come.
     pub(super) fn read(
         &mut self,

@@ -64,8 +64,8 @@ pub(super) struct Mesh {
     pub(super) detours: BTreeMap<ReplicaId, u32>,
     /// Primaries here that are to go when nobody has a call for them under way.
     pub(super) partings: BTreeMap<ReplicaId, Parting>,
-    /// Whose owner is lost, with the epoch of that, until when the host may say what becomes of them.
-    orphans: BTreeMap<ReplicaId, (u32, Instant)>,
+    /// Whose owner is lost, with the epoch of that, until when the host may say what becomes of them, from the next update on.
+    orphans: BTreeMap<ReplicaId, (u32, Option<Instant>)>,
 }
 
 /// What a mesh member had, and has said, of replicas that change hands.
@@ -117,9 +117,9 @@ impl Mesh {
         self.vouched.iter().map(|(id, (owner, epoch))| (*id, *owner, *epoch))
     }
 
-    /// The owner of a replica is lost; until then the host may say what becomes of it.
-    pub(super) fn await_word(&mut self, id: ReplicaId, epoch: u32, until: Instant) {
-        self.orphans.insert(id, (epoch, until));
+    /// The owner of a replica is lost; the host may say for a while what becomes of it.
+    pub(super) fn await_word(&mut self, id: ReplicaId, epoch: u32) {
+        self.orphans.insert(id, (epoch, None));
     }
 
     /// This node is the host from now on. It has all but these, which members have.
@@ -496,9 +496,11 @@ impl ReplicaManager {
     }
 
     fn end_orphans(&mut self) {
-        let is_over =
-            |(id, (epoch, until)): (&ReplicaId, &(u32, Instant))| (*until <= self.now).then_some((*id, *epoch));
-        let over: Vec<_> = self.mesh.orphans.iter().filter_map(is_over).collect();
+        let (now, latest) = (self.now, self.now + Duration::from_millis(limits::ORPHAN_MILLIS));
+        let is_over = |(id, (epoch, until)): (&ReplicaId, &mut (u32, Option<Instant>))| {
+            (*until.get_or_insert(latest) <= now).then_some((*id, *epoch))
+        };
+        let over: Vec<_> = self.mesh.orphans.iter_mut().filter_map(is_over).collect();
         for (id, epoch) in over {
             self.mesh.orphans.remove(&id);
             let Some(&place) = self.index.get(&id) else { continue };
@@ -519,8 +521,7 @@ impl ReplicaManager {
             return false;
         }
         self.follow_other(place, host);
-        let until = self.now + Duration::from_millis(limits::ORPHAN_MILLIS);
-        self.mesh.await_word(id, epoch, until);
+        self.mesh.await_word(id, epoch);
         true
     }
 

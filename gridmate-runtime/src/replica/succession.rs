@@ -91,8 +91,9 @@ struct Inquiry {
     awaited: BTreeSet<PeerId>,
     /// That of this node as the host.
     term: u32,
-    /// Until when they may; none when those left were told to be at fault.
+    /// Until when they may, from the first update on; and whether those who were not done by then were named.
     deadline: Option<Instant>,
+    is_over: bool,
     claims: Claims,
 }
 
@@ -132,7 +133,6 @@ impl Succession {
         }
         if let Some(heir) = &mut self.heir {
             heir.awaited.remove(&peer);
-            heir.claims.disown(peer);
         }
     }
 
@@ -218,8 +218,8 @@ impl ReplicaManager {
             heir.term = heir.term.max(term);
         } else {
             let awaited = self.mesh_members().into_iter().collect();
-            let deadline = Some(self.now + Duration::from_millis(limits::SUCCESSION_MILLIS));
-            self.succession.heir = Some(Inquiry { awaited, term, deadline, claims: Claims::default() });
+            let claims = Claims::default();
+            self.succession.heir = Some(Inquiry { awaited, term, deadline: None, is_over: false, claims });
         }
         Ok(())
     }
@@ -243,13 +243,12 @@ impl ReplicaManager {
         // What others have sent their last call before, does not change hands any more.
         self.peers.iter_mut().flatten().for_each(|peer| peer.tenures.flushed.clear());
         let orphans = self.bury_host(host);
-        let until = self.now + Duration::from_millis(limits::ORPHAN_MILLIS);
         for place in orphans {
             let entry = &self.entries[place as usize];
             let (id, epoch) = (entry.id, entry.epoch);
             if entry.migratable && !entry.doomed {
                 self.follow_other(place, heir);
-                self.mesh.await_word(id, epoch, until);
+                self.mesh.await_word(id, epoch);
             } else {
                 self.end_without_owner(place);
                 self.push_event(ReplicaEvent::Removed { id });
@@ -310,13 +309,12 @@ impl ReplicaManager {
 
     /// Those who have let an heir wait for too long.
     pub(super) fn overdue_followers(&mut self) -> BTreeSet<PeerId> {
-        let now = self.now;
         let Some(heir) = &mut self.succession.heir else { return BTreeSet::new() };
-        if heir.deadline.take_if(|deadline| *deadline <= now).is_some() {
-            heir.awaited.clone()
-        } else {
-            BTreeSet::new()
+        let deadline = *heir.deadline.get_or_insert(self.now + Duration::from_millis(limits::SUCCESSION_MILLIS));
+        if deadline > self.now || core::mem::replace(&mut heir.is_over, true) {
+            return BTreeSet::new();
         }
+        heir.awaited.clone()
     }
 
     /// At the end of `update`: takes the host's place, when everyone has said what it claims.

@@ -344,10 +344,12 @@ impl ReplicaManager {
     }
 
     fn carry_out_destructions(&mut self, place: usize) {
-        let Some(peer) = &mut self.peers[place] else { return };
-        if peer.doomed.is_empty() {
-            return;
+        let has_some = self.peers[place].as_ref().is_some_and(|peer| !peer.doomed.is_empty());
+        #[expect(clippy::cast_possible_truncation, reason = "peers are counted in 32 bits")]
+        if !has_some || self.waits_for_take_over(PeerId(place as u32)) {
+            return; // Calls made before have not run.
         }
+        let Some(peer) = &mut self.peers[place] else { return };
         let mut doomed = core::mem::take(&mut peer.doomed);
         let received = peer.rpcs_received;
         doomed.retain(|Doomed { id, after_rpcs }| {
