@@ -99,6 +99,29 @@ fn who_claims_what_is_not_its_own_has_nothing_of_it() {
     }
 }
 
+/// Neither does it help to say so twice, or to have had it before.
+#[test]
+fn who_confirms_its_own_claims_has_nothing_of_it() {
+    let mut mesh = hybrid(3, 0, 2, Weather::FAIR);
+    let balls = [0, 0, 3].map(|node| mesh.managers[node].add(Ball::default()).unwrap());
+    settle(&mut mesh);
+    mesh.managers[0].set_owner(balls[1], member(2)).unwrap();
+    settle(&mut mesh);
+    orphaned(&mut mesh);
+    mesh.follow(3);
+    follow_saying(&mut mesh, 2, |w| {
+        for id in [balls[0], balls[2]] {
+            claim(w, Mine, id, 7);
+            claim(w, Of(2), id, 7);
+        }
+        // All know that it has this one in epoch 2.
+        claim(w, Mine, balls[1], 7);
+    });
+    settle(&mut mesh);
+    check_agreement(&mesh);
+    assert_eq!(balls.map(|id| owner(&mesh, id)), [1; 3]);
+}
+
 /// Given away in the last moment: to whom, some have heard.
 #[test]
 fn what_a_lost_host_gave_away_is_believed_when_others_have_heard_of_it() {
