@@ -334,8 +334,9 @@ fn nobody_is_told_of_what_everybody_knows() {
 fn claims_that_make_no_sense_are_faults() {
     let known = |mesh: &mut Mesh| mesh.managers[0].add(Ball::default()).unwrap();
     type Body = fn(&mut BitWriter, ReplicaId);
-    let bodies: [(Body, PeerFault); 5] = [
+    let bodies: [(Body, PeerFault); 6] = [
         (|w, _| w.bits(0b11, 2), WireError::UnexpectedEnd.into()),
+        (|w, id| (1..=5).for_each(|epoch| claim(w, Mine, id, epoch)), PeerFault::Limit("claims of one replica")),
         (|w, id| claim(w, Mine, id, 2 * EPOCHS_PER_TERM + 1), PeerFault::Limit("changes of owners")),
         (|w, id| claim(w, Ended, id, u32::MAX), PeerFault::Limit("changes of owners")),
         (

@@ -31,6 +31,9 @@ use crate::ids::{MemberId, ReplicaId};
 use crate::limits;
 use crate::wire::{BitReader, BitWriter, WireError};
 
+/// What a node knows of a replica is at most what it has and what it was told to come.
+const CLAIMS_OF_ONE: usize = 4;
+
 /// Bits after which the next claim goes into a message of its own.
 const MESSAGE_BITS: usize = (limits::RPC_BYTES - limits::RPC_HEAD_BYTES) * 8;
 
@@ -89,9 +92,12 @@ impl Stance {
 }
 
 impl Claims {
-    fn add(&mut self, id: ReplicaId, claim: Claim) {
-        self.of.entry(id).or_default().push(claim);
+    /// Returns how many there are of the same replica from the same node.
+    fn add(&mut self, id: ReplicaId, claim: Claim) -> usize {
         self.count += 1;
+        let claims = self.of.entry(id).or_default();
+        claims.push(claim);
+        claims.iter().filter(|other| other.from == claim.from).count()
     }
 
     /// What this node claims itself.
@@ -118,7 +124,9 @@ impl Claims {
             if self.count >= limits::REPLICAS {
                 return Err(PeerFault::Limit("claims"));
             }
-            self.add(id, Claim { stance, epoch, from: Some(from) });
+            if self.add(id, Claim { stance, epoch, from: Some(from) }) > CLAIMS_OF_ONE {
+                return Err(PeerFault::Limit("claims of one replica"));
+            }
         }
         let last = r.bool()?;
         if at_end(r) { Ok(!last) } else { Err(WireError::Invalid.into()) }
@@ -286,6 +294,13 @@ mod tests {
     proptest! {
         #[test]
         fn claims_come_back_in_as_many_messages_as_it_takes(claims in prop::collection::vec(claim(), 0..2_000)) {
+            let mut seen = BTreeMap::<_, usize>::new();
+            let is_one_of_few = |(id, ..): &(ReplicaId, Stance, u32)| {
+                let seen = seen.entry(*id).or_default();
+                *seen += 1;
+                *seen <= CLAIMS_OF_ONE
+            };
+            let claims: Vec<_> = claims.into_iter().filter(is_one_of_few).collect();
             let (mut left, mut read, from) = (claims.iter().peekable(), Claims::default(), PeerId(3));
             loop {
                 let mut w = BitWriter::new();

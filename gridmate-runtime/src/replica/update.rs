@@ -66,7 +66,8 @@ impl ReplicaManager {
             if all_wait {
                 let now = self.now;
                 if let Some(peer) = self.peer_mut(peer) {
-                    peer.held.wait(held, now);
+                    // What is behind claims has not waited for anything of its own so far.
+                    if is_early { peer.held.wait(held, now) } else { peer.held.calls.push_back(held) }
                 }
                 continue;
             }
