@@ -71,15 +71,15 @@ pub const ORPHAN_MILLIS: u64 = 10_000;
 /// How long the members of a mesh may take to follow a new host, milliseconds. Well below [`ORPHAN_MILLIS`].
 pub const SUCCESSION_MILLIS: u64 = 5_000;
 
-/// Members that a node remembers as hosts before the present one, count.
-pub const FORMER_HOSTS: usize = 1_024;
+/// Members that a node remembers as hosts before the present one, count: as many as there can have been.
+pub const FORMER_HOSTS: usize = TERMS as usize;
 
 /// Epochs by which those that a host begins by adopting what the one before it had are apart from those of the host before, count. A replica may
 /// change hands as often under one host, and by no more can a member say that it has when a host is lost.
 pub const EPOCHS_PER_TERM: u32 = 1 << 16;
 
-/// Hosts that a session may have one after the other, count. The epochs of the last one are still far from the end of theirs.
-pub const TERMS: u32 = 1 << 15;
+/// Hosts that a session may have after the first, count. The epochs of the last one are still far from the end of theirs.
+pub const TERMS: u32 = 1 << 10;
 
 /// How long whoever asks to own a replica waits for an answer, milliseconds.
 pub const OWNERSHIP_MILLIS: u64 = 10_000;

@@ -152,7 +152,7 @@ impl ReplicaManager {
     /// The connection to the host is lost, and the session goes on: another member will take the host's place. Until that is said, by
     /// [`take_over`](Self::take_over) or [`follow_host`](Self::follow_host), replicas that came from it stay as they are, and
     /// calls on them and requests to own any replica wait; questions that were asked of it end. A session that does not go on says
-    /// [`remove_peer`](Self::remove_peer) instead, at once or later.
+    /// [`remove_peer`](Self::remove_peer) instead, at once or later; so does a node before it connects to the same host again.
     ///
     /// # Errors
     /// [`SuccessionError::NoHost`].
@@ -263,7 +263,7 @@ impl ReplicaManager {
         let orphans = (0..).zip(&self.entries).filter(|(_, entry)| entry.live && entry.upstream == Some(host));
         let orphans = orphans.map(|(place, _)| place).collect();
         if let Some(member) = self.peer_member(host) {
-            // A node that has seen more of them than it may be told of has seen them all itself.
+            // There is room, as there are no more of them than terms; unless the lost one has made some up.
             let _ = self.succession.note_former(member);
         }
         self.forget_peer(host);
