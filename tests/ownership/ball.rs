@@ -3,7 +3,7 @@
 use std::sync::atomic::{AtomicU32, Ordering::Relaxed};
 
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::replica::OwnershipOutcome;
+use gridmate_runtime::replica::{OwnershipOutcome, PeerRole};
 use gridmate_runtime::schema::Coder;
 use gridmate_tests::mesh::{Mesh, Weather};
 
@@ -105,6 +105,19 @@ impl Secret {
     }
 }
 
+/// One that its owner shows to the host alone.
+#[derive(Debug, Default, PartialEq, ReplicaChunk)]
+#[chunk(name = "hand", migratable, send_to = Self::is_for)]
+pub(super) struct Hand {
+    pub x: u32,
+}
+
+impl Hand {
+    fn is_for(&self, peer: &TargetPeer) -> bool {
+        peer.role == PeerRole::Host
+    }
+}
+
 /// One of which a change is withheld.
 #[derive(Debug, Default, PartialEq, ReplicaChunk)]
 #[chunk(name = "tome", migratable)]
@@ -116,7 +129,7 @@ pub(super) struct Tome {
 
 pub(super) fn registry(coder: Coder) -> Registry {
     let builder = Registry::builder().coder(coder).chunk::<Ball>().chunk::<Rock>();
-    builder.chunk::<Secret>().chunk::<Tome>().build().unwrap()
+    builder.chunk::<Secret>().chunk::<Tome>().chunk::<Hand>().build().unwrap()
 }
 
 /// Those with an even seed write packed messages, the others under models.

@@ -2,12 +2,12 @@
 
 use gridmate_runtime::limits::{EPOCHS_PER_TERM, RPC_BYTES, TERMS};
 use gridmate_runtime::prelude::*;
-use gridmate_runtime::replica::PeerFault;
+use gridmate_runtime::replica::{PeerFault, Verdict};
 use gridmate_runtime::wire::{BitWriter, WireError};
 use gridmate_tests::forge;
 use gridmate_tests::mesh::{Mesh, Weather};
 
-use super::ball::{Ball, Secret, check_agreement, hybrid, member, note, owner, settle};
+use super::ball::{Ball, Hand, Rock, Secret, check_agreement, hybrid, member, note, owner, settle};
 
 const VOUCHED: u8 = 6;
 const CLAIMS: u8 = 9;
@@ -209,8 +209,13 @@ fn an_heir_goes_on_with_what_it_was_shown() {
 #[test]
 fn what_an_heir_has_never_had_goes_on_with_its_owner_or_ends() {
     let heard = [(false, false), (false, true), (true, false)];
-    for ((heir_heard, other_heard), ends) in heard.into_iter().flat_map(|heard| [(heard, false), (heard, true)]) {
+    let all = heard.into_iter().flat_map(|heard| [0, 1, 2].map(|ends| (heard, ends)));
+    for ((heir_heard, other_heard), ends) in all {
         let mut mesh = hybrid(3, 0, 2, Weather::FAIR);
+        // Its owner has used up the same number for something of its own.
+        let own = mesh.managers[2].add(Ball::default()).unwrap();
+        settle(&mut mesh);
+        mesh.managers[2].destroy(own).unwrap();
         settle(&mut mesh);
         let id = mesh.managers[0].add(Ball { x: 5, ..Ball::default() }).unwrap();
         mesh.managers[0].set_owner(id, member(2)).unwrap();
@@ -227,17 +232,21 @@ fn what_an_heir_has_never_had_goes_on_with_its_owner_or_ends() {
         // No state arrives before the heir is the host.
         mesh.weather.loss = 1.0;
         orphaned(&mut mesh);
+        if ends == 1 {
+            mesh.managers[2].destroy(id).unwrap();
+            mesh.step();
+        }
         mesh.follow(3);
         mesh.follow(2);
         mesh.run(20);
         assert!(mesh.managers[1].info(id).is_none() && mesh.managers[3].info(id).is_none());
-        if ends && mesh.managers[2].info(id).is_some() {
+        if ends == 2 && mesh.managers[2].info(id).is_some() {
             mesh.managers[2].destroy(id).unwrap();
         }
         mesh.weather.loss = 0.0;
         settle(&mut mesh);
         check_agreement(&mesh);
-        if !ends && (heir_heard || other_heard) {
+        if ends == 0 && (heir_heard || other_heard) {
             assert_eq!(owner(&mesh, id), 2);
             let second = mesh.join_mesh();
             settle(&mut mesh);
@@ -461,4 +470,63 @@ fn what_an_heir_has_ended_too_late_goes_on() {
         check_agreement(&mesh);
         assert_eq!((owner(&mesh, id), mesh.managers[1].get::<Ball>(id).unwrap().x), (3, 3), "tick {tick}");
     }
+}
+
+/// What its creator said of it was under way for a long time.
+#[test]
+fn what_an_heir_vouches_for_is_not_overtaken_by_what_was_before() {
+    let mut mesh = hybrid(3, 0, 2, Weather::FAIR);
+    settle(&mut mesh);
+    mesh.weather.loss = 1.0;
+    let id = mesh.managers[3].add(Ball { x: 5, ..Ball::default() }).unwrap();
+    mesh.managers[3].prepare();
+    let late = mesh.take_state(3, 1);
+    for (_, state) in mesh.take_state(3, 0) {
+        mesh.give_state(3, 0, &state).unwrap();
+    }
+    mesh.managers[0].set_owner(id, member(2)).unwrap();
+    mesh.run(60);
+    assert!(mesh.managers[2].info(id).unwrap().is_primary);
+    orphaned(&mut mesh);
+    mesh.follow(2);
+    mesh.follow(3);
+    mesh.run(20);
+    assert!(mesh.managers[1].info(id).is_none());
+    for (_, state) in late {
+        assert_eq!(mesh.give_state(3, 1, &state), Ok(Verdict::TooLate));
+    }
+    mesh.weather.loss = 0.0;
+    settle(&mut mesh);
+    check_agreement(&mesh);
+    assert_eq!(owner(&mesh, id), 2);
+}
+
+/// They could not be adopted, so they would end.
+#[test]
+fn nobody_ends_by_claims_what_cannot_migrate() {
+    for stance in [Of(2), Of(3), Mine, Ended] {
+        let mut mesh = hybrid(3, 0, 2, Weather::FAIR);
+        let rocks = [1, 2, 3].map(|node| mesh.managers[node].add(Rock { x: 4 }).unwrap());
+        settle(&mut mesh);
+        orphaned(&mut mesh);
+        mesh.follow(3);
+        follow_saying(&mut mesh, 2, |w| rocks.iter().for_each(|id| claim(w, stance, *id, 7)));
+        settle(&mut mesh);
+        check_agreement(&mesh);
+        assert_eq!(rocks.map(|id| owner(&mesh, id)), [1, 2, 3], "{stance:?}");
+    }
+}
+
+#[test]
+fn an_heir_sees_what_hosts_see() {
+    let mut mesh = hybrid(3, 0, 2, Weather::FAIR);
+    let id = mesh.managers[2].add(Hand { x: 5 }).unwrap();
+    settle(&mut mesh);
+    let shown = |mesh: &Mesh| [1, 3].map(|node| mesh.managers[node].get::<Hand>(id).unwrap().x);
+    assert_eq!(shown(&mesh), [0, 0]);
+    orphaned(&mut mesh);
+    mesh.follow(2);
+    mesh.follow(3);
+    settle(&mut mesh);
+    assert_eq!(shown(&mesh), [5, 0]);
 }

@@ -17,7 +17,7 @@
 //! nobody's and goes to the heir with what the lost host owned; or it ends, if the heir does not have it.
 //!
 //! So a member that makes up a claim, which only the lost host could refute, gains nothing for itself: the most it comes to is that the heir takes a
-//! replica, or that one which came from the lost host ends.
+//! replica, or that one ends which came from the lost host or which the heir does not have.
 
 use std::collections::BTreeMap;
 
@@ -59,7 +59,8 @@ pub(super) struct Claim {
 #[derive(Debug, Default)]
 pub(super) struct Claims {
     of: BTreeMap<ReplicaId, SmallVec<[Claim; 2]>>,
-    count: usize,
+    /// How many by whom.
+    count: BTreeMap<Option<PeerId>, usize>,
 }
 
 /// What others are to hear of replicas that this node does not have.
@@ -94,7 +95,7 @@ impl Stance {
 impl Claims {
     /// Returns how many there are of the same replica from the same node.
     fn add(&mut self, id: ReplicaId, claim: Claim) -> usize {
-        self.count += 1;
+        *self.count.entry(claim.from).or_default() += 1;
         let claims = self.of.entry(id).or_default();
         claims.push(claim);
         claims.iter().filter(|other| other.from == claim.from).count()
@@ -121,7 +122,7 @@ impl Claims {
             if epoch > latest(id) {
                 return Err(PeerFault::Limit("changes of owners"));
             }
-            if self.count >= limits::REPLICAS {
+            if self.count.get(&Some(from)).is_some_and(|count| *count >= limits::REPLICAS) {
                 return Err(PeerFault::Limit("claims"));
             }
             if self.add(id, Claim { stance, epoch, from: Some(from) }) > CLAIMS_OF_ONE {
@@ -200,7 +201,7 @@ impl ReplicaManager {
     fn settle_what_is_here(&mut self, place: u32, host: PeerId, claims: &[Claim], owner: Option<(PeerId, MemberId)>) {
         let entry = &self.entries[place as usize];
         let (latest, was_hosts) = (latest(claims), entry.upstream == Some(host));
-        let is_later = latest > entry.epoch;
+        let is_later = latest > entry.epoch && entry.migratable;
         if !is_later && !was_hosts {
             return; // It is where it was.
         }
@@ -238,9 +239,11 @@ impl ReplicaManager {
             Some((_, member)) => settled.vouched.push((id, (member, latest))),
             // It is new, and comes from its creator as any other.
             None if latest == 1 && claims.iter().any(is_creators) => {}
-            None if claims.iter().all(|claim| claim.stance == Stance::Ended) => {}
             None => {
-                settled.void.push((id, latest));
+                // Of an end that everybody knows of nobody is told.
+                if claims.iter().any(|claim| claim.stance != Stance::Ended) {
+                    settled.void.push((id, latest));
+                }
                 self.dig_graves(id, latest);
             }
         }
@@ -313,7 +316,7 @@ mod tests {
                     break;
                 }
             }
-            prop_assert_eq!(read.count, claims.len());
+            prop_assert_eq!(read.count.values().sum::<usize>(), claims.len());
             let mut expected = Claims::default();
             for &(id, stance, epoch) in &claims {
                 expected.add(id, Claim { stance, epoch, from: Some(from) });
@@ -325,7 +328,7 @@ mod tests {
         fn no_bytes_panic_or_claim_more_than_they_have_bits(bytes in prop::collection::vec(any::<u8>(), 0..200)) {
             let mut claims = Claims::default();
             let _ = claims.read(PeerId(0), |_| u32::MAX, &mut BitReader::new(&bytes));
-            prop_assert!(claims.count <= bytes.len() * 8 / 4);
+            prop_assert!(claims.count.values().sum::<usize>() <= bytes.len() * 8 / 4);
         }
     }
 }

@@ -61,9 +61,14 @@ impl ReplicaManager {
             return self.check_claim_in_mesh(peer, id, ownership);
         }
         let Some(place) = place else {
-            // Of what a host before this node has given it.
-            let is_vouched = self.is_vouched(id, owner, epoch);
-            if is_client && !is_vouched && (id.creator != known.member || epoch != 1) {
+            // What a host before this node has given it, or another.
+            if is_client && self.is_vouched(id, owner, epoch) {
+                return Ok(());
+            }
+            if is_client && self.is_overtaken(id, epoch) {
+                return Err(Stop::TooLate);
+            }
+            if is_client && (id.creator != known.member || epoch != 1) {
                 return Err(PeerFault::NotOwner.into());
             }
             if is_client && known.spent.contains(id.serial) {

@@ -174,6 +174,12 @@ impl ReplicaManager {
             *self.mesh.count(peer.role) -= 1;
             *self.mesh.count(role) += 1;
             peer.role = role;
+            // As that it may be shown more.
+            for (place, entry) in (0..).zip(&self.entries) {
+                if entry.live && entry.audience != 0 && entry.version != 0 && entry.goes_to(id, role) {
+                    peer.owed.set_pending(place);
+                }
+            }
         }
     }
 
@@ -303,6 +309,11 @@ impl ReplicaManager {
         self.mesh.vouched.get(&id) == Some(&(owner, epoch))
     }
 
+    /// Whether the host has said that it is somebody's in a later epoch.
+    pub(super) fn is_overtaken(&self, id: ReplicaId, epoch: u32) -> bool {
+        self.mesh.vouched.get(&id).is_some_and(|(_, later)| epoch < *later)
+    }
+
     /// Whether a peer may say of a replica what it is, and whose; of one that has not ended here.
     pub(super) fn check_claim_in_mesh(
         &mut self,
@@ -315,7 +326,7 @@ impl ReplicaManager {
         let is_host = known.role == PeerRole::Host;
         let is_given = is_host || self.is_vouched(id, owner, epoch);
         let Some(&place) = self.index.get(&id) else {
-            let is_overtaken = self.mesh.vouched.get(&id).is_some_and(|(_, later)| epoch < *later);
+            let is_overtaken = self.is_overtaken(id, epoch);
             return match () {
                 () if is_overtaken || !is_given && epoch != 1 => Err(Stop::TooLate),
                 () if is_given => Ok(()),

@@ -157,6 +157,7 @@ impl Owed {
 
     /// The replica at `place` counts as there when the peer came.
     pub(super) fn mark_first_at(&mut self, place: u32) {
+        self.skip_first(place as usize);
         self.targets.edit(place as usize, Target::mark_first);
         self.left += 1;
     }

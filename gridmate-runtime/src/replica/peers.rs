@@ -66,7 +66,11 @@ impl ReplicaManager {
                 self.push_event(ReplicaEvent::Removed { id: replica });
             }
         }
+        let was_lost = self.succession.is_lost(id);
         self.forget_peer(id);
+        if was_lost {
+            self.resume_all_postponed();
+        }
     }
 
     /// A peer, of which there are no replicas any more, is not in the table any more.

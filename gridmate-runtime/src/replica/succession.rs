@@ -178,7 +178,8 @@ impl ReplicaManager {
     /// The host is lost, and this node takes its place: with the [`update`](Self::update) in which it has heard from all other members of
     /// the mesh, the next one if there are none. Then it adopts what the lost host and its clients owned, as
     /// [`set_adoption`](Self::set_adoption) says, and reports [`HostChanged`](ReplicaEvent::HostChanged). `term` counts hosts: that of the
-    /// first is 0, and no two have the same; who elects a host has such a number.
+    /// first is 0, and no two have the same; who elects a host has such a number. Members that were not connected when it began to take over
+    /// have nothing to claim, and come as newcomers do; [`remove_peer`](Self::remove_peer) of the lost host ends the attempt.
     ///
     /// ```
     /// use gridmate_runtime::prelude::*;
@@ -370,6 +371,7 @@ impl ReplicaManager {
             let entry = &self.entries[place as usize];
             if entry.epoch <= epoch && !entry.dying {
                 self.vacate(place);
+                self.end_in_mesh(id, epoch);
                 self.push_event(ReplicaEvent::Removed { id });
             }
         } else {
