@@ -482,7 +482,7 @@ fn what_an_heir_vouches_for_is_not_overtaken_by_what_was_before() {
     mesh.managers[3].prepare();
     let late = mesh.take_state(3, 1);
     for (_, state) in mesh.take_state(3, 0) {
-        mesh.give_state(3, 0, &state).unwrap();
+        assert_eq!(mesh.give_state(3, 0, &state), Ok(Verdict::Accepted));
     }
     mesh.managers[0].set_owner(id, member(2)).unwrap();
     mesh.run(60);
