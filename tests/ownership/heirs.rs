@@ -33,6 +33,18 @@ pub(super) fn orphaned(mesh: &mut Mesh) {
     mesh.take_over(1);
 }
 
+/// What the host has to say in this tick, some hear.
+pub(super) fn say_last_words(mesh: &mut Mesh, to: &[(usize, bool)]) {
+    mesh.managers[0].prepare();
+    for &(to, hears) in to {
+        for (_, word) in mesh.take_calls(0, to) {
+            if hears {
+                mesh.give_call(0, to, &word).unwrap();
+            }
+        }
+    }
+}
+
 fn claim(w: &mut BitWriter, stance: Stance, id: ReplicaId, epoch: u32) {
     w.bool(true);
     match stance {
@@ -130,14 +142,7 @@ fn what_a_lost_host_gave_away_is_believed_when_others_have_heard_of_it() {
         let id = mesh.managers[0].add(Ball { x: 4, ..Ball::default() }).unwrap();
         settle(&mut mesh);
         mesh.managers[0].set_owner(id, member(2)).unwrap();
-        mesh.managers[0].prepare();
-        for (to, hears) in [(1, heir_heard), (2, true), (3, other_heard)] {
-            for (_, word) in mesh.take_calls(0, to) {
-                if hears {
-                    mesh.give_call(0, to, &word).unwrap();
-                }
-            }
-        }
+        say_last_words(&mut mesh, &[(1, heir_heard), (2, true), (3, other_heard)]);
         mesh.update(2);
         assert!(mesh.managers[2].info(id).unwrap().is_primary);
         mesh.managers[2].primary_mut::<Ball>(id).unwrap().x = 6;
@@ -219,14 +224,7 @@ fn what_an_heir_has_never_had_goes_on_with_its_owner_or_ends() {
         settle(&mut mesh);
         let id = mesh.managers[0].add(Ball { x: 5, ..Ball::default() }).unwrap();
         mesh.managers[0].set_owner(id, member(2)).unwrap();
-        mesh.managers[0].prepare();
-        for (to, hears) in [(1, heir_heard), (2, true), (3, other_heard)] {
-            for (_, word) in mesh.take_calls(0, to) {
-                if hears {
-                    mesh.give_call(0, to, &word).unwrap();
-                }
-            }
-        }
+        say_last_words(&mut mesh, &[(1, heir_heard), (2, true), (3, other_heard)]);
         mesh.update(2);
         assert!(mesh.managers[2].info(id).unwrap().is_primary);
         // No state arrives before the heir is the host.

@@ -5,7 +5,7 @@ use gridmate_runtime::replica::PeerFault;
 use gridmate_tests::mesh::{Mesh, Weather};
 
 use super::ball::{Ball, check_agreement, control, hybrid, member, note, owner, settle};
-use super::heirs::{claims, orphaned};
+use super::heirs::{claims, orphaned, say_last_words};
 
 /// The heir has heard nothing of it before it is the host.
 #[test]
@@ -102,14 +102,7 @@ fn a_recall_ends_with_its_host() {
         }
         // Node 3 itself does not hear of it.
         mesh.managers[0].set_owner(id, member(0)).unwrap();
-        mesh.managers[0].prepare();
-        for to in 1..4 {
-            for (_, word) in mesh.take_calls(0, to) {
-                if to != 3 {
-                    mesh.give_call(0, to, &word).unwrap();
-                }
-            }
-        }
+        say_last_words(&mut mesh, &[(1, true), (2, true), (3, false)]);
         mesh.run(1 + seed % 15);
         orphaned(&mut mesh);
         note(&mut mesh, 2, id, 1);
@@ -201,10 +194,7 @@ fn what_has_not_left_stays() {
         let id = mesh.managers[1].add(Ball { x: 3, ..Ball::default() }).unwrap();
         settle(&mut mesh);
         mesh.managers[0].set_owner(id, member(0)).unwrap();
-        mesh.managers[0].prepare();
-        for (_, word) in mesh.take_calls(0, 1) {
-            mesh.give_call(0, 1, &word).unwrap();
-        }
+        say_last_words(&mut mesh, &[(1, true)]);
         if runs_first {
             mesh.update(1);
         }

@@ -3,7 +3,7 @@
 //! In a star all calls come by way of the host, which holds them while a replica changes hands. Members of a mesh call each other directly. So when
 //! the host recalls a replica from one of them, it tells the others: from then on their calls on it go to the host (a **detour**), and behind the
 //! last that went directly they say so to the owner (**flushed**). Who has heard that from all others lets go; so does who has waited
-//! for [`limits::FLUSH_MILLIS`]. A detour ends with the epoch that it is for, or with the host that made it: see `mesh` and `succession`.
+//! for [`limits::FLUSH_MILLIS`]. A detour ends with the epoch that it is for, or when a new host says that it stays with its owner: see `mesh` and `succession`.
 
 use core::time::Duration;
 
